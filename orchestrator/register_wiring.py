@@ -124,7 +124,9 @@ class RegisterParts(ApprovalParts, ProjectParts):
         from orchestrator.adapters.clock import SystemClock
         from orchestrator.app.acting import Acting
 
-        return Acting(self.register, actor, SystemClock(), tuple(self._known_environments()))
+        return Acting(
+            self.register, actor, SystemClock(), tuple(self._known_environments()), tokens=self.project.tokens
+        )
 
     def scheduler(self, shows: "Shows") -> "Scheduler":
         """What does the duties that are due, as the system. New plans of requests are shown to approvers by *shows*."""

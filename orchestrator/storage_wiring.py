@@ -13,6 +13,7 @@ from orchestrator.project_wiring import ProjectParts
 
 if TYPE_CHECKING:
     from orchestrator.adapters.archive.checks import Declared
+    from orchestrator.adapters.backup.archive import BackupManifest
     from orchestrator.adapters.project_key import FileKeys
     from orchestrator.adapters.views import Views
     from orchestrator.adapters.withheld import WithheldSecrets
@@ -72,6 +73,14 @@ class StorageParts(ProjectParts):
         from orchestrator.adapters.withheld import WithheldSecrets
 
         return WithheldSecrets(self.state, self.environ)
+
+    def take_backup(self, target: Path, at: str, passphrase: bytes, *, logs: bool, secrets: bool) -> "BackupManifest":
+        """Write the state into the new file *target*, and read it again."""
+        from orchestrator.adapters.backup.content import BackupPaths
+        from orchestrator.adapters.backup.take import take
+
+        places = BackupPaths(self.project.name, self.state, self.store_url, self.secret_paths())
+        return take(places, target, at, passphrase, logs=logs, secrets=secrets)
 
     @cached_property
     def packages(self) -> "PackageStore":

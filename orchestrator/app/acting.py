@@ -1,7 +1,7 @@
 """The one way to the register: an actor with a right reads it, or changes it together with the audit stream."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from orchestrator.domain.access.actions import Action
@@ -9,6 +9,7 @@ from orchestrator.domain.access.administrators import check_administrator
 from orchestrator.domain.access.authorize import Target, Verdict, authorize, refusal_text
 from orchestrator.domain.access.directory import Access, Directory
 from orchestrator.domain.access.principals import Actor
+from orchestrator.domain.access.tokens import TokenRules
 from orchestrator.domain.audit.chain import record_by
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import Model, digest_of
@@ -62,6 +63,8 @@ class Acting:
     environments: tuple[str, ...] = ()
     fence: int | None = None
     """The fencing token of the scheduler, if it acts."""
+    tokens: TokenRules = field(default_factory=TokenRules)
+    """The project's rules for tokens."""
 
     @property
     def project(self) -> str:
@@ -273,8 +276,8 @@ def record_denial(acting: Acting, verdict: Verdict, environment: str | None, rea
     acting.register.changing(str(acting.actor), write)
 
 
-def require(acting: Acting, rights: tuple[Right, ...], reason: str = "") -> None:
-    """Return if the actor has all *rights*, and record that each is used. Raises A101.
+def require(acting: Acting, rights: tuple[Right, ...], reason: str = "", use_case: str = "") -> None:
+    """Return if the actor has all *rights*, and record that each is used, by which *use_case*. Raises A101.
 
     For use cases whose effects are not in the register: the entries are written before the first effect.
     """
@@ -291,7 +294,8 @@ def require(acting: Acting, rights: tuple[Right, ...], reason: str = "") -> None
         for task, right in zip(needed, rights, strict=True):
             if not right.is_recorded:
                 continue
-            task.record(f"environment:{task.environment}" if task.environment else f"project:{acting.project}")
+            place = f"environment:{task.environment}" if task.environment else f"project:{acting.project}"
+            task.record(place, detail={"use_case": use_case} if use_case else {})
 
     _refusals_recorded(acting, lambda: acting.register.changing(str(acting.actor), work), reason)
 

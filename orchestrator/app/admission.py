@@ -139,9 +139,11 @@ def facts_at(view: View, promotion: Promotion, start: Start, actor: Actor) -> Ad
 def _request(records: Records, promotion: Promotion) -> RunRequest | None:
     """The newest open run request for this release in the environment."""
     found = [
-        request
+        request.part(promotion.environment)
         for request in records.all(REQUESTS, OPEN)
-        if request.environment == promotion.environment and request.package == promotion.package.digest
+        if promotion.environment in request.environments
+        and request.package == promotion.package.digest
+        and not request.rehearsal
     ]
     return max(found, key=lambda request: (request.requested_at, request.id), default=None)
 

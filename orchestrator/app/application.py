@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from orchestrator.app.execute import Execution
     from orchestrator.app.front_end import FrontEndParts
     from orchestrator.app.inspections import Inspections
+    from orchestrator.app.maintenance import Maintenance
     from orchestrator.app.plans import Plans
     from orchestrator.app.queries import Queries
     from orchestrator.app.recovery import Recovery
@@ -93,3 +94,10 @@ class Application(Base):
         from orchestrator.app.retention import Retention
 
         return Retention(self)
+
+    @cached_property
+    def maintenance(self) -> "Maintenance":
+        """The project key, backups, and workers."""
+        from orchestrator.app.maintenance import Maintenance
+
+        return Maintenance(self)

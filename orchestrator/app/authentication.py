@@ -215,7 +215,7 @@ class Authentication:
 
     def _acting(self, user: str, link: SignInLink) -> Acting:
         actor = Actor(name=user, method=Method.SESSION, credential=link.sha256.removeprefix("sha256:")[:12])
-        return Acting(self.register, actor, self.clock, self.local.environments)
+        return Acting(self.register, actor, self.clock, self.local.environments, tokens=self.local.tokens)
 
     def _now(self) -> Now:
         return Now.at(self.clock.now())

@@ -22,11 +22,13 @@ REASON = "why"
 class Rights(Protocol):
     """Decides whether an actor may do something, and records it."""
 
-    def require(self, actor: Actor, rights: tuple[Right, ...], reason: str, *, recorded: bool) -> None:
+    def require(
+        self, actor: Actor, rights: tuple[Right, ...], reason: str, *, recorded: bool, use_case: str = ""
+    ) -> None:
         """Return if *actor* has all *rights*. Raises A101.
 
         A refusal is one entry of the audit stream. With *recorded* each right that is used is one as well, before
-        anything is done.
+        anything is done; it names the *use_case*.
         """
 
 
@@ -36,11 +38,16 @@ class RegisterRights:
     def __init__(self, register: Register, clock: Clock, environments: Callable[[], Iterable[str]]) -> None:
         self._register, self._clock, self._environments = register, clock, environments
 
-    def require(self, actor: Actor, rights: tuple[Right, ...], reason: str, *, recorded: bool) -> None:
+    def require(
+        self, actor: Actor, rights: tuple[Right, ...], reason: str, *, recorded: bool, use_case: str = ""
+    ) -> None:
         """Return if *actor* has all *rights*. Raises A101."""
         acting = Acting(self._register, actor, self._clock, tuple(self._environments()))
         used = recorded and any(right.is_recorded for right in rights)
-        (require if used else require_unrecorded)(acting, rights, reason)
+        if used:
+            require(acting, rights, reason, use_case)
+        else:
+            require_unrecorded(acting, rights, reason)
 
 
 class UseCases:
@@ -70,7 +77,8 @@ def use_case(
                 rights: tuple[Right, ...] = (Right(needs, given.get(ENVIRONMENT)),)
             else:
                 rights = needs(*args, **kwargs)
-            self._rights.require(actor, rights, str(given.get(REASON, "")), recorded=recorded)
+            name = f"{type(self).__name__.lower()}.{method.__name__}"
+            self._rights.require(actor, rights, str(given.get(REASON, "")), recorded=recorded, use_case=name)
             return method(self, actor, *args, **kwargs)
 
         asking.__dict__["needs"] = needs

@@ -49,8 +49,8 @@ class Control(UseCases):
         return self._parts.store.acquire(environment, f"{LOCK}{secrets.token_hex(3)}", str(actor), why, until=until)
 
     @use_case(Action.LOCK)
-    def unlock(self, actor: Actor, environment: str) -> Lease | None:
-        """Open *environment*; the lock that was on it. Raises S101 when a run holds it."""
+    def unlock(self, actor: Actor, environment: str, why: str = "") -> Lease | None:
+        """Open *environment*, because of *why*; the lock that was on it. Raises S101 when a run holds it."""
         self._parts.services.environment(environment)
         held = self._parts.store.lease(environment)
         if held is not None and not held.locked:

@@ -65,6 +65,30 @@ class WithheldFiles(Protocol):
         """Do not wait for one any more; whether it was missing."""
 
 
+class BackupContent(Protocol):
+    """What a backup says of itself."""
+
+    @property
+    def made_at(self) -> str:
+        """When it was made, in UTC."""
+
+    @property
+    def schema_version(self) -> str:
+        """The schema of its store."""
+
+    @property
+    def store(self) -> str:
+        """The kind of its store."""
+
+    @property
+    def files(self) -> Sequence[object]:
+        """The files of the state that it contains."""
+
+    @property
+    def withheld(self) -> Sequence[MissingFile]:
+        """The secrets that it does not contain."""
+
+
 class FrontEndParts(Parts, Protocol):
     """The parts of a project with those that only a front end uses."""
 
@@ -83,6 +107,9 @@ class FrontEndParts(Parts, Protocol):
     @property
     def withheld(self) -> WithheldFiles:
         """The secrets that a restored backup did not contain."""
+
+    def take_backup(self, target: Path, at: str, passphrase: bytes, *, logs: bool, secrets: bool) -> BackupContent:
+        """Write the state into the new file *target*, made *at* a time, and read it again."""
 
     def secret_paths(self) -> dict[str, tuple[str, ...]]:
         """The controller files that each environment declares as secret."""

@@ -3,16 +3,19 @@
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from functools import reduce
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.app.request_duties import Shows, shown_plan
 from orchestrator.app.run_requests import request_promotion
 from orchestrator.domain.access.principals import Actor
-from orchestrator.domain.approval.requests import RunRequest
+from orchestrator.domain.approval.policy import Requirement, stricter
+from orchestrator.domain.approval.requests import Rollout, RunRequest
 from orchestrator.domain.journal import run_id
 from orchestrator.domain.moments import parse_moment
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.risk.kinds import ChangeKind
+from orchestrator.domain.wave_plan import WavePlan
 
 if TYPE_CHECKING:
     from orchestrator.app.application import Application
@@ -36,29 +39,49 @@ class RequestOptions:
     again: str = ""
     overrun: str = ""
     queue: str = DEFAULT_QUEUE
+    rehearsal: bool = False
 
 
-def request_planned(app: "Application", actor: Actor, plan: Plan, how: RequestOptions, shows: Shows) -> RunRequest:
+def request_planned(
+    app: "Application", actor: Actor, plan: Plan | WavePlan, how: RequestOptions, shows: Shows
+) -> RunRequest:
     """Record the request of *actor* for *plan*, which approvers see as *shows* writes it.
 
-    Raises the reason why the plan cannot be executed, R203, and what `request_promotion` raises.
+    Of a promotion in waves the request is for the plan over all of its environments. Raises the reason why a plan
+    cannot be executed, R203, and what `request_promotion` raises.
     """
-    app.plans.require_executable(actor, plan)
-    app.refuse_rolled_back(plan, how.again)
-    rules, shown, risk = app.request_rules(), shown_plan(shows, plan), app.plans.risk(actor, plan)
-    drafted = RunRequest(
-        id=run_id(secrets.token_hex(3), plan.environment),
+    for part in _parts(plan):
+        app.plans.require_executable(actor, part)
+        if not how.rehearsal:
+            app.refuse_rolled_back(part, how.again)
+    shown = shown_plan(shows, plan)
+    drafted = _draft(app, actor, plan, shown.digest, how)
+    supersede = app.services.environment(drafted.first[0])[0].queue.supersede
+    return request_promotion(app.acting_as(actor), drafted, shown, app.request_rules(), supersede=supersede)
+
+
+def _parts(plan: Plan | WavePlan) -> list[Plan]:
+    """The plans of the environments that *plan* changes."""
+    return [plan] if isinstance(plan, Plan) else [item.plan for item in plan.planned if item.plan is not None]
+
+
+def _draft(app: "Application", actor: Actor, plan: Plan | WavePlan, rendered: str, how: RequestOptions) -> RunRequest:
+    """The request for *plan* with its risk; of several environments the highest one, and the requirement of each."""
+    plans, name, rules = _parts(plan), plan.release.name, app.request_rules()
+    risk = max((app.plans.risk(actor, part) for part in plans), key=lambda found: found.score)
+    needed = {p.environment: rules.approvals.requirement(name, p.environment, risk.level, how.kind) for p in plans}
+    return RunRequest(
+        **_place(plan, needed),
         project=app.project.name,
-        environment=plan.environment,
         package=plan.release.digest,
-        name=plan.release.name,
+        name=name,
         version=plan.release.version,
         plan=plan.digest,
-        rendered=shown.digest,
-        requirement=rules.approvals.requirement(plan.release.name, plan.environment, risk.level, how.kind),
+        rendered=rendered,
+        requirement=reduce(stricter, needed.values()),
         requested_by=actor,
         requested_at=parse_moment(app.services.clock.now()),
-        verifier=app.verifier_of(plan),
+        verifier=next((user for user in map(app.verifier_of, plans) if user), ""),
         kind=how.kind,
         reason=how.reason,
         incident=how.incident,
@@ -68,6 +91,14 @@ def request_planned(app: "Application", actor: Actor, plan: Plan, how: RequestOp
         again=how.again,
         overrun=how.overrun,
         queue=how.queue or DEFAULT_QUEUE,
+        rehearsal=how.rehearsal,
     )
-    supersede = app.services.environment(plan.environment)[0].queue.supersede
-    return request_promotion(app.acting_as(actor), drafted, shown, rules, supersede=supersede)
+
+
+def _place(plan: Plan | WavePlan, needed: dict[str, Requirement]) -> dict[str, Any]:
+    """The id of a new request, and where it promotes to."""
+    root = secrets.token_hex(3)
+    if isinstance(plan, Plan):
+        return {"id": run_id(root, plan.environment), "environment": plan.environment}
+    rollout = Rollout(waves=plan.walk, plans=plan.plans, requirements=needed, redeploy=plan.redeploy)
+    return {"id": root, "environment": plan.walk.name, "rollout": rollout}

@@ -55,8 +55,9 @@ class Plans(UseCases):
         all_at_once: bool = False,
         named: Acknowledgements = NOTHING,
         then: RestorePoint | None = None,
+        rehearse: bool = False,
     ) -> Plan:
-        """Make and keep a plan. Changes nothing outside. Raises S193."""
+        """Make and keep a plan; with *rehearse* of a rehearsal. Changes nothing outside. Raises S193."""
         self._parts.withheld.require()
         job = f"plan-{secrets.token_hex(4)}"
         wanted = PlanRequest(
@@ -68,6 +69,7 @@ class Plans(UseCases):
             all_at_once=all_at_once,
             named=named,
             then=then,
+            rehearse=rehearse,
         )
         services = leftovers.with_ephemeral_stack(self._parts.services, environment, package.ref)
         made = make.make(services, wanted, job, lambda _entry: None)
@@ -223,8 +225,6 @@ class Plans(UseCases):
         how = {"again": again, "overrun": overrun, "rehearsal": rehearsal, "requested": waits}
         promotion = self._parts.promotion(package, found[0], **how)
         check_promotion(self._parts.acting_as(actor), promotion)
-        for name in found if rehearsal else ():
-            admission.refuse_governed(self._parts.services, package.ref.name, name, "a rehearsal")
         return tuple(found)
 
     @use_case(Action.VIEW)
@@ -238,6 +238,7 @@ class Plans(UseCases):
         again: bool = False,
         redeploy: bool = False,
         overrun: bool = False,
+        requested: bool = False,
     ) -> tuple[str, ...]:
         """The environments that a promotion of *package* in *waves* goes to.
 
@@ -245,7 +246,8 @@ class Plans(UseCases):
         wave does not meet, the errors of `flow.walk.admitted_environments`, R203 unless
         the release may be promoted *again*, and for a *plan* R220 if it was made for other waves, or the reason why one
         of its plans may not be executed.
-        Whether it is to *redeploy* follows from the *plan*, if there is one.
+        Whether it is to *redeploy* follows from the *plan*, if there is one. A promotion that is *requested*, or that
+        the rules of an environment let wait for votes, is refused only by what waiting does not change.
         """
         redeploy = plan.redeploy if plan is not None else redeploy
         targets = wave_rollout.admitted_environments(self._parts.services, waves, package, redeploy=redeploy)
@@ -254,9 +256,12 @@ class Plans(UseCases):
             wave_rollout.executable(plan)
         if not again:
             wave_rollout.refuse_rolled_back(self._parts.services, targets, package.ref)
+        rules = admission.approval_rules(self._parts.services)
+        waits = requested or any(rules.govern(package.ref.name, name) for name in targets)
         first = next(wave for wave in waves.environments if set(wave) & set(targets))
         for name in first:
             if name in targets:
-                promotion = self._parts.promotion(package, name, again=again, overrun=overrun)
+                how = {"again": again, "overrun": overrun, "requested": waits}
+                promotion = self._parts.promotion(package, name, **how)
                 check_promotion(self._parts.acting_as(actor), promotion)
         return targets

@@ -19,7 +19,7 @@ from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.admission.documents import NextPromotion, next_promotion
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.facts import EnvironmentFacts, QueueFacts, RunFacts
-from orchestrator.domain.journal import Run
+from orchestrator.domain.journal import Lease, Run
 from orchestrator.domain.listing import Page, RunFilter
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.story import RunView
@@ -130,6 +130,16 @@ class Queries(UseCases):
     def queue_facts(self, actor: Actor, environments: tuple[str, ...]) -> dict[str, QueueFacts]:
         """The queue of each of *environments*."""
         return queue_facts(self._parts.store, environments, self._works_on)
+
+    @use_case(Action.VIEW)
+    def leases(self, actor: Actor, environments: tuple[str, ...]) -> dict[str, Lease]:
+        """The lease of each of *environments* that a run or a lock holds."""
+        return self._parts.store.leases_of(environments)
+
+    @use_case(Action.VIEW)
+    def find_run(self, actor: Actor, wanted: str) -> Run:
+        """The run with the id *wanted*, or the only one whose id begins so. Raises R101 and R102."""
+        return self._parts.store.run(wanted)
 
     @use_case(Action.VIEW)
     def run_facts(self, actor: Actor, run: Run) -> RunFacts:

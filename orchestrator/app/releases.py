@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import orchestrator.config as files
@@ -20,6 +21,18 @@ from orchestrator.domain.wave_plan import WavePlan
 from orchestrator.inspect.trail import RestorePoint, as_of, rollback_target
 from orchestrator.inspect.versions import Versions, uses
 from orchestrator.trees import temporary_folder
+
+
+@dataclass(frozen=True)
+class KeptPackages:
+    """The packages of a project: their *refs*, and the number of *files* of each that is on this machine, by digest.
+
+    *strange_names* are in the shared store, and are not names of packages.
+    """
+
+    refs: tuple[PackageRef, ...]
+    files: dict[str, int]
+    strange_names: tuple[str, ...]
 
 
 class Releases(UseCases):
@@ -43,10 +56,12 @@ class Releases(UseCases):
 
         A source folder is built first, so that `promote releases/shop` works from the first day; *building* is called
         with it before. Without *publish* the package is kept on this machine alone, and `dist/` is left as it is.
-        To build needs the right to build; without *publish*, that to plan. Raises A101, R106, R107.
+        To build needs the right to build; without *publish*, and for a sealed file, that to plan. Raises A101, R106 and
+        R107.
         """
         path = Path(wanted)
         if path.is_file() and path.suffix == ".release":
+            self._rights.require(actor, (Right(Action.PLAN),), "", recorded=False)
             return self._parts.packages.keep(path) if publish else self._parts.packages.hold(path)
         found = self._fitting(wanted)
         if found is not None:
@@ -65,6 +80,18 @@ class Releases(UseCases):
         building(source)
         built = self._build(actor, source, None, warn) if publish else self._draft(actor, source, warn)
         return self._parts.packages.fetch(built.digest)
+
+    @use_case(Action.VIEW)
+    def kept(self, actor: Actor) -> KeptPackages:
+        """The packages that the project keeps, and those on this machine with the number of their files."""
+        packages = self._parts.packages
+        files = {ref.digest: len(manifest.files) for ref, manifest in packages.known()}
+        return KeptPackages(tuple(packages.refs()), files, tuple(packages.strange_names()))
+
+    @use_case(Action.BUILD)
+    def keep(self, actor: Actor, file: Path) -> Package:
+        """Verify the sealed *file*, and put it into the store. Raises P-codes."""
+        return self._parts.packages.keep(file)
 
     def _sources(self) -> list[Path]:
         """The files of the releases that the project describes."""

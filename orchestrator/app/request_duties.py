@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from orchestrator.app.acting import Acting, Change, View, access_of, change
-from orchestrator.app.request_facts import RequestRules, advance, approval_of, make_move, start_facts
+from orchestrator.app.request_facts import RequestRules, advance, approval_of, make_move, start_admission
 from orchestrator.app.starts import Queue, start_request, submit_started
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import SYSTEM_ACTOR
-from orchestrator.domain.admission.may_start import may_start
 from orchestrator.domain.approval.request_state import RequestEvent, RequestState
 from orchestrator.domain.approval.requests import RunRequest, due_moves
 from orchestrator.domain.approval.run_end import RunEnd, event_after
@@ -18,13 +17,14 @@ from orchestrator.domain.model import digest_of
 from orchestrator.domain.moments import Now
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.register import OPEN, PLAN_TEXTS, REQUESTS, PlanText
+from orchestrator.domain.wave_plan import WavePlan
 from orchestrator.planning import plan_store
 from orchestrator.planning.risk import plan_risk
 from orchestrator.ports import Store
 from orchestrator.register_ports import Records, Register
 from orchestrator.services import Services
 
-Shows = Callable[[Plan], str]
+Shows = Callable[[Plan | WavePlan], str]
 """The text of a plan as it is shown to approvers."""
 
 
@@ -42,7 +42,7 @@ class Context:
         return self.register.reading(lambda records: records.all(REQUESTS, OPEN))
 
 
-def shown_plan(shows: Shows, plan: Plan) -> PlanText:
+def shown_plan(shows: Shows, plan: Plan | WavePlan) -> PlanText:
     """*plan* as it is shown to approvers, with the digest of that."""
     text = shows(plan)
     return PlanText(digest=digest_of(text), plan=plan.digest, text=text)
@@ -81,7 +81,7 @@ def _change(acting: Acting, request: RunRequest, work: Callable[[Change, RunRequ
     def whole(task: Change) -> RunRequest:
         return work(task, task.existing(REQUESTS, request.id))
 
-    return change(acting, Action.PROMOTE, whole, environment=request.environment)
+    return change(acting, Action.PROMOTE, whole, environment=request.environments[0])
 
 
 @dataclass(frozen=True)
@@ -112,13 +112,13 @@ class StartRequests:
 
     def _submit(self, acting: Acting, request: RunRequest) -> RunRequest | None:
         services = self.context.services
-        supersede = services.environment(request.environment)[0].queue.supersede
+        supersede = services.environment(request.first[0])[0].queue.supersede
         return submit_started(services.store, acting, request, Queue(request.queue, supersede))
 
 
 def _may_start(acting: Acting, request: RunRequest, rules: RequestRules, records: Records) -> bool:
     view = View(acting, records, access_of(records), acting.now(records))
-    return may_start(request, acting.actor, start_facts(view, request, rules), view.now).may_start
+    return start_admission(view, request, acting.actor, rules).may_start
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,21 @@
 """What run requests are decided by: the votes, the calendar, the reviews and the rules of the project's files."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
+from functools import partial, reduce
+from typing import Any
 
-from orchestrator.app.acting import OBJECTS, Change, View, unknown
+from orchestrator.app.acting import OBJECTS, Acting, Change, View, read_own, unknown
 from orchestrator.app.admission import Promotion, facts_at
 from orchestrator.app.voters import directory_of, votes_of
-from orchestrator.domain.admission.may_start import AdmissionFacts, PathFacts, start_of, subject_of
-from orchestrator.domain.approval.policy import ApprovalRules, stricter
+from orchestrator.domain.access.actions import Action
+from orchestrator.domain.access.principals import Actor
+from orchestrator.domain.admission.conditions import Admission, ConditionKind, merged_admission
+from orchestrator.domain.admission.may_start import AdmissionFacts, PathFacts, may_start, start_of, subject_of
+from orchestrator.domain.approval.policy import ApprovalRules, Requirement, stricter
 from orchestrator.domain.approval.request_state import RequestEvent
 from orchestrator.domain.approval.requests import RunRequest, due_moves
-from orchestrator.domain.approval.votes import ApprovalVerdict, satisfied
+from orchestrator.domain.approval.votes import ApprovalVerdict, approval_everywhere, satisfied
 from orchestrator.domain.calendar.fit import Estimate
 from orchestrator.domain.calendar.rules import CalendarRule
 from orchestrator.domain.errors import OrchestratorError
@@ -21,6 +25,24 @@ from orchestrator.planning.durations import estimated
 from orchestrator.planning.path_facts import path_facts
 from orchestrator.register_ports import Records
 from orchestrator.services import Services
+
+OF_WAVE = frozenset(ConditionKind) - {
+    ConditionKind.RIGHT,
+    ConditionKind.APPROVAL,
+    ConditionKind.SEPARATION,
+    ConditionKind.REVIEW,
+}
+"""The conditions that a run in a later wave checks when its wave has started."""
+OF_PROMOTIONS = frozenset(
+    {
+        ConditionKind.PATH,
+        ConditionKind.ROLLED_BACK,
+        ConditionKind.SUPERSEDED,
+        ConditionKind.REHEARSAL,
+        ConditionKind.FIT,
+    }
+)
+"""The conditions that a rehearsal does not have."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +74,24 @@ def project_rules(services: Services, declared: tuple[CalendarRule, ...]) -> Req
 def approval_of(view: View, request: RunRequest) -> ApprovalVerdict:
     """Whether the plan of *request* is approved now."""
     votes = votes_of(view.records, request)
-    return satisfied(request.requirement, votes, subject_of(request), directory_of(view, request, votes), view.now)
+    directory = directory_of(view, request, votes)
+    found = [satisfied(part.requirement, votes, subject_of(part), directory, view.now) for part in request.parts]
+    return found[0] if request.rollout is None else approval_everywhere(found)
+
+
+def start_admission(view: View, request: RunRequest, actor: Actor, rules: RequestRules) -> Admission:
+    """Every condition of *request*, which *actor* starts now.
+
+    Of a rollout all conditions of the first wave, and rights and votes of the others, whose runs check the rest.
+    """
+    found: dict[str, Admission] = {}
+    for part in request.parts:
+        admission = may_start(part, actor, start_facts(view, part, rules), view.now)
+        place = part.environment
+        ignored = OF_PROMOTIONS if part.rehearsal else frozenset() if place in request.first else OF_WAVE
+        kept = tuple(condition for condition in admission.conditions if condition.kind not in ignored)
+        found[place] = replace(admission, conditions=kept, opens=admission.opens if place in request.first else None)
+    return found[request.environment] if request.rollout is None else merged_admission(found)
 
 
 def start_facts(view: View, request: RunRequest, rules: RequestRules) -> AdmissionFacts:
@@ -84,6 +123,19 @@ def find_request(records: Records, wanted: str) -> RunRequest:
     return found[0]
 
 
+def request_of(acting: Acting, wanted: str) -> RunRequest:
+    """The request *wanted*, for a change with a right of its own. Raises A110, or A101 if the actor may view none."""
+
+    def work(view: View) -> RunRequest:
+        try:
+            return find_request(view.records, wanted)
+        except OrchestratorError:
+            view.require(Action.VIEW)
+            raise
+
+    return read_own(acting, work)
+
+
 def _starts(request: RunRequest, wanted: str) -> tuple[str, ...]:
     return (wanted,) if request.id.startswith(wanted) else ()
 
@@ -106,10 +158,9 @@ def advance(task: Change, request: RunRequest, rules: RequestRules) -> RunReques
     """
     if request.has_ended:
         return request
-    current = rules.approvals.requirement(request.name, request.environment, request.level, request.kind)
-    needed = stricter(request.requirement, current)
-    if needed.model_copy(update={"rules": request.requirement.rules}) != request.requirement:
-        changed = {"requirement": needed, "note": "the rules of the project require more approvals"}
+    needed = {part.environment: _current(part, rules) for part in request.parts}
+    if any(not _is_same(needed[part.environment], part.requirement) for part in request.parts):
+        changed = {**_required(request, needed), "note": "the rules of the project require more approvals"}
         request = task.put(REQUESTS, request.model_copy(update=changed), event="requirement")
     for _ in range(len(RequestEvent)):
         verdict = approval_of(task, request)
@@ -118,3 +169,20 @@ def advance(task: Change, request: RunRequest, rules: RequestRules) -> RunReques
             break
         request = make_move(task, request, event, NOTES.get(event, verdict.reason))
     return request
+
+
+def _current(part: RunRequest, rules: RequestRules) -> Requirement:
+    now = rules.approvals.requirement(part.name, part.environment, part.level, part.kind)
+    return stricter(part.requirement, now)
+
+
+def _is_same(needed: Requirement, recorded: Requirement) -> bool:
+    return needed.model_copy(update={"rules": recorded.rules}) == recorded
+
+
+def _required(request: RunRequest, needed: dict[str, Requirement]) -> dict[str, Any]:
+    """What *request* is changed to, by the requirements of its environments."""
+    if request.rollout is None:
+        return {"requirement": needed[request.environment]}
+    rollout = request.rollout.model_copy(update={"requirements": needed})
+    return {"requirement": reduce(stricter, needed.values()), "rollout": rollout}

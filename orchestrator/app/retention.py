@@ -31,7 +31,9 @@ class Retention(UseCases):
         """The plans that run requests and votes name."""
 
         def named(records: Records) -> frozenset[str]:
-            plans = {request.plan for request in records.all(REQUESTS)}
+            requests = records.all(REQUESTS)
+            plans = {request.plan for request in requests}
+            plans |= {plan for request in requests if request.rollout for plan in request.rollout.plans.values()}
             return frozenset(plans | {cast.vote.plan for cast in records.all(VOTES)})
 
         return self._parts.acting_as(actor).register.reading(named)

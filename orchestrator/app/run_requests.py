@@ -3,11 +3,19 @@
 from dataclasses import dataclass
 
 from orchestrator.app.acting import Acting, Change, Denied, View, change, read_own, read_register
-from orchestrator.app.request_facts import RequestRules, advance, approval_of, find_request, make_move, start_facts
+from orchestrator.app.request_facts import (
+    RequestRules,
+    advance,
+    approval_of,
+    find_request,
+    make_move,
+    request_of,
+    start_admission,
+)
 from orchestrator.app.voters import directory_of, votes_of
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.admission.conditions import Admission
-from orchestrator.domain.admission.may_start import may_start, subject_of
+from orchestrator.domain.admission.may_start import subject_of
 from orchestrator.domain.approval.request_state import REQUEST_TABLE, RequestEvent, RequestState
 from orchestrator.domain.approval.requests import RunRequest, current_state
 from orchestrator.domain.approval.reviews import EmergencyReview, overdue, overdue_text, review_verdict
@@ -58,7 +66,7 @@ ENDED = frozenset(state for state, moves in REQUEST_TABLE.items() if not moves)
 def request_view(view: View, request: RunRequest, rules: RequestRules) -> RequestView:
     """*request* as it is now."""
     verdict = approval_of(view, request)
-    admission = may_start(request, request.requested_by, start_facts(view, request, rules), view.now)
+    admission = start_admission(view, request, request.requested_by, rules)
     review = view.records.get(REVIEWS, request.id)
     state = current_state(request, verdict, view.now)
     votes = votes_of(view.records, request)
@@ -75,9 +83,17 @@ def _reviewers(
     return review_verdict(review, votes, subject_of(request), directory, view.now).could
 
 
-def action_of(kind: ChangeKind) -> Action:
-    """The right that a request of this *kind* needs."""
-    return Action.PROMOTE_EMERGENCY if kind is ChangeKind.EMERGENCY else Action.PROMOTE
+def action_of(request: RunRequest) -> Action:
+    """The right that *request* needs in each of its environments."""
+    if request.rehearsal:
+        return Action.REHEARSE
+    return Action.PROMOTE_EMERGENCY if request.kind is ChangeKind.EMERGENCY else Action.PROMOTE
+
+
+def require_everywhere(view: View, action: Action, request: RunRequest) -> None:
+    """Return if the actor may do *action* in every environment of *request*. Raises A101."""
+    for name in request.environments:
+        view.require(action, name)
 
 
 def request_promotion(
@@ -91,9 +107,11 @@ def request_promotion(
     """
 
     def work(task: Change) -> RunRequest:
-        late = overdue(task.records.all(REVIEWS, OPEN), request.environment, task.now)
+        require_everywhere(task, action, request)
+        reviews = task.records.all(REVIEWS, OPEN)
+        late = [each for name in request.environments for each in overdue(reviews, name, task.now)]
         if late and request.kind is not ChangeKind.EMERGENCY:
-            raise OrchestratorError("A203", overdue_text(late), hint=f"orchestrator approve {late[0].run}")
+            raise OrchestratorError("A203", overdue_text(tuple(late)), hint=f"orchestrator approve {late[0].run}")
         new = _with_builder(task, request)
         task.put(PLAN_TEXTS, shown)
         same = [found for found in _others(task, new) if found.package == new.package]
@@ -103,14 +121,16 @@ def request_promotion(
         recorded = _replanned(task, same[0], new) if same else task.put(REQUESTS, new, event="request", plan=new.plan)
         return advance(task, recorded, rules)
 
-    action = action_of(request.kind)
-    return change(acting, action, work, environment=request.environment, reason=request.reason)
+    action = action_of(request)
+    return change(acting, action, work, environment=request.environments[0], reason=request.reason)
 
 
 def _others(task: Change, new: RunRequest) -> list[RunRequest]:
     """The open requests for packages of the same name in the same environment."""
-    there = (new.name, new.environment)
-    return [found for found in task.records.all(REQUESTS, OPEN) if (found.name, found.environment) == there]
+    about = (new.name, new.environment, new.rehearsal)
+    return [
+        found for found in task.records.all(REQUESTS, OPEN) if (found.name, found.environment, found.rehearsal) == about
+    ]
 
 
 def _with_builder(task: Change, request: RunRequest) -> RunRequest:
@@ -127,6 +147,7 @@ def _with_builder(task: Change, request: RunRequest) -> RunRequest:
 
 REQUESTED = (
     "kind", "reason", "incident", "start", "next_window", "overrides", "again", "overrun", "queue", "requested_by",
+    "rollout",
 )  # fmt: skip
 """What a user says of a request: the newest word counts."""
 
@@ -139,19 +160,7 @@ def _replanned(task: Change, open_: RunRequest, new: RunRequest) -> RunRequest:
             f"{open_.id} is {open_.state}: it is the same promotion",
             hint=f"orchestrator watch {open_.run or open_.id}",
         )
-    fields = (
-        "kind",
-        "reason",
-        "incident",
-        "start",
-        "next_window",
-        "overrides",
-        "again",
-        "overrun",
-        "queue",
-        "requested_by",
-    )
-    again = open_.model_copy(update={name: getattr(new, name) for name in fields})
+    again = open_.model_copy(update={name: getattr(new, name) for name in REQUESTED})
     if (open_.plan, open_.rendered) == (new.plan, new.rendered):
         return task.put(REQUESTS, again, event="request", plan=new.plan)
     changed = again.replanned(new.plan, new.rendered, new.requirement, new.risk)
@@ -160,28 +169,32 @@ def _replanned(task: Change, open_: RunRequest, new: RunRequest) -> RunRequest:
 
 def withdraw_request(acting: Acting, wanted: str, reason: str = "") -> RunRequest:
     """End a request before its start: by its requester, or with the right to control runs. Raises A110 and A206."""
-    found = acting.register.reading(lambda records: find_request(records, wanted))
+    found = request_of(acting, wanted)
 
     def mine(view: View) -> bool:
         return find_request(view.records, wanted).requester == str(acting.actor)
 
     def work(task: Change) -> RunRequest:
         request = find_request(task.records, wanted)
+        if not mine(task):
+            require_everywhere(task, Action.CONTROL_RUN, request)
         if RequestEvent.WITHDRAW not in REQUEST_TABLE[request.state]:
             raise OrchestratorError("A206", f"{request.id} is {request.state}, and can no longer be withdrawn")
         return make_move(
             task, request, RequestEvent.WITHDRAW, f"withdrawn by {acting.actor}" + (f": {reason}" if reason else "")
         )
 
-    return change(acting, Action.CONTROL_RUN, work, environment=found.environment, reason=reason, unless=mine)
+    place = found.environments[0]
+    return change(acting, Action.CONTROL_RUN, work, environment=place, reason=reason, unless=mine)
 
 
 def raise_request_risk(acting: Acting, wanted: str, level: Level, reason: str, rules: RequestRules) -> RunRequest:
     """Set a higher level of risk for a request. More approvals may be needed from then on. Raises A110 and A206."""
-    found = acting.register.reading(lambda records: find_request(records, wanted))
+    found = request_of(acting, wanted)
 
     def work(task: Change) -> RunRequest:
         request = find_request(task.records, wanted)
+        require_everywhere(task, Action.RAISE_RISK, request)
         if request.risk is None or RequestEvent.REPLAN not in REQUEST_TABLE[request.state]:
             raise OrchestratorError("A206", f"{request.id} is {request.state}: its risk can no longer be raised")
         try:
@@ -191,7 +204,7 @@ def raise_request_risk(acting: Acting, wanted: str, level: Level, reason: str, r
         raised = task.put(REQUESTS, request.model_copy(update={"risk": risk}), event="risk", level=level.value)
         return advance(task, raised, rules)
 
-    return change(acting, Action.RAISE_RISK, work, environment=found.environment, reason=reason)
+    return change(acting, Action.RAISE_RISK, work, environment=found.environments[0], reason=reason)
 
 
 def list_requests(acting: Acting, rules: RequestRules, *, everything: bool = False) -> tuple[RequestView, ...]:
@@ -207,7 +220,7 @@ def list_requests(acting: Acting, rules: RequestRules, *, everything: bool = Fal
 
 
 def _may_view(view: View, request: RunRequest) -> bool:
-    return view.verdict(Action.VIEW, request.environment).allowed
+    return any(view.verdict(Action.VIEW, name).allowed for name in request.environments)
 
 
 def show_request(acting: Acting, wanted: str, rules: RequestRules) -> tuple[RequestView, PlanText | None]:
@@ -216,7 +229,7 @@ def show_request(acting: Acting, wanted: str, rules: RequestRules) -> tuple[Requ
     def work(view: View) -> tuple[RequestView, PlanText | None]:
         request = find_request(view.records, wanted)
         if not _may_view(view, request):
-            raise Denied(view.verdict(Action.VIEW, request.environment))
+            raise Denied(view.verdict(Action.VIEW, request.environments[0]))
         return request_view(view, request, rules), view.records.get(PLAN_TEXTS, request.rendered)
 
     return read_register(acting, Action.VIEW, work)

@@ -3,20 +3,21 @@
 import secrets
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from orchestrator.app.acting import Acting, Change, View, access_of, change
-from orchestrator.app.request_facts import RequestRules, advance, find_request, start_facts
-from orchestrator.app.run_requests import action_of
+from orchestrator.app.request_facts import RequestRules, advance, find_request, request_of, start_admission, start_facts
+from orchestrator.app.run_requests import action_of, require_everywhere
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import SYSTEM_ACTOR, ActorKind
 from orchestrator.domain.admission.conditions import Admission, ConditionKind
-from orchestrator.domain.admission.may_start import AdmissionFacts, may_start, reasons, subject_of
+from orchestrator.domain.admission.may_start import AdmissionFacts, reasons, subject_of
 from orchestrator.domain.approval.request_state import RequestState
 from orchestrator.domain.approval.requests import RunRequest
 from orchestrator.domain.approval.reviews import EmergencyReview, passed_over
 from orchestrator.domain.approval.votes import satisfied
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import PROMOTION_KINDS, QueuedRequest, Run, run_id
+from orchestrator.domain.journal import PROMOTION_KINDS, Kind, QueuedRequest, Run
 from orchestrator.domain.register import OPEN, OUTBOX, REQUESTS, REVIEWS, Message
 from orchestrator.domain.risk.kinds import ChangeKind
 from orchestrator.ports import Store
@@ -38,23 +39,23 @@ class Start:
 
 def start_request(acting: Acting, wanted: str, rules: RequestRules) -> Start:
     """Start a request if every condition holds now. A second attempt finds it started, and starts nothing."""
-    found = acting.register.reading(lambda records: find_request(records, wanted))
-    action = Action.PROMOTE if acting.actor.kind is ActorKind.SYSTEM else action_of(found.kind)
+    found = request_of(acting, wanted)
+    action = Action.PROMOTE if acting.actor.kind is ActorKind.SYSTEM else action_of(found)
 
     def work(task: Change) -> Start:
+        require_everywhere(task, action, found)
         request = advance(task, find_request(task.records, wanted), rules)
-        facts = start_facts(task, request, rules)
-        admission = may_start(request, acting.actor, facts, task.now)
+        admission = start_admission(task, request, acting.actor, rules)
         if not request.is_startable or not admission.may_start:
             return Start(request, admission, started=False)
-        fresh = run_id(secrets.token_hex(3), request.environment)
+        fresh = request.run_named(secrets.token_hex(3))
         started = request.started(fresh if request.run else request.id)
         task.put(REQUESTS, started, event="start", plan=started.plan, run=started.run)
         if started.kind is ChangeKind.EMERGENCY:
-            _open_review(task, started, facts, rules)
+            _open_review(task, started, start_facts(task, started, rules), rules)
         return Start(started, admission, started=True)
 
-    return change(acting, action, work, environment=found.environment)
+    return change(acting, action, work, environment=found.environments[0])
 
 
 def _open_review(task: Change, request: RunRequest, facts: AdmissionFacts, rules: RequestRules) -> None:
@@ -107,23 +108,27 @@ NO_QUEUE = Queue()
 
 def recorded_work(request: RunRequest, queue: str) -> tuple[QueuedRequest, Run]:
     """What the journal and the engine keep of a started *request*, for the workers of *queue* (empty: none)."""
-    root = request.run.removesuffix(f"-{request.environment}")
-    release = request.release
+    root, release, rollout = request.root, request.release, request.rollout
+    about: dict[str, Any] = {name: why for name in ("again", "overrun") if (why := getattr(request, name))}
+    if rollout is not None:
+        waves = {"walk": rollout.waves.to_json(), "plans": dict(rollout.plans)}
+        about["waves"] = {**waves, **({"redeploy": True} if rollout.redeploy else {})}
+    kind: Kind = "rehearsal" if request.rehearsal else "promotion"
     asked = {
         "root": root,
-        "kind": "promotion",
+        "kind": kind,
         "release": release.to_json(),
-        "targets": [request.environment],
+        "targets": list(request.environments),
         "by": request.requester,
         "plan": request.plan,
         "wait": WITHOUT_LIMIT,
         "again": None,
-        "about": {name: why for name in ("again", "overrun") if (why := getattr(request, name))},
+        "about": about,
     }
     run = Run(
         id=request.run,
         root=root,
-        kind="promotion",
+        kind="waves" if rollout is not None else kind,
         environment=request.environment,
         release=release,
         by=request.requester,
@@ -144,7 +149,7 @@ def submit_started(store: Store, acting: Acting, request: RunRequest, queue: Que
         if store.submit(work, run.model_copy(update={"requested_at": acting.clock.now()})):
             break
         request = _renamed(acting, request)
-    if queue.name:
+    if queue.name and request.rollout is None:  # each environment of a rollout is queued once its wave has started
         enqueue_run(store, run, supersede=queue.supersede)
     return request
 
@@ -172,10 +177,10 @@ def _renamed(acting: Acting, request: RunRequest) -> RunRequest:
         current = task.existing(REQUESTS, request.id)
         if current.run != request.run:
             return current
-        fresh = run_id(secrets.token_hex(3), request.environment)
+        fresh = request.run_named(secrets.token_hex(3))
         return task.put(REQUESTS, current.model_copy(update={"run": fresh}), event="rename", run=fresh)
 
-    return change(replace(acting, actor=SYSTEM_ACTOR), Action.PROMOTE, work, environment=request.environment)
+    return change(replace(acting, actor=SYSTEM_ACTOR), Action.PROMOTE, work, environment=request.environments[0])
 
 
 # -- the entrance of an environment ----------------------------------------------------------------------------------
@@ -194,25 +199,28 @@ def admit_run(store: Store, acting: Acting, run: Run, plan: str | None, rules: R
     """Check that *run*, which enters its environment now, is one that may; whether a request decided it.
 
     A promotion into an environment whose rules may need votes enters only as the run of a request that was started,
-    with exactly its plan. All conditions are checked again. A retry completes what was started. Raises the code of the
-    first condition that does not hold, and A201 and A207 without a request. Rollbacks never come here.
+    with exactly its plan. All conditions are checked again. A retry completes what was started. Of a
+    rollout the runs of later waves check the conditions of their environment. Raises the code of the first condition
+    that does not hold, and A201 without a request. Rollbacks never come here.
     """
     attempts = attempts_of(store, run)
-    request = acting.register.reading(partial(_of_run, attempts))
+    request = acting.register.reading(partial(_of_run, [run.root, *attempts]))
     if request is None:
         name = run.release.name if run.release is not None else ""
         if run.kind in PROMOTION_KINDS and rules.approvals.govern(name, run.environment):
-            raise _without_request(run)
+            raise without_request(name, run)
         return False
-    if request.plan != plan:
-        raise OrchestratorError("A224", f"{run.id} has another plan than its request {request.id}: {request.plan}")
-    if len(attempts) > 1:
+    planned = request.plan_in(run.environment)
+    if planned is None or planned != plan:
+        raise OrchestratorError("A224", f"{run.id} has another plan than its request {request.id}: {planned}")
+    if len(attempts) > 1 and request.rollout is None:
         _follow_retry(acting, request, run.id)
+    if len(attempts) > 1 or run.environment not in request.first:
         return False
 
     def work(records: Records) -> Admission:
         view = View(acting, records, access_of(records), acting.now(records))
-        return may_start(request, SYSTEM_ACTOR, start_facts(view, request, rules), view.now)
+        return start_admission(view, request.part(run.environment), SYSTEM_ACTOR, rules)
 
     missing = [found for found in acting.register.reading(work).missing if found.kind not in LATER]
     if missing:
@@ -237,11 +245,10 @@ def _follow_retry(acting: Acting, request: RunRequest, run: str) -> None:
     change(acting, Action.PROMOTE, work, environment=request.environment)
 
 
-def _without_request(run: Run) -> OrchestratorError:
-    where = run.environment
-    if run.kind == "rehearsal":
-        text = f"{where} requires approvals, and a rehearsal has none"
-        return OrchestratorError("A207", text, hint="rehearse in an environment without `approvals:`")
+def without_request(name: str, run: Run) -> OrchestratorError:
+    """The error of *run*, which promotes or rehearses the package *name*, and which no request has started."""
+    where, what = run.environment, "rehearse" if run.kind == "rehearsal" else "promote"
     text = f"{run.id} has no approved request, and {where} requires approvals"
-    release = f"{run.release.name}-{run.release.version}" if run.release is not None else "RELEASE"
-    return OrchestratorError("A201", text, hint=f"orchestrator promote {release} --to {where}")
+    release = f"{name}-{run.release.version}" if run.release is not None else "RELEASE"
+    to = "--in" if run.kind == "rehearsal" else "--to"
+    return OrchestratorError("A201", text, hint=f"orchestrator {what} {release} {to} {where}")

@@ -10,7 +10,6 @@ from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor, ActorKind, Method, Scope, ServiceAccount, Trust
 from orchestrator.domain.access.tokens import (
     GRACE,
-    MAX_LIFETIME,
     SECRET_BYTES,
     Token,
     exceeding,
@@ -41,8 +40,8 @@ def create_token(
 
     def work(task: Change) -> NewToken:
         actor = _owner(task, owner)
-        if lifetime > MAX_LIFETIME or lifetime <= timedelta():
-            raise OrchestratorError("A109", f"a token is valid for at most {MAX_LIFETIME.days} days")
+        if not timedelta() < lifetime <= acting.tokens.longest:
+            raise OrchestratorError("A109", f"a token of this project is valid for at most {acting.tokens.lifetime}")
         known = (*task.acting.environments, "*") if not task.acting.environments else task.acting.environments
         more = exceeding(scopes or (), actor, acting.project, known, task.directory, task.now)
         if more and task.access.bindings:
@@ -85,7 +84,7 @@ def rotate_token(acting: Acting, prefix: str, grace: timedelta = GRACE) -> NewTo
             raise OrchestratorError("A109", f"the token {prefix} is of a CI job, which exchanges another one")
         if not old.is_valid(task.now):
             raise OrchestratorError("A109", f"the token {prefix} is {old.state(task.now).value}")
-        lifetime = old.expires_at - old.created_at
+        lifetime = min(old.expires_at - old.created_at, acting.tokens.longest)
         fields = {
             "prefix": text.split("_")[1],
             "sha256": token_hash(text),

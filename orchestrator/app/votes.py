@@ -1,15 +1,16 @@
 """Votes on run requests, and on the reviews of emergencies."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
-from orchestrator.app.acting import Acting, Change, View, change
-from orchestrator.app.request_facts import RequestRules, advance, find_request
+from orchestrator.app.acting import Acting, Change, View, change, read_own
+from orchestrator.app.request_facts import RequestRules, advance, find_request, request_of
 from orchestrator.app.voters import directory_of, votes_of
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.authorize import Target
 from orchestrator.domain.access.principals import ActorKind
 from orchestrator.domain.admission.may_start import subject_of
-from orchestrator.domain.approval.policy import Requirement
 from orchestrator.domain.approval.request_state import RequestState
 from orchestrator.domain.approval.requests import RunRequest
 from orchestrator.domain.approval.reviews import EmergencyReview, review_verdict
@@ -45,11 +46,10 @@ def cast_vote(
     Raises A101 without the right (the own one, or that of an absent user), A110, A204 if the vote could not count,
     A205 if another plan waits for approval meanwhile, and A206 if the request does not take votes any more.
     """
-    found = acting.register.reading(lambda records: find_request(records, wanted))
+    place = _place(acting, request_of(acting, wanted))
 
     def deputy(view: View) -> bool:
-        request = find_request(view.records, wanted)
-        return _is_deputy(view, Target(acting.project, request.environment))
+        return _is_deputy(view, Target(acting.project, place))
 
     def work(task: Change) -> Voted:
         request = find_request(task.records, wanted)
@@ -58,14 +58,32 @@ def cast_vote(
             raise OrchestratorError("A205", text, hint=f"orchestrator approvals {request.id}")
         review = task.records.get(REVIEWS, request.id)
         if request.state in OPEN_STATES:
-            vote = _put_vote(task, request, request.requirement, decision, comment)
+            vote = _put_vote(task, request, _parts(task, request), decision, comment)
             return Voted(advance(task, request, rules), vote)
         if review is None or review.completed_at is not None:
             raise OrchestratorError("A206", f"{request.id} is {request.state}, and takes no votes")
-        vote = _put_vote(task, request, review.requirement, decision, comment)
+        reviewed = request.model_copy(update={"requirement": review.requirement})
+        vote = _put_vote(task, request, (reviewed,), decision, comment)
         return Voted(request, vote, _reviewed(task, request, review))
 
-    return change(acting, Action.APPROVE, work, environment=found.environment, reason=comment, unless=deputy)
+    return change(acting, Action.APPROVE, work, environment=place, reason=comment, unless=deputy)
+
+
+def _place(acting: Acting, request: RunRequest) -> str:
+    """The environment of *request* in which the actor votes: the first one in which that is possible."""
+    return read_own(acting, lambda view: _parts(view, request)[0].environment)
+
+
+def _parts(view: View, request: RunRequest) -> tuple[RunRequest, ...]:
+    """The parts of *request* on which the actor may vote; the first one if there are none. Votes are needed there."""
+    needing = tuple(part for part in request.parts if part.requirement.needs_votes) or request.parts
+    project = view.acting.project
+    mine = tuple(
+        part
+        for part in needing
+        if view.verdict(Action.APPROVE, part.environment).allowed or _is_deputy(view, Target(project, part.environment))
+    )
+    return mine or needing[:1]
 
 
 def _is_deputy(view: View, target: Target) -> bool:
@@ -77,14 +95,33 @@ def _is_deputy(view: View, target: Target) -> bool:
     return actor.kind is ActorKind.USER and covered and bool(view.directory.deputised_by(actor.name, view.now))
 
 
-def _put_vote(task: Change, request: RunRequest, requirement: Requirement, decision: Decision, comment: str) -> Vote:
+def _put_vote(
+    task: Change, request: RunRequest, parts: tuple[RunRequest, ...], decision: Decision, comment: str
+) -> Vote:
+    """Record a vote on *request*, which could count in one of its *parts*. Raises A204."""
     votes, user = votes_of(task.records, request), str(task.acting.actor)
     directory = directory_of(task, request, votes)
-    vote = new_vote(user, decision, comment, requirement, subject_of(request), directory, task.now)
+    vote = _first_vote(
+        [
+            partial(new_vote, user, decision, comment, part.requirement, subject_of(part), directory, task.now)
+            for part in parts
+        ]
+    )
     detail = {"decision": decision.value, "plan": vote.plan, "rendered": vote.rendered, "role": vote.role}
     cast = CastVote(request=request.id, number=len(votes) + 1, vote=vote)
     task.put(VOTES, cast, **detail, deputy_for=vote.deputy_for)
     return vote
+
+
+def _first_vote(attempts: list[Callable[[], Vote]]) -> Vote:
+    """The first vote that could count. Raises A204 as the first attempt does if none could."""
+    refusals: list[OrchestratorError] = []
+    for attempt in attempts:
+        try:
+            return attempt()
+        except OrchestratorError as error:
+            refusals.append(error)
+    raise refusals[0]
 
 
 def _reviewed(task: Change, request: RunRequest, review: EmergencyReview) -> EmergencyReview:
@@ -98,7 +135,7 @@ def _reviewed(task: Change, request: RunRequest, review: EmergencyReview) -> Eme
 
 def take_back_vote(acting: Acting, wanted: str, rules: RequestRules, reason: str = "") -> RunRequest:
     """Withdraw the newest vote of the actor on a request that has not started. Raises A110 and A206."""
-    found = acting.register.reading(lambda records: find_request(records, wanted))
+    found = request_of(acting, wanted)
     user = str(acting.actor)
 
     def voted(view: View) -> bool:
@@ -113,4 +150,4 @@ def take_back_vote(acting: Acting, wanted: str, rules: RequestRules, reason: str
         task.put(VOTES, mine[-1].model_copy(update={"vote": vote}), decision="withdrawn")
         return advance(task, request, rules)
 
-    return change(acting, Action.APPROVE, work, environment=found.environment, reason=reason, unless=voted)
+    return change(acting, Action.APPROVE, work, environment=_place(acting, found), reason=reason, unless=voted)

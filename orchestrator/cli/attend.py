@@ -114,7 +114,7 @@ def run_worker(app: Application, rules: WorkerConfig, tell: Callable[[WorkerEven
     scheduler = app.scheduler(plan_text)
     duties = partial(do_duties, app, scheduler)
     try:
-        app.run_worker(rules, tell, partial(work, app), lambda: tidy(app, rules.queue), duties)
+        app.maintenance.serve(app.actor, rules, tell, partial(work, app), lambda: tidy(app, rules.queue), duties)
     finally:
         scheduler.leave()
         app.close()
@@ -135,8 +135,8 @@ def tidy(app: Application, queue: str) -> None:
     A run whose process died is resumed in the background, unless it is for workers, who do that anyway.
     """
     recover(app)
-    for left in app.recovery.leftovers(app.actor):
-        asked = app.recovery.reap(app.actor, left, queue=queue)
+    for left in app.recovery.leftovers(SYSTEM_ACTOR):
+        asked = app.recovery.reap(SYSTEM_ACTOR, left, queue=queue)
         if not left.run.ended and not app.store.work(asked.root).queue:
             app.run_in_background(asked.root)
 

@@ -18,6 +18,7 @@ from orchestrator.domain.model import DIGEST, Digest, Model
 from orchestrator.domain.parity import ProfileDifference
 from orchestrator.domain.plan import HostState, Plan
 from orchestrator.domain.promotion import State
+from orchestrator.domain.register import Message
 from orchestrator.domain.rehearsal import Rehearsal
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.risk.assessment import Risk
@@ -38,13 +39,17 @@ class WavesStatus(Model):
 
 
 class StatusDocument(Document):
-    """`orchestrator status --json`. *waves* are the lists of waves that the environments are in, *requests* wait."""
+    """`orchestrator status --json`. *waves* are the lists of waves that the environments are in, *requests* wait.
+
+    *messages* are for the actor, and were not sent yet.
+    """
 
     kind: Literal["Status"]
     project: str
     environments: tuple[EnvironmentFacts, ...]
     waves: tuple[WavesStatus, ...]
     requests: tuple[RequestItem, ...]
+    messages: tuple[Message, ...]
 
 
 class Coming(Model):
@@ -79,6 +84,7 @@ class LockDocument(Document):
 
     kind: Literal["LockStatus"]
     environments: dict[str, Lease | None]
+    calendar: dict[str, EnvironmentCalendar]
 
 
 class MatrixCell(Model):
@@ -189,6 +195,7 @@ class RunDocument(Document):
 
     kind: Literal["Run"]
     run: Run
+    calendar: dict[str, EnvironmentCalendar]
     planned: dict[str, Any] | None
     way_back: dict[str, Any] | None
     states: tuple[Moment, ...]
@@ -222,6 +229,7 @@ class DriftDocument(Document):
     run: str
     since: str
     none: bool
+    calendar: dict[str, EnvironmentCalendar]
     findings: tuple[Finding, ...]
     unknown: tuple[str, ...]
     notes: tuple[str, ...]
@@ -237,6 +245,7 @@ class ParityDocument(Document):
     left: str
     right: str
     none: bool
+    calendar: dict[str, EnvironmentCalendar]
     differences: tuple[ProfileDifference, ...]
     allowed: tuple[ProfileDifference, ...]
     unknown: tuple[str, ...]

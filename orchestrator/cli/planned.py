@@ -43,49 +43,61 @@ class Printer:
         self.say(text)
 
 
-def plan_text(plan: Plan) -> str:
+def plan_text(plan: Plan | WavePlan) -> str:
     """*plan* as it is shown to approvers: plain text, the same on every terminal."""
     lines: list[str] = []
-    _write_plan(plan, Printer(lines.append, lines.append))
+    say = Printer(lines.append, lines.append)
+    if isinstance(plan, WavePlan):
+        _write_waves(plan, say)
+    else:
+        _write_plan(plan, say)
     return click.unstyle("\n".join(lines)) + "\n"
 
 
-def print_waves(plan: WavePlan) -> None:
-    """Write the plan of each environment to standard output, wave by wave, and what holds them together."""
+def print_waves(plan: WavePlan, *, err: bool = False) -> None:
+    """Write the plan of each environment, wave by wave, what holds them together, and how to execute it."""
+    say = Printer(output.note_folded, output.note) if err else Printer(output.out_folded, output.out)
+    _write_waves(plan, say)
+    blocked = [item.environment for item in plan.planned if item.plan and plan_refusal(item.plan)]
+    if blocked:
+        say(f"Blocked  {', '.join(blocked)}, for the reasons above")
+    elif not err:
+        say(f"Execute  orchestrator promote --plan {short(plan.digest)}")
+
+
+def _write_waves(plan: WavePlan, say: Printer) -> None:
+    """Everything that *plan* says of its environments, wave by wave."""
     walk = plan.walk
     title = f"Plan: promote {plan.release} → {walk.name}, in {counted(len(plan.waves), 'wave')}: {walk}"
-    output.out_folded(output.paint(title, bold=True))
+    say(output.paint(title, bold=True))
     for number, wave in enumerate(plan.waves, start=1):
-        output.out_folded(output.paint(f"\nWave {number} of {len(plan.waves)}", bold=True))
+        say(output.paint(f"\nWave {number} of {len(plan.waves)}", bold=True))
         for item in wave:
             if item.plan is None:
-                output.out_folded(
-                    f"{item.environment}: {plan.release} runs there already, nothing is done without --redeploy"
-                )
-            else:
-                print_plan(item.plan, alone=False)
+                say(f"{item.environment}: {plan.release} runs there already, nothing is done without --redeploy")
+                continue
+            _write_plan(item.plan, say)
+            _write_blocked(item.plan, say)
     soak = f"{walk.soak} between one wave and the next" if seconds_of(walk.soak) else "none"
     stays = "stays" if walk.on_failure == "stop" else "goes back, newest wave first"
-    output.out_folded(f"\nSoak     {soak}")
-    output.out_folded(
-        f"Failures {walk.max_failures} may fail; with more, later waves are not begun, what was promoted {stays}"
-    )
-    output.out_folded(f"Digest   {plan.digest}")
-    blocked = [item.environment for wave in plan.waves for item in wave if item.plan and plan_refusal(item.plan)]
-    if blocked:
-        output.out_folded(f"Blocked  {', '.join(blocked)}, for the reasons above")
-    else:
-        output.out_folded(f"Execute  orchestrator promote --plan {short(plan.digest)}")
+    say(f"\nSoak     {soak}")
+    say(f"Failures {walk.max_failures} may fail; with more, later waves are not begun, what was promoted {stays}")
+    say(f"Digest   {plan.digest}")
+
+
+def _write_blocked(plan: Plan, say: Printer) -> None:
+    why = plan_refusal(plan)
+    if why is not None:
+        say(f"Blocked  {clean_text(why.message)}: orchestrator explain {why.code}")
 
 
 def print_plan(plan: Plan, *, err: bool = False, alone: bool = True) -> None:
     """Write *plan* to standard output, or to standard error; how to execute it only where it stands *alone*."""
     say = Printer(output.note_folded, output.note) if err else Printer(output.out_folded, output.out)
     _write_plan(plan, say, err=err)
-    why = plan_refusal(plan)
-    if why is not None and not err:
-        say(f"Blocked  {clean_text(why.message)}: orchestrator explain {why.code}")
-    elif not err and alone:
+    if not err:
+        _write_blocked(plan, say)
+    if not err and alone and plan_refusal(plan) is None:
         command = f"promote --plan {short(plan.digest)}" if plan.action == "promote" else f"rollback {plan.environment}"
         say(f"Execute  orchestrator {command}")
 

@@ -182,6 +182,7 @@ class LineStopsDocument(Document):
 
     kind: Literal["LineStops"]
     line_stops: tuple[LineStop, ...]
+    calendar: dict[str, EnvironmentCalendar]
 
 
 class ApprovalState(Model):

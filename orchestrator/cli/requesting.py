@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from orchestrator.domain.plan import Acknowledgements, Plan
     from orchestrator.domain.release import Package
     from orchestrator.domain.risk.kinds import ChangeKind
+    from orchestrator.domain.wave_plan import WavePlan
+    from orchestrator.domain.waves import Waves
 
 POLL = 1.0  # seconds between two checks whether a request that is followed may start
 
@@ -40,6 +42,9 @@ class PromotionOptions:
     wait: float = 0.0
     leave: bool = False
     """Whether the start is left to a worker."""
+    redeploy: bool = False
+    """Whether a rollout also goes to environments that have the release."""
+    rehearsal: bool = False
 
     @property
     def needs_request(self) -> bool:
@@ -73,14 +78,37 @@ def request(
 
     if approved is None:
         output.note(f"planning {package.ref} → {environment} …")
-        approved = app.plans.make(app.actor, package, environment, named=wanted.named)
+        rehearse = wanted.rehearsal
+        approved = app.plans.make(app.actor, package, environment, named=wanted.named, rehearse=rehearse)
     recorded = _record(app, approved, wanted)
     if not as_json:
         print_plan(approved, err=True, alone=False)
     return _follow(app, recorded, wanted, as_json=as_json)
 
 
-def _record(app: "Application", plan: "Plan", wanted: PromotionOptions) -> "RunRequest":
+def request_rollout(
+    app: "Application",
+    package: "Package",
+    waves: "Waves",
+    approved: "WavePlan | None",
+    wanted: PromotionOptions,
+    *,
+    as_json: bool,
+) -> int:
+    """The same for a promotion in *waves*: votes are for the plan over all of its environments."""
+    from orchestrator.cli.planned import print_waves
+
+    if approved is None:
+        output.note(f"planning {package.ref} → {waves.name} …")
+        redeploy = wanted.redeploy
+        approved = app.plans.make_for_waves(app.actor, package, waves, named=wanted.named, redeploy=redeploy)
+    recorded = _record(app, approved, wanted)
+    if not as_json:
+        print_waves(approved, err=True)
+    return _follow(app, recorded, wanted, as_json=as_json)
+
+
+def _record(app: "Application", plan: "Plan | WavePlan", wanted: PromotionOptions) -> "RunRequest":
     """Record the request for *plan*."""
     from orchestrator.app.planned_requests import RequestOptions, request_planned
     from orchestrator.cli.planned import plan_text
@@ -94,6 +122,7 @@ def _record(app: "Application", plan: "Plan", wanted: PromotionOptions) -> "RunR
         wanted.again,
         wanted.overrun,
         wanted.queue,
+        wanted.rehearsal,
     )
     return request_planned(app, app.actor, plan, how, plan_text)
 
@@ -164,15 +193,11 @@ def _execute(app: "Application", started: "RunRequest", *, as_json: bool) -> int
     recorded = submit_started(app.store, app.acting, started)
     if recorded is None:
         return _follow_run(app, started, as_json=as_json)
-    code = do(app, app.submissions.recorded(app.actor, _root(recorded)), as_json=as_json)
+    code = do(app, app.submissions.recorded(app.actor, recorded.root), as_json=as_json)
     settled = app.settle_request(recorded, plan_text)
     if settled is not None and settled.differences and not as_json:
         output.note(f"{settled.id} waits for votes for a new plan: orchestrator approvals {settled.id}")
     return code
-
-
-def _root(started: "RunRequest") -> str:
-    return started.run.removesuffix(f"-{started.environment}")
 
 
 def _follow_run(app: "Application", started: "RunRequest", *, as_json: bool) -> int:
@@ -180,7 +205,7 @@ def _follow_run(app: "Application", started: "RunRequest", *, as_json: bool) -> 
     from orchestrator.cli.attend import follow
     from orchestrator.cli.follow_run import tell
 
-    asked = app.submissions.recorded(app.actor, _root(started))
+    asked = app.submissions.recorded(app.actor, started.root)
     while not (stories := follow(app, asked)) or not stories[-1].run.ended:
         time.sleep(POLL)
     return tell(app, asked, stories, as_json=as_json)

@@ -20,7 +20,9 @@ WAITS = frozenset({RequestState.WAITING, RequestState.READY, RequestState.HELD})
 def title(seen: "RequestView") -> str:
     """The request in one line."""
     request = seen.request
-    return f"{request.id} {seen.state}: {request.release} → {request.environment}, {request.kind} change"
+    what = "rehearsal" if request.rehearsal else f"{request.kind} change"
+    places = f" ({', '.join(request.environments)})" if request.rollout is not None else ""
+    return f"{request.id} {seen.state}: {request.release} → {request.environment}{places}, {what}"
 
 
 def wait_reason(seen: "RequestView") -> str:

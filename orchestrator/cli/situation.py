@@ -1,6 +1,7 @@
 """The facts of an environment as text: problems first, then runs, then hosts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.cli.output import Cell, folded, paint, screen, table
 from orchestrator.cli.words import activity_words, release_of, short, side_of, truth_of, when
@@ -10,6 +11,9 @@ from orchestrator.domain.facts import EnvironmentFacts, Problem, Remedy, RunFact
 from orchestrator.domain.moments import minute_text
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.text import LISTED, clean_text, counted, few, list_names
+
+if TYPE_CHECKING:
+    from orchestrator.app.application import Application
 
 COLOURS = {
     "intervention": "red",
@@ -62,6 +66,23 @@ def status_lines(facts: EnvironmentFacts, *, every: bool = False) -> list[str]:
         if wait.run not in {run.id for run in facts.open_runs}:
             lines.append(f"  {wait.run} waits since {when(wait.since)}: orchestrator queue {facts.name}")
     return lines + [f"  {line}" for line in host_lines(facts.hosts, every=every)]
+
+
+def calendars_of(app: "Application", names: Iterable[str]) -> dict[str, EnvironmentCalendar]:
+    """Whether each of the environments *names* is open, and when that changes; without those that do not exist now."""
+    wanted = [name for name in names if name in app.environments]
+    states = app.calendar_states() if wanted else {}
+    return {name: states[name] for name in wanted}
+
+
+def calendar_data(calendars: Mapping[str, EnvironmentCalendar]) -> dict[str, Any]:
+    """*calendars* as JSON data."""
+    return {name: state.to_json() for name, state in calendars.items()}
+
+
+def closed_lines(calendars: Mapping[str, EnvironmentCalendar]) -> list[str]:
+    """The environments that are closed, or will close, with their reasons."""
+    return [f"{name}: {line}" for name, state in calendars.items() for line in calendar_lines(state)]
 
 
 def calendar_lines(calendar: EnvironmentCalendar | None) -> list[str]:

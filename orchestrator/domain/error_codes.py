@@ -1,6 +1,7 @@
 """Names for the error codes that code decides by. The catalogue in `domain/codes/` says what each of them means."""
 
 RIGHT_MISSING = "A101"
+TOKEN_REFUSED = "A108"  # noqa: S105 - a code, not a secret
 JOB_REFUSED = "A111"
 ENVIRONMENT_CLOSED = "A301"
 

@@ -3,7 +3,7 @@
 from functools import partial
 
 from orchestrator.domain.configuration import decides_nothing
-from orchestrator.domain.journal import Entry
+from orchestrator.domain.journal import PROMOTION_KINDS, Entry
 from orchestrator.domain.plan import Plan, differences, held
 from orchestrator.domain.release import Package
 from orchestrator.domain.step import Outcome, StepResult
@@ -54,7 +54,7 @@ def resolve_plan(ctx: RunContext) -> None:
 def _compared(ctx: RunContext, approved: Plan, now: Plan) -> StepResult:
     """The *approved* plan if it holds; otherwise what has changed, with the plan that is made *now*."""
     result = hold(approved, now)
-    if result.good or ctx.run.kind != "promotion":
+    if result.good or ctx.run.kind not in PROMOTION_KINDS:
         return result
     save(ctx.services, now)  # what a request for this promotion is approved by next
     return result.model_copy(update={"data": {**result.data, "now": now.digest}})

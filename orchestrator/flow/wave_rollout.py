@@ -112,7 +112,7 @@ def admitted_environments(
     """The environments that the walk would promote *package* to, in order; refused when it may not go to one of them.
 
     Environments that have the release are left out unless it is to *redeploy*. What is verified on the way, in an
-    earlier wave, counts as verified here. Raises R104, R105, R108 and A207.
+    earlier wave, counts as verified here. Raises R104, R105 and R108.
     """
     release = package.manifest.release
     undeclared = [name for name in waves.names if name not in release.environments]
@@ -124,7 +124,6 @@ def admitted_environments(
         raise OrchestratorError("R108", f"{package.ref} already runs, verified, everywhere in {waves.name}")
     for name in wanted:
         environment = services.environment(name)[0]
-        admission.refuse_governed(services, release.name, name, "a promotion in waves")
         admission.gate(services, package, environment, waves.before(name))
     return wanted
 

@@ -36,10 +36,3 @@ def approval_rules(services: Services) -> ApprovalRules:
     declared = {name: environment.approvals for name, (environment, _) in services.environments.items()}
     approvals = {name: rule for name, rule in declared.items() if rule is not None}
     return ApprovalRules(approvals, services.project.policy)
-
-
-def refuse_governed(services: Services, package: str, environment: str, what: str) -> None:
-    """Refuse *what*, which cannot have approvals, in an environment whose rules may need votes. Raises A207."""
-    if approval_rules(services).govern(package, environment):
-        hint = f"promote to {environment} alone: orchestrator promote RELEASE --to {environment}"
-        raise OrchestratorError("A207", f"{environment} requires approvals, and {what} cannot have them", hint=hint)

@@ -40,9 +40,11 @@ class NoRights:
     def __init__(self) -> None:
         self.asked: list[Right] = []
 
-    def require(self, actor: Actor, rights: tuple[Right, ...], reason: str, *, recorded: bool) -> None:
+    def require(
+        self, actor: Actor, rights: tuple[Right, ...], reason: str, *, recorded: bool, use_case: str = ""
+    ) -> None:
         """Refused."""
-        del reason, recorded
+        del reason, recorded, use_case
         self.asked += rights
         raise OrchestratorError("A101", f"{actor} may not {rights[0].action.value}")
 

@@ -1,5 +1,6 @@
 """Users, groups, tokens and who acts."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,7 +13,9 @@ from orchestrator.app.actor import current_actor
 from orchestrator.domain.access.access_file import AccessFile
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor, Binding, Method, Scope, ServiceAccount, User
+from orchestrator.domain.access.tokens import TokenRules
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.moments import Now
 from orchestrator.domain.register import TOKENS
 from tests.app.desk import NOON, Desk
 
@@ -176,3 +179,18 @@ def test_an_actor_whose_clock_was_set_back_has_no_ended_binding_again() -> None:
     desk.clock.jump(-2 * DAY.total_seconds())
     question = access.Question(action=Action.LOCK, environment="staging", name="viewer")
     assert not access.can_i(desk.acting("root"), question).allowed
+
+
+def test_a_project_sets_how_long_tokens_are_valid() -> None:
+    """With `tokens: {lifetime: 30d}` no token is created for longer, and a rotation does not prolong an older one."""
+    desk = Desk()
+    older = tokens.create_token(desk.acting("root"), "root", lifetime=90 * DAY)
+    acting = replace(desk.acting("root"), tokens=TokenRules(lifetime="30d"))
+    with pytest.raises(OrchestratorError, match="at most 30d"):
+        tokens.create_token(acting, "root", lifetime=31 * DAY)
+    assert tokens.create_token(acting, "root", lifetime=30 * DAY).token.is_valid(Now.at(NOON))
+    new = tokens.rotate_token(acting, older.token.prefix).token
+    assert new.expires_at - new.created_at == 30 * DAY
+    for wrong in ("0s", "366d"):
+        with pytest.raises(ValueError, match="at most 365d"):
+            TokenRules(lifetime=wrong)

@@ -317,6 +317,16 @@ def test_a_role_may_do_exactly_what_the_table_says(use_case: str) -> None:
             assert desk.register.reading(lambda records: records.audit()[-1].outcome) == "denied"
 
 
+def test_a_lock_and_an_unlock_are_told_apart_in_the_stream() -> None:
+    """An entry of the audit stream names the use case and its reason, so that a lock and an unlock differ."""
+    desk = Desk()
+    for name, reason in (("lock", "repair"), ("unlock", "repaired")):
+        CALLS[f"control.{name}"](desk.acting("operator"), "staging", why=reason)
+        newest = desk.register.reading(lambda records: records.audit()[-1])
+        assert (newest.action, newest.environment, newest.reason) == ("environment:lock", "staging", reason)
+        assert newest.detail == {"use_case": f"control.{name}"}
+
+
 def test_a_request_is_refused_as_a_whole() -> None:
     """A request for two environments, of which one is not allowed, leaves one entry: the refusal."""
     desk = Desk(environment="staging")

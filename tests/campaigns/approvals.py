@@ -39,18 +39,19 @@ from orchestrator.domain.access.principals import SYSTEM_ACTOR, Actor, Binding, 
 from orchestrator.domain.admission.may_start import may_roll_back
 from orchestrator.domain.approval.policy import ApprovalRules, Approvals, Requirement
 from orchestrator.domain.approval.request_state import RequestEvent, RequestState
-from orchestrator.domain.approval.requests import RunRequest
+from orchestrator.domain.approval.requests import Rollout, RunRequest
 from orchestrator.domain.approval.votes import Decision
 from orchestrator.domain.audit.chain import AuditHead, record_by
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import QueuedRequest, Run
+from orchestrator.domain.journal import QueuedRequest, Run, run_id
 from orchestrator.domain.moments import Now, parse_moment
 from orchestrator.domain.register import BINDINGS, LINE_STOPS, OPEN, REQUESTS, USERS, VOTES, PlanText, RecordKind
 from orchestrator.domain.risk.kinds import ChangeKind, Level
+from orchestrator.domain.waves import Waves
 from orchestrator.register_ports import Changes, Records, Register
 
 R = TypeVar("R")
-PLACE, LIFE = "production", timedelta(hours=8)
+PLACE, LATER, LIFE = "production", "backup-site", timedelta(hours=8)
 BEGIN = parse_moment("2026-11-29T12:00:00Z")
 EVENTS = (
     "request", "bob", "cid", "ann", "reject", "take back", "withdraw", "expire", "edit", "freeze", "start", "crash",
@@ -118,22 +119,24 @@ class Log:
 
 @dataclass
 class Scene:
-    """A register with three users, and the use cases by the names of events."""
+    """A register with three users, and the use cases by the names of events; with *waves* of a rollout to two places."""
 
     register: Register
     clock: ManualClock
     log: Log
     runs: Runs = field(default_factory=Runs)
+    waves: bool = False
 
     @property
     def rules(self) -> RequestRules:
         """What the environment requires."""
-        return RequestRules(ApprovalRules({PLACE: Approvals(count=self.log.count)}))
+        needed = Approvals(count=self.log.count)
+        return RequestRules(ApprovalRules({PLACE: needed, **({LATER: needed} if self.waves else {})}))
 
     def acting(self, name: str) -> Acting:
         """The user *name*, or the system."""
         actor = SYSTEM_ACTOR if name == "system" else Actor(name=name)
-        return Acting(self.register, actor, self.clock, (PLACE,))
+        return Acting(self.register, actor, self.clock, (PLACE, LATER))
 
     def current(self) -> RunRequest | None:
         """The newest request."""
@@ -152,13 +155,22 @@ class Scene:
     def _request(self) -> None:
         plan = digest(self.log.plan)
         made = RunRequest(
-            id=f"r{self.log.asked + 1}-{PLACE}", project=self.register.project, environment=PLACE, package=digest(0), plan=plan,
-            rendered=plan, requirement=self._requirement(), requested_by=Actor(name="ann"),
+            **self._place(plan), project=self.register.project, package=digest(0), plan=plan, rendered=plan, requirement=self._requirement(), requested_by=Actor(name="ann"),
             requested_at=self.log.now, name="shop", version="1.0.0",
         )  # fmt: skip
         shown = PlanText(digest=plan, plan=plan, text="")
         recorded = request_promotion(self.acting("ann"), made, shown, self.rules)
         self.log = replace(self.log, asked=self.log.asked + (recorded.id == made.id))
+
+    def _place(self, plan: str) -> dict[str, Any]:
+        """The id of the next request, and where it goes."""
+        root = f"r{self.log.asked + 1}"
+        if not self.waves:
+            return {"id": f"{root}-{PLACE}", "environment": PLACE}
+        walk = Waves(name="both", environments=((PLACE,), (LATER,)))
+        needed = dict.fromkeys(walk.names, self._requirement())
+        rollout = Rollout(waves=walk, plans=dict.fromkeys(walk.names, plan), requirements=needed)
+        return {"id": root, "environment": walk.name, "rollout": rollout}
 
     def _requirement(self) -> Requirement:
         return self.rules.approvals.requirement("shop", PLACE, Level.LOW, ChangeKind.NORMAL)
@@ -211,18 +223,14 @@ class Scene:
             return
         system = self.acting("system")
         recorded = submit_started(self.runs, system, request) or request  # type: ignore[arg-type]  # the part that is used
-        run = Run(
-            id=recorded.run,
-            root=recorded.run.split("-")[0],
-            kind="promotion",
-            environment=PLACE,
-            release=recorded.release,
-        )
         if (recorded.id, recorded.run) in self.log.effects:  # its process died before the request was settled
             self._move(recorded, RequestEvent.FINISH)
             return
         try:
-            admit_run(self.runs, system, run, recorded.plan, self.rules)  # type: ignore[arg-type]
+            for place in recorded.environments:
+                name = run_id(recorded.root, place)
+                run = Run(id=name, root=recorded.root, kind="promotion", environment=place, release=recorded.release)
+                admit_run(self.runs, system, run, recorded.plan_in(place), self.rules)  # type: ignore[arg-type]
         except OrchestratorError:
             self._move(recorded, RequestEvent.HOLD)
             return
@@ -239,9 +247,16 @@ class Scene:
         plan = digest(self.log.plan)
 
         def work(task: Change) -> None:
-            task.put(REQUESTS, request.replanned(plan, plan, request.requirement))
+            task.put(REQUESTS, self._replanned(request, plan))
 
         change(self.acting("system"), Action.PROMOTE, work, environment=PLACE)
+
+    def _replanned(self, request: RunRequest, plan: str) -> RunRequest:
+        """*request* with another plan; of a rollout with another one for each place, which its requester makes."""
+        if request.rollout is not None:
+            plans = dict.fromkeys(request.environments, plan)
+            request = request.model_copy(update={"rollout": request.rollout.model_copy(update={"plans": plans})})
+        return request.replanned(plan, plan, request.requirement)
 
     def no_rollback_is_held(self) -> None:
         """In every state a user with the right may roll back."""

@@ -10,6 +10,7 @@ import argparse
 import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from typing import TypeVar
 
 from orchestrator.adapters.memory.register import MemoryRegister
@@ -73,12 +74,15 @@ class DyingRuns(Runs):
         return self.deaths.around(lambda: Runs.submit(self, work, run))
 
 
-def follow(order: Sequence[str], deaths: Iterator[Deaths]) -> int:
-    """Do *order* with one process after the other, each of which dies as *deaths* gives it. Returns the deaths."""
+def follow(order: Sequence[str], deaths: Iterator[Deaths], *, waves: bool = False) -> int:
+    """Do *order* with one process after the other, each of which dies as *deaths* gives it. Returns the deaths.
+
+    With *waves* the request is for a rollout to two environments.
+    """
     register = DyingRegister()
     scene = lay(register, 1)
     runs = DyingRuns()
-    scene.runs, died = runs, 0
+    scene.runs, scene.waves, died = runs, waves, 0
     register.deaths = runs.deaths = next(deaths, Deaths())
     for event in order:
         while True:
@@ -107,15 +111,15 @@ def _settled(scene: Scene, order: Sequence[str]) -> None:
 def sweep(second: int = SECOND) -> tuple[int, int]:
     """Every death of every order, and one at each of the next *second* writes. Returns how often it was done, and how many deaths there were."""
     done = died = 0
-    for order in ORDERS:
+    for order, waves in product(ORDERS, (False, True)):
         for first in _points():
-            deaths = follow(order, iter([Deaths(*first[:1], after=first[1])]))
+            deaths = follow(order, iter([Deaths(*first[:1], after=first[1])]), waves=waves)
             done, died = done + 1, died + deaths
             if not deaths:
                 break
             for at in range(1, second):
                 pair = [Deaths(first[0], after=first[1]), Deaths(at, after=bool(at % 2))]
-                died += follow(order, iter(pair))
+                died += follow(order, iter(pair), waves=waves)
                 done += 1
     return done, died
 
@@ -135,7 +139,7 @@ def chance(runs: int, seed: int) -> int:
         draw = random.Random(seed * 1_000_003 + number)
         order = ("request", *(draw.choice(EVENTS) for _ in range(draw.randint(3, 25))))
         deaths = (Deaths(draw.randint(1, 12), after=draw.random() < 0.5) for _ in range(4))
-        died += follow(order, deaths)
+        died += follow(order, deaths, waves=number % 2 == 1)
     return died
 
 

@@ -11,6 +11,7 @@ from orchestrator.app import starts
 from orchestrator.domain.approval import votes
 from orchestrator.domain.approval.matching import Ballot
 from orchestrator.domain.approval.request_state import RequestState
+from orchestrator.domain.approval.requests import RunRequest
 from tests.campaigns import approvals, request_sweep
 from tests.postgres import Server
 
@@ -108,3 +109,10 @@ def test_planted_bugs_are_found(
     bug(monkeypatch)
     with pytest.raises(AssertionError, match=r"started with \d of \d votes"):
         list(approvals.merged(length, count))
+
+
+def test_a_rollout_that_checks_nothing_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request in waves that checks no condition of its first wave is found in the short campaign."""
+    monkeypatch.setattr(RunRequest, "first", property(lambda _request: ()))
+    with pytest.raises(AssertionError, match="the line is stopped"):
+        request_sweep.follow(("request", "bob", "freeze", "start"), iter(()), waves=True)

@@ -18,11 +18,13 @@ from orchestrator.adapters.memory.provisioner import MemoryProvisioner
 from orchestrator.adapters.memory.verifier import MemoryVerifier
 from orchestrator.adapters.memory.world import World
 from orchestrator.app import access, people, tokens
+from orchestrator.app.execute import run_workflow
 from orchestrator.app.run_requests import record_builder
 from orchestrator.cli.planned import plan_text
 from orchestrator.domain.access.principals import Binding, User
 from orchestrator.domain.journal import Run
 from orchestrator.flow import WORKFLOWS
+from orchestrator.flow.halt import SoleOwner
 from orchestrator.flow.run_context import RunContext
 from orchestrator.wiring import App
 from tests.cli.memory_project import MemoryProject
@@ -143,6 +145,17 @@ class RequestProject(MemoryProject):
         done = WORKFLOWS[run.kind](ctx)
         self.store.release_claim(run.root, "", done=True)
         return done
+
+    def execute_rollout(self, root: str) -> Run:
+        """What the process of a promotion in waves does, to its end."""
+        app, asked = self.app(), self.store.work(root).asked
+
+        def part(durable: MemoryDurable, data: Any) -> Any:
+            return run_workflow(app, durable, SoleOwner(), {**asked, "part": data})  # type: ignore[arg-type]
+
+        run_workflow(app, MemoryDurable({}, part=part), SoleOwner(), {**asked, "wait": 1.0})
+        self.store.release_claim(root, "", done=True)
+        return self.store.run(root)
 
 
 @pytest.fixture

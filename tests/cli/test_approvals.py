@@ -165,13 +165,12 @@ def test_what_changes_after_the_approval_needs_new_votes(office: RequestProject)
 def test_nothing_enters_without_its_request(office: RequestProject) -> None:
     """A promotion into an environment with approvals that no request has started is refused before any effect, and a rehearsal too."""
     office.packages.put(office.release("1.0.0"))
-    for kind, code in (("promotion", "A201"), ("rehearsal", "A207")):
+    for kind in ("promotion", "rehearsal"):
         run = office.request(PLACE, "1.0.0", kind)
         done = office.execute(run.id)
         ended = [record.data for record in office.store.records(run.id) if record.kind == "ended"]
-        assert (done.state, ended[0]["failure"]["code"]) == (State.FAILED, code)
+        assert (done.state, ended[0]["failure"]["code"]) == (State.FAILED, "A201")
     assert office.world.running == {}
-    assert office.refused("ann", "rehearse", "1.0.0", "--in", PLACE)[0] == "A207"
 
 
 def test_a_rollback_never_waits(office: RequestProject) -> None:

@@ -135,11 +135,3 @@ def test_a_builder_does_not_approve(office: RequestProject) -> None:
     code, text = office.refused("bob", "approve", run)
     assert (code, "the user built the package" in text) == ("A204", True)
     assert office.by("cid", "approve", run)["state"] == "ready"
-
-
-def test_waves_are_refused_where_approvals_are_needed(office: RequestProject) -> None:
-    """A promotion in waves to an environment with approvals is refused before it starts."""
-    office.rule(project="waves: [{name: both, environments: [[staging], [production]]}]\n")
-    office.packages.put(office.release("1.0.0"))
-    assert office.refused("ann", "promote", "1.0.0", "--to", "both")[0] == "A207"
-    assert office.store.runs() == []

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.cli.documents import MODELS as DOCUMENTS
 from orchestrator.cli.register_documents import MODELS
 from tests.cli.memory_project import MemoryProject, project
 from tests.issuer import SUBJECT, issuing
@@ -202,3 +203,20 @@ def test_a_ci_job_acts_without_a_stored_secret(
         assert project.json("token", "exchange", code=3)["errors"][0]["code"] == "A111"
         monkeypatch.setenv("ORCHESTRATOR_TOKEN", new["token"])
         assert project.json("whoami", code=3)["errors"][0]["code"] == "A108"
+
+
+def test_every_document_about_an_environment_says_whether_it_is_open(project: MemoryProject) -> None:
+    """`show`, `history`, `lock`, `lock status`, `unlock` and `line status` have why an environment is closed, and when it opens."""
+    run = project.go(PLACE, "1.0.0")
+    project.say("line", "stop", PLACE, "-m", "leak", "--until", "2090-01-01T00:00:00Z")
+    commands = ("show", run.id), ("history",), ("lock", PLACE, "-m", "repair"), ("lock", "status"), ("unlock", PLACE)
+    for words in (*commands, ("line", "status")):
+        document = project.json(*words)
+        state = document["calendar"][PLACE]
+        assert (state["open"], state["reasons"][0]["until"]) == (False, "2090-01-01T00:00:00.000Z")
+        if kind := {"show": "run", "lock status": "lock", "line status": "line-stops"}.get(
+            " ".join(words[:2]).partition(run.id)[0].strip()
+        ):
+            DOCUMENTS[kind].from_json(document)
+    for words in (("show", run.id), ("lock", "status")):
+        assert f"{PLACE}: closed: " in project.say(*words)

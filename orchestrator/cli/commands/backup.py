@@ -31,21 +31,18 @@ def command(file: Path | None, passphrase_file: Path | None, with_secrets: bool,
     from datetime import UTC, datetime
 
     from orchestrator.adapters.backup.authentication import read_passphrase
-    from orchestrator.adapters.backup.content import BackupPaths
-    from orchestrator.adapters.backup.take import take
     from orchestrator.app.opening import open_application
 
     passphrase = read_passphrase(required(passphrase_file))
     app = open_application(Path.cwd())
-    try:
-        app.store.runs(limit=1)  # the store is there, and of this program's schema
-    finally:
-        app.close()
     now = datetime.now(UTC)
     target = file or Path(f"{app.project.name}-{now:%Y%m%dT%H%M%SZ}.backup")
     at = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    places = BackupPaths(app.project.name, app.state, app.store_url, app.secret_paths())
-    manifest = take(places, target, at, passphrase, logs=logs, secrets=with_secrets)
+    try:
+        app.store.runs(limit=1)  # the store is there, and of this program's schema
+        manifest = app.maintenance.back_up(app.actor, target, at, passphrase, logs=logs, secrets=with_secrets)
+    finally:
+        app.close()
     size = target.stat().st_size
     if as_json:
         data = {"file": str(target), "bytes": size, "files": len(manifest.files), "made_at": manifest.made_at}

@@ -26,16 +26,20 @@ def command(environment: str, as_json: bool) -> int:
     listed as *unknown*. `require: {no_drift: true}` in `environment.yaml` refuses promotions while there are any.
     """
     from orchestrator.app.opening import open_application
+    from orchestrator.cli.situation import calendar_data, calendars_of, closed_lines
     from orchestrator.domain.errors import Exit
 
     app = open_application(Path.cwd())
     app.services.environment(environment)
     note(f"comparing {environment} with its last verified release …")
     found = app.inspections.drift(app.actor, environment)
+    calendars = calendars_of(app, [environment])
     if as_json:
-        print_json("Drift", {**found.to_json(), "none": found.is_empty})
+        print_json("Drift", {**found.to_json(), "none": found.is_empty, "calendar": calendar_data(calendars)})
     else:
         _print(found)
+        for line in closed_lines(calendars):
+            out(line)
     return int(Exit.OK if found.is_empty else Exit.FAILED)
 
 

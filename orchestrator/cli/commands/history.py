@@ -21,6 +21,7 @@ def command(environment: str | None, limit: int, cursor: str | None, as_json: bo
     """List the runs, newest first; with ENVIRONMENT those of one environment, or of a list of waves."""
     from orchestrator.app.opening import open_application
     from orchestrator.cli.recovery import remind
+    from orchestrator.cli.situation import calendar_data, calendars_of
     from orchestrator.domain.listing import RunFilter
 
     app = open_application(Path.cwd())
@@ -30,7 +31,8 @@ def command(environment: str | None, limit: int, cursor: str | None, as_json: bo
     page = app.store.list_runs(RunFilter(environment=environment), cursor=_checked(cursor), limit=limit)
     runs = [app.queries.run_facts(app.actor, run) for run in page.items]
     if as_json:
-        print_json("History", {"runs": [run.to_json() for run in runs], "cursor": page.cursor})
+        calendar = calendar_data(calendars_of(app, sorted({run.environment for run in runs})))
+        print_json("History", {"runs": [run.to_json() for run in runs], "cursor": page.cursor, "calendar": calendar})
     elif not runs:
         out("no runs yet; start one with: orchestrator promote RELEASE")
     else:

@@ -26,7 +26,7 @@ def show(as_json: bool) -> None:
     from orchestrator.app.opening import open_application
 
     app = open_application(Path.cwd())
-    known = app.keys.known()
+    known = app.maintenance.known_keys(app.actor)
     if as_json:
         print_json("Keys", {"file": str(app.keys.file), "keys": [asdict(key) for key in known]})
         return
@@ -48,7 +48,7 @@ def rotate(revoke: bool, as_json: bool) -> None:
     from orchestrator.app.opening import open_application
 
     app = open_application(Path.cwd())
-    made = app.keys.rotate(revoke=revoke)
+    made = app.maintenance.rotate_key(app.actor, revoke=revoke)
     if as_json:
         print_json("KeyRotated", {"file": str(app.keys.file), "key": made.id, "revoked": revoke})
         return

@@ -1,12 +1,18 @@
 """`orchestrator line`: stop all promotions to one or all environments, and resume them."""
 
+from collections.abc import Iterable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
 
 from orchestrator.cli import completing
 from orchestrator.cli.output import json_option, out, print_json, table
 from orchestrator.cli.register_options import MOMENT, open_project
+
+if TYPE_CHECKING:
+    from orchestrator.app.application import Application
+    from orchestrator.domain.calendar.verdict import LineStop
 
 
 @click.group("line")
@@ -38,9 +44,10 @@ def stop(environment: str | None, every: bool, message: str, until: datetime | N
     place = _place(environment, every)
     if not message.strip():
         raise click.UsageError("give the reason with -m: it is shown to every user whose promotion is refused")
-    found = stop_line(open_project().acting, place, message.strip(), until)
+    app = open_project()
+    found = stop_line(app.acting, place, message.strip(), until)
     if as_json:
-        print_json("LineStops", {"line_stops": [found.to_json()]})
+        _print(app, (found,))
         return
     where = "all environments" if every else str(environment)
     end = f"until {minute_text(until)}" if until else f"until `orchestrator line resume {environment or '--all'}`"
@@ -56,9 +63,10 @@ def resume(environment: str | None, every: bool, message: str, as_json: bool) ->
     """End the stops of ENV. A stop of all environments is ended with --all."""
     from orchestrator.app.calendar import resume_line
 
-    found = resume_line(open_project().acting, _place(environment, every), message)
+    app = open_project()
+    found = resume_line(app.acting, _place(environment, every), message)
     if as_json:
-        print_json("LineStops", {"line_stops": [stop.to_json() for stop in found]})
+        _print(app, found)
         return
     out(f"promotions to {'all environments' if every else environment} are resumed")
 
@@ -70,9 +78,10 @@ def status(as_json: bool) -> None:
     from orchestrator.app.calendar import show_calendar
     from orchestrator.domain.moments import minute_text
 
-    stops = show_calendar(open_project().acting).line_stops
+    app = open_project()
+    stops = show_calendar(app.acting).line_stops
     if as_json:
-        print_json("LineStops", {"line_stops": [stop.to_json() for stop in stops]})
+        _print(app, stops)
         return
     rows = [
         [
@@ -85,3 +94,10 @@ def status(as_json: bool) -> None:
         for stop in stops
     ]
     out(table(["environment", "stopped by", "since", "until", "reason"], rows) if rows else "no line is stopped")
+
+
+def _print(app: "Application", stops: "Iterable[LineStop]") -> None:
+    from orchestrator.cli.situation import calendar_data, calendars_of
+
+    calendar = calendar_data(calendars_of(app, app.environments))
+    print_json("LineStops", {"line_stops": [stop.to_json() for stop in stops], "calendar": calendar})

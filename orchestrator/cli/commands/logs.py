@@ -60,7 +60,7 @@ def command(
     from orchestrator.domain.text import few, nearest
 
     app = open_application(Path.cwd())
-    found = app.store.run(run)
+    found = app.queries.find_run(app.actor, run)
     if files or save is not None:
         _print_files(app, found.id, step, save, as_json=as_json)
         return

@@ -33,11 +33,11 @@ def list_(as_json: bool) -> None:
     """List the packages that this project keeps."""
     from orchestrator.app.opening import open_application
 
-    packages = open_application(Path.cwd()).packages
-    refs = sorted(packages.refs(), key=lambda ref: (ref.name, in_number_order(ref.version), ref.digest))
-    here = {ref.digest: str(len(manifest.files)) for ref, manifest in packages.known()}
+    app = open_application(Path.cwd())
+    kept = app.releases.kept(app.actor)
+    refs = sorted(kept.refs, key=lambda ref: (ref.name, in_number_order(ref.version), ref.digest))
+    here, strange = {digest: str(count) for digest, count in kept.files.items()}, list(kept.strange_names)
     if as_json:
-        strange = packages.strange_names()
         print_json("PackageList", {"packages": [ref.to_json() for ref in refs], "strange_names": strange})
     elif refs:
         plain = {ref.digest: ref.digest.removeprefix("sha256:") for ref in refs}
@@ -46,7 +46,7 @@ def list_(as_json: bool) -> None:
     else:
         out("no package is kept here yet; orchestrator build makes one")
     if not as_json:
-        for name in packages.strange_names():
+        for name in strange:
             note(f"warning: {name} in the artifact store is not the name of a package, and is left out")
 
 
@@ -94,7 +94,7 @@ def verify(file: Path, keep: bool, as_json: bool) -> None:
         from orchestrator.app.opening import open_application
 
         app = open_application(Path.cwd())
-        read = app.packages.keep(file)
+        read = app.releases.keep(app.actor, file)
     else:
         read = _sealed(file)
     if as_json:

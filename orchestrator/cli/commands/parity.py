@@ -27,6 +27,7 @@ def command(left: str, right: str, as_json: bool) -> int:
     a check is listed as *unknown*. `require: {parity: true}` refuses promotions while there are any.
     """
     from orchestrator.app.opening import open_application
+    from orchestrator.cli.situation import calendar_data, calendars_of, closed_lines
     from orchestrator.domain.errors import Exit
 
     app = open_application(Path.cwd())
@@ -34,10 +35,13 @@ def command(left: str, right: str, as_json: bool) -> int:
         app.services.environment(name)
     note(f"comparing {left} and {right} …")
     found = app.inspections.parity(app.actor, left, right)
+    calendars = calendars_of(app, [left, right])
     if as_json:
-        print_json("Parity", {**found.to_json(), "none": found.is_empty})
+        print_json("Parity", {**found.to_json(), "none": found.is_empty, "calendar": calendar_data(calendars)})
     else:
         _print(found)
+        for line in closed_lines(calendars):
+            out(line)
     return int(Exit.OK if found.is_empty else Exit.FAILED)
 
 

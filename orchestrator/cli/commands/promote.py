@@ -85,6 +85,8 @@ def command(**words: Any) -> int:
     in this process; the command can be stopped without effect on the request. On a path, the environments before are
     promoted first. The same command again replaces the plan of a request that waits.
 
+    In waves, one request is for the plan over all environments. Each environment with approvals needs its own.
+
     With --at, the promotion starts at that time at the earliest, or when the environment opens next. With --emergency,
     it needs the approvals of `by_kind: {emergency: ...}` (by default one), and is reviewed afterwards.
     """
@@ -148,6 +150,7 @@ def _requesting(words: dict[str, Any], promotion: "_PromoteOptions") -> "Promoti
         words["queue"],
         words["wait"],
         bool(words["queue"]) or words["detach"],
+        promotion.redeploy,
     )
 
 
@@ -162,9 +165,12 @@ def _promote(
 ) -> int:
     """Promote as far as that needs no run request, and then request the next environment."""
     from orchestrator.cli.follow_run import do, report_enqueued, start_in_background
-    from orchestrator.cli.requesting import after_path, request
+    from orchestrator.cli.requesting import after_path, request, request_rollout
 
     free, held = _divided(app, package, wanted, requesting)
+    if wanted.waves is not None and held:
+        whole = approved if approved is not None and approved.kind == "WavePlan" else None
+        return request_rollout(app, package, wanted.waves, whole, requesting, as_json=as_json)
     if not free and held:
         single = approved if approved is not None and approved.kind == "Plan" else None
         return request(app, package, held, single, requesting, as_json=as_json)
@@ -180,13 +186,17 @@ def _promote(
 def _divided(
     app: "Application", package: "Package", wanted: "Promote", requesting: "PromotionOptions"
 ) -> tuple[tuple[str, ...], str]:
-    """The environments of a path before the first one that needs a request, and that one; empty if none does."""
+    """The environments of a path before the first one that needs a request, and that one; empty if none does.
+
+    A promotion in waves needs one request for all of its environments.
+    """
     from orchestrator.cli.requesting import governed
 
     if wanted.waves is not None:
-        if requesting.needs_request:
-            raise click.UsageError("--at and --emergency are for one environment, not for waves")
-        return wanted.targets, ""
+        if requesting.emergency:
+            raise click.UsageError("--emergency is for one environment, not for waves")
+        held = [name for name in wanted.targets if governed(app, package, name, requesting)]
+        return wanted.targets, wanted.waves.name if held else ""
     for number, name in enumerate(wanted.targets):
         if governed(app, package, name, requesting):
             return wanted.targets[:number], name
@@ -260,6 +270,7 @@ def _request(
         waves, redeploy = approved.walk, approved.redeploy
     if waves is not None and (approved is None or approved.kind == "WavePlan"):
         how = {"again": again, "redeploy": redeploy, "overrun": bool(wanted.overrun)}
+        how["requested"] = requesting.needs_request
         targets = app.plans.wave_targets(app.actor, package, waves, approved, **how)
         return PromoteInWaves(
             package=ref,

@@ -24,17 +24,24 @@ def command(release: str, environment: str, wait: float, detach: bool, queue: st
 
     Otherwise the release stays, and there is evidence for this pair of packages, with the time of each leg.
     `orchestrator show RUN` prints it, and environments with `require: {rehearsal: true}` require it.
+
+    If the environment requires approvals, records a run request, as `orchestrator promote` does.
     """
     from orchestrator.app.opening import open_application
     from orchestrator.app.requests import Rehearse
     from orchestrator.cli.follow_run import do, report_enqueued, start_in_background
     from orchestrator.cli.recovery import recover
     from orchestrator.cli.report import building, warn
+    from orchestrator.cli.requesting import PromotionOptions, governed, request
+    from orchestrator.domain.plan import NOTHING
 
     app = open_application(Path.cwd())
     recover(app)
     package = app.releases.package(app.actor, release, warn, building)
     targets = app.plans.targets(app.actor, package, environment, redeploy=True, rehearsal=True)
+    requesting = PromotionOptions(NOTHING, queue=queue, wait=wait, leave=bool(queue) or detach, rehearsal=True)
+    if governed(app, package, environment, requesting):
+        return request(app, package, environment, None, requesting, as_json=as_json)
     asked = app.submissions.submit(app.actor, Rehearse(package=package.ref, targets=targets, wait=wait), queue=queue)
     if queue:
         return report_enqueued(asked, queue, as_json=as_json)

@@ -132,6 +132,8 @@ def _replace(file: Path | None, passphrase: bytes | None, *, undo: bool, yes: bo
         raise click.UsageError("give either a FILE or --undo")
     app = open_application(Path.cwd(), restoring=True)
     places = BackupPaths(app.project.name, app.state, app.store_url)
+    if places.kind != "sqlite" or any(path.exists() for path in places.databases.values()):
+        _refuse_without_right(app)
     _refuse_while_working(app)
     if file is None:
         done = restore.undo_restore(places)
@@ -162,7 +164,7 @@ def _give_up(name: str, *, as_json: bool) -> None:
     from orchestrator.app.opening import open_application
 
     app = open_application(Path.cwd(), restoring=True)
-    if not app.withheld.give_up(name):
+    if not app.maintenance.give_up_file(app.actor, name):
         raise UsageProblem(f"{name!r} is not a missing controller file", "orchestrator doctor lists what is missing")
     missing = [item.name for item in app.withheld.missing()]
     if as_json:
@@ -171,6 +173,21 @@ def _give_up(name: str, *, as_json: bool) -> None:
     out(f"given up: {name}")
     for item in missing:
         note(f"still missing: {app.state / item}")
+
+
+def _refuse_without_right(app: "Application") -> None:
+    """Raises A101 and A108. A state whose rights cannot be read is restored: that is what a backup is for."""
+    from orchestrator.domain.error_codes import RIGHT_MISSING, TOKEN_REFUSED
+    from orchestrator.domain.errors import OrchestratorError
+
+    try:
+        app.maintenance.admit_restore(app.actor)
+    except OrchestratorError as error:
+        if error.code in {RIGHT_MISSING, TOKEN_REFUSED}:
+            raise
+        note(f"the rights in the current state cannot be read, and are not checked: {error.message}")
+    finally:
+        _close(app)
 
 
 def _refuse_while_working(app: "Application") -> None:
@@ -207,5 +224,5 @@ def _unfinished(app: "Application") -> list[str]:
 def _close(app: "Application") -> None:
     """Close what was opened, so that files can be moved and the next look is at what is there then."""
     app.close()
-    for part in ("engine", "store", "register", "rights", "services", "queries"):
+    for part in ("engine", "store", "register", "rights", "services", "queries", "acting", "maintenance"):
         app.__dict__.pop(part, None)

@@ -24,6 +24,7 @@ def command(run: str, as_json: bool) -> None:
     """
     from orchestrator.app.opening import open_application
     from orchestrator.cli.recovery import remind
+    from orchestrator.cli.situation import calendars_of, closed_lines
     from orchestrator.domain.story import RunView
 
     app = open_application(Path.cwd())
@@ -34,17 +35,33 @@ def command(run: str, as_json: bool) -> None:
     found = app.store.run(run)
     story = RunView.of(found, app.store.records(found.id))
     _print(story, app.queries.run_facts(app.actor, story.run))
+    for line in closed_lines(calendars_of(app, places_of(story))):
+        out_folded(line)
+
+
+def places_of(story: "RunView") -> tuple[str, ...]:
+    """The environments of a run; of a promotion in waves all of them."""
+    if story.walk is None:
+        return (story.run.environment,)
+    return tuple(place.environment for wave in story.walk.story for place in wave.environments)
 
 
 def run_document(app: "Application", run: str) -> dict[str, Any]:
     """Everything that is known of *run*, as JSON data."""
+    from orchestrator.cli.situation import calendar_data, calendars_of
     from orchestrator.domain.run_reason import ending_reason
     from orchestrator.domain.story import RunView
 
     found = app.store.run(run)
     story = RunView.of(found, app.store.records(found.id))
     facts = app.queries.run_facts(app.actor, story.run)
-    now = {"interrupted": facts.interrupted, "activity": facts.activity, "reason": ending_reason(story)}
+    calendar = calendar_data(calendars_of(app, places_of(story)))
+    now = {
+        "calendar": calendar,
+        "interrupted": facts.interrupted,
+        "activity": facts.activity,
+        "reason": ending_reason(story),
+    }
     return {**story.to_json(), **now, "remedies": [item.to_json() for item in _remedies(story)]}
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from orchestrator.app.application import Application
     from orchestrator.app.run_requests import RequestView
     from orchestrator.domain.facts import EnvironmentFacts
+    from orchestrator.domain.register import Message
     from orchestrator.domain.waves import Waves
 
 
@@ -48,7 +49,9 @@ def command(environment: str | None, every: bool, watching: bool, as_json: bool)
     facts = [item.to_json() for item in app.queries.facts_of_all(app.actor, tuple(_names(app, environment)))]
     walks = [waves_status(app, waves) for waves in _waves(app, environment)]
     waiting = [item(seen) for seen in _requests(app, environment)]
-    print_json("Status", {"project": app.project.name, "environments": facts, "waves": walks, "requests": waiting})
+    messages = [message.to_json() for message in _messages(app, environment)]
+    about = {"environments": facts, "waves": walks, "requests": waiting, "messages": messages}
+    print_json("Status", {"project": app.project.name, **about})
 
 
 def _names(app: "Application", environment: str | None) -> list[str]:
@@ -70,7 +73,15 @@ def _lines(app: "Application", environment: str | None, *, every: bool) -> list[
         lines += status_lines(item, every=every)
     for waves in _waves(app, environment):
         lines += walk_lines(waves_status(app, waves))
-    return [*lines, *_request_lines(app, environment)]
+    messages = [f"{paint('message', fg='yellow')}: {message.text}" for message in _messages(app, environment)]
+    return [*lines, *_request_lines(app, environment), *messages]
+
+
+def _messages(app: "Application", environment: str | None) -> "list[Message]":
+    """The messages for the actor."""
+    from orchestrator.app.run_requests import own_messages
+
+    return [message for message in own_messages(app.acting) if environment in {None, message.environment}]
 
 
 def _requests(app: "Application", environment: str | None) -> "list[RequestView]":
@@ -78,7 +89,7 @@ def _requests(app: "Application", environment: str | None) -> "list[RequestView]
     from orchestrator.app.run_requests import list_requests
 
     found = list_requests(app.acting, app.request_rules())
-    return [seen for seen in found if environment is None or seen.request.environment == environment]
+    return [seen for seen in found if environment is None or environment in seen.request.environments]
 
 
 def _request_lines(app: "Application", environment: str | None) -> list[str]:

@@ -22,7 +22,8 @@ def rebuild(as_json: bool) -> None:
     """
     from orchestrator.app.opening import open_application
 
-    runs = open_application(Path.cwd()).store.rebuild()
+    app = open_application(Path.cwd())
+    runs = app.maintenance.rebuild_lists(app.actor)
     if as_json:
         print_json("StoreRebuilt", {"runs": runs})
         return

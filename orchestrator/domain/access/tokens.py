@@ -12,14 +12,15 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.authorize import Target, authorize
 from orchestrator.domain.access.directory import Directory
 from orchestrator.domain.access.principals import Actor, ActorKind, Method, PrincipalName, Scope
 from orchestrator.domain.model import Digest, Model
-from orchestrator.domain.moments import Moment, Now
+from orchestrator.domain.moments import Moment, Now, span
+from orchestrator.domain.quantities import Duration
 
 SECRET_BYTES = 32
 GRACE = timedelta(hours=24)
@@ -27,6 +28,23 @@ GRACE = timedelta(hours=24)
 MAX_LIFETIME = timedelta(days=365)
 """How long a token is valid at most, unless the project sets less."""
 TOKEN = re.compile(r"orch_([a-z0-9]{8})_([A-Za-z0-9_-]{43})")
+
+
+def _possible(lifetime: str) -> str:
+    if not timedelta() < span(lifetime) <= MAX_LIFETIME:
+        raise ValueError(f"must be at most {MAX_LIFETIME.days}d, and not nothing")
+    return lifetime
+
+
+class TokenRules(Model):
+    """`tokens:` in `orchestrator.yaml`: *lifetime* is how long a new token is valid at most."""
+
+    lifetime: Annotated[Duration, AfterValidator(_possible)] = f"{MAX_LIFETIME.days}d"
+
+    @property
+    def longest(self) -> timedelta:
+        """The longest time for which a new token is valid."""
+        return span(self.lifetime)
 
 
 class TokenState(StrEnum):

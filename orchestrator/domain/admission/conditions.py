@@ -1,6 +1,7 @@
 """The conditions of a promotion: each with its state, the reason, who can change it, and when it will be over."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -152,3 +153,28 @@ class Admission:
             "until": moment_text(self.until) if self.until else None,
             "conditions": [condition.to_json() for condition in self.conditions],
         }
+
+
+def merged_admission(found: Mapping[str, Admission]) -> Admission:
+    """The conditions of several environments as one admission: of each kind the worst state, with where it is so."""
+    conditions = []
+    for kind in ConditionKind:
+        mine = [(name, each) for name, admission in found.items() for each in admission.conditions if each.kind is kind]
+        if mine:
+            worst = max((each.state for _, each in mine), key=list(ConditionState).index)
+            conditions.append(_joined([(name, each) for name, each in mine if each.state is worst]))
+    opens = [admission.opens for admission in found.values() if admission.opens is not None]
+    return Admission(tuple(conditions), max(opens, default=None))
+
+
+def _joined(found: Sequence[tuple[str, Condition]]) -> Condition:
+    first = found[0][1]
+    reasons = {each.reason: [name for name, other in found if other.reason == each.reason] for _, each in found}
+    texts = [f"{', '.join(names)}: {reason}" for reason, names in reasons.items()]
+    ends = [each.until for _, each in found]
+    return replace(
+        first,
+        reason=first.reason if len(reasons) == 1 else "; ".join(texts),
+        who=tuple(dict.fromkeys(name for _, each in found for name in each.who)),
+        until=None if None in ends else max(end for end in ends if end is not None),
+    )

@@ -169,6 +169,8 @@ def may_roll_back(actor: Actor, target: Target, directory: Directory, now: Now) 
 def _right(start: Start, actor: Actor, facts: AdmissionFacts, now: Now) -> Condition:
     """The right of *actor*; where a worker starts a request, that of the user who requested it."""
     action = Action.PROMOTE_EMERGENCY if start.kind is ChangeKind.EMERGENCY else Action.PROMOTE
+    if start.request is not None and start.request.rehearsal:
+        action = Action.REHEARSE
     acting = start.requested_by if actor.kind is ActorKind.SYSTEM else actor
     verdict = authorize(acting, action, start.target, facts.directory, now)
     return Condition(_K.RIGHT, _S.MET if verdict.allowed else _S.REFUSED, verdict.reason, verdict.could)

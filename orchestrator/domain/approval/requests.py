@@ -18,11 +18,13 @@ from orchestrator.domain.approval.request_state import (
     request_move,
 )
 from orchestrator.domain.approval.votes import ApprovalVerdict
+from orchestrator.domain.journal import run_id
 from orchestrator.domain.model import Digest, Model, Name
 from orchestrator.domain.moments import Moment, Now
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.risk.assessment import Risk
 from orchestrator.domain.risk.kinds import ChangeKind, Level
+from orchestrator.domain.waves import Waves
 
 LIFETIME = timedelta(days=90)
 """How long a request waits at most."""
@@ -30,6 +32,28 @@ REMINDERS = (0.5, 0.9)
 """At which parts of a request's lifetime its missing approvers are reminded."""
 
 NotEmpty = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+
+
+class Rollout(Model):
+    """A promotion in *waves*: the *plans* and the *requirements* of the environments to which it goes, by their names.
+
+    With *redeploy* these are all environments of the waves, otherwise those that do not have the release.
+    """
+
+    waves: Waves
+    plans: dict[Name, Digest] = Field(min_length=1)
+    requirements: dict[Name, Requirement]
+    redeploy: bool = False
+
+    @property
+    def environments(self) -> tuple[str, ...]:
+        """The environments to which it goes, in the order of the waves."""
+        return tuple(name for name in self.waves.names if name in self.plans)
+
+    @property
+    def first(self) -> tuple[str, ...]:
+        """Those of the first wave that has any."""
+        return next(found for wave in self.waves.environments if (found := tuple(n for n in wave if n in self.plans)))
 
 
 class RunRequest(Model):
@@ -40,6 +64,9 @@ class RunRequest(Model):
     a release is promoted that was rolled back, *overrun* why it may last beyond the end of a window. *queue* names the
     workers that start it. *round* counts the plans, and *differences* are why the previous plan did not hold.
     *run* executes the plan, from the start on. *note* is the reason of its state.
+
+    With a *rollout* it is for several environments: *environment* is the name of the waves, and *plan* the digest over
+    all plans. With *rehearsal* the release is promoted, rolled back and promoted again.
     """
 
     id: str
@@ -70,12 +97,51 @@ class RunRequest(Model):
     differences: tuple[str, ...] = ()
     run: str = ""
     note: str = ""
+    rollout: Rollout | None = Field(default=None, exclude_if=lambda rollout: rollout is None)
+    rehearsal: bool = Field(default=False, exclude_if=lambda rehearsal: not rehearsal)
 
     @model_validator(mode="after")
     def _is_explained(self) -> Self:
         if self.kind is ChangeKind.EMERGENCY and not (self.reason.strip() and self.incident.strip()):
             raise ValueError("is an emergency, which needs a reason and the link of an incident")
+        if self.rollout is not None and (self.rehearsal or self.kind is ChangeKind.EMERGENCY):
+            raise ValueError("is for several environments: it cannot be a rehearsal or an emergency")
         return self
+
+    @property
+    def environments(self) -> tuple[str, ...]:
+        """The environments that it changes."""
+        return (self.environment,) if self.rollout is None else self.rollout.environments
+
+    @property
+    def first(self) -> tuple[str, ...]:
+        """The environments that its start changes: of a rollout those of the first wave."""
+        return (self.environment,) if self.rollout is None else self.rollout.first
+
+    @property
+    def parts(self) -> tuple[Self, ...]:
+        """The request for each of its environments, with the requirement of that environment."""
+        return (self,) if self.rollout is None else tuple(self.part(name) for name in self.environments)
+
+    def part(self, environment: str) -> Self:
+        """The request for one of its environments. Votes are for the plan over all of them."""
+        if self.rollout is None:
+            return self
+        needed = self.rollout.requirements[environment]
+        return self.model_copy(update={"environment": environment, "requirement": needed, "rollout": None})
+
+    def plan_in(self, environment: str) -> str | None:
+        """The digest of the plan that its run in *environment* executes; None if it does not go there."""
+        return self.plan if self.rollout is None else self.rollout.plans.get(environment)
+
+    @property
+    def root(self) -> str:
+        """The root of its run; empty before the start."""
+        return self.run.removesuffix(f"-{self.environment}")
+
+    def run_named(self, root: str) -> str:
+        """The name of its run with this *root*: of a rollout the root itself."""
+        return run_id(root, self.environment) if self.rollout is None else root
 
     @property
     def requester(self) -> str:

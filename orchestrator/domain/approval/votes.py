@@ -170,6 +170,19 @@ def satisfied(
     )
 
 
+def approval_everywhere(verdicts: Sequence[ApprovalVerdict]) -> ApprovalVerdict:
+    """Whether a plan over several environments is approved: it is where every one of *verdicts* is satisfied."""
+    counted = {name for verdict in verdicts for name in verdict.counted}
+    void = {by: reason for verdict in reversed(verdicts) for by, reason in verdict.void if by not in counted}
+    ends = [verdict.expires for verdict in verdicts if verdict.expires is not None]
+    return ApprovalVerdict(
+        quorums=tuple(dict.fromkeys(quorum for verdict in verdicts for quorum in verdict.quorums)),
+        void=tuple(sorted(void.items())),
+        rejected_by=tuple(sorted({name for verdict in verdicts for name in verdict.rejected_by})),
+        expires=min(ends, default=None),
+    )
+
+
 @dataclass(frozen=True)
 class _Count:
     """The counting of votes for one plan."""

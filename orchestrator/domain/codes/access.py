@@ -122,13 +122,6 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.NOT_ALLOWED,
     ),
     ErrorCode(
-        "A207",
-        "approvals not possible",
-        "The environment requires approvals, and this kind of run cannot have them: a rehearsal, or a promotion in waves.",
-        "Promote to the environment alone, with `--to ENV`. Rehearse in an environment without `approvals:`.",
-        Exit.NOT_ALLOWED,
-    ),
-    ErrorCode(
         "A220",
         "verified too recently",
         "The package was verified in the previous environment, and not long enough ago (`promote_after:`).",

@@ -551,7 +551,12 @@ def test_the_commands_print_what_is_missing(
         lambda: app.execution.begin(app.actor, asked),
     ):  # type: ignore[arg-type]
         refused("S193", work)
+    for command in (["restore", "--lost", "project.key"], ["keys", "show"]):  # nothing is recorded without the key
+        assert main(command) == 3
+        assert "error[S193]" in capsys.readouterr().err
+    assert main(["keys", "rotate"]) == 0
+    capsys.readouterr()
+    assert main(["audit", "list", "--json"]) == 0
+    assert "maintenance.rotate_key" in capsys.readouterr().out
     assert main(["restore", "--lost", "project.key"]) == 2
     assert "not a missing controller file" in capsys.readouterr().err
-    assert main(["keys", "show"]) == 3
-    assert "error[S193]" in capsys.readouterr().err

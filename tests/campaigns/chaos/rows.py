@@ -10,9 +10,10 @@ from tests.campaigns.chaos import (
     processes,
     stacks,
     stores,
+    votes,
     ways_back,
 )
 from tests.campaigns.chaos.table import ROWS
 
-ROOMS = (processes, kinds, stores, limits, clocks, hosts, stacks, ansible, ways_back, contention)
+ROOMS = (processes, kinds, stores, limits, clocks, hosts, stacks, ansible, ways_back, contention, votes)
 __all__ = ["ROOMS", "ROWS"]

@@ -1,0 +1,80 @@
+"""Maintenance: the project key, backups and restores of the state, the tables of lists, and workers."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from orchestrator.app.acting import Right
+from orchestrator.app.authorize import UseCases, use_case
+from orchestrator.app.front_end import BackupContent, FrontEndParts
+from orchestrator.domain.access.actions import Action
+from orchestrator.domain.access.principals import Actor
+from orchestrator.domain.authentication import KeyRecord
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.worker import WorkerConfig, WorkerEvent
+
+KEY_UNUSABLE = frozenset({"S150", "S151", "S193"})
+"""The error codes of a project key that is missing, damaged, or awaited after a restore."""
+
+
+class Maintenance(UseCases):
+    """The use cases that keep a project and its state in order."""
+
+    def __init__(self, parts: FrontEndParts) -> None:
+        super().__init__(parts)
+        self._parts = parts
+
+    @use_case(Action.VIEW)
+    def known_keys(self, actor: Actor) -> list[KeyRecord]:
+        """The identifiers of the project key and of the retired ones that are accepted, never a key itself."""
+        return self._parts.keys.known()
+
+    @use_case(Action.MANAGE_KEYS, recorded=False)
+    def rotate_key(self, actor: Actor, *, revoke: bool) -> KeyRecord:
+        """Make a new project key. With *revoke*, former ones are not accepted any more.
+
+        The entry of the audit stream is made before, or with the new key if the current one is lost.
+        """
+        right, name = (Right(Action.MANAGE_KEYS),), "maintenance.rotate_key"
+        try:
+            self._rights.require(actor, right, "", recorded=True, use_case=name)
+        except OrchestratorError as error:
+            if error.code not in KEY_UNUSABLE:
+                raise
+            made = self._parts.keys.rotate(revoke=revoke)
+            self._rights.require(actor, right, error.message, recorded=True, use_case=name)
+            return made
+        return self._parts.keys.rotate(revoke=revoke)
+
+    @use_case(Action.BACK_UP)
+    def back_up(
+        self, actor: Actor, target: Path, at: str, passphrase: bytes, *, logs: bool, secrets: bool
+    ) -> BackupContent:
+        """Write the state into the new file *target*. Raises S112, S114, S133, S134 and S193."""
+        return self._parts.take_backup(target, at, passphrase, logs=logs, secrets=secrets)
+
+    @use_case(Action.RESTORE)
+    def admit_restore(self, actor: Actor) -> None:
+        """Return if the actor may replace the state by that of a backup, and record that it is done."""
+
+    @use_case(Action.RESTORE)
+    def give_up_file(self, actor: Actor, name: str) -> bool:
+        """Do not wait any more for the controller file *name* of a restored backup; whether it was missing."""
+        return self._parts.withheld.give_up(name)
+
+    @use_case(Action.RUN_WORKER)
+    def rebuild_lists(self, actor: Actor) -> int:
+        """Write the tables that lists are read from again, from the journal; the number of runs."""
+        return self._parts.store.rebuild()
+
+    @use_case(Action.RUN_WORKER)
+    def serve(
+        self,
+        actor: Actor,
+        rules: WorkerConfig,
+        tell: Callable[[WorkerEvent], None],
+        work: Callable[[str], int],
+        tidy: Callable[[], None],
+        duties: Callable[[], Iterable[str]],
+    ) -> None:
+        """Take requests by *rules* until stopped, as the system. *work* executes one, in a process of its own."""
+        self._parts.run_worker(rules, tell, work, tidy, duties)
