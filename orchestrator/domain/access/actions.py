@@ -47,9 +47,7 @@ READING = frozenset({_A.VIEW, _A.READ_SECRETS, _A.READ_AUDIT, _A.EXPORT_AUDIT})
 OWN = frozenset({_A.MANAGE_TOKENS, _A.MANAGE_PEOPLE})
 """The actions that every user has for what is their own: their tokens and their absences."""
 
-SYSTEM = frozenset(
-    {_A.VIEW, _A.PROMOTE, _A.ROLL_BACK, _A.OBSERVE, _A.RUN_WORKER, _A.DESTROY, _A.DECIDE_REQUESTS}
-)
+SYSTEM = frozenset({_A.VIEW, _A.PROMOTE, _A.ROLL_BACK, _A.OBSERVE, _A.RUN_WORKER, _A.DESTROY, _A.DECIDE_REQUESTS})
 """What the system itself does: start approved and automatic promotions, expire requests, roll back, observe, rank, and
 destroy what a promotion made for itself."""
 
