@@ -50,8 +50,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "observe": "Inspect which release each host of an environment runs.",
         "drift": "Show what has changed in an environment since its last release.",
         "parity": "Show how two environments differ.",
-        "accept": "Record the release of a host that cannot be inspected.",
-        "environment": "List, show, preview, update, resolve and destroy environments.",
+        "environment": "List, show, preview, update, override, resolve and destroy environments.",
         "engine": "Find or install the Pulumi engine.",
         "hosts": "Find or install the SSH server of loopback hosts.",
     },
@@ -94,6 +93,8 @@ COMMANDS: dict[str, dict[str, str]] = {
         "completion": "Print the script that completes commands in your shell.",
     },
 }
+RENAMED = {"accept": "environment override"}
+"""The commands that have another name now."""
 NAMES = {name: words for section in COMMANDS.values() for name, words in section.items()}
 
 
@@ -134,6 +135,9 @@ class Table(click.Group):
             from difflib import get_close_matches
 
             close = get_close_matches(args[0], NAMES, n=1)
+            if args[0] in RENAMED:
+                new = RENAMED[args[0]]
+                raise report.UsageProblem(f"the command {args[0]!r} is now {new!r}", f"orchestrator {new} --help")
             hint = f"did you mean {close[0]!r}?" if close else "orchestrator --help lists the commands"
             raise report.UsageProblem(f"there is no command {args[0]!r}", hint)
         return super().resolve_command(ctx, args)

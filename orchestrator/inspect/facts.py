@@ -214,9 +214,10 @@ def _service(name: str, hosts: list[HostState]) -> Problem:
 
 
 def _unknown(name: str, hosts: list[str], run: str | None) -> Problem:
+    override = f"orchestrator environment override {name} {hosts[0]} --release VERSION -m WHY"
     found = (
         Remedy(command=f"orchestrator observe {name}", effect="ask the hosts"),
-        Remedy(command=f"orchestrator accept {name} {hosts[0]} --release VERSION -m WHY", effect="record what it runs"),
+        Remedy(command=override, effect="record what it runs"),
     )
     text = f"the release on {few(hosts)} is unknown"
     return Problem(kind="unknown", environment=name, run=run, text=text, reason="", remedies=found)

@@ -22,8 +22,9 @@ def refuse_unknown(services: Services, environment: str, silent: Iterable[str], 
         raise OrchestratorError(
             "R160",
             f"the release of {', '.join(unknown)} in {environment} is unknown",
-            hint=f"orchestrator observe {environment} inspects it; orchestrator accept {environment} {unknown[0]} "
-            "--release VERSION -m WHY declares its release",
+            hint=f"orchestrator observe {environment} inspects it; "
+            f"orchestrator environment override {environment} {unknown[0]} --release VERSION -m WHY "
+            "declares its release",
         )
 
 

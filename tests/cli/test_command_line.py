@@ -56,6 +56,12 @@ def test_a_wrong_name_gets_the_nearest(capsys: pytest.CaptureFixture[str]) -> No
     assert "did you mean 'promote'?" in capsys.readouterr().err
 
 
+def test_a_command_that_was_renamed_names_its_new_name(capsys: pytest.CaptureFixture[str]) -> None:
+    """The old name of a command is a usage error that gives the new one."""
+    assert main(["accept", "staging", "web1", "--release", "none", "-m", "it is new"]) == 2
+    assert "the command 'accept' is now 'environment override'" in capsys.readouterr().err
+
+
 def test_outside_a_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """A command that needs a project says that there is none, and how to make one; as JSON too."""
     monkeypatch.chdir(tmp_path)

@@ -64,13 +64,13 @@ READS: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 ACTS = {
     "build", "package remove", "promote", "rehearse", "rollback", "resume", "retry", "cancel", "abort", "pause", "worker", "lock",
-    "unlock", "observe", "accept", "environment destroy", "environment reap", "environment resolve", "environment up",
+    "unlock", "observe", "environment override", "environment destroy", "environment reap", "environment resolve", "environment up",
     "engine install", "hosts install", "init", "keys rotate", "backup", "restore",
     "store rebuild", "prune",
     "people add", "people edit", "people disable", "people show", "group add", "group remove", "group members", "service-account add",
     "service-account disable", "away", "access grant", "access revoke", "access apply", "token create", "token rotate", "token revoke",
     "calendar add", "calendar remove", "calendar override", "calendar import", "line stop", "line resume", "audit show", "audit export",
-    "approve", "reject", "withdraw", "raise-risk",
+    "approve", "reject", "withdraw", "raise-risk", "people reset-password", "service-account trust", "token exchange", "serve",
 }  # fmt: skip
 OWN = ("keys", "crash-", "project.key")  # what any command may make for itself in the state folder
 DERIVED = ("state.db-shm", "state.db-wal", "state-engine.db-shm", "state-engine.db-wal")

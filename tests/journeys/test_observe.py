@@ -46,14 +46,15 @@ def test_a_host_that_is_gone_is_unknown(running: Project, monkeypatch: pytest.Mo
         said = running.run("observe", "production", code=1)
         assert f"runs on {name}" in said.err
         assert "R160" in running.run("promote", "releases/1.1.0", "--to", "production", code=3).err
-        running.run("accept", "production", name, "--release", "1.0.0", "-m", "its console shows it")
+        running.run("environment", "override", "production", name, "--release", "1.0.0", "-m", "its console shows it")
         known = next(item for item in running.status("production")["hosts"] if item["host"] == name)
         assert (known["truth"], known["release"]["version"]) == ("assumed", "1.0.0")
         assert "its console shows it" in running.story("production")["steps"][-1]["message"]
     finally:
         loopback.start(stack, name)
     running.run("observe", "production")
-    assert "R162" in running.run("accept", "production", name, "--release", "none", "-m", "no", code=3).err
+    refused = running.run("environment", "override", "production", name, "--release", "none", "-m", "no", code=3)
+    assert "R162" in refused.err
     running.run("promote", "releases/1.1.0", "--to", "production", *AGAIN)
     assert set(running.releases("production").values()) == {"1.1.0"}
 

@@ -1,4 +1,4 @@
-"""`orchestrator environment`: list, show, preview, update and destroy environments."""
+"""`orchestrator environment`: list, show, preview, update, override and destroy environments."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @click.group("environment")
 def command() -> None:
-    """List, show, preview, update, resolve, destroy and reap environments.
+    """List, show, preview, update, override, resolve, destroy and reap environments.
 
     An environment is a folder with an environment.yaml and, usually, a Pulumi program. The program's own files are
     never changed.
@@ -204,6 +204,47 @@ def resolve(
         raise click.UsageError("say what was made: --created URN=ID, --absent URN or --all-absent")
     forgotten = [*absent, *(["*"] if all_absent else [])]
     request = Resolve(targets=(environment,), created=made, absent=tuple(forgotten), reason=message)
+    return do(app, app.submissions.submit(app.actor, request), as_json=as_json)
+
+
+@command.command("override")
+@click.argument("environment", shell_complete=completing.environments)
+@click.argument("host", required=False)
+@click.option(
+    "--release",
+    "wanted",
+    metavar="VERSION|DIGEST|none",
+    shell_complete=completing.releases,
+    help="The release that the host runs, or none.",
+)
+@click.option("--live", type=click.Choice(["blue", "green"]), help="Declare the live side, instead of a host.")
+@click.option("-m", "--message", required=True, metavar="WHY", help="The reason, kept with your name.")
+@json_option
+def override(
+    environment: str, host: str | None, wanted: str | None, live: str | None, message: str, as_json: bool
+) -> int:
+    """Record which release runs on HOST of ENVIRONMENT if it cannot be determined (its state is *unknown*).
+
+    The journal keeps the user and the reason. The host is *assumed* from then on, until it reports a release itself.
+    A release that the host has reported is not overruled.
+
+    With --live, declares the live side: after a switch that did not complete, or after a manual switch.
+    """
+    from orchestrator.app.requests import AssumeHost, AssumeLiveSide
+    from orchestrator.cli.follow_run import do
+    from orchestrator.domain.sides import Side
+
+    app = _open(environment, acts=True)
+    if not message.strip():
+        raise click.UsageError("-m needs a reason, which the journal keeps")
+    if (live is None) == (host is None) or (host is None) != (wanted is None):
+        raise click.UsageError("give either HOST and --release, or --live")
+    if live is not None or wanted is None:
+        side: Side = "blue" if live == "blue" else "green"
+        assumed = AssumeLiveSide(targets=(environment,), live=side, reason=message)
+        return do(app, app.submissions.submit(app.actor, assumed), as_json=as_json)
+    release = None if wanted == "none" else app.releases.reference(app.actor, wanted)
+    request = AssumeHost(targets=(environment,), host=str(host), running=release, reason=message)
     return do(app, app.submissions.submit(app.actor, request), as_json=as_json)
 
 

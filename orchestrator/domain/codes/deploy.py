@@ -168,7 +168,7 @@ CODES: tuple[ErrorCode, ...] = (
         "D181",
         "invalid release digest on a host",
         "A host names a release that is not a digest. Its release is *unknown*; the other hosts are not affected.",
-        "Compare `.orchestrator/state.json` of the release root on the host with `orchestrator history`. Promote or roll back to deploy a known release; `orchestrator accept` records the release of the host.",
+        "Compare `.orchestrator/state.json` of the release root on the host with `orchestrator history`. Promote or roll back to deploy a known release; `orchestrator environment override` records the release of the host.",
         Exit.FAILED,
     ),
     ErrorCode(

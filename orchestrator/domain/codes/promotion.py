@@ -185,14 +185,14 @@ CODES: tuple[ErrorCode, ...] = (
         "R160",
         "release of a host unknown",
         "The journal has the host as *unknown*, and it did not respond when the plan was made. Nothing was changed.",
-        "Make the host reachable and run `orchestrator observe ENV`. If it will never respond, declare its release: `orchestrator accept ENV HOST --release VERSION -m WHY`, or `--release none`.",
+        "Make the host reachable and run `orchestrator observe ENV`. If it will never respond, declare its release: `orchestrator environment override ENV HOST --release VERSION -m WHY`, or `--release none`.",
         Exit.NOT_ALLOWED,
     ),
     ErrorCode(
         "R161",
         "cannot observe some hosts",
         "Some hosts did not respond, or could not report their release, and there is no other record of them. The reports of the other hosts have been recorded.",
-        "`orchestrator logs RUN` prints the details. Make the hosts reachable and run `orchestrator observe ENV`, or declare a release with `orchestrator accept ENV HOST`.",
+        "`orchestrator logs RUN` prints the details. Make the hosts reachable and run `orchestrator observe ENV`, or declare a release with `orchestrator environment override ENV HOST`.",
     ),
     ErrorCode(
         "R162",
@@ -282,7 +282,7 @@ CODES: tuple[ErrorCode, ...] = (
         "R211",
         "live side unknown",
         "A switch of the traffic was started and did not complete, and neither did the switch back. A release is deployed to the side that is not live, which is therefore unknown. Nothing was changed.",
-        "`orchestrator rollback ENV` switches to the side that runs the last verified release, and verifies it. If you know the live side, declare it: `orchestrator accept ENV --live SIDE -m WHY`.",
+        "`orchestrator rollback ENV` switches to the side that runs the last verified release, and verifies it. If you know the live side, declare it: `orchestrator environment override ENV --live SIDE -m WHY`.",
         Exit.NOT_ALLOWED,
     ),
     ErrorCode(
