@@ -211,7 +211,7 @@ def test_commands_of_examples_can_be_typed(page: Path, tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     wrong = []
     for fence in FENCES.findall(page.read_text()):
-        for words in _commands(fence):
+        for words in _commands(fence.replace("\\\n", " ")):
             try:
                 _understood(words, tmp_path)
             except click.exceptions.Exit:
