@@ -157,7 +157,7 @@ def test_secrets_and_daemons_end_after_the_orchestrator_was_killed(either: Isola
     assert json.loads((tmp_path / "jobs/one/outcome.json").read_text())["code"] == 0
     assert on_disk(tmp_path) == []
     assert still(tmp_path)
-    assert tagged(f"ORCHESTRATOR_JOB={tmp_path / 'jobs/one'}") == []
+    wait(lambda: not tagged(f"ORCHESTRATOR_JOB={tmp_path / 'jobs/one'}"), "the supervisor does not end")
 
 
 def test_an_isolated_job_ends_with_its_supervisor(isolator: Isolator, tmp_path: Path) -> None:

@@ -43,10 +43,10 @@ READS = (
 """Commands that only read. Their answers are printed as text and as JSON."""
 REPORTING = ("doctor", "watch")
 """Those of them whose exit status is the state of the machine or of a run. The others end with 0."""
-CRASHES = {"provision": "1.4.0", "deploy.1": "1.2.0", "verify.smoke": "1.3.0"}
+CRASHES = {"provision": "1.4.0", "deploy.1": "1.2.0", "verify.smoke.environment": "1.3.0"}
 """The steps in which the process is killed, and the releases that are promoted then."""
-SAID = {"deploy.1": b"A file on the controller"}
-"""What a job has reported when the process is killed; for others, time passes."""
+WROTE = {"deploy.1": "written-by-the-play", "verify.smoke.environment": "begun"}
+"""The file that a job has written when the process is killed; for others, time passes."""
 MASKS = 4 * len(KINDS)  # a run masks each canary at least in so many encodings: else it was not written down at all
 
 
@@ -127,8 +127,8 @@ class Campaign:
         run = self.project.reaches(process, "staging", step)
         job = self.project.state / "jobs" / f"{run}.{step}"
         _wait((job / "started").is_file)
-        if step in SAID:
-            _wait(lambda: SAID[step] in (job / "events.jsonl").read_bytes())
+        if step in WROTE:
+            _wait(lambda: any(job.rglob(WROTE[step])))
         else:
             time.sleep(4)
         os.kill(process.pid, signal.SIGKILL)
@@ -163,6 +163,7 @@ class Campaign:
         found += scan.data("JSON", b"\n".join(self.documents))
         found += scan.data("process arguments", b"\n".join(processes.words))
         self.hits |= {(moment, hit) for hit in found if not _by_hand(hit)}
+        print(f"{moment}: {sum(at == moment for at, _ in self.hits)} hits in {scan.files} files", flush=True)
         self.files, self.size = self.files + scan.files, self.size + scan.size
         if self.is_filtered:
             masks = sum(

@@ -121,6 +121,7 @@ def test_what_a_suite_says(host):
         for folder in (os.path.dirname(__file__), tempfile.gettempdir(), os.environ["ORCHESTRATOR_JOB"] + "/tmp"):
             if os.path.isdir(folder):
                 pathlib.Path(folder, "written-by-the-suite").write_text(text)
+    pathlib.Path(os.environ["ORCHESTRATOR_JOB"], "begun").touch()
     time.sleep(float(found.get("suite_nap", 0)))
     assert host.file(f"{found['host_root']}/canaries").exists, found
 """
