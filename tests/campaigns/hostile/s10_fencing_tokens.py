@@ -1,6 +1,7 @@
 """S10: hosts that report fencing tokens which would use ours up, or switch them off on all other hosts."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from random import Random
@@ -18,6 +19,7 @@ from tests.flow.test_observe import PLACE, do
 from tests.flow.test_promotion import Stage
 
 LINE, ABOUT = "S10", "fencing tokens that hosts report"
+NUMBER = re.compile(r"[0-9]{1,15}")  # a token, in the one width that it has everywhere
 RUNS = 20  # tokens that the runs of an attempt use themselves
 TOKENS = {
     "15 nines": "9" * 15,
@@ -80,7 +82,10 @@ def _reported(token: str, operation: Callable[[Stage], None], yard: Yard) -> Out
     stage.walk("1.0.0")
     stage.walk("1.0.1")
     ours = stage.store.newest_fence(PLACE)
-    stage.world.answers["p2"] = f"@linked {json.dumps({'digest': stage.world.running[PLACE, 'p2']})}\n@fence {token}"
+    reported = f"@linked {json.dumps({'digest': stage.world.running[PLACE, 'p2']})}\n@fence {token}"
+    if read_answer(reported).fence is not None and not NUMBER.fullmatch(token):
+        return Outcome(accepted=f"it is read as {read_answer(reported).fence}")
+    stage.world.answers["p2"] = reported
     operation(stage)
     newest = stage.store.newest_fence(PLACE)
     if newest > ours + STEP + RUNS:
