@@ -19,11 +19,13 @@ NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 ONE, OTHER = (f"sha256:{digit * 64}" for digit in "12")
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KeptReplies]:
     made: KeptReplies = MemoryKeptReplies()
     if request.param == "sqlite":
         made = DatabaseKeptReplies(f"sqlite:///{tmp_path}/state.db", "shop")
+    if request.param == "postgres":
+        made = DatabaseKeptReplies(request.getfixturevalue("postgres").fresh(), "shop")
     yield made
     made.close()
 

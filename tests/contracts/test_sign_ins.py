@@ -14,11 +14,13 @@ from orchestrator.register_ports import SignIns
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SignIns]:
     made: SignIns = MemorySignIns()
     if request.param == "sqlite":
         made = DatabaseSignIns(f"sqlite:///{tmp_path}/state.db", "shop")
+    if request.param == "postgres":
+        made = DatabaseSignIns(request.getfixturevalue("postgres").fresh(), "shop")
     yield made
     made.close()
 

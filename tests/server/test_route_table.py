@@ -1,5 +1,7 @@
 """The table of routes is that of the server, and its use cases are those whose rights are kept by hand."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import yaml
@@ -21,3 +23,10 @@ def test_every_use_case_of_the_table_has_rights():
     """Each use case of a route has its roles in the table that is kept by hand."""
     named = {name for entry in ROUTES.values() if not isinstance(entry, Public) for name in entry}
     assert named <= RIGHTS.keys()
+
+
+def test_commands_do_not_import_the_server():
+    """The command line starts without the server and its packages: they would make each command slower."""
+    text = "import sys, orchestrator.cli.commands.serve, orchestrator.__main__; print(*sys.modules)"
+    found = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True).stdout.split()
+    assert {"fastapi", "starlette", "uvicorn", "jinja2", "argon2", "orchestrator.web"} & set(found) == set()
