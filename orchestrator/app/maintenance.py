@@ -29,7 +29,7 @@ class Maintenance(UseCases):
         return self._parts.keys.known()
 
     @use_case(Action.MANAGE_KEYS, recorded=False)
-    def rotate_key(self, actor: Actor, *, revoke: bool) -> KeyRecord:
+    def rotate_key(self, actor: Actor, *, revoke: bool = False) -> KeyRecord:
         """Make a new project key. With *revoke*, former ones are not accepted any more.
 
         The entry of the audit stream is made before, or with the new key if the current one is lost.
@@ -47,7 +47,7 @@ class Maintenance(UseCases):
 
     @use_case(Action.BACK_UP)
     def back_up(
-        self, actor: Actor, target: Path, at: str, passphrase: bytes, *, logs: bool, secrets: bool
+        self, actor: Actor, target: Path, at: str, passphrase: bytes, *, logs: bool = False, secrets: bool = False
     ) -> BackupContent:
         """Write the state into the new file *target*. Raises S112, S114, S133, S134 and S193."""
         return self._parts.take_backup(target, at, passphrase, logs=logs, secrets=secrets)

@@ -14,6 +14,7 @@ from orchestrator.app.control import Control
 from orchestrator.app.environments import Environments
 from orchestrator.app.execute import Execution
 from orchestrator.app.inspections import Inspections
+from orchestrator.app.maintenance import Maintenance
 from orchestrator.app.plans import Plans
 from orchestrator.app.queries import Queries
 from orchestrator.app.recovery import Recovery
@@ -28,7 +29,9 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run
 
 APP = Path(inspect.getfile(UseCases)).parent
-GROUPS = (Control, Environments, Execution, Inspections, Plans, Queries, Recovery, Releases, Retention, Submissions)
+GROUPS = (
+    Control, Environments, Execution, Inspections, Maintenance, Plans, Queries, Recovery, Releases, Retention, Submissions,
+)  # fmt: skip
 ANN = Actor(name="ann")
 RUN = Run(id="abc-staging", root="abc", kind="promotion", environment="staging")
 GIVEN: dict[str, Any] = {"request": Provision(targets=("staging",)), "run": RUN, "leftover": SimpleNamespace(run=RUN)}
