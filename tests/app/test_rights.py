@@ -321,7 +321,7 @@ def test_a_lock_and_an_unlock_are_told_apart_in_the_stream() -> None:
     """An entry of the audit stream names the use case and its reason, so that a lock and an unlock differ."""
     desk = Desk()
     for name, reason in (("lock", "repair"), ("unlock", "repaired")):
-        CALLS[f"control.{name}"](desk.acting("operator"), "staging", why=reason)
+        CALLS[f"control.{name}"](desk.acting("operator"), "staging", why=reason)  # type: ignore[call-arg]
         newest = desk.register.reading(lambda records: records.audit()[-1])
         assert (newest.action, newest.environment, newest.reason) == ("environment:lock", "staging", reason)
         assert newest.detail == {"use_case": f"control.{name}"}
