@@ -9,7 +9,7 @@ from orchestrator.app.rights import reap_rights
 from orchestrator.app.submit import record_request
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor
-from orchestrator.domain.journal import Run
+from orchestrator.domain.journal import Run, request_parameters
 from orchestrator.inspect.leftovers import Leftover, leftovers
 
 
@@ -45,7 +45,7 @@ class Recovery(UseCases):
                 record_control(self._parts.store, str(actor), run, "cancel", "what it made is past its time")
             return recorded_request(self._parts.store, run.root)
         for work in self._parts.store.pending():
-            if work.asked["kind"] == "reap" and (work.asked.get("about") or {}).get("run") == run.id:
+            if work.asked["kind"] == "reap" and request_parameters(work.asked).get("run") == run.id:
                 return parse_request(work.asked)
         return record_request(self._parts, actor, Reap(targets=(run.environment,), leftover=run.id), queue)
 

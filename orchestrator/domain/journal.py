@@ -1,6 +1,6 @@
 """The journal: what was intended and what came of it. Everything that is shown is folded from it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -137,6 +137,11 @@ class QueuedRequest(Model):
     def is_claimed(self, now: str) -> bool:
         """Whether some process may be working on it at the time *now*."""
         return bool(self.worker) and self.until is not None and not is_past(self.until, now)
+
+
+def request_parameters(request: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The parameters of a recorded request, which only its kind has."""
+    return request.get("about") or {}
 
 
 class QueueEntry(Model):

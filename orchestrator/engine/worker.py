@@ -20,7 +20,7 @@ from typing import NoReturn
 
 from orchestrator.domain.error_codes import HAS_PROCESS, STORE_NEWER
 from orchestrator.domain.errors import Exit, OrchestratorError
-from orchestrator.domain.journal import QueuedRequest, QueueEntry, run_id
+from orchestrator.domain.journal import QueuedRequest, QueueEntry, request_parameters, run_id
 from orchestrator.domain.waves import BACK
 from orchestrator.domain.worker import WorkerConfig, WorkerEvent
 from orchestrator.engine.durable import Engine
@@ -317,7 +317,7 @@ class _Look:
 
 
 def _in_waves(work: QueuedRequest) -> bool:
-    return bool((work.asked.get("about") or {}).get("waves"))
+    return bool(request_parameters(work.asked).get("waves"))
 
 
 def can_fork() -> bool:

@@ -64,7 +64,7 @@ def destroy(ctx: RunContext) -> None:
 def resolve(ctx: RunContext) -> None:
     """Settle creates of which nobody knew whether they happened, as the person who asks for this has decided."""
     spec = next(iter(_stacks(ctx, only=target_side(ctx.services, ctx.run.environment)).values()))
-    asked = ctx.services.store.records(ctx.run.id, limit=1)[0].data["about"]
+    asked = ctx.parameters()
     created, absent = dict(asked["created"]), tuple(asked["absent"])
 
     def work(job: str, emit: Emit) -> StepResult:

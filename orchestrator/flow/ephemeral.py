@@ -78,7 +78,7 @@ def dispose(ctx: RunContext) -> None:
 
 def reap(ctx: RunContext) -> None:
     """Destroy what another run has made and could not destroy."""
-    asked = ctx.services.store.records(ctx.run.id, limit=1)[0].data["about"]
+    asked = ctx.parameters()
     run = str(asked["run"])
     made = made_stack(ctx.services.store, run)
     ctx.move(Event.PROVISION)

@@ -106,7 +106,7 @@ def accept(ctx: RunContext) -> None:
 
     Or which side is live, which no host can say.
     """
-    asked = ctx.services.store.records(ctx.run.id, limit=1)[0].data["about"]
+    asked = ctx.parameters()
     if "live" in asked:
         _accept_live(ctx, asked["live"], str(asked["why"]))
         return
@@ -150,7 +150,7 @@ def _confirmed(ctx: RunContext) -> int:
     """The highest fencing token that the operator of this observation takes over from hosts."""
     if ctx.run.kind != "observe":
         return 0
-    asked = ctx.services.store.records(ctx.run.id, limit=1)[0].data.get("about") or {}
+    asked = ctx.parameters()
     return int(asked.get("token") or 0)
 
 

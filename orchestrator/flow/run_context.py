@@ -14,7 +14,7 @@ from orchestrator.domain.effects import GOING_BACK, Change, Effects
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import JobLost, OrchestratorError
 from orchestrator.domain.inventory import Inventory
-from orchestrator.domain.journal import STOPPED, STOPPING, STORE_FAILURES, Entry, Run
+from orchestrator.domain.journal import STOPPED, STOPPING, STORE_FAILURES, Entry, Run, request_parameters
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.plan import NOTHING, Acknowledgements, HostState, Plan, StackSpec
 from orchestrator.domain.promotion import Event, State, move
@@ -289,6 +289,10 @@ class RunContext:
         self.note(*(entry.model_copy(update={"step": name}) for entry in printed))
         self.ownership.check()  # what came of it is recorded by the process that may, and by no other
         return result if result.good else self._cut_off(result, known)
+
+    def parameters(self) -> Mapping[str, Any]:
+        """The parameters of the request, which only the kind of this run has."""
+        return request_parameters(self.services.store.records(self.run.id, limit=1)[0].data)
 
     def enter(self) -> None:
         """Hold the environment as this process: whoever acted for the run before is refused from here on."""

@@ -17,7 +17,7 @@ from orchestrator.adapters.database.read_tables import (
     run_steps,
 )
 from orchestrator.adapters.database.tables import hosts, verified
-from orchestrator.adapters.database.values import as_stored
+from orchestrator.adapters.database.values import as_stored, decode
 from orchestrator.domain.facts import RELEASING, had_effect
 from orchestrator.domain.journal import Record, Run, Verified
 from orchestrator.domain.plan import HostState
@@ -258,7 +258,7 @@ def _refresh_hosts(db: sa.Connection, project: str, environment: str, changed: s
         old, new = old & host_list.c.host.in_(changed), new & hosts.c.host.in_(changed)
     digests = set(db.execute(sa.select(host_list.c.digest).where(old)).scalars())
     db.execute(host_list.delete().where(old))
-    found = [HostState.model_validate_json(data) for data in db.execute(sa.select(hosts.c.data).where(new)).scalars()]
+    found = [decode(HostState, data) for data in db.execute(sa.select(hosts.c.data).where(new)).scalars()]
     if rows := [host_row(state, environment, project) for state in found]:
         db.execute(host_list.insert(), rows)
     return {digest for digest in {*digests, *(state.digest for state in found)} if digest is not None}
@@ -316,7 +316,7 @@ def _newest_mark(db: sa.Connection, environment: str, digest: str | None) -> Ver
     if digest is not None:
         query = query.where(verified.c.digest == digest)
     data = db.execute(query.order_by(verified.c.number.desc()).limit(1)).scalar()
-    return Verified.model_validate_json(data) if data is not None else None
+    return decode(Verified, data) if data is not None else None
 
 
 def _newest_run(db: sa.Connection, where: "sa.ColumnElement[bool]") -> Row | None:

@@ -31,6 +31,7 @@ from orchestrator.adapters.database.read_tables import (
     run_steps,
 )
 from orchestrator.adapters.database.tables import hosts, records, runs, verified
+from orchestrator.adapters.database.values import decode
 from orchestrator.domain.facts import RELEASING
 from orchestrator.domain.journal import Record, Run, Verified
 from orchestrator.domain.plan import HostState
@@ -74,7 +75,7 @@ def _batches(db: sa.Connection) -> Iterator[list[Numbered]]:
         if not found:
             return
         last = int(found[-1].number)
-        numbered = [(Run.model_validate_json(row.data), int(row.number), str(row.project)) for row in found]
+        numbered = [(decode(Run, row.data), int(row.number), str(row.project)) for row in found]
         entries = _entries(db, [run.id for run, _, _ in numbered])
         yield [(run, number, project, entries.get(run.id, [])) for run, number, project in numbered]
 
@@ -86,9 +87,7 @@ def _entries(db: sa.Connection, ids: list[str]) -> dict[str, list[Record]]:
         else sa.func.json_extract(records.c.data, "$.kind")
     )
     query = sa.select(records.c.data).where(records.c.run.in_(ids), kind.in_(KINDS))
-    found = (
-        Record.model_validate_json(data) for data in db.execute(query.order_by(records.c.run, records.c.seq)).scalars()
-    )
+    found = (decode(Record, data) for data in db.execute(query.order_by(records.c.run, records.c.seq)).scalars())
     return {run: list(items) for run, items in itertools.groupby(found, lambda record: record.run)}
 
 
@@ -137,15 +136,12 @@ class _Environments:
 
     def write(self, db: sa.Connection) -> None:
         """Write the rows of hosts, of environments, and of releases in environments."""
-        states = [
-            ((project, environment), HostState.model_validate_json(data))
-            for project, environment, data in _all(db, hosts)
-        ]
+        states = [((project, environment), decode(HostState, data)) for project, environment, data in _all(db, hosts)]
         host_rows = [host_row(state, environment, project) for (project, environment), state in states]
         marks: dict[tuple[str, str], Verified] = {}
         marks_by_digest: dict[tuple[str, str, str], Verified] = {}
         for project, environment, data in _all(db, verified):
-            mark = Verified.model_validate_json(data)
+            mark = decode(Verified, data)
             marks[project, environment] = marks_by_digest[project, environment, mark.release.digest] = mark
         places = self._places(host_rows, marks_by_digest)
         summaries = self._summaries(host_rows, marks)

@@ -5,7 +5,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from orchestrator.adapters.database.tables import leases, runs, waits, works
+from orchestrator.adapters.database.read_tables import run_list
+from orchestrator.adapters.database.tables import leases, waits, works
 
 CHANNEL = "orchestrator"
 
@@ -34,9 +35,9 @@ def takeable_requests(dialect: str, queue: str, now: str) -> "sa.Select[Any]":
         before.c.number < waits.c.number,
         said(before.c.data, "superseded_by").is_(None),
     )
-    stopping = said(runs.c.data, "wish").in_(("cancel", "abort"))
+    stopping = run_list.c.control.in_(("cancel", "abort"))
     superseded = said(waits.c.data, "superseded_by").is_not(None)
-    mine = sa.exists().where(waits.c.run == runs.c.id, runs.c.root == works.c.root)
+    mine = sa.exists().where(waits.c.run == run_list.c.id, run_list.c.root == works.c.root)
     free = mine.where(sa.or_(stopping, superseded, sa.and_(~held, ~behind)))
     chosen = sa.and_(works.c.done.is_(False), said(works.c.data, "queue") == queue, sa.or_(~mine, free))
     return sa.select(works.c.root, works.c.data).where(chosen).order_by(works.c.number)

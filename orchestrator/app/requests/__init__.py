@@ -16,6 +16,7 @@ from orchestrator.app.requests.environments import (
     Unknown,
 )
 from orchestrator.app.requests.releases import Promote, PromoteInWaves, Rehearse, RollBack
+from orchestrator.domain.journal import request_parameters
 
 __all__ = [
     "KINDS",
@@ -67,7 +68,7 @@ KINDS: dict[str, type[Promote | Rehearse | RollBack | Provision | Destroy | Reso
 
 def parse_request(data: Data) -> Request:
     """The request in its recorded form, also of earlier versions."""
-    about: Data = data.get("about") or {}
+    about = request_parameters(data)
     if about.get("waves"):
         return PromoteInWaves.read(data, about)
     if data["kind"] == "accept":
