@@ -5,9 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from orchestrator.app.bookings import Bookings
     from orchestrator.app.front_end import FrontEndParts
     from orchestrator.app.scheduler import Duty
     from orchestrator.domain.calendar.rules import CalendarRule
+    from orchestrator.management.bookings.ports import BookingSources, Use
     from orchestrator.management.change_requests.file import ChangeFile
     from orchestrator.management.change_requests.ports import ChangeSources, CommitRange
     from orchestrator.management.change_requests.risk import ChangeFacts
@@ -25,11 +30,24 @@ class ManagementParts(Base):
         """The facts of change requests, and where they are imported from."""
         return ProjectChangeSources(self)
 
+    @cached_property
+    def booking_sources(self) -> "BookingSources":
+        """The facts of bookings."""
+        return ProjectBookingSources(self)
+
+    @cached_property
+    def bookings(self) -> "Bookings":
+        """What keeps others out of environments."""
+        from orchestrator.management.bookings.admission import RegisterBookings
+
+        return RegisterBookings(self.booking_sources.depends_on)
+
     def management_duties(self) -> "tuple[Duty, ...]":
         """What the scheduler does for release management."""
+        from orchestrator.management.bookings.duties import AdvanceBookings
         from orchestrator.management.change_requests.duties import RankRequests
 
-        return (RankRequests(self.acting, self.change_sources),)
+        return AdvanceBookings(self.acting, self.booking_sources), RankRequests(self.acting, self.change_sources)
 
 
 class ProjectChangeSources:
@@ -82,3 +100,24 @@ class ProjectChangeSources:
         from orchestrator.management.change_requests.file import ChangeFile
 
         return build(read_source(file, file.name), ChangeFile)
+
+
+class ProjectBookingSources:
+    """The `BookingSources` of a project: its files and its journal."""
+
+    def __init__(self, app: "FrontEndParts") -> None:
+        self._app = app
+
+    def declared_rules(self) -> "tuple[CalendarRule, ...]":
+        """The calendar entries of the environments' files."""
+        return self._app.declared_rules()
+
+    def depends_on(self) -> "Mapping[str, tuple[str, ...]]":
+        """The environments that each environment needs."""
+        return {name: item.depends_on for name, (item, _) in self._app.environments.items()}
+
+    def uses(self, environment: str, since: "datetime") -> "tuple[Use, ...]":
+        """The runs that had *environment* after *since*."""
+        from orchestrator.management.bookings.facts import uses_of
+
+        return uses_of(self._app.services, environment, since)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from orchestrator.app.admission import Promotion
     from orchestrator.app.authentication import Authentication
     from orchestrator.app.authorize import Rights
+    from orchestrator.app.bookings import Bookings
     from orchestrator.app.entrance import RunEntrance
     from orchestrator.app.exchange import Exchange
     from orchestrator.app.once import Once
@@ -41,6 +42,10 @@ class RegisterParts(ApprovalParts, ProjectParts):
     """What `App` has of the register. Each part is made when it is first used."""
 
     if TYPE_CHECKING:  # App has these
+
+        @property
+        def bookings(self) -> Bookings:
+            """What keeps others out of environments."""
 
         @property
         def keys(self) -> FileKeys:
@@ -125,7 +130,12 @@ class RegisterParts(ApprovalParts, ProjectParts):
         from orchestrator.app.acting import Acting
 
         return Acting(
-            self.register, actor, SystemClock(), tuple(self._known_environments()), tokens=self.project.tokens
+            self.register,
+            actor,
+            SystemClock(),
+            tuple(self._known_environments()),
+            tokens=self.project.tokens,
+            bookings=self.bookings,
         )
 
     def scheduler(self, shows: "Shows") -> "Scheduler":
@@ -167,7 +177,7 @@ class RegisterParts(ApprovalParts, ProjectParts):
         from orchestrator.adapters.clock import SystemClock
         from orchestrator.app.entrance import RunEntrance
 
-        return RunEntrance(self.register, SystemClock(), self.declared_rules)
+        return RunEntrance(self.register, SystemClock(), self.declared_rules, self.bookings)
 
     def promotion(
         self,

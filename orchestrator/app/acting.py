@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from orchestrator.app.bookings import Bookings, NullBookings
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.administrators import check_administrator
 from orchestrator.domain.access.authorize import Target, Verdict, authorize, refusal_text
@@ -65,6 +66,8 @@ class Acting:
     """The fencing token of the scheduler, if it acts."""
     tokens: TokenRules = field(default_factory=TokenRules)
     """The project's rules for tokens."""
+    bookings: Bookings = field(default_factory=NullBookings)
+    """What keeps others out of environments."""
 
     @property
     def project(self) -> str:

@@ -18,20 +18,19 @@ from orchestrator.domain.calendar.verdict import (
     calendar_verdict,
 )
 from orchestrator.domain.register import CALENDAR_RULES, LINE_STOPS, OPEN, OVERRIDES
-from orchestrator.register_ports import Records
 
 EVERYWHERE = "*"
 
 
-def calendar_of(records: Records, declared: Iterable[CalendarRule] = ()) -> Calendar:
+def calendar_of(view: View, declared: Iterable[CalendarRule] = ()) -> Calendar:
     """The calendar: what the register has, and the rules that the environments' files have *declared*."""
-    rules = (*declared, *records.all(CALENDAR_RULES))
-    return Calendar(rules=rules, line_stops=records.all(LINE_STOPS, OPEN))
+    rules, stops = (*declared, *view.records.all(CALENDAR_RULES)), view.records.all(LINE_STOPS, OPEN)
+    return Calendar(rules=rules, line_stops=stops, bookings=view.acting.bookings.booked(view.records, view.now))
 
 
 def show_calendar(acting: Acting, declared: Iterable[CalendarRule] = ()) -> Calendar:
     """Everything that opens and closes environments."""
-    return read_register(acting, Action.VIEW, lambda view: calendar_of(view.records, declared))
+    return read_register(acting, Action.VIEW, lambda view: calendar_of(view, declared))
 
 
 def verdicts(
@@ -40,7 +39,7 @@ def verdicts(
     """Whether each environment (by default all) is open now for an ordinary promotion, and when that changes."""
 
     def work(view: View) -> dict[str, CalendarVerdict]:
-        calendar, actor = calendar_of(view.records, declared), str(acting.actor)
+        calendar, actor = calendar_of(view, declared), str(acting.actor)
         chosen = acting.environments if names is None else names
         return {name: calendar_verdict(calendar, CalendarQuestion(name, actor=actor), view.now) for name in chosen}
 

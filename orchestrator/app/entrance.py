@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from orchestrator.app.acting import Acting, View, access_of
 from orchestrator.app.admission import Promotion, admission, overrides_of
+from orchestrator.app.bookings import Bookings, NullBookings
 from orchestrator.app.request_facts import project_rules
 from orchestrator.app.starts import admit_run
 from orchestrator.domain.access.principals import SYSTEM_ACTOR, Actor
@@ -28,16 +29,29 @@ class RunEntrance:
     A wall clock that has jumped since this object was made is not trusted: nothing opens earlier by it.
     """
 
-    def __init__(self, register: Register, clock: Clock, declared: Callable[[], tuple[CalendarRule, ...]]) -> None:
+    def __init__(
+        self,
+        register: Register,
+        clock: Clock,
+        declared: Callable[[], tuple[CalendarRule, ...]],
+        bookings: Bookings | None = None,
+    ) -> None:
         self._register, self._clock, self._declared = register, clock, declared
+        self._bookings = bookings or NullBookings()
         self._first = self._reading()
 
     def admit(self, services: Services, run: Run, *, plan: str | None, overrun: bool) -> None:
         """Return if *run*, which executes *plan*, may take its environment now.
 
-        Raises `NotAdmitted` with A220, A301 or A302, and the errors of `starts.admit_run`.
+        Raises `NotAdmitted` with A220, A301 or A302, and the errors of `starts.admit_run`. A run that uses a booking
+        first is its check-in.
         """
-        system = Acting(self._register, SYSTEM_ACTOR, self._clock)
+        system = self._acting(SYSTEM_ACTOR)
+        self._check(system, services, run, plan=plan, overrun=overrun)
+        self._bookings.use(system, run)
+
+    def _check(self, system: Acting, services: Services, run: Run, *, plan: str | None, overrun: bool) -> None:
+        """Return if *run* may take its environment."""
         requested = admit_run(services.store, system, run, plan, project_rules(services, self._declared()))
         if run.release is None or requested:
             return
@@ -79,13 +93,16 @@ class RunEntrance:
 
     def _admission(self, promotion: Promotion, run: Run) -> Admission:
         actor = Actor(name=run.by)
-        acting = Acting(self._register, actor, self._clock)
+        acting = self._acting(actor)
 
         def work(records: Records) -> Admission:
             now = current_time(self._reading(), self._first, records.newest_time())
             return admission(View(acting, records, access_of(records), now), promotion, actor)
 
         return self._register.reading(work)
+
+    def _acting(self, actor: Actor) -> Acting:
+        return Acting(self._register, actor, self._clock, bookings=self._bookings)
 
     def _reading(self) -> ClockReading:
         return ClockReading(parse_moment(self._clock.now()), self._clock.monotonic())

@@ -63,6 +63,11 @@ COMMANDS: dict[str, dict[str, str]] = {
     },
     "Release management": {
         "request": "Add, rank and decide change requests, the entries of the backlog.",
+        "book": "Book an environment for a time and a purpose.",
+        "bookings": "List the bookings of environments.",
+        "booking": "Show, extend, hand over, end and cancel a booking.",
+        "free": "List times at which an environment can be booked.",
+        "contention": "Show the demand for each environment and week.",
     },
     "Calendar": {
         "calendar": "List, add, remove, override, import and export windows, freezes and holidays.",

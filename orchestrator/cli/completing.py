@@ -92,6 +92,21 @@ def change_requests(_context: click.Context, _parameter: click.Parameter, begun:
 
 
 @_quietly
+def bookings(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offers:
+    """The bookings that have not ended, each with what it is."""
+    from click.shell_completion import CompletionItem
+
+    from orchestrator.management.bookings.queries import list_bookings
+
+    found = list_bookings(_app().acting, limit=RECENT).items
+    return [
+        CompletionItem(booking.id, help=f"{booking.state}: {booking.environment}, {booking.purpose}")
+        for booking in found
+        if booking.id.lower().startswith(begun.lower())
+    ]
+
+
+@_quietly
 def releases(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offers:
     """The kept packages, and the release folders of the project."""
     app = _app()

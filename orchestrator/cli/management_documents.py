@@ -6,6 +6,8 @@ from orchestrator.cli.document import Document
 from orchestrator.domain.model import Model
 from orchestrator.domain.moments import Moment
 from orchestrator.domain.risk.assessment import RiskLine
+from orchestrator.management.bookings.contention import WeekDemand
+from orchestrator.management.bookings.model import EnvironmentBooking, Quota
 from orchestrator.management.change_requests.imports import Incoming, Skipped
 from orchestrator.management.change_requests.model import ChangeRequest, RankMove
 
@@ -56,7 +58,62 @@ class ChangeImportDocument(Document):
     imported: bool
 
 
+class BookingItem(Model):
+    """A booking with its id."""
+
+    id: str
+    booking: EnvironmentBooking
+
+
+class BookingDocument(BookingItem, Document):
+    """`orchestrator booking show --json`, and what the commands that change a booking print."""
+
+    kind: Literal["Booking"]
+
+
+class BookingsDocument(Document):
+    """`orchestrator bookings --json`, by their end."""
+
+    kind: Literal["Bookings"]
+    bookings: tuple[BookingItem, ...]
+    cursor: str | None
+
+
+class FreeSlot(Model):
+    """A time at which an environment can be booked."""
+
+    start: Moment
+    end: Moment
+
+
+class FreeSlotsDocument(Document):
+    """`orchestrator free --json`."""
+
+    kind: Literal["FreeSlots"]
+    environment: str
+    slots: tuple[FreeSlot, ...]
+
+
+class ContentionDocument(Document):
+    """`orchestrator contention --json`, by environment and week."""
+
+    kind: Literal["Contention"]
+    weeks: tuple[WeekDemand, ...]
+
+
+class QuotasDocument(Document):
+    """`orchestrator environment quota --json`."""
+
+    kind: Literal["Quotas"]
+    quotas: tuple[Quota, ...]
+
+
 MODELS: dict[str, type[Document]] = {
+    "booking": BookingDocument,
+    "bookings": BookingsDocument,
+    "free-slots": FreeSlotsDocument,
+    "contention": ContentionDocument,
+    "quotas": QuotasDocument,
     "change-request": ChangeRequestDocument,
     "change-requests": ChangeRequestsDocument,
     "change-ranking": ChangeRankingDocument,

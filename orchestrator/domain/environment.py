@@ -266,7 +266,8 @@ class Environment(Model):
     Ansible's check mode, on the hosts and with the credentials of this environment. *credentials* names variables of
     the controller with the servers to which the gates of releases may show them. *isolation* is what isolated
     processes have besides what they are given. *promote* `automatic` promotes the newest release that was verified in
-    the previous environment, as soon as *promote_after* and every other condition allow it.
+    the previous environment, as soon as *promote_after* and every other condition allow it. *depends_on* names
+    environments that this one needs, such as a shared database: a booking of this one covers them.
     """
 
     apiVersion: Literal["orchestrator/v1"]
@@ -302,6 +303,7 @@ class Environment(Model):
     approvals: Approvals | None = None
     windows: tuple[CalendarEntry, ...] = ()
     promote_after: PromoteAfter | None = Field(default=None, exclude_if=lambda rule: rule is None)
+    depends_on: tuple[Name, ...] = Field(default=(), exclude_if=lambda names: not names)
     promote: Literal["manual", "automatic"] = Field(default="manual", exclude_if=lambda how: how == "manual")
 
     @property

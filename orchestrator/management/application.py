@@ -7,6 +7,7 @@ from orchestrator.app.application import Application
 from orchestrator.app.opening import open_application
 
 if TYPE_CHECKING:
+    from orchestrator.management.bookings.ports import BookingSources
     from orchestrator.management.change_requests.ports import ChangeSources
 
 
@@ -18,6 +19,10 @@ class ManagedApplication(Application):
         @property
         def change_sources(self) -> ChangeSources:
             """The facts of change requests, and where they are imported from."""
+
+        @property
+        def booking_sources(self) -> BookingSources:
+            """The facts of bookings."""
 
 
 def open_managed(start: Path) -> ManagedApplication:

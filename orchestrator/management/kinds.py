@@ -3,7 +3,8 @@
 from typing import Any
 
 from orchestrator.domain.register import RecordKind
+from orchestrator.management.bookings.store import BOOKINGS, QUOTAS
 from orchestrator.management.change_requests.store import CHANGE_REQUESTS
 from orchestrator.management.numbers import COUNTERS
 
-MANAGEMENT_KINDS: tuple[RecordKind[Any], ...] = (COUNTERS, CHANGE_REQUESTS)
+MANAGEMENT_KINDS: tuple[RecordKind[Any], ...] = (COUNTERS, CHANGE_REQUESTS, BOOKINGS, QUOTAS)

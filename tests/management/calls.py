@@ -1,23 +1,56 @@
 """Each use case of release management, called once, for the table of rights."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from orchestrator.app.acting import Acting
+from orchestrator.management.bookings import decisions as booking
+from orchestrator.management.bookings import duties as booking_duties
+from orchestrator.management.bookings import queries as bookings
+from orchestrator.management.bookings.model import EnvironmentBooking
+from orchestrator.management.bookings.state import BookingState
+from orchestrator.management.bookings.store import BOOKINGS
 from orchestrator.management.change_requests import decisions, duties, queries
 from orchestrator.management.change_requests.imports import Incoming
 from orchestrator.management.change_requests.model import ChangeRequest, Source
 from orchestrator.management.change_requests.state import ChangeState
 from orchestrator.management.change_requests.store import CHANGE_REQUESTS
 from tests.app.desk import NOON, Desk
-from tests.management.sources import DRAFT, Sources
+from tests.management.sources import DRAFT, BookingFacts, Sources
 
 Call = Callable[[Acting, str], Any]
 SOURCES = Sources()
 INCOMING = (Incoming(source=Source.FILE, source_ref="T-1", draft=DRAFT),)
 NUMBERS = {ChangeState.DRAFT: 1, ChangeState.ASSESSING: 2, ChangeState.DEFERRED: 3, ChangeState.RELEASED: 4}
+FACTS, HOUR = BookingFacts(), timedelta(hours=1)
 
+
+def times(environment: str) -> dict[str, object]:
+    """A free time of *environment*."""
+    return {"environment": environment, "start": NOON + 9 * HOUR, "end": NOON + 10 * HOUR, "purpose": "test"}
+
+
+def later(acting: Acting, environment: str) -> EnvironmentBooking:
+    """Extend the unused booking of *environment*."""
+    return booking.extend_booking(acting, IDS[environment], NOON + 5 * HOUR, FACTS)
+
+
+IDS = {"staging": "B-1", "production": "B-2"}
+ACTIVE = {"staging": "B-3", "production": "B-4"}
 MANAGEMENT_CALLS: dict[str, Call] = {
+    "bookings.advance_bookings": lambda a, _: booking_duties.advance_bookings(a, FACTS),
+    "bookings.book": lambda a, e: booking.book(a, times(e), FACTS),
+    "bookings.cancel_booking": lambda a, e: booking.cancel_booking(a, IDS[e], FACTS),
+    "bookings.end_booking": lambda a, e: booking.end_booking(a, ACTIVE[e], FACTS),
+    "bookings.extend_booking": later,
+    "bookings.find_slots": lambda a, e: bookings.find_slots(a, e, HOUR, 9 * HOUR, FACTS),
+    "bookings.hand_over_booking": lambda a, e: booking.hand_over_booking(a, IDS[e], "user:root"),
+    "bookings.list_bookings": lambda a, _: bookings.list_bookings(a),
+    "bookings.list_quotas": lambda a, _: bookings.list_quotas(a),
+    "bookings.set_quota": lambda a, e: booking.set_quota(a, "red", e, 1.0),
+    "bookings.show_booking": lambda a, _: bookings.show_booking(a, "B-1"),
+    "bookings.show_contention": lambda a, _: bookings.show_contention(a, FACTS, 1),
     "change_requests.accept_change": lambda a, _: decisions.accept_change(a, "R-2", SOURCES),
     "change_requests.add_change": lambda a, _: decisions.add_change(a, DRAFT, SOURCES),
     "change_requests.close_change": lambda a, _: decisions.close_change(a, "R-4"),
@@ -44,3 +77,17 @@ def lay_management(desk: Desk) -> None:
     about = {**DRAFT.model_dump(), "reporter": "root", "created_at": NOON}
     for state, number in NUMBERS.items():
         desk.write(CHANGE_REQUESTS, ChangeRequest.model_validate({**about, "number": number, "state": state}))
+    made = {"purpose": "test", "holder": "user:root", "owner": "root", "created_at": NOON}
+    for number, (state, environment) in enumerate(
+        ((state, place) for state in (BookingState.CONFIRMED, BookingState.ACTIVE) for place in IDS), 1
+    ):
+        start = NOON + (1 if state is BookingState.CONFIRMED else 6) * HOUR
+        fields = {
+            **made,
+            "number": number,
+            "environment": environment,
+            "start": start,
+            "end": start + HOUR,
+            "state": state,
+        }
+        desk.write(BOOKINGS, EnvironmentBooking.model_validate(fields))

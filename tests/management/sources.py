@@ -1,9 +1,11 @@
 """What the project of these tests tells release management."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from orchestrator.domain.calendar.rules import CalendarRule
+from orchestrator.management.bookings.ports import Use
 from orchestrator.management.change_requests.file import ChangeFile
 from orchestrator.management.change_requests.model import ChangeDraft
 from orchestrator.management.change_requests.ports import CommitRange
@@ -36,3 +38,19 @@ class Sources:
 
     def read_file(self, file: Path) -> ChangeFile:
         raise NotImplementedError(file)
+
+
+@dataclass
+class BookingFacts:
+    """What the project of these tests tells bookings."""
+
+    depends: dict[str, tuple[str, ...]] = field(default_factory=lambda: {"staging": (), "production": ()})
+
+    def declared_rules(self) -> tuple[CalendarRule, ...]:
+        return ()
+
+    def depends_on(self) -> dict[str, tuple[str, ...]]:
+        return self.depends
+
+    def uses(self, environment: str, since: datetime) -> tuple[Use, ...]:
+        return (Use(environment, "ann", since, since, since),)

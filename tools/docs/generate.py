@@ -6,6 +6,7 @@ docs/reference/routes.md     every route of the server
 docs/life-of-a-promotion.md  the diagram, between two marks
 docs/life-of-a-run-request.md  the diagram of a run request, and the tables of roles and risk
 docs/reference/change-requests.md  the diagram of a change request, and its table of risk
+docs/reference/bookings.md   the diagram of a booking
 docs/schemas/*.json          the files' and documents' schemas
 """
 
@@ -28,6 +29,7 @@ from orchestrator.domain.approval.request_state import REQUEST_TABLE, RequestSta
 from orchestrator.domain.errors import Exit, catalogue
 from orchestrator.domain.promotion import TABLE, State
 from orchestrator.domain.risk.assessment import FACTORS
+from orchestrator.management.bookings.state import BOOKING_TABLE
 from orchestrator.management.change_requests.risk import FACTORS as CHANGE_FACTORS
 from orchestrator.management.change_requests.state import CHANGE_REQUEST_TABLE
 
@@ -62,6 +64,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield _between_marks("life-of-a-run-request.md", tables)
     changes = [diagram(CHANGE_REQUEST_TABLE.moves, CHANGE_REQUEST_TABLE.initial), change_risk_table()]
     yield _between_marks("reference/change-requests.md", "\n".join([*changes, ""]))
+    yield _between_marks("reference/bookings.md", diagram(BOOKING_TABLE.moves, BOOKING_TABLE.initial) + "\n")
     for kind in MODELS:
         yield DOCS / "schemas" / f"{kind}.json", json.dumps(schema(kind), indent=2) + "\n"
     for kind in DOCUMENTS:

@@ -140,10 +140,10 @@ REGISTER = (
 )  # fmt: skip
 """The kinds of management records, by name; `domain/register.py` describes them."""
 
-MANAGEMENT = ("counters",)
+MANAGEMENT = ("counters", "booking_quotas")
 """The kinds of `orchestrator/management` that are found by their key."""
 
-LISTED = ("change_requests",)
+LISTED = ("change_requests", "bookings")
 """The kinds of `orchestrator/management` that have a position."""
 
 register_tables = {

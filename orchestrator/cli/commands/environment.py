@@ -376,3 +376,30 @@ def _print_preview(found: "StackPreview", spec: "StackSpec", *, err: bool = Fals
         say(line)
     counts = ", ".join(f"{count} {op}" for op, count in sorted(found.counts.items()) if count)
     say(counts or "nothing there, nothing to do")
+
+
+@command.command("quota")
+@click.argument("team", required=False)
+@click.argument("environment", required=False, shell_complete=completing.environments)
+@click.option("--hours", type=click.FloatRange(0, 168, min_open=True), help="Hours of bookings in each week.")
+@click.option("--remove", is_flag=True, help="Remove the quota of TEAM for ENVIRONMENT.")
+@json_option
+def quota(team: str | None, environment: str | None, hours: float | None, remove: bool, as_json: bool) -> None:
+    """List the quotas of bookings, or set or remove that of TEAM for ENVIRONMENT."""
+    from orchestrator.management.application import open_managed
+    from orchestrator.management.bookings.decisions import set_quota
+    from orchestrator.management.bookings.queries import list_quotas
+
+    app = open_managed(Path.cwd())
+    if team is not None or hours is not None or remove:
+        if team is None or environment is None or remove == (hours is not None):
+            raise click.UsageError("give TEAM, ENVIRONMENT, and either --hours or --remove")
+        set_quota(app.acting, team, environment, hours)
+    quotas = list_quotas(app.acting)
+    if as_json:
+        print_json("Quotas", {"quotas": [each.to_json() for each in quotas]})
+        return
+    if not quotas:
+        out("there are no quotas; set one with: orchestrator environment quota TEAM ENVIRONMENT --hours 20")
+        return
+    out(table(["team", "environment", "hours a week"], [[q.team, q.environment, f"{q.hours:g}"] for q in quotas]))

@@ -29,6 +29,8 @@ class Action(StrEnum):
     OVERRUN = "calendar:overrun"
     STOP_LINE = "line:stop"
     RESUME_LINE = "line:resume"
+    BOOK = "environment:book"
+    MANAGE_BOOKINGS = "bookings:manage"
     EDIT_REQUESTS = "change-request:edit"
     DECIDE_REQUESTS = "change-request:decide"
     MANAGE_PEOPLE = "people:manage"
@@ -47,9 +49,21 @@ READING = frozenset({_A.VIEW, _A.READ_SECRETS, _A.READ_AUDIT, _A.EXPORT_AUDIT})
 OWN = frozenset({_A.MANAGE_TOKENS, _A.MANAGE_PEOPLE})
 """The actions that every user has for what is their own: their tokens and their absences."""
 
-SYSTEM = frozenset({_A.VIEW, _A.PROMOTE, _A.ROLL_BACK, _A.OBSERVE, _A.RUN_WORKER, _A.DESTROY, _A.DECIDE_REQUESTS})
-"""What the system itself does: start approved and automatic promotions, expire requests, roll back, observe, rank, and
-destroy what a promotion made for itself."""
+SYSTEM = frozenset(
+    {
+        _A.VIEW,
+        _A.PROMOTE,
+        _A.ROLL_BACK,
+        _A.OBSERVE,
+        _A.RUN_WORKER,
+        _A.DESTROY,
+        _A.DECIDE_REQUESTS,
+        _A.BOOK,
+        _A.MANAGE_BOOKINGS,
+    }
+)
+"""What the system itself does: start approved and automatic promotions, expire requests, roll back, observe, rank,
+destroy what a promotion made for itself, and end bookings."""
 
 _VIEWER = frozenset({_A.VIEW})
 _OPERATOR = _VIEWER | {
@@ -62,6 +76,7 @@ _OPERATOR = _VIEWER | {
     _A.LOCK,
     _A.STOP_LINE,
     _A.EDIT_REQUESTS,
+    _A.BOOK,
     _A.RUN_WORKER,
 }
 BUILT_IN: dict[str, frozenset[Action]] = {
@@ -79,6 +94,7 @@ BUILT_IN: dict[str, frozenset[Action]] = {
         _A.OVERRUN,
         _A.RESUME_LINE,
         _A.DECIDE_REQUESTS,
+        _A.MANAGE_BOOKINGS,
     },
     "approver": _VIEWER | {_A.PLAN, _A.APPROVE, _A.RAISE_RISK, _A.EDIT_REQUESTS},
     "platform-engineer": _VIEWER
@@ -94,6 +110,7 @@ BUILT_IN: dict[str, frozenset[Action]] = {
         _A.BACK_UP,
         _A.RESTORE,
         _A.EDIT_REQUESTS,
+        _A.BOOK,
         _A.RUN_WORKER,
     },
     "administrator": _VIEWER | {_A.READ_AUDIT, _A.MANAGE_PEOPLE, _A.MANAGE_ACCESS, _A.MANAGE_TOKENS},

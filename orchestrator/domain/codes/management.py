@@ -31,4 +31,18 @@ CODES: tuple[ErrorCode, ...] = (
         "Give the commit with `--from`.",
         Exit.USAGE,
     ),
+    ErrorCode(
+        "G301",
+        "cannot book this time",
+        "The environment is booked, something that it depends on is booked, it is closed for the whole time, the holder is absent, or the quota of the team would be exceeded. The message names every reason, and the hint the next free slot.",
+        "Book the free slot, or wait for the time with `--wait`. `orchestrator free` lists more slots.",
+        Exit.BUSY,
+    ),
+    ErrorCode(
+        "G302",
+        "time of booking not possible",
+        "A booking ends in the future, and an extension ends later than the booking.",
+        "Give another time.",
+        Exit.USAGE,
+    ),
 )

@@ -248,7 +248,7 @@ def _move(task: Change, before: ChangeRequest, after: ChangeRequest, event: Chan
 
 def _assessed(view: View, request: ChangeRequest, sources: ChangeSources) -> ChangeRequest:
     """*request* with the results of its checks now."""
-    calendar = calendar_of(view.records, sources.declared_rules())
+    calendar = calendar_of(view, sources.declared_rules())
     found = Surroundings(view.acting.environments, sources.known_packages(), calendar)
     return request.model_copy(update={"checks": assessment(request, found, view.now)})
 

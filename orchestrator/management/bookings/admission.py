@@ -1,0 +1,59 @@
+"""What admission knows of bookings: who keeps whom out, and that a promotion of the holder is the check-in."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from orchestrator.app.acting import Acting, Change, access_of, change
+from orchestrator.domain.access.actions import Action
+from orchestrator.domain.calendar.verdict import Booking
+from orchestrator.domain.journal import Run
+from orchestrator.domain.moments import Now
+from orchestrator.domain.register import OPEN
+from orchestrator.management.bookings.conflicts import shared
+from orchestrator.management.bookings.decisions import check_in
+from orchestrator.management.bookings.model import EnvironmentBooking
+from orchestrator.management.bookings.state import BookingState
+from orchestrator.management.bookings.store import BOOKINGS
+from orchestrator.register_ports import Records
+
+
+class RegisterBookings:
+    """The `Bookings` of the register. *depends_on* are the environments that each environment needs."""
+
+    def __init__(self, depends_on: Callable[[], Mapping[str, tuple[str, ...]]]) -> None:
+        self._depends_on = depends_on
+
+    def booked(self, records: Records, now: Now) -> tuple[Booking, ...]:
+        """What keeps others out of each environment."""
+        return tuple(booking for _, booking in self._keeping_out(records, now))
+
+    def use(self, acting: Acting, run: Run) -> None:
+        """Record that *run* is the first use of a booking of its user, if it is one."""
+        if acting.register.reading(lambda records: self._unused(records, acting.now(records), run)) is None:
+            return
+
+        def work(task: Change) -> None:
+            booking = self._unused(task.records, task.now, run)
+            if booking is not None:
+                check_in(task, booking, run.id)
+
+        change(acting, Action.BOOK, work, environment=run.environment)
+
+    def _unused(self, records: Records, now: Now, run: Run) -> EnvironmentBooking | None:
+        """The booking that *run* uses first: the user passes by it, and its time has come."""
+        for record, booking in self._keeping_out(records, now):
+            mine = booking.environment == run.environment and run.by in {booking.holder, *booking.members}
+            if mine and record.state is BookingState.CONFIRMED and now.has_reached(record.start):
+                return record
+        return None
+
+    def _keeping_out(self, records: Records, now: Now) -> Iterator[tuple[EnvironmentBooking, Booking]]:
+        found = [each for each in records.all(BOOKINGS, OPEN) if each.keeps_out(now)]
+        if not found:
+            return
+        depends_on, users = self._depends_on(), access_of(records).users
+        for each in found:
+            kind, _, name = each.holder.partition(":")
+            members = tuple(user.name for user in users if user.team == name) if kind == "team" else ()
+            for environment in depends_on:
+                if shared(environment, each.environment, depends_on):
+                    yield each, each.as_closing(environment, members)

@@ -1,0 +1,265 @@
+"""Use cases that change bookings and quotas. Each change has an entry in the audit stream."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+
+from orchestrator.app.acting import Acting, Change, View, change, unknown
+from orchestrator.app.calendar import calendar_of
+from orchestrator.domain.access.actions import Action
+from orchestrator.domain.calendar.intervals import Interval
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.moments import Now, minute_text, moment_text
+from orchestrator.domain.register import ABSENCES, ENDED, OPEN, OUTBOX, USERS, Message
+from orchestrator.management.bookings.conflicts import (
+    WEEK,
+    BookingFacts,
+    Conflict,
+    conflicts,
+    free_slots,
+    next_moment,
+    shared,
+)
+from orchestrator.management.bookings.model import EnvironmentBooking, Quota
+from orchestrator.management.bookings.ports import BookingSources
+from orchestrator.management.bookings.state import BookingEvent, BookingState
+from orchestrator.management.bookings.store import BOOKINGS, QUOTAS
+from orchestrator.management.numbers import next_number
+
+NOUN = "booking"
+HORIZON = timedelta(days=90)
+"""How far ahead the next free slot of a refused booking is searched."""
+Draft = dict[str, object]
+"""The fields of a booking that users enter: environment, start, end, purpose, and holder or grace_minutes."""
+
+
+def book(acting: Acting, draft: Draft, sources: BookingSources, *, wait: bool = False) -> EnvironmentBooking:
+    """Book an environment. With *wait* a booking that is not possible waits until its time is free.
+
+    Raises A110 for an unknown environment or holder, G301 with every conflict and the next free slot, and G302 for a
+    time that is past.
+    """
+    place = str(draft["environment"])
+
+    def work(task: Change) -> EnvironmentBooking:
+        owner = str(task.acting.actor)
+        about = {"holder": f"user:{owner}", **draft, "number": next_number(task.records, NOUN), "owner": owner}
+        made = EnvironmentBooking.model_validate({**about, "created_at": task.now.earliest})
+        _check_names(task, made)
+        if task.now.may_have_reached(made.end):
+            raise OrchestratorError("G302", f"the time ended at {minute_text(made.end)}")
+        facts = booking_facts(task, sources)
+        found = conflicts(made, facts)
+        if found and not wait:
+            raise refused_booking(made, found, facts, task.now)
+        if found:
+            return _put(task, made.after(BookingEvent.WAIT, note=found[0].text), BookingEvent.WAIT)
+        confirmed = made.after(BookingEvent.CONFIRM, confirmed_at=task.now.earliest)
+        return _put(task, confirmed, BookingEvent.CONFIRM)
+
+    return change(acting, Action.BOOK, work, environment=place)
+
+
+def cancel_booking(acting: Acting, key: str, sources: BookingSources, reason: str = "") -> EnvironmentBooking:
+    """Cancel a booking that was not used, or waits. Those that wait for its time are confirmed. Raises A110, G101."""
+
+    def work(task: Change, booking: EnvironmentBooking) -> EnvironmentBooking:
+        after = booking.after(BookingEvent.CANCEL, ended_at=task.now.earliest, note=reason)
+        return _freed(task, _put(task, after, BookingEvent.CANCEL), sources)
+
+    return _change_own(acting, key, work, reason)
+
+
+def end_booking(acting: Acting, key: str, sources: BookingSources, reason: str = "") -> EnvironmentBooking:
+    """Release the environment before the end of a booking in use. Raises A110 and G101."""
+
+    def work(task: Change, booking: EnvironmentBooking) -> EnvironmentBooking:
+        after = booking.after(BookingEvent.END, ended_at=task.now.earliest, note=reason)
+        return _freed(task, _put(task, after, BookingEvent.END), sources)
+
+    return _change_own(acting, key, work, reason)
+
+
+def extend_booking(acting: Acting, key: str, end: datetime, sources: BookingSources) -> EnvironmentBooking:
+    """Let a booking end at *end*. Raises A110, G101, G301 with every conflict, and G302 for an earlier end."""
+
+    def work(task: Change, booking: EnvironmentBooking) -> EnvironmentBooking:
+        if end <= booking.end:
+            raise OrchestratorError("G302", f"{booking.id} ends at {minute_text(booking.end)} already")
+        after = booking.after(BookingEvent.EXTEND, end=end)
+        facts = booking_facts(task, sources)
+        found = conflicts(after, facts)
+        if found:
+            raise refused_booking(after, found, facts, task.now)
+        return _put(task, after, BookingEvent.EXTEND)
+
+    return _change_own(acting, key, work)
+
+
+def hand_over_booking(acting: Acting, key: str, holder: str, reason: str = "") -> EnvironmentBooking:
+    """Give a booking with its time to another *holder*. Those who wait for it are notified. Raises A110 and G101."""
+
+    def work(task: Change, booking: EnvironmentBooking) -> EnvironmentBooking:
+        before = (*booking.handed_over, booking.holder)
+        after = booking.after(BookingEvent.HAND_OVER, holder=holder, handed_over=before, note=reason)
+        _check_names(task, after)
+        done = _put(task, after, BookingEvent.HAND_OVER)
+        for each in _waiting(task, done):
+            _notify(task, each.owner, done, f"{done.id} was handed over to {holder}; {each.id} waits for it")
+        return done
+
+    return _change_own(acting, key, work, reason)
+
+
+def set_quota(acting: Acting, team: str, environment: str, hours: float | None) -> Quota:
+    """Let *team* book *environment* for at most *hours* in each week; None removes the quota. Raises A110."""
+
+    def work(task: Change) -> Quota:
+        if environment not in task.acting.environments:
+            raise unknown("environment", environment, list(task.acting.environments))
+        if hours is None:
+            found = task.existing(QUOTAS, f"{team} {environment}")
+            task.remove(QUOTAS, found)
+            return found
+        return task.put(QUOTAS, Quota(team=team, environment=environment, hours=hours))
+
+    return change(acting, Action.MANAGE_BOOKINGS, work, environment=environment)
+
+
+# -- parts, also for admission and the duties of the system ------------------------------------------------------------
+
+
+def booking_facts(view: View, sources: BookingSources) -> BookingFacts:
+    """What bookings are compared with at this moment."""
+    bookings = [each for each in view.records.all(BOOKINGS, OPEN) if each.keeps_out(view.now)]
+    quotas = view.records.all(QUOTAS)
+    past = view.records.page(BOOKINGS, [ENDED], start=moment_text(view.now.earliest - WEEK), limit=10_000).items
+    return BookingFacts(
+        bookings=tuple(bookings),
+        past=tuple(each for each in past if each.state is BookingState.COMPLETED) if quotas else (),
+        calendar=calendar_of(view, sources.declared_rules()),
+        depends_on=sources.depends_on(),
+        absences=view.records.all(ABSENCES),
+        quotas=quotas,
+        teams={user.name: user.team for user in view.records.all(USERS) if user.team},
+    )
+
+
+def refused_booking(
+    booking: EnvironmentBooking, found: tuple[Conflict, ...], facts: BookingFacts, now: Now
+) -> OrchestratorError:
+    """The error of a booking with conflicts: each of them, and the next free slot of the same length."""
+    why = "; ".join(conflict.text for conflict in found)
+    length = booking.end - booking.start
+    horizon = Interval(max(next_moment(now.latest), booking.start), max(now.latest, booking.start) + HORIZON)
+    slot = next(iter(free_slots(booking.environment, length, horizon, facts)), None)
+    hint = f"the next free slot is {minute_text(slot.start)} to {minute_text(slot.end)}" if slot else None
+    return OrchestratorError("G301", f"{booking.environment} cannot be booked: {why}", hint=hint)
+
+
+def confirm_waiting(task: Change, sources: BookingSources, near: EnvironmentBooking | None = None) -> Iterator[str]:
+    """Confirm the bookings that wait and whose time is free, the oldest first; with *near* those that it kept out."""
+    facts = booking_facts(task, sources)
+    waiting = [each for each in task.records.all(BOOKINGS, OPEN) if each.state is BookingState.WAITING]
+    for each in sorted(waiting, key=lambda booking: booking.number):
+        if near is not None and not shared(each.environment, near.environment, facts.depends_on):
+            continue
+        if task.now.may_have_reached(each.end) or conflicts(each, facts):
+            continue
+        done = _put(
+            task, each.after(BookingEvent.CONFIRM, confirmed_at=task.now.earliest, note=""), BookingEvent.CONFIRM
+        )
+        facts = booking_facts(task, sources)
+        _notify(task, done.owner, done, f"{done.id} is confirmed: its time became free")
+        yield f"{done.id} is confirmed"
+
+
+def expire(task: Change, booking: EnvironmentBooking, why: str) -> EnvironmentBooking:
+    """End *booking*, which was not used or never became free."""
+    done = _put(task, booking.after(BookingEvent.EXPIRE, ended_at=task.now.earliest, note=why), BookingEvent.EXPIRE)
+    _notify(task, done.owner, done, f"{done.id} has expired: {why}")
+    return done
+
+
+def complete(task: Change, booking: EnvironmentBooking) -> EnvironmentBooking:
+    """End *booking*, whose time is over."""
+    return _put(task, booking.after(BookingEvent.END, ended_at=booking.end), BookingEvent.END)
+
+
+def remind(task: Change, booking: EnvironmentBooking, kind: str, text: str) -> None:
+    """Notify the owner of *booking* once of something of this *kind*."""
+    dedup = f"{NOUN} {booking.id} {kind} {booking.owner}"
+    if task.records.get(OUTBOX, dedup) is None:
+        task.put(OUTBOX, _message(task, dedup, booking.owner, booking, text))
+
+
+def check_in(task: Change, booking: EnvironmentBooking, run: str) -> EnvironmentBooking:
+    """Record the first use of *booking*, by *run*."""
+    after = booking.after(BookingEvent.CHECK_IN, used_at=task.now.earliest, run=run)
+    return _put(task, after, BookingEvent.CHECK_IN)
+
+
+def _change_own(
+    acting: Acting, key: str, work: Callable[[Change, EnvironmentBooking], EnvironmentBooking], reason: str = ""
+) -> EnvironmentBooking:
+    """Change a booking as its owner or holder; with the right to manage bookings also another one."""
+
+    def whole(task: Change) -> EnvironmentBooking:
+        booking, actor = task.existing(BOOKINGS, key), str(task.acting.actor)
+        if actor != booking.owner and f"user:{actor}" != booking.holder:
+            task.require(Action.MANAGE_BOOKINGS, booking.environment)
+        task.require(Action.BOOK, booking.environment)
+        return work(task, booking)
+
+    found = acting.register.reading(lambda records: records.get(BOOKINGS, key))
+    return change(acting, Action.BOOK, whole, environment=found.environment if found else None, reason=reason)
+
+
+def _check_names(view: View, booking: EnvironmentBooking) -> None:
+    """Raise A110 for an environment or a holder that there is not."""
+    if booking.environment not in view.acting.environments:
+        raise unknown("environment", booking.environment, list(view.acting.environments))
+    kind, _, name = booking.holder.partition(":")
+    users = view.directory.users
+    teams = {user.team for user in users.values() if user.team}
+    if kind == "team" and name not in teams:
+        raise unknown("team", name, sorted(teams))
+    if kind == "user" and name not in users and name != str(view.acting.actor):
+        raise unknown("user", name, sorted(users))
+
+
+def _put(task: Change, booking: EnvironmentBooking, event: BookingEvent) -> EnvironmentBooking:
+    before = task.records.get(BOOKINGS, booking.id)
+    was = before.state.value if before is not None else BookingState.REQUESTED.value
+    return task.put(BOOKINGS, booking, event=event.value, was=was, state=booking.state.value)
+
+
+def _freed(task: Change, booking: EnvironmentBooking, sources: BookingSources) -> EnvironmentBooking:
+    for _ in confirm_waiting(task, sources, booking):
+        pass
+    return booking
+
+
+def _waiting(view: View, booking: EnvironmentBooking) -> list[EnvironmentBooking]:
+    """The bookings that wait for the time of *booking*."""
+    found = view.records.all(BOOKINGS, OPEN)
+    return [
+        each
+        for each in found
+        if each.state is BookingState.WAITING
+        and each.environment == booking.environment
+        and each.interval.overlaps(booking.interval)
+    ]
+
+
+def _notify(task: Change, to: str, booking: EnvironmentBooking, text: str) -> None:
+    """One message to *to* about this version of *booking*, unless *to* is the actor."""
+    if to == str(task.acting.actor):
+        return
+    version = task.records.version(BOOKINGS, booking.id)
+    dedup = f"{NOUN} {booking.id} {version} {to}"
+    task.put(OUTBOX, _message(task, dedup, to, booking, text))
+
+
+def _message(task: Change, dedup: str, to: str, booking: EnvironmentBooking, text: str) -> Message:
+    at = task.now.earliest
+    return Message(dedup=dedup, at=at, to=to, kind=NOUN, environment=booking.environment, text=text)

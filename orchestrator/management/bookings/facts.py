@@ -1,0 +1,41 @@
+"""The facts of bookings from the journal."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from orchestrator.domain.journal import Run
+from orchestrator.domain.listing import RunFilter
+from orchestrator.domain.moments import moment_text, parse_moment
+from orchestrator.management.bookings.ports import Use
+from orchestrator.services import Services
+from orchestrator.storage_ports import each_run
+
+LEASED = "lease:finished"
+"""The key of the entry with which a run has its environment."""
+
+
+def uses_of(services: Services, environment: str, since: datetime) -> tuple[Use, ...]:
+    """The runs that had *environment* after *since*, newest first."""
+    runs = list(_runs(services, environment, moment_text(since)))
+    entries = services.store.entries_of(tuple(run.id for run in runs), (LEASED,))
+    started = {entry.run: parse_moment(entry.at) for entry in entries}
+    now = parse_moment(services.clock.now())
+    return tuple(
+        Use(
+            environment,
+            run.by,
+            parse_moment(run.requested_at),
+            started[run.id],
+            parse_moment(run.ended_at) if run.ended_at else now,
+        )
+        for run in runs
+        if run.id in started
+    )
+
+
+def _runs(services: Services, environment: str, since: str) -> Iterator[Run]:
+    """The runs of *environment*, newest first, as far back as any could have ended after *since*."""
+    for run in each_run(services.store, RunFilter(environment=environment)):
+        if run.ended_at is not None and run.ended_at < since:
+            return
+        yield run

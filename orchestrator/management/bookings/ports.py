@@ -1,0 +1,32 @@
+"""What bookings are told by the project and its journal."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from orchestrator.domain.calendar.rules import CalendarRule
+
+
+@dataclass(frozen=True)
+class Use:
+    """A run of *by* in *environment*: requested at *requested*, with the environment from *start* to *end*."""
+
+    environment: str
+    by: str
+    requested: datetime
+    start: datetime
+    end: datetime
+
+
+class BookingSources(Protocol):
+    """The facts of bookings."""
+
+    def declared_rules(self) -> tuple[CalendarRule, ...]:
+        """The calendar entries of the environments' files."""
+
+    def depends_on(self) -> Mapping[str, tuple[str, ...]]:
+        """The environments that each environment needs (`depends_on` of its file)."""
+
+    def uses(self, environment: str, since: datetime) -> tuple[Use, ...]:
+        """The runs that had *environment* after *since*."""

@@ -1,0 +1,103 @@
+"""What users see of bookings: lists, free slots, and how contended environments are."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from orchestrator.app.acting import Acting, View, read_register, unknown
+from orchestrator.domain.access.actions import Action
+from orchestrator.domain.calendar.intervals import Interval
+from orchestrator.domain.listing import PAGE_SIZE, Page
+from orchestrator.domain.moments import moment_text
+from orchestrator.domain.register import ENDED, OPEN, split_cursor
+from orchestrator.management.bookings.conflicts import WEEK, free_slots, next_moment, weeks_of
+from orchestrator.management.bookings.contention import WeekDemand, demand_of
+from orchestrator.management.bookings.decisions import booking_facts
+from orchestrator.management.bookings.model import EnvironmentBooking, Quota
+from orchestrator.management.bookings.ports import BookingSources
+from orchestrator.management.bookings.store import BOOKINGS, QUOTAS
+
+CHUNK = 500
+"""How many bookings are read at once when a list is for some of them only."""
+
+
+@dataclass(frozen=True)
+class BookingFilter:
+    """Which bookings are listed: of an *environment*, of the actor (*mine*), and *ended* ones as well."""
+
+    environment: str | None = None
+    mine: bool = False
+    ended: bool = False
+
+
+def list_bookings(
+    acting: Acting, chosen: BookingFilter | None = None, cursor: str | None = None, limit: int = PAGE_SIZE
+) -> Page[EnvironmentBooking]:
+    """A page of the bookings, by their end; by default those that have not ended."""
+    wanted, actor = chosen or BookingFilter(), str(acting.actor)
+
+    def fits(booking: EnvironmentBooking) -> bool:
+        mine = actor == booking.owner or booking.holder == f"user:{actor}"
+        return wanted.environment in {None, booking.environment} and (mine or not wanted.mine)
+
+    def work(view: View) -> Page[EnvironmentBooking]:
+        parts = [OPEN, ENDED] if wanted.ended else [OPEN]
+        found: list[EnvironmentBooking] = []
+        page = view.records.page(BOOKINGS, parts, cursor=cursor, limit=CHUNK)
+        while True:
+            found += [booking for booking in page.items if fits(booking)]
+            if len(found) > limit or page.cursor is None:
+                break
+            page = view.records.page(BOOKINGS, parts, cursor=page.cursor, limit=CHUNK)
+        last = _place(found[limit - 1]) if len(found) > limit else None
+        return Page(items=tuple(found[:limit]), cursor=last)
+
+    return read_register(acting, Action.VIEW, work)
+
+
+def _place(booking: EnvironmentBooking) -> str:
+    assert BOOKINGS.position is not None
+    cursor = f"{BOOKINGS.position(booking)} {BOOKINGS.key(booking)}"
+    assert split_cursor(cursor)[1] == booking.id
+    return cursor
+
+
+def show_booking(acting: Acting, key: str) -> EnvironmentBooking:
+    """One booking. Raises A110."""
+    return read_register(acting, Action.VIEW, lambda view: view.existing(BOOKINGS, key))
+
+
+def list_quotas(acting: Acting) -> tuple[Quota, ...]:
+    """The quotas of all teams."""
+    return read_register(acting, Action.VIEW, lambda view: view.records.all(QUOTAS))
+
+
+def find_slots(
+    acting: Acting, environment: str, length: timedelta, within: timedelta, sources: BookingSources, most: int = 5
+) -> tuple[Interval, ...]:
+    """The first free slots of *length* in *environment*, at most *most*, *within* this time from now. Raises A110."""
+
+    def work(view: View) -> tuple[Interval, ...]:
+        if environment not in acting.environments:
+            raise unknown("environment", environment, list(acting.environments))
+        start = next_moment(view.now.latest)
+        horizon = Interval(start, start + within)
+        return free_slots(environment, length, horizon, booking_facts(view, sources), most)
+
+    return read_register(acting, Action.VIEW, work)
+
+
+def show_contention(acting: Acting, sources: BookingSources, weeks: int = 6) -> tuple[WeekDemand, ...]:
+    """The demand for each environment in the last week and the next *weeks*, by environment and week."""
+
+    def work(view: View) -> tuple[WeekDemand, ...]:
+        first = next(iter(weeks_of(Interval(view.now.earliest - WEEK, view.now.earliest))))
+        start = moment_text(first.start)
+        bookings = view.records.page(BOOKINGS, [OPEN, ENDED], start=start, limit=100_000).items
+        span = Interval(first.start, view.now.earliest + weeks * WEEK)
+        return tuple(
+            demand_of(environment, week, bookings, sources.uses(environment, first.start))
+            for environment in acting.environments
+            for week in weeks_of(span)
+        )
+
+    return read_register(acting, Action.VIEW, work)

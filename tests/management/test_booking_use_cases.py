@@ -1,0 +1,192 @@
+"""Bookings on a register in memory: who may change them, and that admission lets the holder pass and nobody else."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from orchestrator.app.acting import Acting
+from orchestrator.app.admission import Promotion, check_promotion, why
+from orchestrator.app.calendar import verdicts
+from orchestrator.app.entrance import RunEntrance
+from orchestrator.domain.access.principals import SYSTEM_ACTOR, User
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.journal import Run
+from orchestrator.domain.register import OUTBOX, USERS
+from orchestrator.domain.release import PackageRef
+from orchestrator.management.bookings import decisions, queries
+from orchestrator.management.bookings.admission import RegisterBookings
+from orchestrator.management.bookings.duties import AdvanceBookings, advance_bookings
+from orchestrator.management.bookings.model import EnvironmentBooking
+from orchestrator.management.bookings.queries import BookingFilter
+from tests.app.desk import ENVIRONMENTS, NOON, Desk
+from tests.management.sources import BookingFacts
+
+HOUR = timedelta(hours=1)
+SHOP = PackageRef(name="shop", version="1.0.0", digest=f"sha256:{'1' * 64}")
+SOURCES = BookingFacts()
+
+
+def acting(desk: Desk, name: str) -> Acting:
+    """The user *name* at the register, with bookings in the calendar."""
+    found = desk.acting(name)
+    return Acting(found.register, found.actor, found.clock, ENVIRONMENTS, bookings=RegisterBookings(SOURCES.depends_on))
+
+
+def system(desk: Desk) -> Acting:
+    return Acting(desk.register, SYSTEM_ACTOR, desk.clock, ENVIRONMENTS, bookings=RegisterBookings(SOURCES.depends_on))
+
+
+def book(
+    desk: Desk, name: str, start: datetime = NOON, hours: float = 4, environment: str = "staging", *, wait: bool = False,
+    **fields: object,
+) -> EnvironmentBooking:  # fmt: skip
+    draft = {"environment": environment, "start": start, "end": start + hours * HOUR, "purpose": "load test", **fields}
+    return decisions.book(acting(desk, name), draft, SOURCES, wait=wait)
+
+
+def messages(desk: Desk) -> list[tuple[str, str]]:
+    found = desk.register.reading(lambda records: records.all(OUTBOX))
+    return [(message.to, message.text) for message in found]
+
+
+def refused(desk: Desk, name: str, environment: str = "staging") -> str:
+    """Why *name* may not promote there now; empty if nothing of the calendar prevents it."""
+    found = why(acting(desk, name), Promotion(environment, SHOP))
+    return "; ".join(condition.reason for condition in found.missing if condition.kind.value == "booking")
+
+
+def test_the_holder_promotes_and_others_see_who_and_until_when() -> None:
+    """While an environment is booked, a promotion of another user is refused with the holder, the end and the purpose."""
+    desk = Desk()
+    desk.write(USERS, User(name="operator", team="red"), User(name="release-manager", team="blue"))
+    book(desk, "operator")
+    text = "booked by operator until 2026-11-29 16:00 UTC: load test"
+    assert (refused(desk, "operator"), refused(desk, "release-manager")) == ("", text)
+    assert refused(desk, "release-manager", "production") == ""
+    with pytest.raises(OrchestratorError, match="booked by operator until") as error:
+        check_promotion(acting(desk, "release-manager"), Promotion("staging", SHOP))
+    assert error.value.code == "A301"
+    decisions.hand_over_booking(acting(desk, "operator"), "B-1", "team:blue")
+    assert (refused(desk, "release-manager"), "booked by team:blue" in refused(desk, "operator")) == ("", True)
+    verdict = verdicts(acting(desk, "viewer"))["staging"]
+    assert not verdict.is_open
+
+
+def test_a_run_of_the_holder_is_the_check_in() -> None:
+    """The entrance refuses a run of another user, and records the first run of the holder as the use of the booking."""
+    desk = Desk()
+    book(desk, "release-manager")
+    entrance = RunEntrance(desk.register, desk.clock, tuple, RegisterBookings(SOURCES.depends_on))
+
+    def run(by: str) -> Run:
+        about = {"kind": "promotion", "environment": "staging", "release": SHOP, "by": by}
+        return Run(id=f"{by}-staging", root=by, **about)  # type: ignore[arg-type]
+
+    assert entrance.closed(run("operator")).startswith("booked by release-manager")
+    assert entrance.closed(run("release-manager")) == ""
+    bookings = RegisterBookings(SOURCES.depends_on)
+    bookings.use(system(desk), run("operator"))
+    assert queries.show_booking(desk.acting("viewer"), "B-1").used_at is None
+    for _ in range(2):
+        bookings.use(system(desk), run("release-manager"))
+    used = queries.show_booking(desk.acting("viewer"), "B-1")
+    assert (used.state, used.run) == ("active", "release-manager-staging")
+
+
+def test_a_dependency_keeps_others_out_as_well() -> None:
+    """A booking of an environment covers what it depends on: another environment with the same database is closed."""
+    desk = Desk()
+    book(desk, "release-manager", environment="production")
+    assert refused(desk, "operator") == ""
+    shared = BookingFacts(depends={"staging": ("database",), "production": ("database",)})
+    found = RegisterBookings(shared.depends_on)
+    closed = desk.register.reading(lambda records: found.booked(records, desk.acting("viewer").now(records)))
+    assert [(each.environment, each.purpose) for each in closed] == [
+        ("staging", "production: load test"), ("production", "load test"),
+    ]  # fmt: skip
+
+
+def test_a_taken_time_is_refused_with_the_next_free_slot_or_waits() -> None:
+    """A booked time is refused with its booking and the next free slot; with *wait* it is confirmed once it is free."""
+    desk = Desk()
+    book(desk, "operator", NOON + HOUR)
+    with pytest.raises(OrchestratorError, match="staging cannot be booked: booked: B-1 of staging") as error:
+        book(desk, "release-manager", NOON + 2 * HOUR, 2)
+    assert error.value.hint == "the next free slot is 2026-11-29 17:00 UTC to 2026-11-29 19:00 UTC"
+    assert book(desk, "release-manager", NOON + 2 * HOUR, 2, wait=True).state == "waiting"
+    decisions.hand_over_booking(acting(desk, "operator"), "B-1", "user:viewer", "on leave")
+    assert ("release-manager", "B-1 was handed over to user:viewer; B-2 waits for it") in messages(desk)
+    decisions.cancel_booking(acting(desk, "operator"), "B-1", SOURCES)
+    assert queries.show_booking(desk.acting("viewer"), "B-2").state == "confirmed"
+    assert ("release-manager", "B-2 is confirmed: its time became free") in messages(desk)
+    with pytest.raises(OrchestratorError, match="not possible"):
+        decisions.end_booking(acting(desk, "release-manager"), "B-2", SOURCES)
+
+
+def test_a_booking_is_extended_into_free_time_only() -> None:
+    """An extension into the next booking is refused, one into free time is done, and an earlier end is none."""
+    desk = Desk()
+    book(desk, "operator")
+    book(desk, "release-manager", NOON + 6 * HOUR)
+    with pytest.raises(OrchestratorError, match="booked: B-2"):
+        decisions.extend_booking(acting(desk, "operator"), "B-1", NOON + 7 * HOUR, SOURCES)
+    with pytest.raises(OrchestratorError, match="already"):
+        decisions.extend_booking(acting(desk, "operator"), "B-1", NOON + HOUR, SOURCES)
+    assert decisions.extend_booking(acting(desk, "operator"), "B-1", NOON + 6 * HOUR, SOURCES).end == NOON + 6 * HOUR
+    with pytest.raises(OrchestratorError, match="the time ended"):
+        book(desk, "operator", NOON - 5 * HOUR)
+
+
+def test_only_owner_holder_and_managers_change_a_booking() -> None:
+    """Another operator cannot cancel a booking; a release manager can, and an unknown holder is refused by name."""
+    desk = Desk()
+    book(desk, "platform-engineer")
+    with pytest.raises(OrchestratorError, match="bookings:manage"):
+        decisions.cancel_booking(acting(desk, "operator"), "B-1", SOURCES)
+    with pytest.raises(OrchestratorError, match="there is no team green"):
+        decisions.hand_over_booking(acting(desk, "platform-engineer"), "B-1", "team:green")
+    assert decisions.cancel_booking(acting(desk, "release-manager"), "B-1", SOURCES).has_ended
+
+
+def test_an_unused_booking_expires_and_frees_its_time() -> None:
+    """After its grace time an unused booking closes nothing, the system ends it once, and the next one is confirmed."""
+    desk = Desk()
+    book(desk, "operator")
+    book(desk, "release-manager", NOON + HOUR, 2, wait=True)
+    duty = AdvanceBookings(system(desk), SOURCES)
+    assert duty.due(system(desk).register.reading(system(desk).now))
+    assert list(advance_bookings(system(desk), SOURCES)) == ["B-1: operator was reminded that it starts"]
+    desk.clock.sleep(31 * 60)
+    assert refused(desk, "release-manager") == ""
+    done = advance_bookings(system(desk), SOURCES)
+    assert done[0] == "B-1 has expired: not used within 30 minutes"
+    assert "B-2 is confirmed" in done
+    assert advance_bookings(system(desk), SOURCES) == ("B-2: release-manager was reminded that it starts",)
+    assert advance_bookings(system(desk), SOURCES) == ()
+    assert ("operator", "B-1 has expired: not used within 30 minutes") in messages(desk)
+
+
+def test_lists_and_quotas() -> None:
+    """Bookings are listed by their end, for an environment and for a user; a quota limits a team and is removed again."""
+    desk = Desk()
+    desk.write(USERS, User(name="operator", team="red"))
+    for hour in (3, 1, 2):
+        book(desk, "operator", NOON + 24 * hour * HOUR, 1)
+    book(desk, "release-manager", NOON + HOUR, 1, environment="production")
+    viewer = desk.acting("viewer")
+    assert [each.number for each in queries.list_bookings(viewer).items] == [4, 2, 3, 1]
+    first = queries.list_bookings(viewer, BookingFilter("staging"), limit=2)
+    rest = queries.list_bookings(viewer, BookingFilter("staging"), first.cursor, limit=2)
+    assert [each.number for page in (first, rest) for each in page.items] == [2, 3, 1]
+    assert rest.cursor is None
+    assert [
+        b.number for b in queries.list_bookings(desk.acting("release-manager"), BookingFilter(mine=True)).items
+    ] == [4]
+    decisions.set_quota(acting(desk, "release-manager"), "red", "staging", 3.5)
+    with pytest.raises(OrchestratorError, match=r"the quota of team red is 3.5 h"):
+        book(desk, "operator", NOON + 30 * HOUR, 2)
+    decisions.set_quota(acting(desk, "release-manager"), "red", "staging", None)
+    assert book(desk, "operator", NOON + 30 * HOUR, 2).state == "confirmed"
+    slots = queries.find_slots(viewer, "production", 2 * HOUR, 24 * HOUR, SOURCES, 2)
+    assert [slot.start - NOON for slot in slots] == [2 * HOUR, 4 * HOUR]
+    assert queries.show_contention(viewer, SOURCES, 1)
