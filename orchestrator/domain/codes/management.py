@@ -34,7 +34,7 @@ CODES: tuple[ErrorCode, ...] = (
     ErrorCode(
         "G301",
         "cannot book this time",
-        "The environment is booked, something that it depends on is booked, it is closed for the whole time, the holder is absent, or the quota of the team would be exceeded. The message names every reason, and the hint the next free slot.",
+        "The environment, or something that it depends on, is booked or closed for the whole time. Or the holder is absent, or the quota of the team would be exceeded. The message names every reason, and the hint the next free slot.",
         "Book the free slot, or wait for the time with `--wait`. `orchestrator free` lists more slots.",
         Exit.BUSY,
     ),

@@ -185,7 +185,7 @@ def complete(task: Change, booking: EnvironmentBooking) -> EnvironmentBooking:
     return _put(task, booking.after(BookingEvent.END, ended_at=booking.end), BookingEvent.END)
 
 
-def remind(task: Change, booking: EnvironmentBooking, kind: str, text: str) -> None:
+def remind_owner(task: Change, booking: EnvironmentBooking, kind: str, text: str) -> None:
     """Notify the owner of *booking* once of something of this *kind*."""
     dedup = f"{NOUN} {booking.id} {kind} {booking.owner}"
     if task.records.get(OUTBOX, dedup) is None:

@@ -8,7 +8,7 @@ from orchestrator.app.acting import Acting, Change, change
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.moments import Now, minute_text
 from orchestrator.domain.register import OPEN, OUTBOX
-from orchestrator.management.bookings.decisions import NOUN, complete, confirm_waiting, expire, remind
+from orchestrator.management.bookings.decisions import NOUN, complete, confirm_waiting, expire, remind_owner
 from orchestrator.management.bookings.model import EnvironmentBooking
 from orchestrator.management.bookings.ports import BookingSources
 from orchestrator.management.bookings.state import HOLDING, BookingState
@@ -54,7 +54,7 @@ def _advance(task: Change, booking: EnvironmentBooking) -> Iterator[str]:
         yield f"{booking.id} has ended"
     elif step and not _was_reminded(task.records, booking, step):
         moment = minute_text(booking.end if step == "ends" else booking.start)
-        remind(task, booking, step, f"{booking.id} of {booking.environment} {step} at {moment}")
+        remind_owner(task, booking, step, f"{booking.id} of {booking.environment} {step} at {moment}")
         yield f"{booking.id}: {booking.owner} was reminded that it {step}"
 
 
