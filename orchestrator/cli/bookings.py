@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.cli.output import Cell, out_folded, print_json
+from orchestrator.cli.output import Cell, out, out_folded, print_json, table
 from orchestrator.domain.moments import minute_text
 
 if TYPE_CHECKING:
     from orchestrator.management.bookings.contention import WeekDemand
-    from orchestrator.management.bookings.model import EnvironmentBooking
+    from orchestrator.management.bookings.model import EnvironmentBooking, Quota
 
 HEADS = ("booking", "environment", "from", "until", "state", "holder", "purpose")
 WEEK_HEADS = ("environment", "week", "booked", "requested", "used", "waited", "clashes", "unused")
@@ -54,3 +54,14 @@ def week_row(week: "WeekDemand") -> list[Cell]:
     hours = (f"{value:.1f} h" if value else "–" for value in (week.booked, week.requested, week.used, week.waited))
     names = (", ".join(ids) or "–" for ids in (week.clashes, week.unused))
     return [week.environment, f"{week.week:%Y-%m-%d}", *hours, *names]
+
+
+def print_quotas(quotas: "tuple[Quota, ...]", *, as_json: bool) -> None:
+    """Print the quotas of all teams."""
+    if as_json:
+        print_json("Quotas", {"quotas": [each.to_json() for each in quotas]})
+        return
+    if not quotas:
+        out("there are no quotas; set one with: orchestrator environment quota TEAM ENVIRONMENT --hours 20")
+        return
+    out(table(["team", "environment", "hours a week"], [[q.team, q.environment, f"{q.hours:g}"] for q in quotas]))

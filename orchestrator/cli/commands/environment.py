@@ -386,6 +386,7 @@ def _print_preview(found: "StackPreview", spec: "StackSpec", *, err: bool = Fals
 @json_option
 def quota(team: str | None, environment: str | None, hours: float | None, remove: bool, as_json: bool) -> None:
     """List the quotas of bookings, or set or remove that of TEAM for ENVIRONMENT."""
+    from orchestrator.cli.bookings import print_quotas
     from orchestrator.management.application import open_managed
     from orchestrator.management.bookings.decisions import set_quota
     from orchestrator.management.bookings.queries import list_quotas
@@ -395,11 +396,4 @@ def quota(team: str | None, environment: str | None, hours: float | None, remove
         if team is None or environment is None or remove == (hours is not None):
             raise click.UsageError("give TEAM, ENVIRONMENT, and either --hours or --remove")
         set_quota(app.acting, team, environment, hours)
-    quotas = list_quotas(app.acting)
-    if as_json:
-        print_json("Quotas", {"quotas": [each.to_json() for each in quotas]})
-        return
-    if not quotas:
-        out("there are no quotas; set one with: orchestrator environment quota TEAM ENVIRONMENT --hours 20")
-        return
-    out(table(["team", "environment", "hours a week"], [[q.team, q.environment, f"{q.hours:g}"] for q in quotas]))
+    print_quotas(list_quotas(app.acting), as_json=as_json)
