@@ -59,7 +59,7 @@ class Control(UseCases):
             self._parts.store.release(environment, held.holder)
         return held
 
-    @use_case(Action.VIEW)
+    @use_case(Action.RUN_WORKER, recorded=False)
     def detach(self, actor: Actor, run: Run) -> None:
         """Record that *run* continues without the process that requested it: it keeps its place in the queue."""
         data = {"level": "info", "text": "detached: it keeps its place in the queue", "detached": True}

@@ -162,7 +162,7 @@ class Plans(UseCases):
         """The list of waves that is called *name*; None when there is none."""
         return wave_rollout.find_waves(self._parts.services, name)
 
-    @use_case(Action.VIEW)
+    @use_case(Action.PLAN)
     def find(self, actor: Actor, wanted: str) -> Plan | WavePlan:
         """The plan that *wanted* means: a digest (or its beginning), or a file. Raises R121, R122, and R240 to R242."""
         if Path(wanted).is_file():
