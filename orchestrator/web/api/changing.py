@@ -156,7 +156,7 @@ def post_unlock(request: Request, who: Writer, environment: str, order: Reason, 
     app = application(request)
 
     def work() -> Result:
-        before = app.control.unlock(who.actor, environment)
+        before = app.control.unlock(who.actor, environment, order.reason)
         return 200, "Unlocked", {"environment": environment, "lock": before.to_json() if before is not None else None}
 
     return reply_once(request, who, key, order, work)

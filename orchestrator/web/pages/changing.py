@@ -168,8 +168,7 @@ async def send_unlock(request: Request, environment: str) -> Response:
     """Unlock an environment."""
 
     def work(app: Any, who: SignedIn, form: Form) -> str:
-        del form
-        app.control.unlock(who.actor, environment)
+        app.control.unlock(who.actor, environment, text_of(form, "reason"))
         return f"/environments/{quote(environment)}"
 
     return await submitted(request, work)
