@@ -8,7 +8,7 @@ from orchestrator.domain.calendar.verdict import Booking
 from orchestrator.domain.journal import Run
 from orchestrator.domain.moments import Now
 from orchestrator.domain.register import OPEN
-from orchestrator.management.bookings.conflicts import shared
+from orchestrator.management.bookings.conflicts import closed_by
 from orchestrator.management.bookings.decisions import check_in
 from orchestrator.management.bookings.model import EnvironmentBooking
 from orchestrator.management.bookings.state import BookingState
@@ -50,10 +50,9 @@ class RegisterBookings:
         found = [each for each in records.all(BOOKINGS, OPEN) if each.keeps_out(now)]
         if not found:
             return
-        depends_on, users = self._depends_on(), access_of(records).users
+        closed, users = closed_by(self._depends_on()), access_of(records).users
         for each in found:
             kind, _, name = each.holder.partition(":")
             members = tuple(user.name for user in users if user.team == name) if kind == "team" else ()
-            for environment in depends_on:
-                if shared(environment, each.environment, depends_on):
-                    yield each, each.as_closing(environment, members)
+            for environment in closed.get(each.environment, ()):
+                yield each, each.as_closing(environment, members)

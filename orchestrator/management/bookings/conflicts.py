@@ -67,6 +67,20 @@ def shared(left: str, right: str, depends_on: Mapping[str, tuple[str, ...]]) -> 
     return covered(left, depends_on) & covered(right, depends_on)
 
 
+def closed_by(depends_on: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
+    """For each environment those that a booking of it closes, itself among them, in the order of *depends_on*."""
+    needs = {name: covered(name, depends_on) for name in depends_on}
+    users: dict[str, list[str]] = {}
+    for name, resources in needs.items():
+        for resource in resources:
+            users.setdefault(resource, []).append(name)
+    order = {name: place for place, name in enumerate(depends_on)}
+    return {
+        name: tuple(sorted({user for resource in resources for user in users[resource]}, key=order.__getitem__))
+        for name, resources in needs.items()
+    }
+
+
 def conflicts(booking: EnvironmentBooking, facts: BookingFacts) -> tuple[Conflict, ...]:
     """Every reason why *booking* cannot be confirmed, in the order of their kinds."""
     return (
