@@ -61,6 +61,12 @@ READS: dict[str, tuple[tuple[str, ...], ...]] = {
     "line status": ((), ("--json",)),
     "audit list": ((), ("--json",)),
     "audit verify": ((), ("--json",)),
+    "request list": ((), ("--json",)),
+    "request rank": ((), ("--json",)),
+    "bookings": ((), ("--json",)),
+    "free": (("eu-1", "--for", "1h"), ("eu-1", "--for", "1h", "--json")),
+    "contention": ((), ("--json",)),
+    "environment quota": ((), ("--json",)),
 }
 ACTS = {
     "build", "package remove", "promote", "rehearse", "rollback", "resume", "retry", "cancel", "abort", "pause", "worker", "lock",
@@ -71,6 +77,9 @@ ACTS = {
     "service-account disable", "away", "access grant", "access revoke", "access apply", "token create", "token rotate", "token revoke",
     "calendar add", "calendar remove", "calendar override", "calendar import", "line stop", "line resume", "audit show", "audit export",
     "approve", "reject", "withdraw", "raise-risk", "people reset-password", "service-account trust", "token exchange", "serve",
+    "request accept", "request add", "request close", "request defer", "request edit", "request import", "request reject",
+    "request reopen", "request show", "request submit", "request withdraw",
+    "book", "booking cancel", "booking end", "booking extend", "booking hand-over", "booking show",
 }  # fmt: skip
 OWN = ("keys", "crash-", "project.key")  # what any command may make for itself in the state folder
 DERIVED = ("state.db-shm", "state.db-wal", "state-engine.db-shm", "state-engine.db-wal")
