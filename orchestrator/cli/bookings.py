@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.cli.output import Cell, out, out_folded, print_json, table
-from orchestrator.domain.moments import minute_text
 
 if TYPE_CHECKING:
     from orchestrator.management.bookings.contention import WeekDemand
@@ -21,6 +20,8 @@ def booking_item(booking: "EnvironmentBooking") -> dict[str, Any]:
 
 def booking_row(booking: "EnvironmentBooking") -> list[Cell]:
     """The booking as a row of a table."""
+    from orchestrator.domain.moments import minute_text
+
     times = minute_text(booking.start), minute_text(booking.end)
     holder = booking.holder.removeprefix("user:")
     return [booking.id, booking.environment, *times, booking.state.value, holder, booking.purpose]
@@ -28,6 +29,8 @@ def booking_row(booking: "EnvironmentBooking") -> list[Cell]:
 
 def booking_lines(booking: "EnvironmentBooking") -> Iterator[str]:
     """The booking with its use and its former holders."""
+    from orchestrator.domain.moments import minute_text
+
     yield f"{booking.id} {booking.state}: {booking.environment}, {booking.purpose}"
     yield f"  time     {minute_text(booking.start)} to {minute_text(booking.end)}"
     former = f", before {', '.join(booking.handed_over)}" if booking.handed_over else ""

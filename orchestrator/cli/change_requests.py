@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.cli.output import Cell, out_folded, print_json
-from orchestrator.domain.moments import minute_text
 
 if TYPE_CHECKING:
     from orchestrator.management.change_requests.imports import ChangeImport, Skipped
@@ -37,6 +36,8 @@ def change_row(request: "ChangeRequest") -> list[Cell]:
 
 def change_lines(request: "ChangeRequest") -> Iterator[str]:
     """The request with its rank, its risk, and its checks."""
+    from orchestrator.domain.moments import minute_text
+
     yield f"{request.id} {request.state}: {request.title}"
     yield f"  by       {request.reporter}, at {minute_text(request.created_at)}, from {request.source.value}" + (
         f" {request.source_ref[:40]}" if request.source_ref else ""
