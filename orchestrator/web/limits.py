@@ -25,6 +25,8 @@ class Rate:
 
 
 REQUESTS = Rate(burst=600, each_s=20.0)
+ADDRESS = Rate(burst=3000, each_s=100.0)
+"""For all credentials of one address: a credential that nobody has checked yet may be made up for one request."""
 SIGN_IN = Rate(burst=30, each_s=0.5)
 
 
@@ -53,7 +55,7 @@ class Limits:
     """The limits of one server."""
 
     def __init__(self) -> None:
-        self._requests, self._sign_ins = Buckets(REQUESTS), Buckets(SIGN_IN)
+        self._requests, self._addresses, self._sign_ins = Buckets(REQUESTS), Buckets(ADDRESS), Buckets(SIGN_IN)
 
     def wait_s(self, scope: Scope) -> int:
         """After how many seconds the request of *scope* is possible; 0 if it is now."""
@@ -66,4 +68,4 @@ class Limits:
         headers = Headers(scope=scope)
         credential = headers.get("authorization") or headers.get("cookie") or ""
         key = hashlib.sha256(credential.encode()).hexdigest() if credential else address
-        return self._requests.take(key)
+        return self._addresses.take(address) or self._requests.take(key)

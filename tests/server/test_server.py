@@ -13,7 +13,7 @@ from orchestrator.app.tokens import create_token
 from orchestrator.cli.planned import plan_text
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.web.events import Broadcast
-from orchestrator.web.limits import Buckets, Rate
+from orchestrator.web.limits import ADDRESS, Buckets, Limits, Rate
 from orchestrator.web.requests import own_path
 from orchestrator.web.serving import is_loopback, run_server
 from tests.cli.memory_project import MemoryProject, project  # noqa: F401 - a fixture
@@ -211,6 +211,21 @@ def test_too_many_requests_are_refused():
     now[0] = 2.0
     assert [buckets.take("a"), buckets.take("a")] == [0, 2]
     assert [buckets.take(key) for key in "bcda"] == [0] * 4
+
+
+def test_credentials_that_are_made_up_share_the_limit_of_their_address() -> None:
+    """A client that invents another credential for each request is limited by its address; another address is not."""
+    limits = Limits()
+
+    def waits(number: int, address: str) -> int:
+        headers = [(b"authorization", b"Bearer %d" % number)]
+        return limits.wait_s(
+            {"type": "http", "method": "GET", "path": "/api/v1/runs", "client": (address, 1), "headers": headers}
+        )
+
+    assert not any(waits(number, "192.0.2.1") for number in range(ADDRESS.burst))
+    assert any(waits(ADDRESS.burst + number, "192.0.2.1") for number in range(ADDRESS.burst))
+    assert waits(0, "192.0.2.2") == 0
 
 
 def test_many_sign_ins_of_an_address_are_refused(site: Site):
