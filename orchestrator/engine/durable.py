@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, ClassVar, TypeVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import STORE_FAILURES, QueuedRequest
@@ -30,6 +30,9 @@ from orchestrator.file_system import is_locked
 from orchestrator.ports import Jobs, Parallel, RunOwnership, Store
 from orchestrator.resources import as_error, full, is_exhausted, shortage
 from orchestrator.secret_values import SecretValues
+
+if TYPE_CHECKING:
+    from dbos import DBOSConfig
 
 Walk = Callable[[Parallel, RunOwnership, dict[str, Any]], dict[str, Any]]
 
@@ -186,21 +189,10 @@ class Engine:
         self._only_engine()
         holder = self._claim(root)
         self._make_private()
-        from dbos import DBOS, DBOSPortableJSONSerializer, SetWorkflowID
+        from dbos import DBOS, SetWorkflowID
 
         Engine._launched, self._dbos, self.ended = self, DBOS, False
-        DBOS(
-            config={
-                "name": "orchestrator",
-                "system_database_url": self._place.url,
-                "serializer": DBOSPortableJSONSerializer(),
-                "application_version": f"{WORKFLOW_VERSION}.{root}",  # recovery's queue is shared by a version
-                "executor_id": root,
-                "log_level": "CRITICAL",
-                "notification_listener_polling_interval_sec": 0.2,
-                "sys_db_pool_size": CONNECTIONS,
-            }
-        )
+        DBOS(config=self._configuration(root))
         steps, walk = Steps(DBOS, self.stop_signal, self._place.folder.parent, self._secrets), self._walk
 
         @DBOS.workflow(name="walk", max_recovery_attempts=None)  # the default gives up after 100 restarts
@@ -237,6 +229,21 @@ class Engine:
             return answer
 
         return wait
+
+    def _configuration(self, root: str) -> "DBOSConfig":
+        """What DBOS is configured with for the walk *root*."""
+        from dbos import DBOSPortableJSONSerializer
+
+        return {
+            "name": "orchestrator",
+            "system_database_url": self._place.url,
+            "serializer": DBOSPortableJSONSerializer(),
+            "application_version": f"{WORKFLOW_VERSION}.{root}",  # recovery's queue is shared by a version
+            "executor_id": root,
+            "log_level": "CRITICAL",
+            "notification_listener_polling_interval_sec": 0.2,
+            "sys_db_pool_size": CONNECTIONS,
+        }
 
     def working(self, root: str) -> bool:
         """Whether any process is, or may be, working on *root* now."""

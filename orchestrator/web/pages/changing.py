@@ -11,8 +11,10 @@ from starlette.concurrency import run_in_threadpool
 from orchestrator.app.admission import why
 from orchestrator.app.calendar import resume_line, stop_line
 from orchestrator.app.planned_requests import RequestOptions
+from orchestrator.app.run_requests import RequestView
 from orchestrator.app.votes import Shown
 from orchestrator.domain.access.actions import Action
+from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.approval.votes import Decision
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.web import changes
@@ -63,20 +65,20 @@ async def send_vote(request: Request, run: str) -> Response:
 @router.post("/requests/{run}/votes/withdraw")
 async def send_vote_withdrawal(request: Request, run: str) -> Response:
     """Withdraw the reader's vote."""
-
-    def work(app: Any, who: SignedIn, form: Form) -> str:
-        seen = changes.withdraw_vote(app, who.actor, run, text_of(form, "reason"))
-        return f"/requests/{quote(seen.request.id)}"
-
-    return await submitted(request, work)
+    return await _withdrawn(request, run, changes.withdraw_vote)
 
 
 @router.post("/requests/{run}/withdraw")
 async def send_withdrawal(request: Request, run: str) -> Response:
     """Withdraw a request."""
+    return await _withdrawn(request, run, changes.withdraw)
+
+
+async def _withdrawn(request: Request, run: str, withdraw: Callable[[Any, Actor, str, str], RequestView]) -> Response:
+    """Withdraw what *withdraw* withdraws of the request *run*, for the reason of the form, and show the request."""
 
     def work(app: Any, who: SignedIn, form: Form) -> str:
-        seen = changes.withdraw(app, who.actor, run, text_of(form, "reason"))
+        seen = withdraw(app, who.actor, run, text_of(form, "reason"))
         return f"/requests/{quote(seen.request.id)}"
 
     return await submitted(request, work)
