@@ -61,7 +61,7 @@ def compose(opener: Opener, serving: Serving | None = None) -> None:
 
 
 def serve_application(application: "Application", options: ServerOptions, shows: "Shows") -> None:
-    """Serve *application* until it is stopped. Raises N101 if there is no server, and N-codes."""
+    """Serve *application* until it is stopped. Raises N101 without the parts of the server, and other N-codes."""
     if not _servers:
         raise OrchestratorError("N101", "this program has no server")
     _servers[0](application, options, shows)

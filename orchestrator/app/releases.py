@@ -114,7 +114,7 @@ class Releases(UseCases):
         if found is None and DIGEST.match(wanted):
             return PackageRef(name="unknown", version="0", digest=wanted)
         if found is None:
-            raise OrchestratorError("R106", f"there is no package {wanted!r} here")
+            raise OrchestratorError("R106", f"no package {wanted!r} is kept here")
         return found
 
     @use_case(Action.VIEW)
@@ -126,7 +126,7 @@ class Releases(UseCases):
         found = self._fitting(wanted)
         if found is None:
             known = [f"{ref.name}-{ref.version}" for ref in self._parts.packages.refs()]
-            raise OrchestratorError("R106", f"there is no package {wanted!r} here", hint=nearest(wanted, known))
+            raise OrchestratorError("R106", f"no package {wanted!r} is kept here", hint=nearest(wanted, known))
         return self._parts.packages.fetch(found.digest)
 
     def _fitting(self, wanted: str) -> PackageRef | None:

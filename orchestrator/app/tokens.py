@@ -155,6 +155,6 @@ def _owner(task: Change, name: str) -> Actor:
 
 
 def new_token_text() -> str:
-    """A token that nobody has, as its owner gets it."""
+    """The text of a new, random token, as its owner gets it."""
     prefix = "".join(secrets.choice(ALPHABET) for _ in range(8))
     return token_text(prefix, secrets.token_bytes(SECRET_BYTES))

@@ -119,7 +119,7 @@ def silence(stream: TextIO) -> None:
 def write(text: str, stream: TextIO) -> None:
     """Write a line to *stream*, with known secrets masked.
 
-    Raises `OSError` when nobody reads, unless :func:`ignore_broken_pipe` was called.
+    Raises `OSError` when the reader has closed the stream, unless :func:`ignore_broken_pipe` was called.
     """
     try:
         click.echo(masked(text), file=stream)

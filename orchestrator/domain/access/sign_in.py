@@ -67,7 +67,7 @@ class Session(Model):
 
     @property
     def ends_at(self) -> datetime:
-        """When it ends, if there is no request before."""
+        """When it ends unless a request extends it."""
         return min(self.used_at + IDLE, self.started_at + LONGEST)
 
     def is_valid(self, now: Now) -> bool:

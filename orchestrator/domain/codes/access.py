@@ -62,7 +62,7 @@ CODES: tuple[ErrorCode, ...] = (
     ErrorCode(
         "A110",
         "unknown name",
-        "There is no object of this kind with this name: for example no user, group, binding, token, calendar entry or change request.",
+        "No object of this kind has this name: for example no user, group, binding, token, calendar entry or change request.",
         "Correct the name. The message names the nearest one.",
         Exit.NOT_FOUND,
     ),
