@@ -1,7 +1,7 @@
 """Bookings as users read them: in words, and as data for documents."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator.cli.output import Cell, out, out_folded, print_json, table
 
@@ -11,11 +11,6 @@ if TYPE_CHECKING:
 
 HEADS = ("booking", "environment", "from", "until", "state", "holder", "purpose")
 WEEK_HEADS = ("environment", "week", "booked", "requested", "used", "waited", "clashes", "unused")
-
-
-def booking_item(booking: "EnvironmentBooking") -> dict[str, Any]:
-    """The booking as data for documents."""
-    return {"id": booking.id, "booking": booking.to_json()}
 
 
 def booking_row(booking: "EnvironmentBooking") -> list[Cell]:
@@ -46,6 +41,8 @@ def booking_lines(booking: "EnvironmentBooking") -> Iterator[str]:
 def print_booking(booking: "EnvironmentBooking", *, as_json: bool) -> None:
     """Print one booking."""
     if as_json:
+        from orchestrator.management.documents import booking_item
+
         print_json("Booking", booking_item(booking))
         return
     for line in booking_lines(booking):

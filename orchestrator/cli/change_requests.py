@@ -12,20 +12,6 @@ if TYPE_CHECKING:
 HEADS = ("request", "rank", "risk", "state", "title", "packages", "environments", "due")
 
 
-def change_item(request: "ChangeRequest") -> dict[str, Any]:
-    """The request as data for documents."""
-    risk = request.risk
-    computed = {
-        "id": request.id,
-        "rank": round(request.rank, 4),
-        "arithmetic": request.arithmetic,
-        "risk": risk.risk,
-        "risk_arithmetic": risk.arithmetic,
-        "risk_lines": [line.to_json() for line in risk.lines],
-    }
-    return {"request": request.to_json(), **computed}
-
-
 def change_row(request: "ChangeRequest") -> list[Cell]:
     """The request as a row of a table."""
     places = ", ".join(request.packages) or "–", ", ".join(request.environments) or "–"
@@ -64,6 +50,8 @@ def change_lines(request: "ChangeRequest") -> Iterator[str]:
 def print_change(request: "ChangeRequest", *, as_json: bool, note: str = "") -> None:
     """Print one request, with a *note* below it."""
     if as_json:
+        from orchestrator.management.documents import change_item
+
         print_json("ChangeRequest", change_item(request))
         return
     for line in change_lines(request):

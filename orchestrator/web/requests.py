@@ -2,24 +2,35 @@
 
 import hmac
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import parse_qsl, urlsplit
 
 from fastapi import Request
+from pydantic import ValidationError
+from pydantic_core import to_json
 
 from orchestrator.app.authentication import Source
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.access.sign_in import Session, form_token
+from orchestrator.domain.calendar.zones import to_utc, zone_names
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.model import Model
 
 if TYPE_CHECKING:
     from orchestrator.app.application import Application
+    from orchestrator.management.application import ManagedApplication
+
+M = TypeVar("M", bound=Model)
 
 COOKIE, SECURE_COOKIE = "orchestrator", "__Host-orchestrator"
 FORM_TOKEN = "form_token"  # noqa: S105 - the name of a field
 FORM_HEADER = "x-form-token"
 LARGEST_FORM = 64 * 1024
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+ZONE_COOKIE = "zone"
+UTC_NAME = "UTC"
+FIRST_YEAR, LAST_YEAR = 1970, 2200
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,40 @@ class SignedIn:
 def application(request: Request) -> "Application":
     """The project that the server serves."""
     return cast("Application", request.app.state.application)
+
+
+def managed_application(request: Request) -> "ManagedApplication":
+    """The project that the server serves, with its release management."""
+    return cast("ManagedApplication", request.app.state.application)
+
+
+def checked_model(model: type[M], fields: dict[str, Any]) -> M:
+    """The *model* with these *fields*. Raises N110, with the name of the first wrong one."""
+    try:
+        return model.model_validate_json(to_json(fields))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or model.__name__
+        raise OrchestratorError("N110", f"{where}: {first['msg'].removeprefix('Value error, ')}") from error
+
+
+def reader_zone(request: Request) -> str:
+    """The name of the time zone in which the reader wants to see times: UTC without a choice."""
+    chosen = request.cookies.get(ZONE_COOKIE, "")
+    return chosen if chosen in zone_names() else UTC_NAME
+
+
+def moment_in(zone: str, text: str, name: str) -> datetime | None:
+    """The moment that the field *name* of a form means by *text*, a time on the clocks of *zone*. Raises N110."""
+    if not text:
+        return None
+    try:
+        given = datetime.fromisoformat(text)
+    except ValueError:
+        given = None
+    if given is None or not FIRST_YEAR <= given.year <= LAST_YEAR:
+        raise OrchestratorError("N110", f"{name}: a time such as 2026-12-01T08:00 is possible")
+    return given if given.tzinfo is not None else to_utc(given, zone)
 
 
 def request_source(request: Request) -> Source:

@@ -19,6 +19,28 @@ PROBES = Public("for supervisors of the process; without data of the project")
 
 REQUESTING = ("plans.find", "plans.require_executable", "plans.risk", "run_requests.request_promotion")
 ROLLING_BACK = ("releases.rollback_package", "submissions.submit(RollBack)")
+CHANGE_EVENTS = {
+    name: f"change_requests.{name}_change"
+    for name in ("submit", "accept", "reject", "defer", "reopen", "withdraw", "close")
+}
+BOOKING_EVENTS = {
+    "extend": "bookings.extend_booking",
+    "hand-over": "bookings.hand_over_booking",
+    "end": "bookings.end_booking",
+    "cancel": "bookings.cancel_booking",
+}
+MANAGEMENT: dict[str, tuple[str, ...]] = {
+    "POST /change-requests": ("change_requests.add_change",),
+    "GET /change-requests/{change}": ("change_requests.show_change",),
+    "POST /change-requests/{change}/edit": ("change_requests.edit_change",),
+    "POST /change-requests/{change}/rank": ("change_requests.override_rank",),
+    **{f"POST /change-requests/{{change}}/{name}": (case,) for name, case in CHANGE_EVENTS.items()},
+    "POST /bookings": ("bookings.book",),
+    "GET /bookings/{booking}": ("bookings.show_booking",),
+    "POST /booking-quotas": ("bookings.set_quota",),
+    **{f"POST /bookings/{{booking}}/{name}": (case,) for name, case in BOOKING_EVENTS.items()},
+}
+"""The routes of release management that pages and the API have."""
 PROMOTING = ("releases.kept_package", "plans.targets", "submissions.submit(Promote)", *REQUESTING)
 
 ROUTES: dict[str, tuple[str, ...] | Public] = {
@@ -46,6 +68,15 @@ ROUTES: dict[str, tuple[str, ...] | Public] = {
     "GET /audit": ("audit.list_entries",),
     "GET /me": ("access.own_bindings",),
     "POST /me/sessions/end": Public("the sessions of the user of the session"),
+    "POST /me/zone": Public("the time zone of the reader's pages, in a cookie"),
+    "GET /change-requests": ("change_requests.list_changes", "change_requests.show_ranking"),
+    "GET /bookings": (
+        "bookings.list_bookings",
+        "bookings.find_slots",
+        "bookings.show_contention",
+        "bookings.list_quotas",
+    ),
+    **MANAGEMENT,
     "POST /requests/{run}/votes": ("votes.cast_vote",),
     "POST /requests/{run}/votes/withdraw": ("votes.take_back_vote",),
     "POST /requests/{run}/withdraw": ("run_requests.withdraw_request",),
@@ -66,6 +97,13 @@ ROUTES: dict[str, tuple[str, ...] | Public] = {
     "GET /api/v1/calendar": ("calendar.show_calendar", "calendar.states", "calendar.recorded_overrides"),
     "GET /api/v1/requests": ("run_requests.list_requests",),
     "GET /api/v1/requests/{run}": ("run_requests.show_request",),
+    "GET /api/v1/change-requests": ("change_requests.list_changes",),
+    "GET /api/v1/change-ranking": ("change_requests.show_ranking",),
+    "GET /api/v1/bookings": ("bookings.list_bookings",),
+    "GET /api/v1/free-slots": ("bookings.find_slots",),
+    "GET /api/v1/contention": ("bookings.show_contention",),
+    "GET /api/v1/booking-quotas": ("bookings.list_quotas",),
+    **{route.replace(" /", " /api/v1/"): cases for route, cases in MANAGEMENT.items()},
     "GET /api/v1/events": ("access.can_i",),
     "POST /api/v1/promotions": ("releases.kept_package", "plans.targets", "submissions.submit(Promote)"),
     "POST /api/v1/rollbacks": ROLLING_BACK,

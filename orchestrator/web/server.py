@@ -16,11 +16,14 @@ from orchestrator import __version__
 from orchestrator.app.request_duties import Shows
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
 from orchestrator.web.api.changing import router as api_changing
+from orchestrator.web.api.management import router as api_management
 from orchestrator.web.api.reading import router as api_reading
 from orchestrator.web.events import Broadcast
 from orchestrator.web.health import router as health
 from orchestrator.web.metrics import RequestCounts
 from orchestrator.web.metrics import router as metrics
+from orchestrator.web.pages.bookings import router as pages_bookings
+from orchestrator.web.pages.change_requests import router as pages_change_requests
 from orchestrator.web.pages.changing import router as pages_changing
 from orchestrator.web.pages.reading import router as pages_reading
 from orchestrator.web.pages.rendering import error_page
@@ -35,7 +38,18 @@ if TYPE_CHECKING:
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 LARGEST_BODY = 1024 * 1024
 TIDY_EVERY_S = 600.0
-ROUTERS = (health, metrics, api_reading, api_changing, pages_reading, pages_changing, pages_signing_in)
+ROUTERS = (
+    health,
+    metrics,
+    api_reading,
+    api_changing,
+    api_management,
+    pages_reading,
+    pages_changing,
+    pages_change_requests,
+    pages_bookings,
+    pages_signing_in,
+)
 
 
 def server_of(application: "Application", shows: Shows, hosts: frozenset[str] = LOOPBACK) -> FastAPI:

@@ -1,6 +1,7 @@
 """What pages and the API change: with the rights of the command line, and once for each idempotency key."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 import yaml
 
 from orchestrator.domain.access.actions import BUILT_IN
-from orchestrator.web.api import orders
+from orchestrator.web.api import management_orders, orders
 from orchestrator.web.route_table import ROUTES, Public
 from tests.cli.request_project import PLACE, RequestProject, office
 from tests.server.site import HTML, ORIGIN, Site
@@ -145,9 +146,24 @@ def test_a_change_with_a_session_needs_the_token_of_its_forms(office: RequestPro
     assert site.browser().request("POST", "/api/v1/line-stops", json=order, headers=bearer).status_code == 201
 
 
+def management_body(route: str) -> dict[str, Any]:
+    """A body or form of release management that is valid for *route*; empty if it is not one of it."""
+    api = "api" in route
+    times = {"end": "2031-01-07T09:00:00Z"} if api else {"hours": "1"}
+    bodies: dict[str, dict[str, Any]] = {
+        "/change-requests": {"title": "Sell gift cards"},
+        "/extend": {"until": "2031-01-07T10:00:00Z"},
+        "/hand-over": {"holder": "user:ann"},
+        "/edit": {"value": 4 if api else "4"},
+        "/bookings": {"environment": "staging", "start": "2031-01-07T08:00:00Z", "purpose": "x", **times},
+        "/booking-quotas": {"team": "red", "environment": "staging", "hours": 20},
+    }
+    return next((fields for end, fields in bodies.items() if route.endswith(end)), {})
+
+
 def body_of(route: str, asked: dict[str, Any]) -> dict[str, Any]:
     """A body or form that is valid for *route*."""
-    fields: dict[str, Any] = {"reason": "x"}
+    fields: dict[str, Any] = management_body(route) or {"reason": "x"}
     if "/votes" in route and not route.endswith("withdraw"):
         return {"decision": "approve", **shown(asked)}
     if route.endswith("control"):
@@ -169,8 +185,11 @@ def test_every_route_asks_for_the_rights_of_its_use_cases(office: RequestProject
         office.go("staging", version)
     open_run = office.request("staging", "1.1.0")
     office.packages.put(office.release("1.3.0"))
-    asked = site.signed_in("ann").post("/api/v1/requests", {"plan": planned(office, "1.2.0")}).json()
-    values = {"{environment}": "staging", "{code}": "A101"}
+    ann = site.signed_in("ann")
+    asked = ann.post("/api/v1/requests", {"plan": planned(office, "1.2.0")}).json()
+    assert ann.post("/api/v1/change-requests", {"title": "of ann"}).status_code == 201
+    assert ann.post("/api/v1/bookings", body_of("/api/v1/bookings", asked)).status_code == 201
+    values = {"{environment}": "staging", "{code}": "A101", "{change}": "R-1", "{booking}": "B-1"}
     expected, found = {}, {}
     for role in BUILT_IN:
         browser = site.user(f"r-{role}", role)
@@ -187,6 +206,7 @@ def test_every_route_asks_for_the_rights_of_its_use_cases(office: RequestProject
             path += {
                 "GET /promote": "?release=shop-1.0.0&environment=staging",
                 "GET /api/v1/can-i": "?action=view",
+                "GET /api/v1/free-slots": "?environment=staging",
             }.get(route, "")
             more: dict[str, Any] = {"headers": {"origin": ORIGIN, "x-form-token": token}}
             if method == "POST":
@@ -237,7 +257,7 @@ def test_no_request_ends_with_an_internal_error(office: RequestProject, site: Si
         if "/api/" not in path or path.endswith("events"):
             continue
         for name in names if "{" in path else ("",):
-            place = path.replace("{run}", name).replace("{environment}", name)
+            place = re.sub(r"\{\w+\}", name, path)
             for body in bodies if method == "POST" else ("",):
                 more = {"content-type": "application/json", "idempotency-key": f"{len(body)}"}
                 answer = token.request(method, place, content=body, headers={**headers, **more})
@@ -262,5 +282,6 @@ def test_the_description_of_the_api_is_complete(site: Site) -> None:
                 assert (
                     operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].split("/")[-1] in schemas
                 )
-    for example, order in ((e, getattr(orders, name)) for name, s in schemas.items() for e in s.get("examples", ())):
+    known = {**vars(orders), **vars(management_orders)}
+    for example, order in ((e, known[name]) for name, schema in schemas.items() for e in schema.get("examples", ())):
         assert order.model_validate(example)

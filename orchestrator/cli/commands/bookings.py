@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from orchestrator.cli import completing
-from orchestrator.cli.bookings import HEADS, booking_item, booking_row
+from orchestrator.cli.bookings import HEADS, booking_row
 from orchestrator.cli.output import json_option, note, out, print_json, screen, table
 
 
@@ -22,6 +22,7 @@ def command(environment: str | None, mine: bool, ended: bool, limit: int, cursor
     """List bookings by their end: those that hold an environment, and those that wait for one."""
     from orchestrator.management.application import open_managed
     from orchestrator.management.bookings.queries import BookingFilter, list_bookings
+    from orchestrator.management.documents import booking_item
 
     page = list_bookings(open_managed(Path.cwd()).acting, BookingFilter(environment, mine, ended), cursor, limit)
     if as_json:

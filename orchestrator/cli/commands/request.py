@@ -10,7 +10,6 @@ import click
 from orchestrator.cli import completing
 from orchestrator.cli.change_requests import (
     HEADS,
-    change_item,
     change_row,
     import_document,
     import_lines,
@@ -136,6 +135,7 @@ def show_all(states: tuple[str, ...], everything: bool, limit: int, cursor: str 
     from orchestrator.management.application import open_managed
     from orchestrator.management.change_requests.queries import list_changes
     from orchestrator.management.change_requests.state import OPEN_STATES, ChangeState
+    from orchestrator.management.documents import change_item
 
     chosen = tuple(ChangeState(state) for state in states) or (tuple(ChangeState) if everything else OPEN_STATES)
     page = list_changes(open_managed(Path.cwd()).acting, chosen, cursor, limit)
@@ -196,6 +196,7 @@ def rank_(
     from orchestrator.management.application import open_managed
     from orchestrator.management.change_requests.duties import recompute_ranks
     from orchestrator.management.change_requests.queries import show_ranking
+    from orchestrator.management.documents import change_item
 
     app = open_managed(Path.cwd())
     if refresh:

@@ -41,7 +41,7 @@ CODES: tuple[ErrorCode, ...] = (
     ErrorCode(
         "G302",
         "time of booking not possible",
-        "A booking ends in the future, and an extension ends later than the booking.",
+        "A booking ends in the future, and an extension ends later than the booking. A booking lasts at most 90 days.",
         "Give another time.",
         Exit.USAGE,
     ),

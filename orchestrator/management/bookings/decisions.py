@@ -19,7 +19,7 @@ from orchestrator.management.bookings.conflicts import (
     next_moment,
     shared,
 )
-from orchestrator.management.bookings.model import EnvironmentBooking, Quota
+from orchestrator.management.bookings.model import LONGEST, EnvironmentBooking, Quota
 from orchestrator.management.bookings.ports import BookingSources
 from orchestrator.management.bookings.state import BookingEvent, BookingState
 from orchestrator.management.bookings.store import BOOKINGS, QUOTAS
@@ -85,6 +85,8 @@ def extend_booking(acting: Acting, key: str, end: datetime, sources: BookingSour
     def work(task: Change, booking: EnvironmentBooking) -> EnvironmentBooking:
         if end <= booking.end:
             raise OrchestratorError("G302", f"{booking.id} ends at {minute_text(booking.end)} already")
+        if end - booking.start > LONGEST:
+            raise OrchestratorError("G302", f"{booking.id} would be longer than {LONGEST.days} days")
         after = booking.after(BookingEvent.EXTEND, end=end)
         facts = booking_facts(task, sources)
         found = conflicts(after, facts)

@@ -15,6 +15,7 @@ from orchestrator.domain.approval.request_state import REQUEST_TABLE, RequestEve
 from orchestrator.domain.audit.export import AuditFilter
 from orchestrator.domain.calendar.intervals import interval
 from orchestrator.domain.calendar.rules import occurrences
+from orchestrator.domain.calendar.zones import zone_names
 from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.moments import parse_moment
 from orchestrator.domain.run_reason import ending_reason
@@ -196,4 +197,4 @@ def account_page(request: Request, who: Who) -> HTMLResponse:
     app = application(request)
     bindings, _ = own_bindings(app.acting_as(who.actor))
     sessions = app.authentication.sessions_with(who.session) if who.session is not None else ()
-    return rendered(request, "account", who, bindings=bindings, sessions=sessions)
+    return rendered(request, "account", who, bindings=bindings, sessions=sessions, zones=sorted(zone_names()))

@@ -1,5 +1,6 @@
 """Templates, and what every page is given."""
 
+from contextvars import ContextVar
 from datetime import datetime
 from importlib.resources import files
 from typing import Annotated, Any
@@ -8,10 +9,11 @@ from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from orchestrator.domain.calendar.zones import zone_of
 from orchestrator.domain.errors import OrchestratorError, lookup
 from orchestrator.domain.moments import utc
 from orchestrator.web.problems import status_of
-from orchestrator.web.requests import SignedIn, application, require_actor, signed_in
+from orchestrator.web.requests import UTC_NAME, SignedIn, application, reader_zone, require_actor, signed_in
 
 Who = Annotated[SignedIn, Depends(require_actor)]
 HERE = files("orchestrator.web.pages")
@@ -24,7 +26,15 @@ templates = Environment(
 )
 PLACES = (
     ("Now", (("/", "Home"), ("/matrix", "What runs where"), ("/runs", "Runs"), ("/environments", "Environments"))),
-    ("Plan", (("/requests", "Requests"), ("/calendar", "Calendar"))),
+    (
+        "Plan",
+        (
+            ("/requests", "Requests"),
+            ("/change-requests", "Change requests"),
+            ("/bookings", "Bookings"),
+            ("/calendar", "Calendar"),
+        ),
+    ),
     ("Records", (("/audit", "Audit"), ("/me", "Your account"))),
 )
 """The pages of the navigation."""
@@ -40,15 +50,42 @@ SIGNS = {
 """The meaning of each state of a release in an environment, which has one colour and one sign."""
 RUN_SIGNS = {"succeeded": "good", "rolled back": "warn", "failed": "bad", "needs intervention": "bad"}
 REQUEST_SIGNS = {"waiting": "wait", "ready": "run", "held": "cold", "started": "run", "finished": "good"}
+CHANGE_SIGNS = {
+    "assessing": "wait",
+    "accepted": "good",
+    "planned": "run",
+    "released": "good",
+    "rejected": "bad",
+    "deferred": "cold",
+}
+BOOKING_SIGNS = {"confirmed": "good", "active": "run", "waiting": "wait", "expired": "cold"}
 CONDITION_SIGNS = {"met": "good", "warning": "warn", "waiting": "wait", "refused": "bad"}
 
 
+ZONE = ContextVar("zone", default=UTC_NAME)
+"""The time zone of the reader for whom a page is rendered."""
+
+
 def minute(time: str | datetime | None) -> str:
-    """A time for readers, in UTC; the exact one is in the attribute `datetime`."""
+    """A time for readers, in their time zone; the exact one is in the attributes `datetime` and `title`."""
     if not time:
         return "–"
-    moment = datetime.fromisoformat(time) if isinstance(time, str) else time
-    return utc(moment).strftime("%d %b %Y %H:%M UTC")
+    return f"{moment_of(time).astimezone(zone_of(ZONE.get())):%d %b %Y %H:%M %Z}"
+
+
+def field_time(time: str | datetime) -> str:
+    """A time as a field of a form has it: on the clocks of the reader."""
+    return f"{moment_of(time).astimezone(zone_of(ZONE.get())):%Y-%m-%dT%H:%M}"
+
+
+def exact_time(time: str | datetime | None) -> str:
+    """A time in UTC, in ISO 8601 to the second; empty if there is none."""
+    return f"{moment_of(time):%Y-%m-%dT%H:%M:%SZ}" if time else ""
+
+
+def moment_of(time: str | datetime) -> datetime:
+    """*time* of a record as a moment in UTC."""
+    return utc(datetime.fromisoformat(time) if isinstance(time, str) else time)
 
 
 def short_digest(text: str) -> str:
@@ -63,16 +100,27 @@ def run_sign(run: Any) -> str:
     return "bad" if getattr(run, "interrupted", False) else "run"
 
 
-templates.filters.update(minute=minute, short=short_digest)
+templates.filters.update(minute=minute, short=short_digest, exact=exact_time, field_time=field_time)
 templates.globals.update(
-    signs=SIGNS, run_sign=run_sign, request_signs=REQUEST_SIGNS, condition_signs=CONDITION_SIGNS, places=PLACES
+    signs=SIGNS,
+    run_sign=run_sign,
+    request_signs=REQUEST_SIGNS,
+    condition_signs=CONDITION_SIGNS,
+    change_signs=CHANGE_SIGNS,
+    booking_signs=BOOKING_SIGNS,
+    places=PLACES,
 )
 
 
 def rendered(request: Request, name: str, who: SignedIn | None, status: int = 200, /, **values: Any) -> HTMLResponse:
     """The page of the template *name*."""
-    own = {"who": who, "project": application(request).project.name, "here": request.url.path}
-    return HTMLResponse(templates.get_template(f"{name}.html").render(**own, **values), status)
+    zone = reader_zone(request)
+    own = {"who": who, "project": application(request).project.name, "here": request.url.path, "zone": zone}
+    before = ZONE.set(zone)
+    try:
+        return HTMLResponse(templates.get_template(f"{name}.html").render(**own, **values), status)
+    finally:
+        ZONE.reset(before)
 
 
 def error_page(request: Request, error: OrchestratorError) -> HTMLResponse:

@@ -5,11 +5,14 @@ from fastapi.responses import HTMLResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from orchestrator.app.authentication import NewSession
+from orchestrator.domain.calendar.zones import zone_names
 from orchestrator.domain.errors import OrchestratorError, catalogue
+from orchestrator.domain.text import nearest
 from orchestrator.web.locked_assets import FOLDER, listed_assets
 from orchestrator.web.pages.rendering import HERE, after_form, rendered
 from orchestrator.web.problems import status_of
 from orchestrator.web.requests import (
+    ZONE_COOKIE,
     application,
     check_form,
     cookie_name,
@@ -21,6 +24,8 @@ from orchestrator.web.requests import (
 )
 
 STATIC = {name: (HERE / "static" / name).read_bytes() for name in ("app.css", "icon.svg")}
+ZONE_LASTS_S = 400 * 86400
+"""Browsers keep cookies no longer than 400 days."""
 TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 router = APIRouter(include_in_schema=False)
 
@@ -66,6 +71,13 @@ async def sign_out(request: Request) -> Response:
     return await run_in_threadpool(_sign_out, request, form)
 
 
+@router.post("/me/zone")
+async def choose_zone(request: Request) -> Response:
+    """Choose the time zone of the reader's pages. Raises N110."""
+    form = await form_of(request)
+    return await run_in_threadpool(_choose_zone, request, form)
+
+
 @router.get("/link/{text}")
 def link_page(request: Request, text: str) -> HTMLResponse:
     """The form to set a password. Raises N124."""
@@ -91,6 +103,18 @@ def _sign_in(request: Request, form: dict[str, str]) -> Response:
     if before is not None and before.session is not None:
         way_in.sign_out(before.session)
     return _with_cookie(request, after_form(own_path(form.get("next", "/"))), made)
+
+
+def _choose_zone(request: Request, form: dict[str, str]) -> Response:
+    check_form(require_actor(request), form)
+    name = form.get("zone", "").strip()
+    if name not in zone_names():
+        raise OrchestratorError(
+            "N110", f"zone: a name such as Europe/Berlin; {nearest(name[:60], sorted(zone_names()))}"
+        )
+    response, secure = after_form("/me"), request.url.scheme == "https"
+    response.set_cookie(ZONE_COOKIE, name, path="/", max_age=ZONE_LASTS_S, secure=secure, httponly=True, samesite="lax")
+    return response
 
 
 def _sign_out(request: Request, form: dict[str, str]) -> Response:

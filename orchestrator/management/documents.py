@@ -1,0 +1,25 @@
+"""Change requests and bookings as data for documents: the same for every front end."""
+
+from typing import Any
+
+from orchestrator.management.bookings.model import EnvironmentBooking
+from orchestrator.management.change_requests.model import ChangeRequest
+
+
+def change_item(request: ChangeRequest) -> dict[str, Any]:
+    """The request with its rank and its risk, and the arithmetic of both."""
+    risk = request.risk
+    computed = {
+        "id": request.id,
+        "rank": round(request.rank, 4),
+        "arithmetic": request.arithmetic,
+        "risk": risk.risk,
+        "risk_arithmetic": risk.arithmetic,
+        "risk_lines": [line.to_json() for line in risk.lines],
+    }
+    return {"request": request.to_json(), **computed}
+
+
+def booking_item(booking: EnvironmentBooking) -> dict[str, Any]:
+    """The booking with its id."""
+    return {"id": booking.id, "booking": booking.to_json()}

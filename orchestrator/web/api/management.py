@@ -1,0 +1,231 @@
+"""The routes of `/api/v1` for change requests and bookings. Each calls one use case of release management."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from orchestrator.management.bookings.queries import (
+    BookingFilter,
+    find_slots,
+    list_bookings,
+    list_quotas,
+    show_booking,
+    show_contention,
+)
+from orchestrator.management.change_requests.decisions import add_change
+from orchestrator.management.change_requests.queries import list_changes, show_change, show_ranking
+from orchestrator.management.change_requests.state import OPEN_STATES, ChangeState
+from orchestrator.management.documents import booking_item, change_item
+from orchestrator.web import management
+from orchestrator.web.api.changing import Key, Result, Writer, reply_once
+from orchestrator.web.api.documents import PREFIX, Limit, Who, tagged_document
+from orchestrator.web.api.management_orders import (
+    BookingEventOrder,
+    BookingOrder,
+    ChangeEdit,
+    ChangeEventOrder,
+    ChangeOrder,
+    QuotaOrder,
+    RankOrder,
+)
+from orchestrator.web.requests import managed_application
+
+Hours = Annotated[float, Query(gt=0, le=90 * 24)]
+Days = Annotated[float, Query(gt=0, le=366)]
+Word = Annotated[str | None, Query(max_length=200)]
+PageCursor = Annotated[str | None, Query(max_length=200, pattern=r"^[A-Z0-9:.TZ-]{1,60} [BR]-\d{1,9}$")]
+router = APIRouter(prefix=PREFIX)
+
+
+@router.get("/change-requests", tags=["change requests"])
+def get_changes(
+    request: Request,
+    who: Who,
+    state: Annotated[tuple[ChangeState, ...] | None, Query()] = None,
+    cursor: PageCursor = None,
+    limit: Limit = 50,
+) -> Response:
+    """The change requests, the highest rank first; by default those that have not ended."""
+    acting = managed_application(request).acting_as(who.actor)
+    page = list_changes(acting, state or OPEN_STATES, cursor, limit)
+    data = {"requests": [change_item(each) for each in page.items], "cursor": page.cursor}
+    return tagged_document(request, "ChangeRequests", data)
+
+
+@router.get("/change-ranking", tags=["change requests"])
+def get_ranking(request: Request, who: Who) -> Response:
+    """The open change requests by their rank, and those whose rank moved since one day ago."""
+    found = show_ranking(managed_application(request).acting_as(who.actor))
+    data = {
+        "since": found.since.isoformat(),
+        "requests": [change_item(each) for each in found.requests],
+        "moved": [move.to_json() for move in found.moved],
+    }
+    return tagged_document(request, "ChangeRanking", data)
+
+
+@router.get("/change-requests/{change}", tags=["change requests"])
+def get_change(request: Request, who: Who, change: str) -> Response:
+    """One change request."""
+    app = managed_application(request)
+    found = show_change(app.acting_as(who.actor), change, app.change_sources)
+    return tagged_document(request, "ChangeRequest", change_item(found.request))
+
+
+@router.post("/change-requests", tags=["change requests"], status_code=201)
+def post_change(request: Request, who: Writer, order: ChangeOrder, key: Key = None) -> Response:
+    """Add a draft; with *submit* it is assessed at once."""
+    app = managed_application(request)
+
+    def work() -> Result:
+        draft = management.draft_of(order.model_dump(mode="json", exclude={"submit"}))
+        made = add_change(app.acting_as(who.actor), draft, app.change_sources, submit=order.submit)
+        return 201, "ChangeRequest", change_item(made)
+
+    return reply_once(request, who, key, order, work)
+
+
+@router.post("/change-requests/{change}/edit", tags=["change requests"])
+def post_edit(request: Request, who: Writer, change: str, order: ChangeEdit, key: Key = None) -> Response:
+    """Change fields of a draft. Lists are replaced."""
+    app, fields = managed_application(request), order.model_dump(mode="json", exclude_unset=True)
+
+    def work() -> Result:
+        edited = management.enter_edit(app, app.acting_as(who.actor), change, fields)
+        return 200, "ChangeRequest", change_item(edited)
+
+    return reply_once(request, who, key, order, work)
+
+
+@router.post("/change-requests/{change}/rank", tags=["change requests"])
+def post_rank(request: Request, who: Writer, change: str, order: RankOrder, key: Key = None) -> Response:
+    """Set the rank of a change request by hand; without a rank the formula counts again."""
+    acting = managed_application(request).acting_as(who.actor)
+
+    def work() -> Result:
+        return 200, "ChangeRequest", change_item(management.rank_change(acting, change, order.rank, order.reason))
+
+    return reply_once(request, who, key, order, work)
+
+
+def _change_route(event: str) -> None:
+    """The route of one *event* of a change request."""
+
+    def post_change_event(
+        request: Request, who: Writer, change: str, order: ChangeEventOrder, key: Key = None
+    ) -> Response:
+        app, how = managed_application(request), management.Decided(order.reason.strip(), order.until)
+
+        def work() -> Result:
+            done = management.CHANGE_EVENTS[event](app, app.acting_as(who.actor), change, how)
+            return 200, "ChangeRequest", change_item(done)
+
+        return reply_once(request, who, key, order, work)
+
+    post_change_event.__doc__ = management.EVENT_TEXTS[event]
+    path, name = f"/change-requests/{{change}}/{event}", f"{event} a change request"
+    router.post(path, tags=["change requests"], name=name)(post_change_event)
+
+
+for _event in management.CHANGE_EVENTS:
+    _change_route(_event)
+
+
+@router.get("/bookings", tags=["bookings"])
+def get_bookings(
+    request: Request,
+    who: Who,
+    *,
+    environment: Word = None,
+    mine: bool = False,
+    ended: bool = False,
+    cursor: PageCursor = None,
+    limit: Limit = 50,
+) -> Response:
+    """The bookings by their end; by default those that have not ended."""
+    acting = managed_application(request).acting_as(who.actor)
+    page = list_bookings(acting, BookingFilter(environment, mine, ended), cursor, limit)
+    data = {"bookings": [booking_item(each) for each in page.items], "cursor": page.cursor}
+    return tagged_document(request, "Bookings", data)
+
+
+@router.get("/bookings/{booking}", tags=["bookings"])
+def get_booking(request: Request, who: Who, booking: str) -> Response:
+    """One booking."""
+    found = show_booking(managed_application(request).acting_as(who.actor), booking)
+    return tagged_document(request, "Booking", booking_item(found))
+
+
+@router.get("/free-slots", tags=["bookings"])
+def get_slots(request: Request, who: Who, environment: str, hours: Hours = 4, days: Days = 30) -> Response:
+    """The next times at which an environment is open and can be booked."""
+    app = managed_application(request)
+    length, within = timedelta(hours=hours), timedelta(days=days)
+    found = find_slots(app.acting_as(who.actor), environment, length, within, app.booking_sources)
+    slots = [{"start": each.start.isoformat(), "end": each.end.isoformat()} for each in found]
+    return tagged_document(request, "FreeSlots", {"environment": environment, "slots": slots})
+
+
+@router.get("/contention", tags=["bookings"])
+def get_contention(request: Request, who: Who, weeks: Annotated[int, Query(ge=1, le=26)] = 6) -> Response:
+    """The demand for each environment in the last week and the next ones."""
+    app = managed_application(request)
+    found = show_contention(app.acting_as(who.actor), app.booking_sources, weeks)
+    return tagged_document(request, "Contention", {"weeks": [each.to_json() for each in found]})
+
+
+@router.get("/booking-quotas", tags=["bookings"])
+def get_quotas(request: Request, who: Who) -> Response:
+    """The hours that teams can book in a week."""
+    found = list_quotas(managed_application(request).acting_as(who.actor))
+    return tagged_document(request, "Quotas", {"quotas": [each.to_json() for each in found]})
+
+
+@router.post("/bookings", tags=["bookings"], status_code=201)
+def post_booking(request: Request, who: Writer, order: BookingOrder, key: Key = None) -> Response:
+    """Book an environment; with *wait* a booking that is not possible waits until its time is free."""
+    app = managed_application(request)
+
+    def work() -> Result:
+        fields = order.model_dump(exclude={"wait"}, exclude_none=True)
+        made = management.enter_booking(app, app.acting_as(who.actor), fields, wait=order.wait)
+        return 201, "Booking", booking_item(made)
+
+    return reply_once(request, who, key, order, work)
+
+
+@router.post("/booking-quotas", tags=["bookings"])
+def post_quota(request: Request, who: Writer, order: QuotaOrder, key: Key = None) -> Response:
+    """Limit the hours that a team books in a week; without hours there is no limit any more."""
+    acting = managed_application(request).acting_as(who.actor)
+
+    def work() -> Result:
+        return 200, "Quota", management.enter_quota(acting, order.team, order.environment, order.hours).to_json()
+
+    return reply_once(request, who, key, order, work)
+
+
+def _booking_route(event: str) -> None:
+    """The route of one *event* of a booking."""
+
+    def post_booking_event(
+        request: Request, who: Writer, booking: str, order: BookingEventOrder, key: Key = None
+    ) -> Response:
+        app = managed_application(request)
+        how = management.Decided(order.reason.strip(), order.until, order.holder.strip())
+
+        def work() -> Result:
+            done = management.BOOKING_EVENTS[event](app, app.acting_as(who.actor), booking, how)
+            return 200, "Booking", booking_item(done)
+
+        return reply_once(request, who, key, order, work)
+
+    post_booking_event.__doc__ = management.EVENT_TEXTS[event]
+    path, name = f"/bookings/{{booking}}/{event}", f"{event} a booking"
+    router.post(path, tags=["bookings"], name=name)(post_booking_event)
+
+
+for _event in management.BOOKING_EVENTS:
+    _booking_route(_event)
