@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 COMPILED = $(BIN)/python -m compileall -q -x 'ansible_collections|templates' orchestrator
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test long journeys crash-sweep sim planted-bugs chaos hostile rollback-proof workers scale growth unchanged leak-scan authz-matrix approvals audit-mutate calendar isolation checks bench docs clean
+.PHONY: help demo test long journeys crash-sweep sim planted-bugs chaos hostile rollback-proof workers scale growth unchanged leak-scan authz-matrix approvals audit-mutate calendar isolation browser browser-setup checks bench docs clean
 
 help: ## Show this list.
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -26,13 +26,13 @@ test: .venv/.dev ## Run the tests on the real engines, except the long ones.
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
 	@$(BIN)/python tools/bubblewrap.py
 	@$(COMPILED)
-	@$(TESTS) -m "not long" $(ARGS)
+	@$(TESTS) -m "not long and not browser" $(ARGS)
 
 long: .venv/.dev ## Run the long tests: all journeys, crashes of engines, short campaigns.
 	@$(BIN)/orchestrator engine install --yes >/dev/null
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
 	@$(COMPILED)
-	@$(TESTS) -m "long and not rare" $(ARGS)
+	@$(TESTS) -m "long and not rare and not browser" $(ARGS)
 
 journeys: .venv/.dev ## Run all journeys only; STORE=postgres keeps the journals in Postgres.
 	@$(BIN)/orchestrator engine install --yes >/dev/null
@@ -108,6 +108,14 @@ isolation: .venv/.dev ## Run all journeys with isolation and without it; ARGS se
 	@$(COMPILED)
 	@ORCHESTRATOR_JOB_ISOLATION=required $(TESTS) $(or $(ARGS),tests/journeys tests/adapters tests/isolation)
 	@ORCHESTRATOR_JOB_ISOLATION=off $(TESTS) $(or $(ARGS),tests/journeys tests/adapters)
+
+browser-setup: .venv/.dev ## Install what `make browser` needs: Debian's Chromium (as root; otherwise the command is printed), axe-core.
+	@$(BIN)/python tools/browser.py
+
+browser: .venv/.dev ## Use every page in a real browser: stories by clicks, live updates, accessibility; pictures in build/browser.
+	@$(BIN)/orchestrator engine install --yes >/dev/null
+	@$(BIN)/orchestrator hosts install --yes >/dev/null
+	@$(BIN)/python -m pytest -n 0 -m browser tests/browser $(ARGS)
 
 checks: .venv/.dev ## Check lint, types, imports, language, sizes and generated pages.
 	@$(BIN)/ruff check .

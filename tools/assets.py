@@ -38,9 +38,9 @@ def main() -> int:
     return 1 if faults else 0
 
 
-def fetch_assets(target: Path, source: Path | None = None) -> None:
-    """Put every listed file into *target*, and remove others. Raises `SystemExit` for a file with another digest."""
-    listed = locked["listed_assets"]()
+def fetch_assets(target: Path, source: Path | None = None, lock: Path = locked["LOCK"]) -> None:
+    """Put every file that *lock* lists into *target*, and remove others. Raises `SystemExit` for a file with another digest."""
+    listed = locked["listed_assets"](lock)
     target.mkdir(exist_ok=True)
     for path in target.iterdir():
         if path.name not in {asset.name for asset in listed}:
@@ -52,7 +52,7 @@ def fetch_assets(target: Path, source: Path | None = None) -> None:
             continue
         data = (source / asset.name).read_bytes() if source else _member(_package(asset, packages), asset)
         if not asset.is_in(data):
-            raise SystemExit(f"{asset.name} of {asset.package} {asset.version} does not have the digest in assets.lock")
+            raise SystemExit(f"{asset.name} of {asset.package} {asset.version} does not have the digest in {lock.name}")
         temporary = kept.with_name(f".{asset.name}.new")
         temporary.write_bytes(data)
         temporary.replace(kept)

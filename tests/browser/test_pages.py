@@ -1,0 +1,99 @@
+"""Every page, in light and dark, on a desk and on a phone: without violations of accessibility, errors, or a sideways scroll bar."""
+
+import json
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from orchestrator.app.sign_in_links import create_link
+from orchestrator.web.route_table import ROUTES
+from tests.browser.conftest import ROOT, Served, picture
+
+AXE = ROOT / "build" / "browser" / "assets" / "axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+SIZES = {"desk": (1280, 900), "phone": (390, 844)}
+FILES = ("/api/", "/assets/", "/healthz", "/readyz", "/metrics")
+PAGES = sorted(
+    route.removeprefix("GET ")
+    for route in ROUTES
+    if route.startswith("GET ") and not route.removeprefix("GET ").startswith(FILES)
+)
+
+
+def test_every_page_is_here() -> None:
+    """The list of pages is that of the routes, so that a new page is tested without a change here."""
+    assert "/" in PAGES
+    assert "/runs/{run}" in PAGES
+    assert not [page for page in PAGES if page.startswith("/api")]
+
+
+def address_of(served: Served, page: str) -> str:
+    """The address of a *page* with data."""
+    office = served.office
+    runs = office.by("vic", "history")["runs"]
+    request = office.by("vic", "approvals")["requests"][0]["request"]["id"]
+    given = {"environment": "staging", "code": "R106", "run": runs[0]["id"], "name": "app.css"}
+    if page.startswith("/requests/"):
+        given["run"] = request
+    if page.startswith("/link/"):
+        given["text"] = create_link(served.site.root, "cid").text
+    query = {"/promote": "?release=shop-1.1.0&environment=staging", "/search": "?q=shop"}.get(page, "")
+    return served.address + page.format(**given) + query
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+def test_every_page_is_accessible(served: Served, size: str, scheme: str) -> None:
+    """axe-core finds nothing on any page, no page is wider than its window, and the browser reports no error."""
+    served.office.ask("1.1.0")
+    served.office.request("staging", "1.2.0")
+    width, height = SIZES[size]
+    context = {"viewport": {"width": width, "height": height}, "color_scheme": scheme, "bypass_csp": True}
+    page, out = served.page("root", **context), served.page(**context)
+    found: dict[str, list[str]] = {}
+    for path in PAGES:
+        window = out if path.startswith(("/sign-in", "/link/")) else page
+        response = window.goto(address_of(served, path))
+        assert response is not None
+        faults = faults_of(window)
+        if response.status != 200:
+            faults.append(f"status {response.status}")
+        if faults:
+            found[path] = faults
+        picture(
+            window, f"{path.strip('/').replace('/', '-').replace('{', '').replace('}', '') or 'home'}-{size}-{scheme}"
+        )
+    assert found == {}
+    assert served.problems == []
+
+
+def faults_of(page: Page) -> list[str]:
+    """What axe-core finds, and whether the page is wider than its window."""
+    page.add_script_tag(path=AXE)
+    result = page.evaluate(f"axe.run({{runOnly: {json.dumps(RULES)}}})")
+    faults = [f"{each['id']}: {each['help']}: {each['nodes'][0]['html'][:120]}" for each in result["violations"]]
+    if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
+        faults.append("wider than its window")
+    return faults
+
+
+def test_the_check_of_accessibility_finds_planted_faults(chrome: Browser) -> None:
+    """A picture without a description and text without contrast are found."""
+    page = chrome.new_page(bypass_csp=True)
+    page.set_content(
+        "<title>x</title><html lang=en><main><h1>x</h1><img src=x><p style='color:#ccc;background:#fff'>pale</p></main>"
+    )
+    found = " ".join(faults_of(page))
+    assert "image-alt" in found
+    assert "color-contrast" in found
+    page.close()
+
+
+def test_pages_work_under_their_own_policy(served: Served) -> None:
+    """No page needs what its Content-Security-Policy refuses."""
+    served.office.ask("1.1.0")
+    page = served.page("root")
+    for path in PAGES:
+        if not path.startswith(("/sign-in", "/link/")):
+            page.goto(address_of(served, path))
+    assert served.problems == []
