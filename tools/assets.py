@@ -39,7 +39,10 @@ def main() -> int:
 
 
 def fetch_assets(target: Path, source: Path | None = None, lock: Path = locked["LOCK"]) -> None:
-    """Put every file that *lock* lists into *target*, and remove others. Raises `SystemExit` for a file with another digest."""
+    """Put every file that *lock* lists into *target*, and remove others.
+
+    Raises `SystemExit` for a file with another digest.
+    """
     listed = locked["listed_assets"](lock)
     target.mkdir(exist_ok=True)
     for path in target.iterdir():
