@@ -62,17 +62,19 @@ def test_a_release_manager_promotes_and_rolls_back(served: Served, scripts: bool
 
 
 def test_an_event_is_shown_without_a_reload(served: Served) -> None:
-    """The page of an open run shows each step as it is recorded, keeps the position of its reader, and announces its state politely."""
+    """The page of an open run shows each step as it is recorded, keeps its position, announces its state, and has no controls after the end."""
     office = served.office
     office.packages.put(office.release("1.2.0"))
     run = office.request("staging", "1.2.0")
     page = served.page("olga")
     page.goto(f"{served.address}/runs/{run.id}")
     expect(page.get_by_text("No step has started.")).to_be_visible()
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
     page.evaluate("document.documentElement.dataset.kept = 'yes'")
     office.do(run)
     expect(page.locator(".tree li").nth(1)).to_be_visible()
     expect(page.locator("#part p[aria-live=polite]")).to_contain_text("succeeded")
+    expect(page.get_by_role("button", name="Pause")).to_be_hidden()
     assert page.evaluate("document.documentElement.dataset.kept") == "yes"
     picture(page, "run-live")
     assert served.problems == []
