@@ -81,7 +81,7 @@ def _draft(app: "Application", actor: Actor, plan: Plan | WavePlan, rendered: st
         requirement=reduce(stricter, needed.values()),
         requested_by=actor,
         requested_at=parse_moment(app.services.clock.now()),
-        verifier=next((user for user in map(app.verifier_of, plans) if user), ""),
+        verifier=next((user for part in plans if (user := _verifier(app, actor, part, plans))), ""),
         kind=how.kind,
         reason=how.reason,
         incident=how.incident,
@@ -93,6 +93,14 @@ def _draft(app: "Application", actor: Actor, plan: Plan | WavePlan, rendered: st
         queue=how.queue or DEFAULT_QUEUE,
         rehearsal=how.rehearsal,
     )
+
+
+def _verifier(app: "Application", actor: Actor, part: Plan, plans: list[Plan]) -> str:
+    """Who verified, or will by then, the release of *part* in the environment before; empty if that is not known yet.
+
+    In a rollout that is *actor*, if one of its own *plans* is for that environment.
+    """
+    return str(actor) if part.after in {other.environment for other in plans} else app.verifier_of(part)
 
 
 def _place(plan: Plan | WavePlan, needed: dict[str, Requirement]) -> dict[str, Any]:

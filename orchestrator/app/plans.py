@@ -56,8 +56,12 @@ class Plans(UseCases):
         named: Acknowledgements = NOTHING,
         then: RestorePoint | None = None,
         rehearse: bool = False,
+        coming: frozenset[str] = frozenset(),
     ) -> Plan:
-        """Make and keep a plan; with *rehearse* of a rehearsal. Changes nothing outside. Raises S193."""
+        """Make and keep a plan; with *rehearse* of a rehearsal. Changes nothing outside. Raises S193.
+
+        *coming* are environments to which the package is promoted before.
+        """
         self._parts.withheld.require()
         job = f"plan-{secrets.token_hex(4)}"
         wanted = PlanRequest(
@@ -70,6 +74,7 @@ class Plans(UseCases):
             named=named,
             then=then,
             rehearse=rehearse,
+            coming=coming,
         )
         services = leftovers.with_ephemeral_stack(self._parts.services, environment, package.ref)
         made = make.make(services, wanted, job, lambda _entry: None)

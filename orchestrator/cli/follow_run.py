@@ -34,23 +34,23 @@ def tell(app: Application, asked: RunRequest, stories: list[RunView], *, as_json
     return int(code)
 
 
-def start_in_background(app: Application, asked: RunRequest, *, as_json: bool) -> int:
-    """Have *asked* done by a process in the background."""
+def start_in_background(app: Application, asked: RunRequest, requests: tuple[str, ...] = (), *, as_json: bool) -> int:
+    """Have *asked* done by a process in the background. *requests* are the run requests that were recorded after it."""
     run = asked.name
     app.control.detach(app.actor, app.store.run(run))
     process = app.run_in_background(asked.root)
     if as_json:
-        output.print_json("Asked", {"root": asked.root, "run": run, "process": process})
+        output.print_json("Asked", {"root": asked.root, "run": run, "process": process, "requests": list(requests)})
     else:
         output.out(f"{run} goes on in the background (process {process}); orchestrator watch {asked.root}")
     return 0
 
 
-def report_enqueued(asked: RunRequest, queue: str, *, as_json: bool) -> int:
-    """Say that *asked* waits for the workers of *queue*."""
+def report_enqueued(asked: RunRequest, queue: str, requests: tuple[str, ...] = (), *, as_json: bool) -> int:
+    """Say that *asked* waits for the workers of *queue*. *requests* are the run requests that were recorded with it."""
     run = asked.name
     if as_json:
-        output.print_json("Asked", {"root": asked.root, "run": run, "queue": queue})
+        output.print_json("Asked", {"root": asked.root, "run": run, "queue": queue, "requests": list(requests)})
     else:
         output.out(f"{run} waits for a worker of the queue {queue}: orchestrator watch {asked.root}")
     return 0

@@ -1,6 +1,8 @@
 """Promotions that need a request: the plan is made and recorded, and the start follows when every condition holds."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -67,23 +69,90 @@ def governed(app: "Application", package: "Package", environment: str, wanted: P
 def request(
     app: "Application",
     package: "Package",
-    environment: str,
+    environments: tuple[str, ...],
     approved: "Plan | None",
     wanted: PromotionOptions,
     *,
     as_json: bool,
 ) -> int:
-    """Record the request of a promotion, print it, and start it if that may be now. Returns the exit status."""
+    """Record a request for each of *environments*, in the order of the path, print them, and start what may be now.
+
+    *approved* is the plan of the first one; None makes it. A request is followed after the one before it has succeeded.
+    Returns the exit status.
+    """
+    from orchestrator.domain.approval.request_state import RequestState
+
+    plans = plan_path(app, package, environments, wanted, approved=approved)
+    recorded, code = record_path(app, plans, wanted, as_json=as_json), int(Exit.OK)
+    for number, each in enumerate(recorded, start=1):
+        if not _is_followed(_seen(app, each), wanted):
+            print_requests(app, recorded[number - 1 :], as_json=as_json)
+            break
+        code = _follow(app, each, wanted, as_json=as_json)
+        if code != int(Exit.OK) or _seen(app, each).state is not RequestState.FINISHED:
+            print_requests(app, recorded[number:], as_json=as_json)
+            break
+    return code
+
+
+def plan_path(
+    app: "Application",
+    package: "Package",
+    environments: tuple[str, ...],
+    wanted: PromotionOptions,
+    *,
+    approved: "Plan | None" = None,
+    coming: tuple[str, ...] = (),
+) -> "list[Plan]":
+    """The plan of each of *environments*, after the promotion into those before it, and those that are *coming*.
+
+    *approved* is the plan of the first one. Nothing is recorded. Raises the reason why a plan cannot be executed.
+    """
+    plans: list[Plan] = []
+    for number, name in enumerate(environments):
+        if approved is not None and not number:
+            plans.append(approved)
+            continue
+        output.note(f"planning {package.ref} → {name} …")
+        before = frozenset((*coming, *environments[:number]))
+        plan = app.plans.make(app.actor, package, name, named=wanted.named, rehearse=wanted.rehearsal, coming=before)
+        app.plans.require_executable(app.actor, plan)
+        plans.append(plan)
+    return plans
+
+
+def record_path(
+    app: "Application", plans: "list[Plan]", wanted: PromotionOptions, *, as_json: bool
+) -> "tuple[RunRequest, ...]":
+    """Record a request for each of *plans*, and print these."""
     from orchestrator.cli.planned import print_plan
 
-    if approved is None:
-        output.note(f"planning {package.ref} → {environment} …")
-        rehearse = wanted.rehearsal
-        approved = app.plans.make(app.actor, package, environment, named=wanted.named, rehearse=rehearse)
-    recorded = _record(app, approved, wanted)
-    if not as_json:
-        print_plan(approved, err=True, alone=False)
-    return _follow(app, recorded, wanted, as_json=as_json)
+    recorded = []
+    for plan in plans:
+        recorded.append(_record(app, plan, wanted))
+        if not as_json:
+            print_plan(plan, err=True, alone=False)
+    return tuple(recorded)
+
+
+def print_requests(app: "Application", recorded: "tuple[RunRequest, ...]", *, as_json: bool = False) -> None:
+    """Print the requests that were *recorded*: one as a document of its own, several as a list."""
+    from orchestrator.cli.run_requests import item
+
+    seen = [_seen(app, each) for each in recorded]
+    if as_json and len(seen) > 1:
+        data = {"requests": [item(each) for each in seen], "messages": [], "worker": app.scheduler_runs()}
+        output.print_json("RunRequests", data)
+        return
+    for each in seen:
+        _tell(app, each, as_json=as_json)
+
+
+def _seen(app: "Application", recorded: "RunRequest") -> "RequestView":
+    """The request as it is now."""
+    from orchestrator.app.run_requests import show_request
+
+    return show_request(app.acting, recorded.id, app.request_rules())[0]
 
 
 def request_rollout(
@@ -127,18 +196,22 @@ def _record(app: "Application", plan: "Plan | WavePlan", wanted: PromotionOption
     return request_planned(app, app.actor, plan, how, plan_text)
 
 
+def _is_followed(seen: "RequestView", wanted: PromotionOptions) -> bool:
+    """Whether this command starts the request now, or waits until it can."""
+    now = seen.request.is_startable and seen.admission.may_start
+    return not wanted.leave and (now or wanted.wait > 0)
+
+
 def _follow(app: "Application", recorded: "RunRequest", wanted: PromotionOptions, *, as_json: bool) -> int:
     """Start the request now if that is possible, wait for it with --wait, or leave it to a worker."""
-    from orchestrator.app.run_requests import show_request
-
-    seen, _ = show_request(app.acting, recorded.id, app.request_rules())
-    if not wanted.leave and seen.request.is_startable and seen.admission.may_start:
+    seen = _seen(app, recorded)
+    if not _is_followed(seen, wanted):
+        _tell(app, seen, as_json=as_json)
+        return int(Exit.OK)
+    if seen.request.is_startable and seen.admission.may_start:
         return _start(app, seen, as_json=as_json)
-    if wanted.wait and not wanted.leave:
-        _tell(app, seen, as_json=False, err=True)
-        return _wait(app, recorded.id, wanted.wait, as_json=as_json)
-    _tell(app, seen, as_json=as_json)
-    return int(Exit.OK)
+    _tell(app, seen, as_json=False, err=True)
+    return _wait(app, recorded.id, wanted.wait, as_json=as_json)
 
 
 def _tell(app: "Application", seen: "RequestView", *, as_json: bool, err: bool = False) -> None:
@@ -222,17 +295,26 @@ def _end(app: "Application", seen: "RequestView", *, as_json: bool) -> int:
 
 
 def after_path(
-    app: "Application", package: "Package", environment: str, code: int, wanted: PromotionOptions, *, as_json: bool
+    app: "Application",
+    package: "Package",
+    environments: tuple[str, ...],
+    code: int,
+    wanted: PromotionOptions,
+    *,
+    as_json: bool,
 ) -> int:
-    """Request the promotion into *environment* after the environments before it were promoted, with exit *code*."""
+    """Request the promotion into *environments* after those before were promoted, with exit *code*."""
     if code != int(Exit.OK):
         return code
-    if wanted.leave:
-        name = f"{package.ref.name}-{package.ref.version}"
-        output.note(f"{environment} requires a request: orchestrator promote {name} --to {environment}")
-        return code
+    with reported(environments):
+        return request(app, package, environments, None, wanted, as_json=as_json)
+
+
+@contextmanager
+def reported(environments: tuple[str, ...]) -> "Iterator[None]":
+    """Report that *environments* were not requested if that fails: what comes before them was."""
     try:
-        return request(app, package, environment, None, wanted, as_json=as_json)
+        yield
     except OrchestratorError as error:
-        output.note(f"{environment} was not requested: {error.message}")
+        output.note(f"not requested: {', '.join(environments)}: {error.message}")
         raise

@@ -31,6 +31,7 @@ def path_facts(services: Services, ref: PackageRef, name: str, *, again: bool = 
         superseded_by=_superseded_by(services, ref, name),
         needs_rehearsal=_rehearsal(services, environment, ref),
         lease=_holder(services.store.lease(name)),
+        verified_by=services.store.run(mark.run).by if mark is not None else "",
     )
 
 

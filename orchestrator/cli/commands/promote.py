@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from orchestrator.app.application import Application
     from orchestrator.app.requests import Promote
     from orchestrator.cli.requesting import PromotionOptions
+    from orchestrator.domain.approval.requests import RunRequest
     from orchestrator.domain.errors import OrchestratorError
     from orchestrator.domain.plan import Acknowledgements, Plan
     from orchestrator.domain.release import Package
@@ -82,8 +83,11 @@ def command(**words: Any) -> int:
 
     If the environment or the policy of the project requires approvals, makes the plan, records a run request, and ends
     with exit 0 while it waits. A worker starts it once it is approved. With --wait, follows the request, and starts it
-    in this process; the command can be stopped without effect on the request. On a path, the environments before are
-    promoted first. The same command again replaces the plan of a request that waits.
+    in this process; the command can be stopped without effect on the request. The same command again replaces the plan
+    of a request that waits.
+
+    On a path, the environments before are promoted first, and every environment from there on gets a request of its
+    own. With --detach or --queue, the requests are recorded at once, and wait also for the environment before theirs.
 
     In waves, one request is for the plan over all environments. Each environment with approvals needs its own.
 
@@ -163,8 +167,8 @@ def _promote(
     *,
     as_json: bool,
 ) -> int:
-    """Promote as far as that needs no run request, and then request the next environment."""
-    from orchestrator.cli.follow_run import do, report_enqueued, start_in_background
+    """Promote as far as that needs no run request, and request the environments after that."""
+    from orchestrator.cli.follow_run import do
     from orchestrator.cli.requesting import after_path, request, request_rollout
 
     free, held = _divided(app, package, wanted, requesting)
@@ -174,33 +178,64 @@ def _promote(
     if not free and held:
         single = approved if approved is not None and approved.kind == "Plan" else None
         return request(app, package, held, single, requesting, as_json=as_json)
-    queue = requesting.queue
-    asked = app.submissions.submit(app.actor, replace(wanted, targets=free), queue=queue)
-    if queue:
-        code = report_enqueued(asked, queue, as_json=as_json)
-    else:
-        code = start_in_background(app, asked, as_json=as_json) if requesting.leave else do(app, asked, as_json=as_json)
+    if requesting.leave:
+        return _leave(app, package, replace(wanted, targets=free), held, requesting, as_json=as_json)
+    code = do(app, app.submissions.submit(app.actor, replace(wanted, targets=free)), as_json=as_json)
     return after_path(app, package, held, code, requesting, as_json=as_json) if held else code
+
+
+def _leave(
+    app: "Application",
+    package: "Package",
+    wanted: "Promote",
+    held: tuple[str, ...],
+    requesting: "PromotionOptions",
+    *,
+    as_json: bool,
+) -> int:
+    """Leave the promotion to workers or to a process in the background, and record the requests after it.
+
+    Their plans are made first: nothing is promoted if one of them cannot be executed.
+    """
+    from orchestrator.cli.follow_run import report_enqueued, start_in_background
+    from orchestrator.cli.requesting import plan_path, print_requests, record_path, reported
+
+    plans = plan_path(app, package, held, requesting, coming=wanted.targets)
+    asked = app.submissions.submit(app.actor, wanted, queue=requesting.queue)
+
+    def start(recorded: "tuple[RunRequest, ...]" = ()) -> int:
+        names = tuple(each.id for each in recorded)
+        if requesting.queue:
+            return report_enqueued(asked, requesting.queue, names, as_json=as_json)
+        return start_in_background(app, asked, names, as_json=as_json)
+
+    try:
+        with reported(held):
+            recorded = record_path(app, plans, requesting, as_json=as_json)
+    except BaseException:
+        start()
+        raise
+    code = start(recorded)
+    if not as_json:
+        print_requests(app, recorded)
+    return code
 
 
 def _divided(
     app: "Application", package: "Package", wanted: "Promote", requesting: "PromotionOptions"
-) -> tuple[tuple[str, ...], str]:
-    """The environments of a path before the first one that needs a request, and that one; empty if none does.
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The environments of a path before the first one that needs a request, and the others; empty if none does.
 
     A promotion in waves needs one request for all of its environments.
     """
     from orchestrator.cli.requesting import governed
 
-    if wanted.waves is not None:
-        if requesting.emergency:
-            raise click.UsageError("--emergency is for one environment, not for waves")
-        held = [name for name in wanted.targets if governed(app, package, name, requesting)]
-        return wanted.targets, wanted.waves.name if held else ""
+    if wanted.waves is not None and requesting.emergency:
+        raise click.UsageError("--emergency is for one environment, not for waves")
     for number, name in enumerate(wanted.targets):
         if governed(app, package, name, requesting):
-            return wanted.targets[:number], name
-    return wanted.targets, ""
+            return (wanted.targets[:number], wanted.targets[number:]) if wanted.waves is None else ((), wanted.targets)
+    return wanted.targets, ()
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def command(release: str, environment: str, wait: float, detach: bool, queue: st
     targets = app.plans.targets(app.actor, package, environment, redeploy=True, rehearsal=True)
     requesting = PromotionOptions(NOTHING, queue=queue, wait=wait, leave=bool(queue) or detach, rehearsal=True)
     if governed(app, package, environment, requesting):
-        return request(app, package, environment, None, requesting, as_json=as_json)
+        return request(app, package, (environment,), None, requesting, as_json=as_json)
     asked = app.submissions.submit(app.actor, Rehearse(package=package.ref, targets=targets, wait=wait), queue=queue)
     if queue:
         return report_enqueued(asked, queue, as_json=as_json)

@@ -50,7 +50,8 @@ _OPEN = {_K.LINE: "not stopped", _K.FREEZE: "no freeze", _K.WINDOW: "open", _K.B
 class PathFacts:
     """What the journal and the environments show about a release on its path.
 
-    *previous* is the environment before (empty: there is none) and *verified_at* when the package was verified in it.
+    *previous* is the environment before (empty: there is none), *verified_at* when the package was verified in it, and
+    *verified_by* the user whose run verified it.
     *promote_after* is the time that has to pass since. *rolled_back* describes a rollback here that holds it,
     *automatic_hold* one that holds every automatic promotion to the environment.
     *superseded_by* is the newer release that takes its place. *needs_rehearsal* is what the rehearsal lacks.
@@ -66,6 +67,7 @@ class PathFacts:
     needs_rehearsal: str = ""
     plan_changes: tuple[str, ...] = ()
     lease: str = ""
+    verified_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -223,6 +225,7 @@ def _unless(kind: ConditionKind, fact: object, refused: str, met: str, command: 
 def _approved(start: Start, facts: AdmissionFacts, now: Now) -> Iterator[Condition]:
     request = start.request
     subject = subject_of(request) if request else Subject("", "", str(start.requested_by), "", start.target)
+    subject = replace(subject, verifier=subject.verifier or facts.path.verified_by)
     verdict = satisfied(start.requirement, facts.votes, subject, facts.directory, now)
     if verdict.satisfied:
         by = f"approved by {few(verdict.counted)}" if verdict.counted else "no approval needed"
