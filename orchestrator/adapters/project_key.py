@@ -4,7 +4,8 @@
     project.key.retired      JSON: the keys before it, each with the time of its rotation
 
 A retired key verifies documents for `RETIRED_DAYS` after its rotation: plans made with it expire then. It
-decrypts what machines share until the keys are revoked.
+decrypts what machines share until the keys are revoked. A revoked key only verifies the audit entries that were made
+before its revocation.
 """
 
 import contextlib
@@ -12,6 +13,7 @@ import json
 import os
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,24 @@ from orchestrator.file_system import write_whole
 from orchestrator.ports import Clock
 
 RETIRED_DAYS = 30
+AUDIT_ONLY = "audit"
+"""Marks a revoked key in the list of retired keys."""
+
+
+@dataclass(frozen=True)
+class _FormerKey:
+    """A key before the current one; a *revoked* one only verifies older audit entries."""
+
+    key: bytes
+    revoked: bool = False
+
+    def to_json(self) -> Any:
+        return {AUDIT_ONLY: self.key.hex()} if self.revoked else self.key.hex()
+
+    @classmethod
+    def from_json(cls, data: Any) -> "_FormerKey":
+        revoked = isinstance(data, dict)
+        return cls(bytes.fromhex(data[AUDIT_ONLY] if revoked else data), revoked)
 
 
 class FileKeys:
@@ -67,7 +87,8 @@ class FileKeys:
     def decrypt(self, blob: bytes, about: str) -> bytes:
         """What was encrypted with the current key or with a retired one, of whatever age. Raises D170 and D171."""
         named = encryption.encryption_key(blob)
-        key = {key_id(key): key for key in (self._current(), *self._former().values())}.get(named)
+        former = [each.key for each in self._former().values() if not each.revoked]
+        key = {key_id(key): key for key in (self._current(), *former)}.get(named)
         if key is None:
             text = f"the controller files {about} are encrypted with the key {named}, which this machine does not have"
             raise OrchestratorError("D170", text)
@@ -80,8 +101,11 @@ class FileKeys:
     def broken(
         self, entries: Sequence[AuditEntry], *, head: AuditHead | None = None, start: AuditHead | None = None
     ) -> Finding | None:
-        """The first fault of *entries* by the current key and all retired ones, of whatever age."""
-        return verify_chain(entries, (self._current(), *self._former().values()), head=head, start=start)
+        """The first fault of *entries* by the current key and all former ones, of whatever age."""
+        former = tuple(self._former().values())
+        keys = (self._current(), *(each.key for each in former))
+        revoked = [each.key for each in former if each.revoked]
+        return verify_chain(entries, keys, head=head, start=start, revoked=revoked)
 
     def known(self) -> list[KeyRecord]:
         """The current key and the retired ones that still count, newest first. Raises S150 and S151."""
@@ -92,17 +116,37 @@ class FileKeys:
         ]
 
     def rotate(self, *, revoke: bool = False) -> KeyRecord:
-        """Make a new current key; the former one is retired, or with *revoke* dropped with all retired ones.
+        """Make a new current key; the former one is retired, or with *revoke* it and all retired ones are revoked.
 
-        The retired keys are written first: a process that dies in between leaves both files usable.
+        The retired keys are written first: a process that dies in between leaves both files usable. With *revoke* a
+        former key that cannot be read is dropped.
         """
-        old = {} if revoke or not self.file.exists() else {self._clock.now(): self._current(), **self._former()}
+        old: dict[str, _FormerKey] = {}
+        if revoke:
+            old = self._revoked()
+        elif self.file.exists():
+            old = {self._clock.now(): _FormerKey(self._current()), **self._former()}
         self.file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _replace(self._old, json.dumps({at: key.hex() for at, key in old.items()}, indent=1).encode())
+        content = {at: each.to_json() for at, each in old.items()}
+        _replace(self._old, json.dumps(content, indent=1).encode())
         key = secrets.token_bytes(KEY_BYTES)
         _replace(self.file, key)
         withheld.forget(self.file.parent, withheld.PROJECT_KEY)
         return KeyRecord(key_id(key))
+
+    def _revoked(self) -> dict[str, _FormerKey]:
+        """The current key and all former ones, as they are kept after a revocation, by the time of their rotation.
+
+        They are read also if other users can: that is a reason to revoke them.
+        """
+        found: dict[str, _FormerKey] = {}
+        with contextlib.suppress(OSError):
+            key = self.file.read_bytes()
+            found |= {self._clock.now(): _FormerKey(key, revoked=True)} if len(key) == KEY_BYTES else {}
+        with contextlib.suppress(OSError, OrchestratorError):
+            former = self._listed(self._old.read_bytes())
+            found |= {at: _FormerKey(each.key, revoked=True) for at, each in former.items()}
+        return found
 
     def _refuse_another(self) -> None:
         """Raise S193 if a restore waits for the key that was here: a new one would take its place silently."""
@@ -132,17 +176,18 @@ class FileKeys:
 
     def _retired(self) -> dict[str, bytes]:
         """The retired keys that have not expired, by the times at which they were retired."""
-        now = self._clock.now()
-        return {at: key for at, key in self._former().items() if now < _expiry(at)}
+        now, former = self._clock.now(), self._former()
+        return {at: each.key for at, each in former.items() if not each.revoked and now < _expiry(at)}
 
-    def _former(self) -> dict[str, bytes]:
-        """All retired keys, by the times at which they were retired."""
-        if not self._old.exists():
-            return {}
+    def _former(self) -> dict[str, _FormerKey]:
+        """All retired and revoked keys, by the times of their rotation."""
+        return self._listed(_private(self._old)) if self._old.exists() else {}
+
+    def _listed(self, data: bytes) -> dict[str, _FormerKey]:
         try:
-            found = {str(at): bytes.fromhex(key) for at, key in json.loads(_private(self._old)).items()}
-            return {at: key for at, key in found.items() if _expiry(at)}
-        except (ValueError, AttributeError, TypeError) as error:
+            found = {str(at): _FormerKey.from_json(each) for at, each in json.loads(data).items()}
+            return {at: each for at, each in found.items() if _expiry(at)}
+        except (ValueError, AttributeError, TypeError, KeyError) as error:
             raise OrchestratorError("S150", f"{self._old} cannot be read as a list of retired keys") from error
 
 

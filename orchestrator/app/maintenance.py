@@ -32,18 +32,22 @@ class Maintenance(UseCases):
     def rotate_key(self, actor: Actor, *, revoke: bool = False) -> KeyRecord:
         """Make a new project key. With *revoke*, former ones are not accepted any more.
 
-        The entry of the audit stream is made before, or with the new key if the current one is lost.
+        The entry of the audit stream is made before, or with the new key if the current one is lost. A revocation is
+        recorded also with the new key: older keys verify the entries before that one and no others.
         """
         right, name = (Right(Action.MANAGE_KEYS),), "maintenance.rotate_key"
+        reason, unusable = "", False
         try:
             self._rights.require(actor, right, "", recorded=True, use_case=name)
         except OrchestratorError as error:
             if error.code not in KEY_UNUSABLE:
                 raise
-            made = self._parts.keys.rotate(revoke=revoke)
-            self._rights.require(actor, right, error.message, recorded=True, use_case=name)
-            return made
-        return self._parts.keys.rotate(revoke=revoke)
+            reason, unusable = error.message, True
+        made = self._parts.keys.rotate(revoke=revoke)
+        if unusable or revoke:
+            reason = "; ".join(text for text in (reason, "earlier keys are revoked" if revoke else "") if text)
+            self._rights.require(actor, right, reason, recorded=True, use_case=name)
+        return made
 
     @use_case(Action.BACK_UP)
     def back_up(

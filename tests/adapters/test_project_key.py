@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator.adapters.memory.store import ManualClock
 from orchestrator.adapters.project_key import FileKeys
+from orchestrator.domain.audit.chain import AuditEntry, AuditRecord, empty_head, head_of
 from orchestrator.domain.authentication import FIELD, key_id
 from orchestrator.domain.errors import OrchestratorError
 
@@ -99,14 +100,72 @@ def test_a_rotated_key_counts_until_its_plans_expire(keys: FileKeys, clock: Manu
 
 
 def test_a_revoked_key_counts_no_more(keys: FileKeys) -> None:
-    """With a revocation all earlier keys are deleted, and their documents are refused at once."""
-    before = keys.authenticate(DOCUMENT)
-    old = keys.file.read_bytes().hex()
+    """With a revocation the documents of all earlier keys are refused at once, and their digests are not made any more."""
+    before, old = keys.authenticate(DOCUMENT), keys.current()
+    keys.rotate()
+    between = keys.authenticate(DOCUMENT)
     keys.rotate(revoke=True)
-    assert refused(keys, before) == "R241"
-    assert not any(
-        old in path.read_bytes().hex() or old in path.read_text(errors="replace") for path in keys.file.parent.iterdir()
-    )
+    assert [refused(keys, document) for document in (before, between)] == ["R241", "R241"]
+    assert len(keys.known()) == 1
+    with pytest.raises(OrchestratorError):
+        keys.keyed(f"sha256:{'1' * 64}", old)
+
+
+def appended(keys: FileKeys, entries: list[AuditEntry], count: int) -> None:
+    """Append *count* entries to the stream *entries* with the current key."""
+    for _ in range(count):
+        head = head_of(entries[-1]) if entries else empty_head("shop")
+        record = AuditRecord.from_json({
+            "project": "shop", "at": "2026-11-29T12:00:00Z", "actor": "ann", "actor_kind": "user", "method": "token",
+            "action": "promote", "object": "run:R-1",
+        })  # fmt: skip
+        entries.append(keys.chained(head, record))
+
+
+def test_a_revoked_key_verifies_older_audit_entries_only(keys: FileKeys, tmp_path: Path, clock: ManualClock) -> None:
+    """After revocations the whole stream verifies; an entry that a revoked key makes afterwards, or in place of the newest ones, is found."""
+    entries: list[AuditEntry] = []
+    appended(keys, entries, 2)
+    stolen = tmp_path / "stolen"
+    stolen.mkdir()
+    for _ in range(2):
+        (stolen / "project.key").write_bytes(keys.file.read_bytes())
+        (stolen / "project.key").chmod(0o600)
+        clock.sleep(1)
+        keys.rotate(revoke=True)
+        appended(keys, entries, 2)
+    assert keys.broken(entries, head=head_of(entries[-1])) is None
+    thief = FileKeys(stolen / "project.key", clock)
+    longer = list(entries)
+    appended(thief, longer, 1)
+    assert str(keys.broken(longer)) == "entry 7: made with a key after its revocation"
+    forged = entries[:3]
+    appended(thief, forged, 2)
+    assert str(keys.broken(forged)) == "entry 6: truncated"
+
+
+def test_an_earlier_key_that_is_lost_is_named(keys: FileKeys) -> None:
+    """Without the list of earlier keys, verification names the first entry that it cannot verify, and why."""
+    entries: list[AuditEntry] = []
+    appended(keys, entries, 2)
+    keys.rotate(revoke=True)
+    appended(keys, entries, 1)
+    (keys.file.parent / "project.key.retired").unlink()
+    assert str(keys.broken(entries)) == "entry 1: made with an unknown key"
+
+
+def test_a_key_that_others_can_read_is_revoked(keys: FileKeys) -> None:
+    """A key file that another user can read is no reason to lose the verification of older entries; one that is not a key is dropped."""
+    entries: list[AuditEntry] = []
+    appended(keys, entries, 1)
+    keys.file.chmod(0o644)
+    keys.rotate(revoke=True)
+    appended(keys, entries, 1)
+    assert keys.broken(entries) is None
+    keys.file.write_bytes(b"short")
+    (keys.file.parent / "project.key.retired").write_text("nonsense")
+    keys.rotate(revoke=True)
+    appended(keys, [], 1)
 
 
 def test_a_named_key_is_not_made_silently(tmp_path: Path, clock: ManualClock) -> None:

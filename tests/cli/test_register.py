@@ -177,6 +177,20 @@ def test_a_changed_stream_is_named(project: MemoryProject) -> None:
     assert project.say("audit", "verify", code=7) == ""
 
 
+def test_a_revocation_leaves_the_stream_verifiable(project: MemoryProject) -> None:
+    """After `keys rotate --revoke` older entries verify; the revocation is recorded with the old key and with the new one."""
+    project.say("people", "add", "u1")
+    project.say("keys", "rotate", "--revoke")
+    project.say("people", "add", "u2")
+    assert project.json("audit", "verify")["finding"] is None
+    entries = project.json("audit", "list")["entries"]
+    rotated = [entry for entry in entries if entry["action"] == "keys:manage"]
+    assert [entry["reason"] for entry in rotated] == ["", "earlier keys are revoked"]
+    assert rotated[0]["key"] != rotated[1]["key"]
+    (project.folder / ".orchestrator" / "project.key.retired").unlink()
+    assert project.json("audit", "verify", code=7)["finding"] == {"index": 1, "fault": "made with an unknown key"}
+
+
 def test_a_ci_job_acts_without_a_stored_secret(
     project: MemoryProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,8 +42,9 @@ def show(as_json: bool) -> None:
 def rotate(revoke: bool, as_json: bool) -> None:
     """Make a new project key. Plans made with the old one are accepted for 30 more days.
 
-    With --revoke, earlier keys are deleted. Use it if another user may have read the key. Controller files that were
-    encrypted with an earlier key can then only be read on machines that already have a copy.
+    With --revoke, earlier keys are refused for everything but the verification of the audit entries that were made
+    before. Use it if another user may have read the key. Controller files that were encrypted with an earlier key can
+    then only be read on machines that already have a copy.
     """
     from orchestrator.app.opening import open_application
 

@@ -124,6 +124,7 @@ class Fault(StrEnum):
     REWRITTEN = "rewritten without the key"
     REPLACED = "not the entry that was recorded"
     UNKNOWN_KEY = "made with an unknown key"
+    REVOKED_KEY = "made with a key after its revocation"
     OTHER_PROJECT = "of another project"
 
 
@@ -144,27 +145,33 @@ def verify_chain(
     *,
     head: AuditHead | None = None,
     start: AuditHead | None = None,
+    revoked: Iterable[bytes] = (),
 ) -> Finding | None:
     """The first fault of *entries* in their order; None if there is not any.
 
     *keys* are the current key and the former ones. *head* is an older or equal place of the same stream that was kept
     elsewhere: without it, missing entries at the end cannot be found. *start* is the place before the first of
-    *entries*; by default the start of the stream.
+    *entries*; by default the start of the stream. The keys that were *revoked* made no entry after one with another
+    key, and not the last one: the revocation itself is recorded with the new key.
     """
-    ring = {key_id(key): key for key in keys}
+    ring, former = {key_id(key): key for key in keys}, {key_id(key) for key in revoked}
     indexes = {entry.index for entry in entries}
     before = start or (empty_head(entries[0].project) if entries else None)
+    replaced = False
     for entry in entries:
         if before is None:
             break
         fault = _misplaced(entry, before, indexes) or _wrong(entry, before, ring)
         if fault is not None:
             return fault
+        if replaced and entry.key in former:
+            return Finding(entry.index, Fault.REVOKED_KEY)
         if head is not None and head.index == entry.index and head.code != entry.code:
             return Finding(entry.index, Fault.REPLACED)
-        before = head_of(entry)
+        before, replaced = head_of(entry), replaced or entry.key not in former
     last = before.index if before else 0
-    return Finding(last + 1, Fault.TRUNCATED) if head is not None and head.index > last else None
+    is_cut = (head is not None and head.index > last) or bool(former and entries and not replaced)
+    return Finding(last + 1, Fault.TRUNCATED) if is_cut else None
 
 
 def check_chain(
