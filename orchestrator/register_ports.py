@@ -6,6 +6,7 @@ from typing import Any, Protocol, TypeVar
 
 from orchestrator.domain.access.sign_in import Failures, Session
 from orchestrator.domain.audit.chain import AuditEntry, AuditHead, AuditRecord, Finding
+from orchestrator.domain.audit.restores import RestoreNote
 from orchestrator.domain.idempotency import KeptReply
 from orchestrator.domain.listing import PAGE_SIZE, Page
 from orchestrator.domain.model import Model
@@ -179,11 +180,20 @@ class AuditKeys(Protocol):
 class AuditHeads(Protocol):
     """The file beside the database with the newest place of the audit stream."""
 
-    def write(self, head: AuditHead) -> None:
-        """Record *head*, unless a newer one is recorded."""
+    def write(self, project: str, newer: Callable[[AuditHead | None], AuditHead | None]) -> None:
+        """Record the head of *project* that is *newer* than the recorded one (None: there is none).
+
+        The recorded one stays if that is None, or if it is of another project.
+        """
 
     def read(self) -> AuditHead | None:
         """The recorded head; None if there is none."""
+
+    def restored(self) -> RestoreNote | None:
+        """The restore that has no entry in the stream yet; None if there is none."""
+
+    def settle(self, note: RestoreNote) -> None:
+        """Forget the restore *note*, which has an entry now."""
 
 
 class JobTokens(Protocol):

@@ -3,33 +3,52 @@
 import fcntl
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from orchestrator.domain.audit.chain import AuditHead
+from orchestrator.domain.audit.restores import RestoreNote
 from orchestrator.domain.errors import OrchestratorError
 
 NAME = "audit-head"
+RESTORED = "audit-restore.json"
+"""Describes a restore until it has an entry in the stream. A restore puts it in its place together with the state."""
 
 
 class HeadFile:
-    """The `AuditHeads` port in *folder*. A head is replaced by newer ones of its project only."""
+    """The `AuditHeads` port in *folder*. A head is replaced by those of its project that follow it."""
 
     def __init__(self, folder: Path) -> None:
-        self._file, self._lock = folder / NAME, folder / f"{NAME}.lock"
+        self._file, self._lock, self._note = folder / NAME, folder / f"{NAME}.lock", folder / RESTORED
 
-    def write(self, head: AuditHead) -> None:
-        """Record *head*, flushed, unless a newer one is recorded."""
+    def write(self, project: str, newer: Callable[[AuditHead | None], AuditHead | None]) -> None:
+        """Record the head that is *newer* than the recorded one, flushed."""
         self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle = os.open(self._lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             there = self.read()
-            if there is None or there.project != head.project or there.index < head.index:
+            head = newer(there) if there is None or there.project == project else None
+            if head is not None and head != there:
                 self._replace(head)
         finally:
             os.close(handle)
+
+    def restored(self) -> RestoreNote | None:
+        """The restore without an entry. Raises A401 if the file cannot be read as one."""
+        try:
+            return RestoreNote.model_validate_json(self._note.read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValidationError as error:
+            raise OrchestratorError("A401", f"{self._note} does not describe a restore") from error
+
+    def settle(self, note: RestoreNote) -> None:
+        """Remove the file of *note*."""
+        if self.restored() == note:
+            self._note.unlink(missing_ok=True)
 
     def read(self) -> AuditHead | None:
         """The recorded head. Raises A401 if the file cannot be read as one."""

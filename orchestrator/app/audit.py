@@ -1,11 +1,13 @@
 """The audit stream: list, show, verify and export."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.app.acting import Acting, Change, View, change, read_register, unknown
 from orchestrator.domain.access.actions import Action
-from orchestrator.domain.audit.chain import AuditEntry, AuditHead, Finding, head_of
+from orchestrator.domain.audit.chain import AuditEntry, AuditHead, Fault, Finding, head_of
 from orchestrator.domain.audit.export import AuditExport, AuditFilter, describe, population
+from orchestrator.domain.audit.restores import RecordedRestore, explanation, recorded_restores
 from orchestrator.register_ports import AuditKeys
 
 
@@ -29,23 +31,46 @@ def show_entry(acting: Acting, index: int) -> AuditEntry:
 
 @dataclass(frozen=True)
 class Verification:
-    """What `verify` found in *entries* entries that end with *head*; *finding* is the first fault."""
+    """What `verify` found in *entries* entries that end with *head*; *finding* is the first fault.
+
+    *restores* are those that the stream records: they explain which entries a restored state lacks.
+    """
 
     entries: int
     head: AuditHead
     finding: Finding | None
+    restores: tuple[RecordedRestore, ...] = ()
 
 
-def verify_stream(acting: Acting, keys: AuditKeys, heads: tuple[AuditHead, ...]) -> Verification:
-    """Check the whole stream against each of *heads*: the one beside the database, and those kept elsewhere."""
+def verify_stream(
+    acting: Acting, keys: AuditKeys, heads: tuple[AuditHead, ...], beside: AuditHead | None = None
+) -> Verification:
+    """Check the whole stream against each of *heads*, which were kept elsewhere, and the one *beside* the database.
+
+    A head whose entry was lost by a recorded restore is a finding if it was kept elsewhere, and explained if not.
+    """
 
     def work(view: View) -> Verification:
         entries = view.records.audit()
-        found = [f for head in (*heads, None) if (f := keys.broken(entries, head=head)) is not None]
-        first = min(found, key=lambda finding: finding.index, default=None)
-        return Verification(len(entries), view.records.head(), first)
+        chain = keys.broken(entries)
+        restores = recorded_restores(entries) if chain is None else ()
+        found = [chain, *(_compared(keys, entries, head, restores) for head in heads)]
+        if beside is not None and explanation(restores, beside) is None:
+            found.append(keys.broken(entries, head=beside))
+        faults = [finding for finding in found if finding is not None]
+        first = min(faults, key=lambda finding: finding.index, default=None)
+        return Verification(len(entries), view.records.head(), first, restores)
 
     return read_register(acting, Action.READ_AUDIT, work)
+
+
+def _compared(
+    keys: AuditKeys, entries: Sequence[AuditEntry], head: AuditHead, restores: Sequence[RecordedRestore]
+) -> Finding | None:
+    """The first fault of *entries* against a *head* that was kept elsewhere, which one of *restores* may have lost."""
+    finding = keys.broken(entries, head=head)
+    lost = explanation(restores, head) if finding is not None else None
+    return finding if lost is None or lost.missing is None else Finding(lost.missing[0], Fault.RESTORED)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from orchestrator.domain.approval.reviews import EmergencyReview
 from orchestrator.domain.approval.votes import Vote
 from orchestrator.domain.audit.chain import AuditEntry, AuditHead
 from orchestrator.domain.audit.export import AuditExport
+from orchestrator.domain.audit.restores import RestoreDetail
 from orchestrator.domain.calendar.rules import CalendarRule
 from orchestrator.domain.calendar.state import EnvironmentCalendar
 from orchestrator.domain.calendar.verdict import LineStop
@@ -267,6 +268,22 @@ class AuditFinding(Model):
     fault: str
 
 
+class MissingEntries(Model):
+    """The *first* and the *last* index that are missing."""
+
+    first: int
+    last: int
+
+
+class AuditRestore(RestoreDetail):
+    """A restore that the *entry* of the stream records, *by* whom, and which entries are *missing* since."""
+
+    entry: int
+    by: str
+    at: Moment
+    missing: MissingEntries | None
+
+
 class AuditVerificationDocument(Document):
     """`orchestrator audit verify --json`. *heads* is how many heads the stream was compared with."""
 
@@ -275,6 +292,7 @@ class AuditVerificationDocument(Document):
     head: AuditHead
     finding: AuditFinding | None
     heads: int
+    restores: tuple[AuditRestore, ...]
 
 
 class AuditExportDocument(AuditExport, Document):

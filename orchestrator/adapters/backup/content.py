@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from orchestrator.adapters.audit_head import RESTORED
 from orchestrator.adapters.database.engine import engine_url, sqlite_path
 from orchestrator.adapters.secret_files import secret_files
 from orchestrator.adapters.withheld import MARKER, PASSPHRASE, PROJECT_KEY
@@ -52,7 +53,7 @@ class BackupPaths:
         """Everything that a restore replaces, by its name in a backup; the journal is the last."""
         databases = dict(reversed(self.databases.items()))
         beside = {f"{name}{end}": Path(f"{path}{end}") for name, path in databases.items() for end in BESIDE[1:]}
-        return {**{name: self.state / name for name in (*KEPT_FOLDERS, *KEYS, MARKER)}, **beside, **databases}
+        return {**{name: self.state / name for name in (*KEPT_FOLDERS, *KEYS, MARKER, RESTORED)}, **beside, **databases}
 
 
 def files(places: BackupPaths, *, logs: bool, secrets: bool) -> Iterator[tuple[str, Path]]:

@@ -19,15 +19,17 @@ import sqlalchemy as sa
 from alembic.util import CommandError
 
 from orchestrator.adapters import withheld
+from orchestrator.adapters.audit_head import RESTORED
 from orchestrator.adapters.backup import databases
 from orchestrator.adapters.backup.archive import BackupManifest, BackupReader, open_backup, told
 from orchestrator.adapters.backup.content import BESIDE, DUMP, ENGINE, JOURNAL, RETIRED, BackupPaths
 from orchestrator.adapters.database import schema_list
 from orchestrator.adapters.database.engine import integrity, known_schemas, schema_version, sqlite_url
 from orchestrator.adapters.withheld import PROJECT_KEY
+from orchestrator.domain.audit.restores import RestoreNote
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.text import clean_text
-from orchestrator.file_system import is_locked
+from orchestrator.file_system import is_locked, write_whole
 from orchestrator.trees import discard, remove
 
 
@@ -55,9 +57,12 @@ def inspect(places: BackupPaths, file: Path, passphrase: bytes | None) -> Backup
     return manifest
 
 
-def restore_backup(places: BackupPaths, file: Path, stamp: str, passphrase: bytes | None) -> Path:
+def restore_backup(
+    places: BackupPaths, file: Path, stamp: str, passphrase: bytes | None, note: RestoreNote | None = None
+) -> Path:
     """Put the backup *file* in the place of the project's state. Returns where the old state is kept.
 
+    The *note* about it comes into its place with the state: the next entry of the audit stream is made from it.
     *stamp* is a time that can stand in a file's name. Secrets that the backup does not have stay in their places where
     they are the ones that it was made with. Raises as :func:`inspect`, and S133, S134 and S192; the state is as it was
     then.
@@ -73,6 +78,8 @@ def restore_backup(places: BackupPaths, file: Path, stamp: str, passphrase: byte
             _unpack(file, new, manifest)
             _check(new, manifest)
             _keep_secrets(places.state, new, manifest)
+            if note is not None:
+                write_whole(new / RESTORED, note.model_dump_json(), flush=True)
         except BaseException:
             discard(places.restoring)
             raise

@@ -11,7 +11,15 @@ import sqlalchemy as sa
 from orchestrator.adapters.database.engine import open_database, retry_on_disconnect, translate_errors
 from orchestrator.adapters.database.tables import audit, register_tables, scheduler_leases
 from orchestrator.adapters.database.values import decode
+from orchestrator.domain.access.actions import Action
 from orchestrator.domain.audit.chain import AuditEntry, AuditHead, AuditRecord, empty_head, head_of
+from orchestrator.domain.audit.restores import (
+    RecordedRestore,
+    RestoreNote,
+    explanation,
+    recorded_restores,
+    restore_record,
+)
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.listing import PAGE_SIZE, Page
 from orchestrator.domain.model import Model
@@ -67,11 +75,33 @@ class DatabaseRegister:
                 return attempts.results[-1]
             if fence is not None:
                 _refuse_replaced(db, self.project, fence)
+            before, note = changes.head(), self._heads.restored()
+            if note is not None and note.project == self.project:
+                changes.record_restore(note)
             attempts.results[:] = [work(changes)]
             changes.check()
             head = changes.head()
-        self._heads.write(head)
+        self._heads.write(self.project, lambda there: self._newer(there, before, head))
+        if note is not None and note.project == self.project:
+            self._heads.settle(note)
         return attempts.results[-1]
+
+    def _newer(self, there: AuditHead | None, before: AuditHead, head: AuditHead) -> AuditHead | None:
+        """What is recorded after a change from *before* to *head* in place of the head that is *there*; None: nothing.
+
+        If *there* is neither a place of the stream nor lost by a restore, entries are missing: it stays.
+        """
+        if there is not None and there.is_at(before) and before != head:
+            return head.model_copy(update={"restore": there.restore})
+        with translate_errors(), self._reader().connect() as db:
+            found = DatabaseChanges(db, self.project, self._keys)
+            restores = found.restores()
+            if there is not None and there.index and not any(map(there.is_at, found.places(there.index))):
+                lost = explanation(restores, there)
+                return head.model_copy(update={"restore": lost.detail.id}) if lost is not None else None
+        if there is None or there.index < head.index:
+            return head.model_copy(update={"restore": restores[-1].detail.id if restores else None})
+        return None
 
     @retry_on_disconnect
     def take_scheduler(self, holder: str, until: datetime) -> SchedulerLease | None:
@@ -229,6 +259,22 @@ class DatabaseChanges:
         self._db.execute(audit.insert().values(**row))
         self._recorded = True
         return entry
+
+    def places(self, index: int) -> list[AuditHead]:
+        """The place of the entry at *index*, if there is one."""
+        return [head_of(entry) for entry in self.audit(index - 1, limit=1) if entry.index == index]
+
+    def restores(self) -> tuple[RecordedRestore, ...]:
+        """The restores that the stream records."""
+        mine = sa.and_(audit.c.project == self._project, audit.c.action == Action.RESTORE.value)
+        rows = self._db.execute(sa.select(audit.c.index, audit.c.data).where(mine).order_by(audit.c.index))
+        return recorded_restores(_entry(int(row[0]), str(row[1])) for row in rows)
+
+    def record_restore(self, note: RestoreNote) -> None:
+        """Append the entry of the restore *note*, unless there is one. It is not the entry of any other change."""
+        if all(restore.detail.id != note.id for restore in self.restores()):
+            self.record(restore_record(note, self.head()))
+            self._recorded = False
 
     def was_committed(self) -> bool:
         """Whether an earlier attempt of this call has been committed."""

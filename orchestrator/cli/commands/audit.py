@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli import completing
-from orchestrator.cli.output import Cell, json_option, out, print_json, table
+from orchestrator.cli.output import Cell, json_option, note, out, print_json, table
 from orchestrator.cli.register_options import MOMENT, open_project
 
 if TYPE_CHECKING:
     from orchestrator.app.audit import Exported
-    from orchestrator.domain.audit.chain import AuditEntry
+    from orchestrator.domain.audit.chain import AuditEntry, AuditHead
     from orchestrator.domain.audit.export import AuditFilter
 
 FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
@@ -102,27 +102,38 @@ def show(index: int, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def verify(context: click.Context, heads: tuple[Path, ...], as_json: bool) -> None:
-    """Check the whole stream. Exit 7, with the first wrong or missing entry, if it was changed."""
+    """Check the whole stream. Exit 7, with the first wrong or missing entry, if it was changed.
+
+    Restores of backups are listed with the entries that are missing since. A head that was kept elsewhere and is one of
+    these entries is a finding; `audit-head` beside the database is not, because the restore explains it.
+    """
     from orchestrator.app.audit import verify_stream
     from orchestrator.domain.errors import Exit, OrchestratorError
 
     app = open_project()
     beside = app.audit_head.read()
-    kept = (*((beside,) if beside else ()), *(_head(path) for path in heads))
-    found = verify_stream(app.acting, app.keys, kept)
+    found = verify_stream(app.acting, app.keys, tuple(_head(path) for path in heads), beside)
     if as_json:
         finding = {"index": found.finding.index, "fault": found.finding.fault.value} if found.finding else None
-        document = {"entries": found.entries, "head": found.head.to_json(), "finding": finding, "heads": len(kept)}
+        document = {
+            "entries": found.entries,
+            "head": found.head.to_json(),
+            "finding": finding,
+            "heads": len(heads) + (beside is not None),
+            "restores": [restore.to_json() for restore in found.restores],
+        }
         print_json("AuditVerification", document)
         if finding:
             context.exit(Exit.UNEXPECTED_CHANGES)
         return
+    for restore in found.restores:
+        note(str(restore))
     if found.finding:
         raise OrchestratorError("A401", f"the audit stream was changed: {found.finding}")
     out(f"{found.entries} entries are unchanged, up to {found.head.code[:16]}")
 
 
-def _head(path: Path) -> "object":
+def _head(path: Path) -> "AuditHead":
     from pydantic import ValidationError
 
     from orchestrator.domain.audit.chain import AuditHead

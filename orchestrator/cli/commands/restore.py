@@ -21,7 +21,9 @@ from orchestrator.cli.report import UsageProblem
 from orchestrator.domain.text import counted
 
 if TYPE_CHECKING:
+    from orchestrator.adapters.backup.archive import BackupManifest
     from orchestrator.app.application import Application
+    from orchestrator.domain.audit.restores import RestoreNote
 
 
 @click.command("restore")
@@ -147,7 +149,9 @@ def _replace(file: Path | None, passphrase: bytes | None, *, undo: bool, yes: bo
     if unfinished:
         note(f"not ended, and unknown afterwards unless the backup has them: {', '.join(unfinished)}")
     confirm(f"Replace the state of {app.project.name} by that of {manifest.made_at}?", yes)
-    kept = restore.restore_backup(places, file, f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}", passphrase)
+    made = _note(app, file, manifest)
+    kept = restore.restore_backup(places, file, f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}", passphrase, made)
+    _record(app)
     missing = app.withheld.missing()
     if as_json:
         data = {"file": str(file), "made_at": manifest.made_at, "files": len(manifest.files), "kept": str(kept)}
@@ -157,6 +161,46 @@ def _replace(file: Path | None, passphrase: bytes | None, *, undo: bool, yes: bo
     out(f"what was there is kept in {kept}")
     for item in missing:
         note(f"missing: {app.state / item.name} ({item.id}). Nothing is planned until it is there again (S193)")
+
+
+def _note(app: "Application", file: Path, manifest: "BackupManifest") -> "RestoreNote":
+    """What the audit stream will say of this restore."""
+    import secrets
+
+    from orchestrator.domain.audit.restores import RestoreNote
+    from orchestrator.domain.errors import OrchestratorError
+    from orchestrator.domain.model import digest_of
+    from orchestrator.domain.moments import parse_moment
+
+    head = None
+    try:
+        head = app.audit_head.read()
+    except OrchestratorError as error:
+        note(f"the newest place of the audit stream is not known: {error.message}")
+    made = RestoreNote(
+        id=secrets.token_hex(6),
+        project=app.project.name,
+        by=app.actor,
+        at=parse_moment(app.services.clock.now()),
+        backup=file.name,
+        made_at=manifest.made_at,
+        digest=digest_of(manifest.to_json()),
+        head=head,
+    )
+    _close(app)  # the actor was looked up in the register
+    return made
+
+
+def _record(app: "Application") -> None:
+    """Record the restore in the restored audit stream, or say when that will be done."""
+    from orchestrator.domain.errors import OrchestratorError
+
+    try:
+        app.maintenance.record_restore()
+    except OrchestratorError as error:
+        note(f"the audit stream records the restore with its next entry: {error.message}")
+    finally:
+        _close(app)
 
 
 def _give_up(name: str, *, as_json: bool) -> None:

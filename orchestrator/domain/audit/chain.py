@@ -82,11 +82,19 @@ def _content(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class AuditHead(Model):
-    """The newest place of a stream, as written beside the database and into every export."""
+    """The newest place of a stream, as written beside the database and into every export.
+
+    *restore* identifies the newest restore before it, where that is known: see `restores`.
+    """
 
     project: str
     index: int = Field(ge=0)
     code: Code
+    restore: str | None = Field(default=None, exclude_if=lambda restore: restore is None)
+
+    def is_at(self, other: "AuditHead") -> bool:
+        """Whether both are the same place."""
+        return (self.project, self.index, self.code) == (other.project, other.index, other.code)
 
 
 def empty_head(project: str) -> AuditHead:
@@ -126,6 +134,7 @@ class Fault(StrEnum):
     UNKNOWN_KEY = "made with an unknown key"
     REVOKED_KEY = "made with a key after its revocation"
     OTHER_PROJECT = "of another project"
+    RESTORED = "lost by a restore"
 
 
 @dataclass(frozen=True)
@@ -154,23 +163,46 @@ def verify_chain(
     *entries*; by default the start of the stream. The keys that were *revoked* made no entry after one with another
     key, and not the last one: the revocation itself is recorded with the new key.
     """
-    ring, former = {key_id(key): key for key in keys}, {key_id(key) for key in revoked}
-    indexes = {entry.index for entry in entries}
-    before = start or (empty_head(entries[0].project) if entries else None)
-    replaced = False
+    former = {key_id(key) for key in revoked}
+    newer = next((entry.index for entry in entries if entry.key not in former), None)
+    rules = _Rules({key_id(key): key for key in keys}, former, newer, {entry.index for entry in entries}, head)
+    before = start or empty_head(entries[0].project if entries else "")
     for entry in entries:
-        if before is None:
-            break
-        fault = _misplaced(entry, before, indexes) or _wrong(entry, before, ring)
+        fault = rules.fault(entry, before)
         if fault is not None:
             return fault
-        if replaced and entry.key in former:
+        before = head_of(entry)
+    return _cut(before.index, head, is_before_revocation=bool(entries) and newer is None)
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """What each entry is checked by.
+
+    *ring* has the keys by their names, *former* the names of revoked ones, and *newer* is the first entry with another
+    key. *indexes* are those of all entries, and *head* was kept elsewhere.
+    """
+
+    ring: Mapping[str, bytes]
+    former: set[str]
+    newer: int | None
+    indexes: set[int]
+    head: AuditHead | None
+
+    def fault(self, entry: AuditEntry, before: AuditHead) -> Finding | None:
+        """What is wrong with *entry* after the place *before*."""
+        found = _misplaced(entry, before, self.indexes) or _wrong(entry, before, self.ring)
+        if found is not None:
+            return found
+        if self.newer is not None and entry.index > self.newer and entry.key in self.former:
             return Finding(entry.index, Fault.REVOKED_KEY)
-        if head is not None and head.index == entry.index and head.code != entry.code:
-            return Finding(entry.index, Fault.REPLACED)
-        before, replaced = head_of(entry), replaced or entry.key not in former
-    last = before.index if before else 0
-    is_cut = (head is not None and head.index > last) or bool(former and entries and not replaced)
+        replaced = self.head is not None and self.head.index == entry.index and self.head.code != entry.code
+        return Finding(entry.index, Fault.REPLACED) if replaced else None
+
+
+def _cut(last: int, head: AuditHead | None, *, is_before_revocation: bool) -> Finding | None:
+    """The finding about entries that are missing after the *last* one."""
+    is_cut = is_before_revocation or (head is not None and head.index > last)
     return Finding(last + 1, Fault.TRUNCATED) if is_cut else None
 
 

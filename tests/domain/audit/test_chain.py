@@ -19,6 +19,7 @@ from orchestrator.domain.audit.chain import (
     verify_chain,
 )
 from orchestrator.domain.audit.export import AuditFilter, csv_text, describe, drawn, population
+from orchestrator.domain.audit.restores import RestoreNote, explanation, recorded_restores, restore_record
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.moments import parse_moment
@@ -180,3 +181,42 @@ def test_a_broken_stream_is_an_error_with_the_index() -> None:
     check_chain(WHOLE, [KEY], head=HEAD)
     with pytest.raises(OrchestratorError, match=r"A401.*entry 3: removed"):
         check_chain([*WHOLE[:2], *WHOLE[3:]], [KEY], head=HEAD)
+
+
+def restored(entries: list[AuditEntry], note: RestoreNote) -> list[AuditEntry]:
+    """*entries* with the entry of a restore."""
+    return [*entries, appended(head_of(entries[-1]), restore_record(note, head_of(entries[-1])), KEY)]
+
+
+def restore_note(number: int, head: AuditHead | None) -> RestoreNote:
+    return RestoreNote.from_json({
+        "id": f"r{number}", "project": "shop", "by": {"name": "ann", "method": "token"}, "at": "2026-12-01T12:00:00Z",
+        "backup": "a.backup", "made_at": "2026-11-07T12:00:00Z", "digest": f"sha256:{'0' * 64}", "head": head and head.to_json(),
+    })  # fmt: skip
+
+
+def test_a_restore_names_the_entries_that_are_missing() -> None:
+    """The entry of a restore says who, from which backup, and both heads, and is the explanation of exactly the missing entries."""
+    entries = restored(WHOLE[:7], restore_note(1, HEAD))
+    assert verify(entries, None) is None
+    (found,) = recorded_restores(entries)
+    assert (
+        str(found) == "entries 8 to 12 are missing: ann restored a.backup of 2026-11-07T12:00:00Z (recorded in entry 8)"
+    )
+    assert found.to_json()["missing"] == {"first": 8, "last": 12}
+    assert [explanation([found], head_of(entry)) is not None for entry in WHOLE] == [False] * 7 + [True] * 5
+    after = head_of(entries[-1]).model_copy(update={"restore": "r1"})
+    assert explanation([found], after) is None
+
+
+def test_a_head_is_explained_by_later_restores_only() -> None:
+    """Of two restores the second one explains a head that was recorded after the first; a restore without a known head explains nothing."""
+    first = restored(WHOLE[:7], restore_note(1, HEAD))
+    kept = head_of(first[-1]).model_copy(update={"restore": "r1"})
+    second = restored(first[:8], restore_note(2, kept.model_copy(update={"index": 11})))
+    found = recorded_restores(second)
+    lost = kept.model_copy(update={"index": 10})
+    explained = explanation(found, lost)
+    assert explained is not None
+    assert explained.detail.id == "r2"
+    assert explanation(recorded_restores(restored(WHOLE[:7], restore_note(3, None))), HEAD) is None

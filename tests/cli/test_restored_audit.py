@@ -1,0 +1,122 @@
+"""The audit stream after a restore: what is missing is explained by an entry, and never accepted silently."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.cli import main
+from orchestrator.cli.register_documents import MODELS
+from tests.passphrase import passphrase
+
+
+@dataclass
+class Restorable:
+    """A project in a folder with a backup of the state in which its first user was recorded."""
+
+    folder: Path
+    capsys: pytest.CaptureFixture[str]
+    words: tuple[str, str]
+
+    @property
+    def state(self) -> Path:
+        return self.folder / ".orchestrator"
+
+    def say(self, *words: str, code: int = 0) -> str:
+        self.capsys.readouterr()
+        assert main(words) == code, self.capsys.readouterr().err
+        said = self.capsys.readouterr()
+        return said.out + said.err
+
+    def json(self, *words: str, code: int = 0) -> Any:
+        self.capsys.readouterr()
+        assert main([*words, "--json"]) == code, self.capsys.readouterr().err
+        return json.loads(self.capsys.readouterr().out)
+
+    def add(self, *names: str) -> None:
+        for name in names:
+            self.say("people", "add", name)
+
+    def verified(self, *words: str, code: int = 0) -> Any:
+        found = self.json("audit", "verify", *words, code=code)
+        MODELS["audit-verification"].from_json(found)
+        return found
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Restorable:
+    (tmp_path / "orchestrator.yaml").write_text("apiVersion: orchestrator/v1\nkind: Project\nname: shop\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ORCHESTRATOR_RECOVERY", "manual")
+    monkeypatch.delenv("ORCHESTRATOR_TOKEN", raising=False)
+    made = Restorable(tmp_path, capsys, passphrase(tmp_path))
+    made.add("u1")
+    made.say("backup", "a.backup", *made.words)
+    return made
+
+
+def test_a_restore_explains_what_is_missing(shop: Restorable) -> None:
+    """After a restore, `audit verify` names the missing entries, who restored which backup, and both heads; a head kept elsewhere is a finding."""
+    first = shop.verified()["entries"]
+    shop.add("u2", "u3", "u4")
+    shutil.copy(shop.state / "audit-head", shop.folder / "kept")
+    before = json.loads((shop.state / "audit-head").read_text())
+    shop.say("restore", "a.backup", "--yes", *shop.words)
+    found = shop.verified()
+    (restore,) = found["restores"]
+    assert (found["finding"], found["entries"]) == (None, restore["entry"])
+    assert restore["missing"] == {"first": restore["entry"], "last": before["index"] + 1}  # the restore was admitted
+    assert (restore["backup"], restore["head_after"]["index"]) == ("a.backup", restore["entry"] - 1)
+    assert restore["head_before"]["index"] == before["index"] + 1
+    assert restore["entry"] == first + 1
+    said = shop.say("audit", "verify")
+    assert f"entries {restore['entry']} to {before['index'] + 1} are missing" in said
+    shop.add(*(f"v{number}" for number in range(6)))
+    assert shop.verified()["restores"] == [restore]
+    assert json.loads((shop.state / "audit-head").read_text())["restore"] == restore["id"]
+    kept = shop.verified("--against", str(shop.folder / "kept"), code=7)
+    assert kept["finding"] == {"index": restore["entry"], "fault": "lost by a restore"}
+
+
+def test_a_database_that_was_replaced_by_hand_is_not_accepted(shop: Restorable) -> None:
+    """Without a recorded restore the newest known head stays beside the database, also when the stream has grown beyond it."""
+    copy = (shop.state / "state.db").read_bytes()
+    shop.add("u2", "u3")
+    newest = shop.verified()["entries"]
+    for name in ("state.db-wal", "state.db-shm"):
+        (shop.state / name).unlink(missing_ok=True)
+    (shop.state / "state.db").write_bytes(copy)
+    assert shop.verified(code=7)["finding"]["fault"] == "truncated"
+    shop.add("v1", "v2", "v3", "v4")
+    assert shop.verified(code=7)["finding"] == {"index": newest, "fault": "not the entry that was recorded"}
+
+
+def test_a_restore_without_the_key_is_recorded_later(shop: Restorable) -> None:
+    """On a machine without the project key the restore is recorded together with the first entry that can be made."""
+    shop.add("u2")
+    shop.state.rename(shop.folder / "lost")
+    shop.state.mkdir(mode=0o700)
+    said = shop.say("restore", "a.backup", "--yes", *shop.words)
+    assert "records the restore with its next entry" in said
+    shop.say("people", "add", "u5", code=3)
+    shutil.copy(shop.folder / "lost" / "project.key", shop.state / "project.key")
+    shop.add("u5")
+    (restore,) = shop.verified()["restores"]
+    assert (restore["missing"], restore["head_before"]) == (None, None)
+    assert not (shop.state / "audit-restore.json").exists()
+
+
+def test_a_restore_is_recorded_once(shop: Restorable) -> None:
+    """A process that dies after the entry was committed leaves the note, and the next change does not record it again."""
+    shop.add("u2")
+    shop.say("restore", "a.backup", "--yes", *shop.words)
+    (restore,) = shop.verified()["restores"]
+    note = {"id": restore["id"], "project": "shop", "by": {"name": restore["by"], "method": "local"}, "at": restore["at"],
+            "backup": "a.backup", "made_at": restore["made_at"], "digest": restore["digest"]}  # fmt: skip
+    (shop.state / "audit-restore.json").write_text(json.dumps(note))
+    shop.add("u7")
+    assert shop.verified()["restores"] == [restore]
+    assert not (shop.state / "audit-restore.json").exists()
