@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from orchestrator.cli.register_documents import MODELS
@@ -223,6 +224,24 @@ def test_a_later_start(office: RequestProject) -> None:
     assert office.duties() == []
     assert "requested to start at 2990-01-01" in office.tells("vic", "status")
     assert office.by("ann", "promote", "1.0.0", "--to", PLACE, "--at", "tomorrow", code=2)["errors"]
+
+
+def test_the_next_window(office: RequestProject) -> None:
+    """A promotion into a closed environment is refused; with `--at next-window` it is recorded, says when it opens, and starts then."""
+    office.packages.put(office.release("1.0.0"))
+    office.rule("")
+    start, end = (f"{datetime.now(UTC) + timedelta(days=days):%Y-%m-%d}T00:00" for days in (-1, 30))
+    words = ("--start", start, "--end", end, "--zone", "UTC", "--environment", PLACE)
+    office.tells("ann", "calendar", "add", "soft-freeze", "long", *words, "-m", "moving")
+    assert office.refused("ann", "promote", "1.0.0", "--to", PLACE)[0] == "A301"
+    asked = office.ask("1.0.0", "--at", "next-window")
+    closed = next(found for found in asked["admission"]["conditions"] if found["condition"] == "freeze")
+    assert (asked["state"], closed["state"], closed["until"][:16]) == ("ready", "waiting", end)
+    assert (asked["worker"], office.duties()) == (False, [])
+    entry = office.by("vic", "calendar", "list")["rules"][0]["id"]
+    office.tells("ann", "calendar", "remove", entry)
+    run = asked["request"]["id"]
+    assert office.duties() == [f"{run} started as {run}, for the workers of default"]
 
 
 def test_a_crash_between_the_start_and_its_run_loses_nothing(office: RequestProject, monkeypatch: Any) -> None:

@@ -18,6 +18,7 @@ def command(as_json: bool) -> int:
     """
     import os
 
+    from orchestrator.cli.commands.whoami import LOCAL
     from orchestrator.cli.diagnosis import examine
     from orchestrator.domain.errors import Exit
 
@@ -29,4 +30,6 @@ def command(as_json: bool) -> int:
         out(f"{paint(sign, fg=colour)} {check.name:<22} {check.says}")
         if check.remedy and check.level != "ok":
             out(f"  {'':<22} → {check.remedy}")
+    if not as_json and any(check.name == "state folder" for check in found):
+        out(LOCAL)
     return int(Exit.FAILED if any(check.level == "problem" for check in found) else Exit.OK)
