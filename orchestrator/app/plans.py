@@ -174,8 +174,17 @@ class Plans(UseCases):
             plan = plan_store.read_plan(self._parts.services, Path(wanted))
             plan_store.save(self._parts.services, plan)
             return plan
+        return self._kept(wanted)
+
+    @use_case(Action.VIEW)
+    def kept(self, actor: Actor, digest: str) -> Plan | WavePlan:
+        """The kept plan with this *digest*, or its beginning. Raises R121, R122, and R240 to R242."""
+        return self._kept(digest)
+
+    def _kept(self, wanted: str) -> Plan | WavePlan:
         start = wanted.removeprefix("sha256:")
-        kept = plan_store.stored_plans(self._parts.services, start) if start else []
+        hexadecimal = bool(start) and set(start) <= set("0123456789abcdef")
+        kept = plan_store.stored_plans(self._parts.services, start) if hexadecimal else []
         if len(kept) > 1:
             raise OrchestratorError("R121", f"{wanted!r} fits several plans: {', '.join(name[:19] for name in kept)}")
         if not kept:

@@ -10,7 +10,15 @@ from orchestrator.cli import output
 from orchestrator.cli.configuration import configuration_lines
 from orchestrator.cli.words import again_lines, duration_text, play_lines, release_of, short, skipped_lines, when
 from orchestrator.domain.gate import Flaky
-from orchestrator.domain.plan import ObservationWindow, Plan, PlannedGate, PlannedStep, ResourceChange, StepPreview
+from orchestrator.domain.plan import (
+    ObservationWindow,
+    Plan,
+    PlannedGate,
+    PlannedStep,
+    ResourceChange,
+    StepPreview,
+    change_tree,
+)
 from orchestrator.domain.plays import PlannedPlay
 from orchestrator.domain.quantities import seconds as seconds_of
 from orchestrator.domain.sides import SIDES
@@ -25,8 +33,6 @@ SIGNS = {
     "refresh": ("~", "cyan"),
     "import": ("+", "cyan"),
 }
-UNSHOWN = {"same", "read", "refresh"}
-REPLACING = {"replace", "create-replacement", "delete-replaced"}
 
 Say = Callable[[str], None]
 
@@ -203,32 +209,13 @@ def _infrastructure(plan: Plan, say: Say, *, err: bool) -> None:
 
 def tree(changes: tuple[ResourceChange, ...], *, err: bool = False) -> list[str]:
     """Pulumi's changes as a tree; resources that stay as they are are left out."""
-    wanted = _replaced([change for change in changes if change.op not in UNSHOWN])
-    known = {change.urn for change in wanted}
-    below: dict[str, list[ResourceChange]] = {}
-    for change in wanted:
-        below.setdefault(change.parent if change.parent in known else "", []).append(change)
-    waiting = [(0, change) for change in reversed(below.get("", []))]
     lines = []
-    while waiting:
-        level, change = waiting.pop()
-        waiting += [(level + 1, child) for child in reversed(below.get(change.urn, []))]
+    for level, change in change_tree(changes):
         sign, colour = SIGNS.get(change.op, ("*", "cyan"))
         properties = f"  [{', '.join(change.properties)}]" if change.properties else ""
         text = f"{change.type} {change.name}{properties}"
         lines.append(f"{'  ' * level}{output.paint(sign, fg=colour, err=err)} {clean_text(text)}")
     return lines
-
-
-def _replaced(changes: list[ResourceChange]) -> list[ResourceChange]:
-    """*changes* with the three that Pulumi tells of each replaced resource as one."""
-    found: dict[tuple[str, str], ResourceChange] = {}
-    for change in changes:
-        op = "replace" if change.op in REPLACING else change.op
-        old = found.get((change.urn, op), change)
-        properties = tuple(dict.fromkeys([*old.properties, *change.properties]))
-        found[change.urn, op] = change.model_copy(update={"op": op, "properties": properties})
-    return list(found.values())
 
 
 def _hosts(plan: Plan, say: Say) -> None:

@@ -1,5 +1,6 @@
 """What pages and the API change: each function calls use cases as the actor, and decides nothing."""
 
+import re
 from typing import TYPE_CHECKING
 
 from orchestrator.app.access import Question, can_i
@@ -15,10 +16,13 @@ from orchestrator.domain.approval.votes import Decision
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import ControlVerb, Run
 from orchestrator.domain.plan import Plan
+from orchestrator.domain.risk.assessment import Risk
+from orchestrator.domain.wave_plan import WavePlan
 
 if TYPE_CHECKING:
     from orchestrator.app.application import Application
 
+DIGEST = re.compile(r"(sha256:)?[0-9a-f]{8,64}")
 ACCEPTED_VERBS: dict[str, ControlVerb] = {"pause": "pause", "cancel": "cancel", "abort": "abort", "continue": ""}
 """What a run can be requested to do, with the word that the journal has for it."""
 
@@ -85,6 +89,15 @@ def roll_back(
     app.services.environment(environment)
     package = app.releases.rollback_package(actor, environment, version)
     return app.submissions.submit(actor, RollBack(package=package.ref, targets=(environment,)), queue=queue)
+
+
+def plan_with_risk(app: "Application", actor: Actor, digest: str) -> tuple[Plan | WavePlan, Risk | None]:
+    """A kept plan, and the risk of the promotion into one environment. Raises N111 for another text than a digest."""
+    if not DIGEST.fullmatch(digest):
+        raise OrchestratorError("N111", "a plan is named by its digest, or at least 8 digits of it")
+    plan = app.plans.kept(actor, digest)
+    promotes = isinstance(plan, Plan) and plan.action == "promote"
+    return plan, app.plans.risk(actor, plan) if isinstance(plan, Plan) and promotes else None
 
 
 def request_plan(app: "Application", actor: Actor, digest: str, how: RequestOptions, shows: Shows) -> RequestView:

@@ -69,6 +69,7 @@ ROUTES: dict[str, tuple[str, ...] | Public] = {
     "GET /me": ("access.own_bindings",),
     "POST /me/sessions/end": Public("the sessions of the user of the session"),
     "POST /me/zone": Public("the time zone of the reader's pages, in a cookie"),
+    "GET /plans/{plan}": ("plans.kept", "plans.risk", "run_requests.list_requests"),
     "GET /change-requests": ("change_requests.list_changes", "change_requests.show_ranking"),
     "GET /bookings": (
         "bookings.list_bookings",
@@ -97,6 +98,7 @@ ROUTES: dict[str, tuple[str, ...] | Public] = {
     "GET /api/v1/calendar": ("calendar.show_calendar", "calendar.states", "calendar.recorded_overrides"),
     "GET /api/v1/requests": ("run_requests.list_requests",),
     "GET /api/v1/requests/{run}": ("run_requests.show_request",),
+    "GET /api/v1/plans/{plan}": ("plans.kept", "plans.risk"),
     "GET /api/v1/change-requests": ("change_requests.list_changes",),
     "GET /api/v1/change-ranking": ("change_requests.show_ranking",),
     "GET /api/v1/bookings": ("bookings.list_bookings",),

@@ -189,7 +189,13 @@ def test_every_route_asks_for_the_rights_of_its_use_cases(office: RequestProject
     asked = ann.post("/api/v1/requests", {"plan": planned(office, "1.2.0")}).json()
     assert ann.post("/api/v1/change-requests", {"title": "of ann"}).status_code == 201
     assert ann.post("/api/v1/bookings", body_of("/api/v1/bookings", asked)).status_code == 201
-    values = {"{environment}": "staging", "{code}": "A101", "{change}": "R-1", "{booking}": "B-1"}
+    values = {
+        "{environment}": "staging",
+        "{code}": "A101",
+        "{change}": "R-1",
+        "{booking}": "B-1",
+        "{plan}": asked["request"]["plan"],
+    }
     expected, found = {}, {}
     for role in BUILT_IN:
         browser = site.user(f"r-{role}", role)

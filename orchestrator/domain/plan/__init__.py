@@ -12,7 +12,7 @@ from orchestrator.domain.plan.look import ObservationWindow, PlannedGate, Planne
 from orchestrator.domain.plan.play import HostPreview, PendingHandler, PlaySpec, StepPreview, SuiteSpec, play_of
 from orchestrator.domain.plan.rollback import RollbackTarget, SecondPass, SkippedStep
 from orchestrator.domain.plan.sides import PlannedSides
-from orchestrator.domain.plan.stack import Loss, ResourceChange, StackPreview, StackSpec, losses
+from orchestrator.domain.plan.stack import Loss, ResourceChange, StackPreview, StackSpec, change_tree, losses
 from orchestrator.domain.plan.step import PlannedArtifact, PlannedCanary, PlannedStep, PlannedUndo
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "StepPreview",
     "SuiteSpec",
     "after_switch",
+    "change_tree",
     "differences",
     "held",
     "losses",

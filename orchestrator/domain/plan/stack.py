@@ -116,3 +116,34 @@ class StackPreview(Model):
     def changes_something(self) -> bool:
         """Whether the update would do anything."""
         return any(count for op, count in self.counts.items() if op != "same")
+
+
+UNSHOWN = frozenset({"same", "read", "refresh"})
+REPLACING = frozenset({"replace", "create-replacement", "delete-replaced"})
+
+
+def change_tree(changes: Iterable[ResourceChange]) -> list[tuple[int, ResourceChange]]:
+    """The *changes* in the order of their tree, each with its level; resources that stay as they are are left out."""
+    wanted = _replaced([change for change in changes if change.op not in UNSHOWN])
+    known = {change.urn for change in wanted}
+    below: dict[str, list[ResourceChange]] = {}
+    for change in wanted:
+        below.setdefault(change.parent if change.parent in known else "", []).append(change)
+    waiting = [(0, change) for change in reversed(below.get("", []))]
+    found = []
+    while waiting:
+        level, change = waiting.pop()
+        waiting += [(level + 1, child) for child in reversed(below.get(change.urn, []))]
+        found.append((level, change))
+    return found
+
+
+def _replaced(changes: list[ResourceChange]) -> list[ResourceChange]:
+    """*changes* with the three that Pulumi reports of each replaced resource as one."""
+    found: dict[tuple[str, str], ResourceChange] = {}
+    for change in changes:
+        op = "replace" if change.op in REPLACING else change.op
+        old = found.get((change.urn, op), change)
+        properties = tuple(dict.fromkeys([*old.properties, *change.properties]))
+        found[change.urn, op] = change.model_copy(update={"op": op, "properties": properties})
+    return list(found.values())

@@ -17,6 +17,7 @@ from orchestrator.domain.journal import Kind
 from orchestrator.domain.listing import FeedEntry, RunFilter
 from orchestrator.domain.promotion import State
 from orchestrator.domain.run_reason import ending_reason
+from orchestrator.web import changes
 from orchestrator.web.api.documents import PREFIX, Cursor, Limit, Who, checked_cursor, request_data, tagged_document
 from orchestrator.web.requests import application
 
@@ -130,6 +131,15 @@ def get_request(request: Request, who: Who, run: str) -> Response:
     return tagged_document(
         request, "RunRequest", {**request_data(seen), "text": text.text if text is not None else None}
     )
+
+
+@router.get("/plans/{plan}", tags=["plans"])
+def get_plan(request: Request, who: Who, plan: str) -> Response:
+    """A kept plan, with the risk of its promotion."""
+    found, risk = changes.plan_with_risk(application(request), who.actor, plan)
+    about = {"risk": risk.to_json(), "arithmetic": risk.arithmetic} if risk is not None else {}
+    document = {name: value for name, value in found.document().items() if name not in {"apiVersion", "kind"}}
+    return tagged_document(request, found.kind, {**document, **about})
 
 
 def _shown(acting: Acting, names: tuple[str, ...]) -> frozenset[str]:

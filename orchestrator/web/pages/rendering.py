@@ -62,6 +62,9 @@ BOOKING_SIGNS = {"confirmed": "good", "active": "run", "waiting": "wait", "expir
 CONDITION_SIGNS = {"met": "good", "warning": "warn", "waiting": "wait", "refused": "bad"}
 
 
+DIFF_KINDS = {"+": "add", "-": "remove", "@": "place"}
+LONGEST_DIFF = 2000
+"""How many lines of a difference are shown."""
 ZONE = ContextVar("zone", default=UTC_NAME)
 """The time zone of the reader for whom a page is rendered."""
 
@@ -88,6 +91,22 @@ def moment_of(time: str | datetime) -> datetime:
     return utc(datetime.fromisoformat(time) if isinstance(time, str) else time)
 
 
+def diff_lines(text: str) -> list[tuple[str, str]]:
+    """The lines of a difference, each with what it is; at most the first ones."""
+    lines = text.splitlines()
+    found = [(DIFF_KINDS.get(line[:1], ""), line) for line in lines[:LONGEST_DIFF]]
+    return [*found, ("place", f"… {len(lines) - LONGEST_DIFF} more lines")] if len(lines) > LONGEST_DIFF else found
+
+
+def duration(seconds: float) -> str:
+    """`90 s`, `2 h 5 min`: a length for readers."""
+    whole = round(seconds)
+    if whole < 120:
+        return f"{seconds:g} s"
+    minutes, hours = whole // 60, whole // 3600
+    return f"{minutes} min" if minutes < 120 else f"{hours} h {minutes - hours * 60} min"
+
+
 def short_digest(text: str) -> str:
     """The beginning of a digest, which identifies it for readers."""
     return text.removeprefix("sha256:")[:12]
@@ -101,6 +120,7 @@ def run_sign(run: Any) -> str:
 
 
 templates.filters.update(minute=minute, short=short_digest, exact=exact_time, field_time=field_time)
+templates.filters.update(duration=duration, diff_lines=diff_lines)
 templates.globals.update(
     signs=SIGNS,
     run_sign=run_sign,
