@@ -19,15 +19,19 @@ from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.admission.documents import NextPromotion, next_promotion
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.facts import EnvironmentFacts, QueueFacts, RunFacts
-from orchestrator.domain.journal import Lease, Run
+from orchestrator.domain.journal import Lease, Record, Run
 from orchestrator.domain.listing import Page, RunFilter
+from orchestrator.domain.log_lines import LogFilter, OutputPart, read_lines
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.story import RunView
+from orchestrator.domain.text import clean_text
 from orchestrator.inspect.facts import facts_of, facts_of_all, queue_facts, run_facts
 from orchestrator.inspect.trail import last_verified
 from orchestrator.planning.candidates import candidate
 from orchestrator.storage_ports import each_run
 from orchestrator.written_files import written_files
+
+RECORDS_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -168,17 +172,68 @@ class Queries(UseCases):
 
         What is fetched is kept here. Raises S-codes when it cannot be.
         """
-        here, kept = self._parts.state / "jobs", self._parts.state / "logs"
-        records = {str(record.data["job"]): record for record in self._parts.store.records(run) if record.kind == "log"}
-        local = {path.parent.name for path in here.glob(f"{run}.*/output.log") if path.stat().st_size}
-        for job in [*records, *sorted(local - set(records))]:
-            file, data = here / job / "output.log", records[job].data if job in records else {}
-            if not file.is_file():
-                file = kept / str(data["digest"]).removeprefix("sha256:")
-            if not file.is_file():
-                kept.mkdir(exist_ok=True, mode=0o700)
-                self._parts.artifacts.get(str(data["digest"]), file)
-            yield Printed(job, job.removeprefix(f"{run}."), file, data.get("digest"))
+        for job, data in self._jobs(run).items():
+            yield Printed(job, job.removeprefix(f"{run}."), self._output_file(job, data), data.get("digest"))
+
+    def _jobs(self, run: str) -> dict[str, dict[str, Any]]:
+        """Each job of *run* that has printed something, with what the journal has of it if it is shared."""
+        records = {
+            str(record.data["job"]): record.data for record in self._parts.store.records(run) if record.kind == "log"
+        }
+        here = (self._parts.state / "jobs").glob(f"{run}.*/output.log")
+        local = {path.parent.name for path in here if path.stat().st_size}
+        return {**records, **{job: {} for job in sorted(local - set(records))}}
+
+    def _output_file(self, job: str, data: dict[str, Any]) -> Path:
+        """The file with what *job* has printed. What is fetched is kept here."""
+        kept, file = self._parts.state / "logs", self._parts.state / "jobs" / job / "output.log"
+        if not file.is_file():
+            file = kept / str(data["digest"]).removeprefix("sha256:")
+        if not file.is_file():
+            kept.mkdir(exist_ok=True, mode=0o700)
+            self._parts.artifacts.get(str(data["digest"]), file)
+        return file
+
+    @use_case(Action.VIEW)
+    def outputs(self, actor: Actor, run: str) -> list[str]:
+        """The jobs of *run* that have printed something. Raises R101."""
+        return list(self._jobs(self._parts.store.run(run).id))
+
+    @use_case(Action.VIEW)
+    def output_part(self, actor: Actor, run: str, job: str, first: int, limit: int) -> OutputPart:
+        """At most *limit* lines of what *job* has printed, from the line *first* on. Raises R101, R142 and S-codes."""
+        name = self._parts.store.run(run).id
+        jobs = self._jobs(name)
+        if job not in jobs:
+            raise OrchestratorError("R142", f"no job {clean_text(job, 100)} of {name} has printed anything")
+        with self._output_file(job, jobs[job]).open("rb") as source:
+            lines, more = read_lines(source, first, limit)
+        following = first + len(lines) if more else None
+        return OutputPart(job=job, step=job.removeprefix(f"{name}."), first=first, lines=lines, following=following)
+
+    @use_case(Action.VIEW)
+    def log_page(self, actor: Actor, run: str, chosen: LogFilter, after: int, limit: int) -> Page[Record]:
+        """At most *limit* records of *run* after the number *after* that *chosen* accepts. Raises R101."""
+        name, found, last = self._parts.store.run(run).id, list[Record](), after
+        while len(found) <= limit:
+            records = self._parts.store.records(name, last, RECORDS_AT_ONCE)
+            found += [record for record in records if chosen.accepts(record)]
+            if len(records) < RECORDS_AT_ONCE:
+                break
+            last = records[-1].seq
+        cursor = str(found[limit - 1].seq) if len(found) > limit else None
+        return Page[Record](items=tuple(found[:limit]), cursor=cursor)
+
+    @use_case(Action.VIEW)
+    def find_runs(self, actor: Actor, text: str, limit: int) -> list[Run]:
+        """The run with the id *text* or this beginning, and the newest runs of this request, release or environment."""
+        store, found = self._parts.store, dict[str, Run]()
+        with suppress(OrchestratorError):
+            run = store.run(text)
+            found[run.id] = run
+        for chosen in (RunFilter(request_id=text), RunFilter(name=text), RunFilter(environment=text)):
+            found |= {run.id: run for run in store.list_runs(chosen, limit=limit).items}
+        return list(found.values())[:limit]
 
     @use_case(Action.VIEW)
     def written(self, actor: Actor, run: str) -> Iterator[tuple[str, Path, list[dict[str, Any]]]]:

@@ -19,6 +19,7 @@ PROBES = Public("for supervisors of the process; without data of the project")
 
 REQUESTING = ("plans.find", "plans.require_executable", "plans.risk", "run_requests.request_promotion")
 ROLLING_BACK = ("releases.rollback_package", "submissions.submit(RollBack)")
+SEARCHING = ("queries.releases", "queries.find_runs", "people.show_access")
 CHANGE_EVENTS = {
     name: f"change_requests.{name}_change"
     for name in ("submit", "accept", "reject", "defer", "reopen", "withdraw", "close")
@@ -69,6 +70,9 @@ ROUTES: dict[str, tuple[str, ...] | Public] = {
     "GET /me": ("access.own_bindings",),
     "POST /me/sessions/end": Public("the sessions of the user of the session"),
     "POST /me/zone": Public("the time zone of the reader's pages, in a cookie"),
+    "GET /runs/{run}/log": ("queries.story", "queries.log_page", "queries.outputs"),
+    "GET /runs/{run}/outputs/{job}": ("queries.output_part",),
+    "GET /search": SEARCHING,
     "GET /plans/{plan}": ("plans.kept", "plans.risk", "run_requests.list_requests"),
     "GET /change-requests": ("change_requests.list_changes", "change_requests.show_ranking"),
     "GET /bookings": (
@@ -98,6 +102,10 @@ ROUTES: dict[str, tuple[str, ...] | Public] = {
     "GET /api/v1/calendar": ("calendar.show_calendar", "calendar.states", "calendar.recorded_overrides"),
     "GET /api/v1/requests": ("run_requests.list_requests",),
     "GET /api/v1/requests/{run}": ("run_requests.show_request",),
+    "GET /api/v1/runs/{run}/log": ("queries.log_page",),
+    "GET /api/v1/runs/{run}/outputs": ("queries.outputs",),
+    "GET /api/v1/runs/{run}/outputs/{job}": ("queries.output_part",),
+    "GET /api/v1/search": SEARCHING,
     "GET /api/v1/plans/{plan}": ("plans.kept", "plans.risk"),
     "GET /api/v1/change-requests": ("change_requests.list_changes",),
     "GET /api/v1/change-ranking": ("change_requests.show_ranking",),

@@ -25,6 +25,7 @@ from orchestrator.web.metrics import router as metrics
 from orchestrator.web.pages.bookings import router as pages_bookings
 from orchestrator.web.pages.change_requests import router as pages_change_requests
 from orchestrator.web.pages.changing import router as pages_changing
+from orchestrator.web.pages.logs import router as pages_logs
 from orchestrator.web.pages.plans import router as pages_plans
 from orchestrator.web.pages.reading import router as pages_reading
 from orchestrator.web.pages.rendering import error_page
@@ -50,6 +51,7 @@ ROUTERS = (
     pages_change_requests,
     pages_bookings,
     pages_plans,
+    pages_logs,
     pages_signing_in,
 )
 

@@ -195,6 +195,7 @@ def test_every_route_asks_for_the_rights_of_its_use_cases(office: RequestProject
         "{change}": "R-1",
         "{booking}": "B-1",
         "{plan}": asked["request"]["plan"],
+        "{job}": "x",
     }
     expected, found = {}, {}
     for role in BUILT_IN:
@@ -212,6 +213,8 @@ def test_every_route_asks_for_the_rights_of_its_use_cases(office: RequestProject
             path += {
                 "GET /promote": "?release=shop-1.0.0&environment=staging",
                 "GET /api/v1/can-i": "?action=view",
+                "GET /search": "?q=shop",
+                "GET /api/v1/search": "?q=shop",
                 "GET /api/v1/free-slots": "?environment=staging",
             }.get(route, "")
             more: dict[str, Any] = {"headers": {"origin": ORIGIN, "x-form-token": token}}

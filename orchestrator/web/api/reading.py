@@ -15,11 +15,13 @@ from orchestrator.domain.access.actions import Action
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Kind
 from orchestrator.domain.listing import FeedEntry, RunFilter
+from orchestrator.domain.log_lines import LogFilter
 from orchestrator.domain.promotion import State
 from orchestrator.domain.run_reason import ending_reason
 from orchestrator.web import changes
 from orchestrator.web.api.documents import PREFIX, Cursor, Limit, Who, checked_cursor, request_data, tagged_document
 from orchestrator.web.requests import application
+from orchestrator.web.searching import search
 
 RUN_CURSOR = re.compile(r"[0-9]{1,18}")
 FEED_CURSOR = re.compile(r"[0-9]{1,20}\.[0-9]{1,18}")
@@ -98,6 +100,45 @@ def get_run(request: Request, who: Who, run: str) -> Response:
     facts = app.queries.run_facts(who.actor, story.run)
     now = {"interrupted": facts.interrupted, "activity": facts.activity, "reason": ending_reason(story)}
     return tagged_document(request, "Run", {**story.to_json(), **now})
+
+
+@router.get("/runs/{run}/log", tags=["runs"])
+def get_log(
+    request: Request,
+    who: Who,
+    run: str,
+    step: Filter = None,
+    host: Filter = None,
+    cursor: Cursor = None,
+    limit: Limit = 200,
+) -> Response:
+    """The records of a run: each task on each host, each test, each resource and each message."""
+    after = int(checked_cursor(cursor, RUN_CURSOR) or 0)
+    page = application(request).queries.log_page(who.actor, run, LogFilter(step=step, host=host), after, limit)
+    data = {"records": [record.to_json() for record in page.items], "cursor": page.cursor}
+    return tagged_document(request, "Log", data)
+
+
+@router.get("/runs/{run}/outputs", tags=["runs"])
+def get_outputs(request: Request, who: Who, run: str) -> Response:
+    """The jobs of a run that have printed something."""
+    return tagged_document(request, "Outputs", {"jobs": application(request).queries.outputs(who.actor, run)})
+
+
+@router.get("/runs/{run}/outputs/{job}", tags=["runs"])
+def get_output(
+    request: Request, who: Who, run: str, job: str, line: Annotated[int, Query(ge=1, lt=10**9)] = 1, limit: Limit = 200
+) -> Response:
+    """What one job of a run has printed, from a line on."""
+    part = application(request).queries.output_part(who.actor, run, job, line, limit)
+    return tagged_document(request, "OutputPart", part.to_json())
+
+
+@router.get("/search", tags=["self"])
+def get_hits(request: Request, who: Who, q: Annotated[str, Query(max_length=200)]) -> Response:
+    """The releases, runs, environments and users that a text finds, at most a few of each kind."""
+    hits = search(application(request), who.actor, q)
+    return tagged_document(request, "SearchResult", {"hits": [hit.to_json() for hit in hits]})
 
 
 @router.get("/calendar", tags=["calendar"])

@@ -22,6 +22,7 @@ from orchestrator.domain.run_reason import ending_reason
 from orchestrator.web.changes import is_allowed
 from orchestrator.web.pages.rendering import Who, rendered
 from orchestrator.web.requests import application
+from orchestrator.web.searching import search
 
 OPEN_RUNS = RunFilter(is_open=True)
 CALENDAR_DAYS = 14
@@ -51,11 +52,14 @@ def home_page(request: Request, who: Who) -> HTMLResponse:
 
 
 @router.get("/matrix")
-def matrix_page(request: Request, who: Who, limit: Annotated[int, Query(ge=1, le=200)] = 50) -> HTMLResponse:
+def matrix_page(
+    request: Request, who: Who, limit: Annotated[int, Query(ge=1, le=200)] = 50, release: Word = None
+) -> HTMLResponse:
     """Every release in every environment."""
     app = application(request)
     facts = app.queries.facts_of_all(who.actor, tuple(app.environments))
-    rows = app.queries.release_rows(who.actor, app.queries.releases(who.actor)[:limit], facts)
+    refs = [ref for ref in app.queries.releases(who.actor) if release in {None, ref.digest, ref.name}]
+    rows = app.queries.release_rows(who.actor, refs[:limit], facts)
     acting = app.acting_as(who.actor)
     promotable = {item.name for item in facts if is_allowed(acting, Action.PROMOTE, item.name)}
     return rendered(request, "matrix", who, facts=facts, rows=rows, promotable=promotable)
@@ -167,6 +171,13 @@ def calendar_page(request: Request, who: Who) -> HTMLResponse:
         environments=tuple(app.environments),
         actions=actions,
     )
+
+
+@router.get("/search")
+def search_page(request: Request, who: Who, q: Word = None) -> HTMLResponse:
+    """What a text finds."""
+    text = q or ""
+    return rendered(request, "search", who, text=text, hits=search(application(request), who.actor, text))
 
 
 @router.get("/audit")

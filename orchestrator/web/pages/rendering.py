@@ -38,6 +38,18 @@ PLACES = (
     ("Records", (("/audit", "Audit"), ("/me", "Your account"))),
 )
 """The pages of the navigation."""
+KEY_LIST = (
+    ("/", "Search"),
+    ("g h", "Home"),
+    ("g m", "What runs where"),
+    ("g r", "Runs"),
+    ("g e", "Environments"),
+    ("g q", "Requests"),
+    ("g b", "Bookings"),
+    ("g c", "Calendar"),
+    ("?", "This list"),
+)
+"""The keys of `keys.js`."""
 SIGNS = {
     "verified": "good",
     "current": "good",
@@ -74,6 +86,11 @@ def minute(time: str | datetime | None) -> str:
     if not time:
         return "–"
     return f"{moment_of(time).astimezone(zone_of(ZONE.get())):%d %b %Y %H:%M %Z}"
+
+
+def second(time: str | datetime) -> str:
+    """The time of a record in a log, on the clocks of the reader."""
+    return f"{moment_of(time).astimezone(zone_of(ZONE.get())):%H:%M:%S}"
 
 
 def field_time(time: str | datetime) -> str:
@@ -120,7 +137,7 @@ def run_sign(run: Any) -> str:
 
 
 templates.filters.update(minute=minute, short=short_digest, exact=exact_time, field_time=field_time)
-templates.filters.update(duration=duration, diff_lines=diff_lines)
+templates.filters.update(second=second, duration=duration, diff_lines=diff_lines)
 templates.globals.update(
     signs=SIGNS,
     run_sign=run_sign,
@@ -129,6 +146,7 @@ templates.globals.update(
     change_signs=CHANGE_SIGNS,
     booking_signs=BOOKING_SIGNS,
     places=PLACES,
+    key_list=KEY_LIST,
 )
 
 

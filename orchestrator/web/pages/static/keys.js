@@ -1,0 +1,29 @@
+/* Keys for every page. Without this file all pages work: the search has a page of its own. */
+"use strict";
+
+const PLACES = { h: "/", m: "/matrix", r: "/runs", e: "/environments", q: "/requests", c: "/calendar", b: "/bookings" };
+let prefixedUntil = 0;
+
+function isTyping(target) {
+  return target.closest("input, textarea, select, [contenteditable]") !== null;
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+  const keys = document.getElementById("keys");
+  const search = document.getElementById("q") || document.getElementById("search");
+  if (event.key === "/" && search) {
+    event.preventDefault();
+    if (search.offsetParent === null) { window.location.assign("/search"); return; }
+    search.focus();
+    search.select();
+  } else if (event.key === "?" && keys) {
+    event.preventDefault();
+    if (!keys.open) keys.showModal();
+  } else if (event.key === "g") {
+    prefixedUntil = Date.now() + 1500;
+  } else if (Date.now() < prefixedUntil && event.key in PLACES) {
+    prefixedUntil = 0;
+    window.location.assign(PLACES[event.key]);
+  }
+});
