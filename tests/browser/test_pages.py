@@ -1,6 +1,7 @@
 """Every page, in light and dark, on a desk and on a phone: without violations of accessibility, errors, or a sideways scroll bar."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Browser, Page
@@ -27,14 +28,29 @@ def test_every_page_is_here() -> None:
     assert not [page for page in PAGES if page.startswith("/api")]
 
 
+def lay_more(served: Served) -> None:
+    """A promotion that waits, a run that is open, a change request, a booking, and the output of a job."""
+    office = served.office
+    office.ask("1.1.0")
+    office.request("staging", "1.2.0")
+    office.by("ann", "request", "add", "Sell gift cards", "--why", "asked for", "--environment", "production")
+    start = (datetime.now(UTC) + timedelta(days=2)).isoformat(timespec="seconds")
+    office.by("olga", "book", "staging", "--from", start, "--for", "4h", "--purpose", "load test")
+    newest = office.by("vic", "history")["runs"][0]["id"]
+    folder = office.folder / ".orchestrator" / "jobs" / f"{newest}.deploy"
+    folder.mkdir(parents=True)
+    (folder / "output.log").write_text("PLAY [web]\n" * 30)
+
+
 def address_of(served: Served, page: str) -> str:
     """The address of a *page* with data."""
     office = served.office
     runs = office.by("vic", "history")["runs"]
-    request = office.by("vic", "approvals")["requests"][0]["request"]["id"]
+    asked = office.by("vic", "approvals")["requests"][0]["request"]
     given = {"environment": "staging", "code": "R106", "run": runs[0]["id"], "name": "app.css"}
     if page.startswith("/requests/"):
-        given["run"] = request
+        given["run"] = asked["id"]
+    given |= {"plan": asked["plan"], "change": "R-1", "booking": "B-1", "job": f"{runs[0]['id']}.deploy"}
     if page.startswith("/link/"):
         given["text"] = create_link(served.site.root, "cid").text
     query = {"/promote": "?release=shop-1.1.0&environment=staging", "/search": "?q=shop"}.get(page, "")
@@ -45,8 +61,7 @@ def address_of(served: Served, page: str) -> str:
 @pytest.mark.parametrize("size", SIZES)
 def test_every_page_is_accessible(served: Served, size: str, scheme: str) -> None:
     """axe-core finds nothing on any page, no page is wider than its window, and the browser reports no error."""
-    served.office.ask("1.1.0")
-    served.office.request("staging", "1.2.0")
+    lay_more(served)
     width, height = SIZES[size]
     context = {"viewport": {"width": width, "height": height}, "color_scheme": scheme, "bypass_csp": True}
     page, out = served.page("root", **context), served.page(**context)
@@ -91,7 +106,7 @@ def test_the_check_of_accessibility_finds_planted_faults(chrome: Browser) -> Non
 
 def test_pages_work_under_their_own_policy(served: Served) -> None:
     """No page needs what its Content-Security-Policy refuses."""
-    served.office.ask("1.1.0")
+    lay_more(served)
     page = served.page("root")
     for path in PAGES:
         if not path.startswith(("/sign-in", "/link/")):
