@@ -42,6 +42,7 @@ from orchestrator.domain.approval.request_state import RequestEvent, RequestStat
 from orchestrator.domain.approval.requests import Rollout, RunRequest
 from orchestrator.domain.approval.votes import Decision
 from orchestrator.domain.audit.chain import AuditHead, record_by
+from orchestrator.domain.audit.restores import RestoreNote
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import QueuedRequest, Run, run_id
 from orchestrator.domain.moments import Now, parse_moment
@@ -383,21 +384,27 @@ def _branches(scene: Scene, length: int) -> int:
     return done
 
 
-class _NoHeads:
+class NoHeads:
     """No file beside the database."""
 
-    def write(self, _head: AuditHead) -> None:
+    def write(self, _project: str, _newer: Callable[[AuditHead | None], AuditHead | None]) -> None:
         """Nothing is written."""
 
     def read(self) -> AuditHead | None:
         """Nothing was written."""
+
+    def restored(self) -> RestoreNote | None:
+        """Nothing was restored."""
+
+    def settle(self, note: RestoreNote) -> None:
+        """Nothing was restored."""
 
 
 def drawn(url: str, orders: list[tuple[str, ...]], count: int) -> None:
     """Each of *orders* on the database at *url*, from the beginning, in a project of its own."""
     for number, order in enumerate(orders):
         clock = ManualClock(BEGIN)
-        register = DatabaseRegister(url, clock, f"p{number}", MemoryKeys(), _NoHeads())
+        register = DatabaseRegister(url, clock, f"p{number}", MemoryKeys(), NoHeads())
         scene = lay(register, count)
         scene.clock = clock
         for event in order:

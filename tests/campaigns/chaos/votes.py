@@ -18,10 +18,10 @@ from orchestrator.app.votes import Shown, cast_vote
 from orchestrator.domain.approval.request_state import RequestState
 from orchestrator.domain.approval.requests import RunRequest
 from orchestrator.domain.approval.votes import Decision
-from orchestrator.domain.audit.chain import AuditEntry, AuditHead
+from orchestrator.domain.audit.chain import AuditEntry
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.register import REQUESTS
-from tests.campaigns.approvals import BEGIN, Log, Scene, lay
+from tests.campaigns.approvals import BEGIN, Log, NoHeads, Scene, lay
 from tests.campaigns.chaos.parts import postgres
 from tests.campaigns.chaos.table import Scene as ChaosScene
 from tests.campaigns.chaos.table import row
@@ -29,16 +29,6 @@ from tests.campaigns.chaos.table import row
 ROUNDS = 20
 TOLD = {"A101", "A107", "A204", "A205", "A206"}
 """The codes by which a loser is told that another was first."""
-
-
-class _NoHeads:
-    """No file beside the database."""
-
-    def write(self, head: AuditHead) -> None:
-        """Nothing."""
-
-    def read(self) -> AuditHead | None:
-        """Nothing was written."""
 
 
 @row(41, "votes, a withdrawal, another plan and a start at the same moment")
@@ -91,7 +81,7 @@ def _replan(scene: Scene) -> None:
 def _opened(url: str, project: str, *, late: bool = False) -> Scene:
     """A connection to the register; *late* is after the votes have expired."""
     clock = ManualClock(BEGIN + timedelta(hours=9 if late else 0))
-    return Scene(DatabaseRegister(url, clock, project, MemoryKeys(), _NoHeads()), clock, Log(count=1))
+    return Scene(DatabaseRegister(url, clock, project, MemoryKeys(), NoHeads()), clock, Log(count=1))
 
 
 def _at_once(
