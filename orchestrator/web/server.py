@@ -23,6 +23,7 @@ from orchestrator.web.health import router as health
 from orchestrator.web.metrics import RequestCounts
 from orchestrator.web.metrics import router as metrics
 from orchestrator.web.pages.bookings import router as pages_bookings
+from orchestrator.web.pages.calendar import router as pages_calendar
 from orchestrator.web.pages.change_requests import router as pages_change_requests
 from orchestrator.web.pages.changing import router as pages_changing
 from orchestrator.web.pages.logs import router as pages_logs
@@ -51,6 +52,7 @@ ROUTERS = (
     pages_change_requests,
     pages_bookings,
     pages_plans,
+    pages_calendar,
     pages_logs,
     pages_signing_in,
 )

@@ -8,13 +8,11 @@ from fastapi.responses import HTMLResponse
 
 from orchestrator.app.access import own_bindings
 from orchestrator.app.audit import list_entries
-from orchestrator.app.calendar import recorded_overrides, show_calendar, states
+from orchestrator.app.calendar import states
 from orchestrator.app.run_requests import VOTABLE, list_requests, show_request
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.approval.request_state import REQUEST_TABLE, RequestEvent
 from orchestrator.domain.audit.export import AuditFilter
-from orchestrator.domain.calendar.intervals import interval
-from orchestrator.domain.calendar.rules import occurrences
 from orchestrator.domain.calendar.zones import zone_names
 from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.moments import parse_moment
@@ -25,7 +23,6 @@ from orchestrator.web.requests import application
 from orchestrator.web.searching import search
 
 OPEN_RUNS = RunFilter(is_open=True)
-CALENDAR_DAYS = 14
 AUDIT_PAGE = 100
 AUDIT_DAYS = 366
 router = APIRouter(include_in_schema=False)
@@ -141,36 +138,6 @@ def environment_page(request: Request, who: Who, environment: str) -> HTMLRespon
 
 
 ENVIRONMENT_ACTIONS = {"lock": Action.LOCK, "roll_back": Action.ROLL_BACK, "promote": Action.PROMOTE}
-
-
-@router.get("/calendar")
-def calendar_page(request: Request, who: Who) -> HTMLResponse:
-    """Which environments are open, what closes them in the next days, and where the line is stopped."""
-    app = application(request)
-    acting, declared = app.acting_as(who.actor), app.declared_rules()
-    shown = show_calendar(acting, declared)
-    now = parse_moment(app.services.clock.now())
-    within = interval(now, now + timedelta(days=CALENDAR_DAYS))
-    assert within is not None
-    coming = sorted(
-        (each for rule in shown.rules for each in occurrences(rule, within)), key=lambda each: each.sort_key
-    )
-    actions = {
-        "stop": is_allowed(acting, Action.STOP_LINE),
-        "resume": is_allowed(acting, Action.RESUME_LINE),
-    }
-    return rendered(
-        request,
-        "calendar",
-        who,
-        states=states(acting, declared),
-        coming=coming[:200],
-        days=CALENDAR_DAYS,
-        stops=[stop for stop in shown.line_stops if stop.resumed_at is None],
-        overrides=recorded_overrides(acting),
-        environments=tuple(app.environments),
-        actions=actions,
-    )
 
 
 @router.get("/search")

@@ -150,9 +150,11 @@ templates.globals.update(
 )
 
 
-def rendered(request: Request, name: str, who: SignedIn | None, status: int = 200, /, **values: Any) -> HTMLResponse:
-    """The page of the template *name*."""
-    zone = reader_zone(request)
+def rendered(
+    request: Request, name: str, who: SignedIn | None, status: int = 200, zone: str = "", /, **values: Any
+) -> HTMLResponse:
+    """The page of the template *name*; with times in *zone*, otherwise in the zone of the reader."""
+    zone = zone or reader_zone(request)
     own = {"who": who, "project": application(request).project.name, "here": request.url.path, "zone": zone}
     before = ZONE.set(zone)
     try:
