@@ -135,3 +135,24 @@ def test_text_of_others_is_never_executed(served: Served) -> None:
         bob.goto(served.address + place)
         assert bob.locator("img[src=x]").count() == 0
     assert served.problems == []
+
+
+def test_keys_lead_to_the_search_and_to_pages(served: Served) -> None:
+    """The key `/` goes to the search, `?` lists the keys, `g` and a letter lead to a page; text fields take keys as text."""
+    page = served.page("vic")
+    page.keyboard.press("/")
+    expect(page.locator("#search")).to_be_focused()
+    page.keyboard.type("g? shop 1.1")
+    expect(page.locator("#search")).to_have_value("g? shop 1.1")
+    page.locator("#search").fill("shop 1.1.0")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="shop 1.1.0").first).to_be_visible()
+    page.locator("h1").click()
+    page.keyboard.press("?")
+    expect(page.locator("#keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#keys")).to_be_hidden()
+    page.keyboard.press("g")
+    page.keyboard.press("b")
+    page.wait_for_url(f"{served.address}/bookings")
+    assert served.problems == []
