@@ -27,8 +27,8 @@ from orchestrator.domain.moments import moment_text
 from orchestrator.domain.retention import Removable, is_old
 from orchestrator.file_system import is_locked
 from orchestrator.inspect.facts import recent
+from orchestrator.ports.lists import each_run
 from orchestrator.services import Services
-from orchestrator.storage_ports import each_run
 from orchestrator.trees import discard, entries
 
 DOOMED = ".removing-"  # the beginning of names under which nobody finds anything

@@ -28,8 +28,8 @@ from orchestrator.domain.text import few
 from orchestrator.inspect.facts_reader import FactsReader, FactsStore
 from orchestrator.inspect.leftovers import GONE
 from orchestrator.ports import Store
+from orchestrator.ports.lists import each_run
 from orchestrator.services import Services
-from orchestrator.storage_ports import each_run
 
 Working = Callable[[str], bool]
 """Whether a process works on the runs of a root."""

@@ -8,7 +8,7 @@ from orchestrator.domain.journal import Lease, QueuedRequest, QueueEntry, Record
 from orchestrator.domain.listing import ALL_RUNS, PAGE_SIZE, EnvironmentSummary, Page, RunFilter
 from orchestrator.domain.plan import HostState
 from orchestrator.ports import Store
-from orchestrator.storage_ports import each_run
+from orchestrator.ports.lists import each_run
 
 
 class FactsStore(Protocol):

@@ -7,7 +7,7 @@ from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.release import Manifest, PackageRef, Release
 from orchestrator.ports import Packages, Store
-from orchestrator.storage_ports import each_run
+from orchestrator.ports.lists import each_run
 
 PAGE = 500  # environments
 SHOWN = 8  # files that a message names

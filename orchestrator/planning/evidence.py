@@ -11,8 +11,8 @@ from orchestrator.domain.rehearsal import Rehearsal
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.snapshot import Snapshot
 from orchestrator.file_system import write_whole
+from orchestrator.ports.lists import each_run
 from orchestrator.services import Services
-from orchestrator.storage_ports import each_run
 
 REHEARSED = "rehearsed"
 """The kind, and the key, of the journal's entry with the evidence of a rehearsal."""

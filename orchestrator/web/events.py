@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from orchestrator.domain.listing import FeedEntry
 from orchestrator.domain.model import canonical_json
-from orchestrator.storage_ports import Feed
+from orchestrator.ports.lists import Feed
 
 KEPT = 5000
 PAGE = 500

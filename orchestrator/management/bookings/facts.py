@@ -7,8 +7,8 @@ from orchestrator.domain.journal import Run
 from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.moments import moment_text, parse_moment
 from orchestrator.management.bookings.ports import Use
+from orchestrator.ports.lists import each_run
 from orchestrator.services import Services
-from orchestrator.storage_ports import each_run
 
 LEASED = "lease:finished"
 """The key of the entry with which a run has its environment."""

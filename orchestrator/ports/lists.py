@@ -1,6 +1,6 @@
 """What lists are read from, divided by purpose. Each list takes a cursor and a limit; none reads all runs.
 
-A cursor is the one of the page before (`Page.cursor`). `ports.Store` keeps all of these; what only reads a part takes
+A cursor is the one of the page before (`Page.cursor`). `Store` keeps all of these; what only reads a part takes
 that part.
 """
 

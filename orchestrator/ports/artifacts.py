@@ -1,0 +1,82 @@
+"""Files by digest: release packages, what several machines share, and what jobs have printed."""
+
+from pathlib import Path
+from typing import Protocol
+
+from orchestrator.domain.journal import Entry
+from orchestrator.domain.release import Package, PackageRef, Release
+
+
+class Packages(Protocol):
+    """Release packages, by digest."""
+
+    def build(self, project: Path, source: Path, release: Release, target: Path) -> Package:
+        """Seal what *release* (read from the file *source*) names into the file *target*."""
+
+    def read(self, path: Path) -> Package:
+        """Read and verify a sealed file. Raises P-codes; writes nothing."""
+
+    def keep(self, path: Path) -> Package:
+        """Verify a sealed file and put it into the store, unpacked copy beside it."""
+
+    def fetch(self, digest: str) -> Package:
+        """The kept package, verified again file by file, with its *root*. Raises P-codes."""
+
+    def hold(self, path: Path) -> Package:
+        """As :meth:`keep`, on this machine alone: other machines do not get it."""
+
+    def remove(self, ref: PackageRef) -> None:
+        """Remove a kept package, here and where it is shared. The caller has checked that nothing uses it."""
+
+    def refs(self) -> list[PackageRef]:
+        """Every package that is kept, here or where it is shared. Raises S-codes when that cannot be asked."""
+
+    def strange_names(self) -> list[str]:
+        """Names where packages are shared that are not those of a package. Raises S-codes like :meth:`refs`."""
+
+    def ref(self, digest: str) -> PackageRef | None:
+        """What the package with this digest is called; None when nobody can say so now."""
+
+
+class Artifacts(Protocol):
+    """A place that several machines reach: content by its digest, and names that lead to content.
+
+    Content is written once and verified whenever it is read. Digests are `sha256:` and 64 hexadecimal digits; names are
+    words with slashes. Every method raises S142 (it does not answer), S143 (there is no such place), S144 (it refuses).
+    """
+
+    where: str
+
+    def put(self, source: Path) -> str:
+        """Keep the content of the file *source*; its digest. The same content again changes nothing."""
+
+    def get(self, digest: str, target: Path) -> None:
+        """Write the content with this digest to the file *target*, whole or not at all.
+
+        Raises S145 when it is not what its digest says, and S146 when it is not there.
+        """
+
+    def name(self, name: str, digest: str) -> None:
+        """Let *name* lead to *digest*. A name that leads somewhere already stays as it is."""
+
+    def named(self, name: str) -> str | None:
+        """The digest that *name* leads to; None when there is no such name. Raises S145."""
+
+    def forget(self, name: str) -> None:
+        """Remove *name*. Its content stays; nothing happens if there is no such name."""
+
+    def remove(self, digest: str) -> None:
+        """Remove the content with this digest, to which no other name leads; nothing happens if there is none."""
+
+    def names(self, prefix: str) -> list[str]:
+        """Every name that begins with *prefix*, sorted."""
+
+    def check(self) -> None:
+        """Return when something could be written, read and listed there now."""
+
+
+class Logs(Protocol):
+    """What jobs have printed, kept where every machine finds it."""
+
+    def keep(self, job: str) -> list[Entry]:
+        """Keep what *job*, and the jobs that it has begun, have printed; an entry for each. Never raises."""

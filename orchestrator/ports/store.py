@@ -1,0 +1,133 @@
+"""The journal and what is folded from it, divided by purpose. Every method is one transaction."""
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from orchestrator.domain.journal import Entry, Lease, QueuedRequest, QueueEntry, Record, Run, Verified
+from orchestrator.domain.plan import HostState
+from orchestrator.ports.lists import Lists
+
+
+class RunJournal(Protocol):
+    """Runs and their entries, and what these say of hosts and releases."""
+
+    def create(self, run: Run) -> None:
+        """Write a run's first record. The same run again changes nothing."""
+
+    def append(self, run: str, entries: Iterable[Entry], fence: int = 0) -> int:
+        """Write entries, durably, in order; those whose key is there already are left out. Returns the last seq.
+
+        With a *fence*, nothing is written when the run's environment has seen a higher one: raises S103.
+        """
+
+    def records(self, run: str, after: int = 0, limit: int | None = None) -> list[Record]:
+        """The run's records with a higher seq than *after*, in order."""
+
+    def has_entry(self, run: str, key: str) -> bool:
+        """Whether an entry with this key has been written."""
+
+    def entry(self, run: str, key: str) -> Record | None:
+        """The entry of *run* with this key; None when there is none."""
+
+    def run(self, run: str) -> Run:
+        """The run with this id, or the only one that begins with it. Raises R-codes."""
+
+    def runs(self, environment: str | None = None, limit: int | None = None) -> list[Run]:
+        """Runs, newest first."""
+
+    def hosts(self, environment: str) -> list[HostState]:
+        """What is known of each host that a run ever touched."""
+
+    def verified(self, environment: str) -> list[Verified]:
+        """Releases whose tests passed there, newest first."""
+
+
+class Leases(Protocol):
+    """Who may act on an environment."""
+
+    def acquire(
+        self, environment: str, holder: str, by: str, reason: str, *, worker: str = "", until: str | None = None
+    ) -> Lease:
+        """Take the environment's lease with a new fence, or the one that *holder* has.
+
+        The same holder with another *worker* gets a new fence: whoever acted for it until now is refused from here
+        on; so it does when a host has seen a newer one than its own (:meth:`raise_fence`). A lock whose *until* is past
+        counts as none. Raises S101 when somebody else holds it, or waits for it, and S103 when *worker* is not the one
+        who works on what the run *holder* belongs to.
+        """
+
+    def release(self, environment: str, holder: str, worker: str | None = None) -> None:
+        """Give the lease back. Without effect when *holder* has it no longer, or another process than *worker* acts."""
+
+    def lease(self, environment: str) -> Lease | None:
+        """Who holds the environment."""
+
+    def newest_fence(self, environment: str) -> int:
+        """The newest fencing token that was given out for the environment; 0 if none was."""
+
+    def raise_fence(self, environment: str, fence: int) -> None:
+        """See that every later lease has a higher fence than *fence*, which a host has seen.
+
+        None is raised above `fencing.HIGHEST`: the tokens that follow must have as many digits as hosts read.
+        """
+
+
+class WaitingRuns(Protocol):
+    """The runs that wait for an environment."""
+
+    def enqueue(self, environment: str, run: Run, *, supersede: bool, worker: str = "") -> QueueEntry:
+        """Wait for the environment behind those who wait already; the same run keeps its place.
+
+        With *supersede*, older runs with another release of that name wait no longer. Raises S103 as :meth:`acquire`.
+        """
+
+    def dequeue(self, environment: str, run: str) -> None:
+        """Wait no longer."""
+
+    def queue(self, environment: str) -> list[QueueEntry]:
+        """Who waits, in order; those that were superseded as well, until they have noticed."""
+
+
+class Requests(Protocol):
+    """Who works on what was asked for."""
+
+    def submit(self, work: QueuedRequest, run: Run) -> bool:
+        """Write down what is asked for with its first run, in one. The same again changes nothing.
+
+        Returns False, with nothing written, when the root stands for something else already.
+        """
+
+    def work(self, root: str) -> QueuedRequest:
+        """What was asked for under *root*. Raises R101."""
+
+    def pending(self) -> list[QueuedRequest]:
+        """What was asked for and is not done, oldest first."""
+
+    def takeable(self, queue: str, unread: Callable[[str, str], None]) -> list[QueuedRequest]:
+        """What was left to the workers of *queue*, is not done, and waits for no environment, oldest first.
+
+        It costs as much whether one request waits for an environment or a thousand do. *unread* is called with the root
+        of each that this program cannot read, and why: a newer one wrote it.
+        """
+
+    def claim(self, root: str, worker: str, host: str, ttl: float, *, dead: bool = False) -> QueuedRequest:
+        """Work on it as *worker* for *ttl* seconds; *dead* says that the one before is proved to be no more.
+
+        Raises S120 when another worker may still be working on it.
+        """
+
+    def renew(self, worker: str, ttl: float) -> list[str]:
+        """Go on for *ttl* seconds from now. Returns the roots that *worker* still has."""
+
+    def release_claim(self, root: str, worker: str, *, done: bool) -> None:
+        """Work on it no longer. Without effect when another worker has it."""
+
+
+class Store(RunJournal, Leases, WaitingRuns, Requests, Lists, Protocol):
+    """The journal and what is folded from it. Every method is one transaction."""
+
+    def news(self) -> bool:
+        """Whether anything may have been written since this was asked last. It reads no table."""
+
+    def close(self) -> None:
+        """Give connections back."""
