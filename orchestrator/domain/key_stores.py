@@ -49,18 +49,39 @@ def _der(data: Data) -> str | None:
 
 def _kind(data: Data, parts: list[tuple[int, bytes]]) -> str | None:
     tags = [tag for tag, _ in parts]
-    first = parts[0][1] if parts else b""
-    if tags[:3] == [INTEGER, SEQUENCE, OCTETS] and first in {b"\0", b"\1"} and parts[1][1][:1] == bytes([OBJECT]):
-        return "a private key (PKCS#8)"
-    if len(tags) >= 9 and set(tags[:9]) == {INTEGER} and first in {b"\0", b"\1"}:
-        return "a private key (PKCS#1)"
-    if len(tags) >= 2 and tags[:2] == [INTEGER, OCTETS] and first == b"\1" and set(tags[2:]) <= {0xA0, 0xA1}:
-        return "a private key (SEC 1)"
-    if tags == [SEQUENCE, OCTETS] and any(first[2:].startswith(name) for name in (PKCS5, PKCS12_PBE)):
-        return "a private key (PKCS#8, encrypted)"
-    if tags[:2] == [INTEGER, SEQUENCE] and first == b"\3" and PKCS7 in parts[1][1][:24]:
+    contents = [content for _, content in parts]
+    for text, fits in _KEYS.items():
+        if contents and fits(tags, contents):
+            return text
+    if tags[:2] == [INTEGER, SEQUENCE] and contents[0] == b"\3" and PKCS7 in contents[1][:24]:
         return _pkcs12(data)
     return None
+
+
+def _is_pkcs8(tags: list[int], contents: list[bytes]) -> bool:
+    named = tags[:3] == [INTEGER, SEQUENCE, OCTETS] and contents[1][:1] == bytes([OBJECT])
+    return named and contents[0] in {b"\0", b"\1"}
+
+
+def _is_pkcs1(tags: list[int], contents: list[bytes]) -> bool:
+    return len(tags) >= 9 and set(tags[:9]) == {INTEGER} and contents[0] in {b"\0", b"\1"}
+
+
+def _is_sec1(tags: list[int], contents: list[bytes]) -> bool:
+    return tags[:2] == [INTEGER, OCTETS] and contents[0] == b"\1" and set(tags[2:]) <= {0xA0, 0xA1}
+
+
+def _is_encrypted_pkcs8(tags: list[int], contents: list[bytes]) -> bool:
+    return tags == [SEQUENCE, OCTETS] and contents[0][2:].startswith((PKCS5, PKCS12_PBE))
+
+
+_KEYS = {
+    "a private key (PKCS#8)": _is_pkcs8,
+    "a private key (PKCS#1)": _is_pkcs1,
+    "a private key (SEC 1)": _is_sec1,
+    "a private key (PKCS#8, encrypted)": _is_encrypted_pkcs8,
+}
+"""The structures of keys: the tags of their elements, and the beginning of the content of each."""
 
 
 def _pkcs12(data: Data) -> str | None:

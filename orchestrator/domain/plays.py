@@ -1,6 +1,6 @@
 """Every play of a step's playbook as the plan lists it: how often it runs, on which hosts, what batches do to it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from pydantic import Field
@@ -66,8 +66,7 @@ def planned_plays(
     added, found = False, []
     for source in sources:
         meant = None if batches is None or inventory is None else _batches_of(source, batches, inventory, once)
-        unseen = list(source.unseen)
-        unseen += [f"{trait.kind} {_at(trait)}" for trait in source.traits if trait.kind in _LEAVING]
+        unseen = [*source.unseen, *(f"{trait.kind} {_at(trait)}" for trait in source.traits if trait.kind in _LEAVING)]
         if "{{" in source.hosts or not source.hosts:
             meant = None
             unseen += [f"hosts {source.hosts}"] if source.hosts else []
@@ -75,20 +74,23 @@ def planned_plays(
             meant = None
             unseen.append(f"hosts {source.hosts}, which a play before it adds")
         added = added or any(trait.kind in {"add_host", "group_by"} for trait in source.traits)
-        count = len(batches) if batches is not None else 0
-        found.append(
-            PlannedPlay(
-                name=source.name,
-                where=source.where,
-                hosts=source.hosts,
-                times=None if meant is None else sum(1 for hosts in meant if hosts),
-                on=None if meant is None else tuple(dict.fromkeys(host for hosts in meant for host in hosts)),
-                effects=tuple(dict.fromkeys(_effects(source, meant, count, once))),
-                repeats=tuple(_at(trait) for trait in source.traits if trait.kind == "repeats"),
-                unseen=tuple(dict.fromkeys(unseen)),
-            )
-        )
+        effects = _effects(source, meant, len(batches) if batches is not None else 0, once)
+        found.append(_planned(source, meant, effects, unseen))
     return tuple(found)
+
+
+def _planned(source: PlaySource, meant: Batches | None, effects: Iterable[str], unseen: Iterable[str]) -> PlannedPlay:
+    """The play on the hosts *meant*, batch by batch; None while they are not known."""
+    return PlannedPlay(
+        name=source.name,
+        where=source.where,
+        hosts=source.hosts,
+        times=None if meant is None else sum(1 for hosts in meant if hosts),
+        on=None if meant is None else tuple(dict.fromkeys(host for hosts in meant for host in hosts)),
+        effects=tuple(dict.fromkeys(effects)),
+        repeats=tuple(_at(trait) for trait in source.traits if trait.kind == "repeats"),
+        unseen=tuple(dict.fromkeys(unseen)),
+    )
 
 
 _LEAVING = {"end_host", "end_play", "end_batch", "clear_host_errors"}

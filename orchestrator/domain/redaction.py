@@ -60,24 +60,19 @@ class Redactor:
         weak: Iterable[Secret] = (),
         words: Collection[str] = (),
     ) -> None:
-        distinct = dict.fromkeys(secret for secret in secrets if secret.value.strip())
-        plain = {secret: is_ordinary(secret.value, names) for secret in distinct}
-        self.strong = tuple(secret for secret in distinct if not plain[secret])
+        self.strong, ordinary = _by_strength(secrets, names)
         own = [secret for secret in self.strong if secret.value.decode("utf-8", "replace").strip() in words]
-        self.weak = tuple(dict.fromkeys((*(secret for secret in distinct if plain[secret]), *own, *weak)))
+        self.weak = tuple(dict.fromkeys((*ordinary, *own, *weak)))
         values = {secret.value for secret in self.strong}
         self._kept = KeptWords({part for value in values for part in texts_of(value)}, names, words)
         self._numbers = {value.strip() for value in values if _NUMBER.fullmatch(value.strip())}
         self._fields = frozenset(words) if self._numbers else frozenset()  # that have numbers of ours
         self._literals = Finder(text for value in values for text in literals(value))
-        self._needles: dict[bytes, list[Needle]] = {}
-        for needle in {(found.text, found.gaps): found for value in values for found in needles(value)}.values():
-            if len(needle.text) >= SHORTEST:
-                self._needles.setdefault(needle.text, []).append(needle)
+        self._needles = _needles_of(values)
         self._viewed = Finder(self._needles)
         self._keyed = _keyed(self.weak)
-        self._weak = {(secret.key, secret.value.strip()) for secret in self.weak}
-        self._pairs = {(secret.key, secret.value.strip()) for secret in (*self.strong, *self.weak)}
+        self._weak = _pairs(self.weak)
+        self._pairs = _pairs((*self.strong, *self.weak))
         self.hold = max(self._literals.longest, _longest(self.weak), 1) - 1 + TOKEN
         self.span = self._viewed.longest + SPAN
 
@@ -237,6 +232,27 @@ class Redactor:
     def stream(self) -> "Stream":
         """A masking of text that comes in pieces."""
         return Stream(self)
+
+
+def _by_strength(secrets: Iterable[Secret], names: Collection[str]) -> tuple[tuple[Secret, ...], tuple[Secret, ...]]:
+    """The *secrets* that have a value, once each: those that are masked everywhere, and the ordinary ones."""
+    distinct = dict.fromkeys(secret for secret in secrets if secret.value.strip())
+    ordinary = tuple(secret for secret in distinct if is_ordinary(secret.value, names))
+    apart = set(ordinary)
+    return tuple(secret for secret in distinct if secret not in apart), ordinary
+
+
+def _needles_of(values: Iterable[bytes]) -> dict[bytes, list[Needle]]:
+    """The encoded forms of *values* that are long enough to be looked for, by their text."""
+    found: dict[bytes, list[Needle]] = {}
+    for needle in {(needle.text, needle.gaps): needle for value in values for needle in needles(value)}.values():
+        if len(needle.text) >= SHORTEST:
+            found.setdefault(needle.text, []).append(needle)
+    return found
+
+
+def _pairs(secrets: Iterable[Secret]) -> set[tuple[str, bytes]]:
+    return {(secret.key, secret.value.strip()) for secret in secrets}
 
 
 class Stream:

@@ -11,8 +11,7 @@ def ending_reason(story: RunView) -> str:
     step = story.steps.get(str(failure.get("step") or ""))
     text = f"{step.label}: {message}" if step is not None and message else message
     where, cause = step.cause() if step is not None else ("", "")
-    if step is not None and step.bad_tests() and f"{where}: " in text:
-        return text
-    if not where or (cause and cause in text) or (not cause and where.split(" [")[0] in text):
+    names_a_test = step is not None and bool(step.bad_tests()) and f"{where}: " in text
+    if not where or names_a_test or (cause or where.split(" [")[0]) in text:
         return text
     return f"{text}: {where}: {cause}" if cause else f"{text}: {where}"

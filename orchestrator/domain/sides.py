@@ -82,16 +82,22 @@ def divided(
     for side, pattern in zip(SIDES, patterns, strict=True):
         if not found[side] and not half:
             raise OrchestratorError("R210", f"the step {step} has no {side} side: {pattern!r} means no host here")
-    both = [host for host in found["blue"] if host in found["green"]]
+    sides = Sides(blue=found["blue"], green=found["green"])
+    if message := _misfit(sides, step, hosts):
+        raise OrchestratorError("R210", message)
+    return sides
+
+
+def _misfit(sides: Sides, step: str, hosts: list[str]) -> str:
+    """Why *sides* are not the *hosts* of *step* in two parts; empty if they are."""
+    both = [host for host in sides.blue if host in sides.green]
     if both:
-        raise OrchestratorError("R210", f"{', '.join(both)} would be on both sides of the step {step}")
-    outside = [host for host in hosts if host not in found["blue"] + found["green"]]
+        return f"{', '.join(both)} would be on both sides of the step {step}"
+    outside = [host for host in hosts if host not in sides.hosts]
     if outside:
-        raise OrchestratorError("R210", f"{', '.join(outside)} would be on neither side of the step {step}")
-    strange = [host for host in found["blue"] + found["green"] if host not in hosts]
-    if strange:
-        raise OrchestratorError("R210", f"the step {step}, which has sides, is not for {', '.join(strange)} on one")
-    return Sides(blue=found["blue"], green=found["green"])
+        return f"{', '.join(outside)} would be on neither side of the step {step}"
+    strange = [host for host in sides.hosts if host not in hosts]
+    return f"the step {step}, which has sides, is not for {', '.join(strange)} on one" if strange else ""
 
 
 def joined(found: Mapping[Side, Inventory]) -> Inventory:

@@ -3,6 +3,7 @@
 Everything that is shown of a run (the live view, `show`, `watch`, `logs`) comes from here, and from nothing else.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -204,13 +205,7 @@ class RunView:
         """
         if self.run.kind not in PROMOTION_KINDS or not self.planned:
             return []
-        settled = self.steps.get("hosts")
-        batches = settled.result.data.get("batches", []) if settled and settled.result else []
-        wanted: dict[str, str] = {}
-        for at, name in enumerate(self.planned.get("steps", ())):
-            count = len(batches[at]) if at < len(batches) else 1
-            for number in range(1, count + 1):
-                wanted[f"{name}.{number}"] = name if count == 1 else f"{name} batch {number} of {count}"
+        wanted = self._planned_batches(self.planned.get("steps", ()))
         wanted |= {f"verify.{name}.environment": f"{name} everywhere" for name in self.planned.get("verify", ())}
         if self.planned.get("blue_green"):
             wanted |= {"switch": "the switch"}
@@ -219,6 +214,17 @@ class RunView:
         if self.planned.get("watch") and not any(".watch." in name for name in self.steps):
             wanted["watch"] = "the watch"
         return [label for name, label in wanted.items() if name not in self.steps]
+
+    def _planned_batches(self, steps: Iterable[str]) -> dict[str, str]:
+        """The name and the label of each batch of the planned *steps*; one batch each while the hosts are not known."""
+        settled = self.steps.get("hosts")
+        batches = settled.result.data.get("batches", []) if settled and settled.result else []
+        wanted: dict[str, str] = {}
+        for at, name in enumerate(steps):
+            count = len(batches[at]) if at < len(batches) else 1
+            for number in range(1, count + 1):
+                wanted[f"{name}.{number}"] = name if count == 1 else f"{name} batch {number} of {count}"
+        return wanted
 
     @property
     def going_back(self) -> bool:

@@ -3,7 +3,7 @@
 Here is what the file says of them, and the rules. Nothing in here knows how they are walked.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -118,6 +118,45 @@ class WaveStatus(Model):
     until: str | None = None
 
 
+Changes = dict[str, dict[str, Any]]
+"""The fields of a :class:`WaveEnvironment` that change, by environment."""
+
+
+def _begun(data: Mapping[str, Any]) -> Changes:
+    return {name: {"state": "going", "run": run} for name, run in data["runs"].items()}
+
+
+def _ended(data: Mapping[str, Any]) -> Changes:
+    return {name: {"state": state} for name, state in data["ended"].items()}
+
+
+def _held(data: Mapping[str, Any]) -> Changes:
+    return {name: {"state": "not begun", "why": data["why"]} for name in data["environments"]}
+
+
+def _returning(data: Mapping[str, Any]) -> Changes:
+    return {name: {"state": "going back", "back": run} for name, run in data["runs"].items()}
+
+
+def _returned(data: Mapping[str, Any]) -> Changes:
+    return {name: {"state": "gone back" if good else "stays"} for name, good in data["returned"].items()}
+
+
+def _stays(data: Mapping[str, Any]) -> Changes:
+    return {data["environment"]: {"why": data["why"], **({} if data["fine"] else {"state": "stays"})}}
+
+
+_CHANGES: dict[str, Callable[[Mapping[str, Any]], Changes]] = {
+    "begun": _begun,
+    "ended": _ended,
+    "held": _held,
+    "returning": _returning,
+    "returned": _returned,
+    "stays": _stays,
+}
+"""What each event of a record of the kind `wave` changes."""
+
+
 @dataclass
 class Progress:
     """How far a walk has come, folded from the data of the records of its own run."""
@@ -138,26 +177,11 @@ class Progress:
         """Add one record of the kind `wave`. Returns the runs that begin with it."""
         event = data["event"]
         self.soaking = 0
-        if event == "begun":
-            self._set({name: {"state": "going", "run": run} for name, run in data["runs"].items()})
-        elif event == "ended":
-            self._set({name: {"state": state} for name, state in data["ended"].items()})
-        elif event == "soaking":
+        if event == "soaking":
             self.until[data["number"]], self.soaking = data["until"], data["number"]
-        elif event == "held":
-            self._set({name: {"state": "not begun", "why": data["why"]} for name in data["environments"]})
-        elif event == "returning":
-            self._set({name: {"state": "going back", "back": run} for name, run in data["runs"].items()})
-        elif event == "returned":
-            back = {name: "gone back" if good else "stays" for name, good in data["returned"].items()}
-            self._set({name: {"state": state} for name, state in back.items()})
-        elif event == "stays":
-            self._set({data["environment"]: {"why": data["why"], **({} if data["fine"] else {"state": "stays"})}})
+        for name, change in _CHANGES[event](data).items() if event in _CHANGES else ():
+            self.stations[name] = self.stations[name].model_copy(update=change)
         return tuple(data["runs"].values()) if event in {"begun", "returning"} else ()
-
-    def _set(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
-        for name, change in changes.items():
-            self.stations[name] = self.stations[name].model_copy(update=dict(change))
 
     @property
     def story(self) -> tuple[WaveStatus, ...]:

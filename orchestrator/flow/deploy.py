@@ -1,8 +1,10 @@
 """Deploy: every step in order, batch by batch, each batch verified before the next one starts."""
 
+from dataclasses import dataclass
+
 from orchestrator.domain.effects import Change
-from orchestrator.domain.journal import Entry
-from orchestrator.domain.plan import PendingHandler, PlannedStep
+from orchestrator.domain.journal import Entry, Record, Run
+from orchestrator.domain.plan import PendingHandler, PlannedCanary, PlannedStep
 from orchestrator.domain.promotion import Event, State
 from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.flow import gates, host_states, probe, verify
@@ -12,6 +14,33 @@ from orchestrator.ports import Emit
 
 RECENT = 5  # runs in which handlers that did not run are searched
 Batches = tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The batch *number* of *count* of a *step*, called *name* in the journal."""
+
+    step: PlannedStep
+    name: str
+    number: int
+    count: int
+    hosts: tuple[str, ...]
+
+    @property
+    def final(self) -> bool:
+        """Whether the step ends with it."""
+        return self.number == self.count
+
+    @property
+    def canary(self) -> PlannedCanary | None:
+        """How its hosts are observed, if it is a canary."""
+        return self.step.canary if self.number == 1 else None
+
+    @property
+    def label(self) -> str:
+        """What a run's log calls it."""
+        label = self.step.play.step if self.count == 1 else f"{self.step.play.step} batch {self.number} of {self.count}"
+        return f"{label} (canary)" if self.canary is not None else label
 
 
 def roll_out(ctx: RunContext, prefix: str = "") -> None:
@@ -37,34 +66,35 @@ def _roll_out_step(
     ctx: RunContext, step: PlannedStep, groups: Batches, prefix: str, later: tuple[Batches, ...]
 ) -> None:
     """Run one step; *later* are the batches of each step after it."""
-    last, changed_again = not later, frozenset(host for batches in later for hosts in batches for host in hosts)
-    good: set[str] = set()
-    failed = 0
     if not groups:
         message = f"every host of the step {step.play.step} failed in a step before it"
         raise RunHalted(step.play.step, StepResult(outcome=Outcome.FAILED, message=message, data={"code": "D102"}))
+    changed_again = frozenset(host for batches in later for hosts in batches for host in hosts)
+    good, failed = set[str](), 0
     for number, hosts in enumerate(groups, start=1):
-        name = f"{prefix}{step.play.step}.{number}"
-        result = _batch(ctx, step, name, number, len(groups), hosts)
-        host_states.record_result(ctx, result, ctx.pinned_package().ref, name, hosts, changed_again)
+        batch = Batch(step, f"{prefix}{step.play.step}.{number}", number, len(groups), hosts)
+        result = _deploy_batch(ctx, batch)
+        host_states.record_result(ctx, result, ctx.pinned_package().ref, batch.name, hosts, changed_again)
         bad = [host for host in result.hosts if not host.outcome.good]
         failed += len(bad)
         good |= set(hosts) - {host.host for host in bad}
-        final, canary = number == len(groups), step.canary if number == 1 else None
-        blame = (
-            bad and result.outcome in {Outcome.FAILED, Outcome.UNKNOWN} and "code" not in result.data
-        )  # of hosts only
-        alone = final or canary is not None  # nobody would be left to prove it on, or to go first
-        if not result.good and (not blame or failed > step.max_failures or (alone and not good)):
-            raise RunHalted(name, result)
+        if not result.good and not (_blames_hosts(result, bad) and _tolerated(batch, failed, good)):
+            raise RunHalted(batch.name, result)
         _leave_out(ctx, step, bad)
-        there = tuple(host for host in hosts if host not in ctx.excluded_hosts)
-        if canary is not None or (len(groups) > 1 and not (final and last)):  # everything is verified after the last
-            _prove_batch(ctx, name, there)
-        if canary is not None and not prefix:
-            gates.observe_release(ctx, gates.Observation(f"{name}.look", there, canary.look))
-        if not final and step.pause:
-            ctx.pause(f"{name}.pause", step.pause)
+        _prove_batch(ctx, batch, is_last=batch.final and not later, observe=not prefix)
+        if not batch.final and step.pause:
+            ctx.pause(f"{batch.name}.pause", step.pause)
+
+
+def _blames_hosts(result: StepResult, bad: list[HostResult]) -> bool:
+    """Whether a batch is not good because of the hosts *bad* alone, which its step may tolerate."""
+    return bool(bad) and result.outcome in {Outcome.FAILED, Outcome.UNKNOWN} and "code" not in result.data
+
+
+def _tolerated(batch: Batch, failed: int, good: set[str]) -> bool:
+    """Whether the step goes on after *failed* hosts, with the hosts *good*."""
+    alone = batch.final or batch.canary is not None  # nobody would be left to prove it on, or to go first
+    return failed <= batch.step.max_failures and (bool(good) or not alone)
 
 
 def _leave_out(ctx: RunContext, step: PlannedStep, bad: list[HostResult]) -> None:
@@ -76,26 +106,22 @@ def _leave_out(ctx: RunContext, step: PlannedStep, bad: list[HostResult]) -> Non
         ctx.note(Entry(kind="notice", host=host.host, data=data, key=f"left out:{host.host}"))
 
 
-def _batch(
-    ctx: RunContext, step: PlannedStep, name: str, number: int, count: int, hosts: tuple[str, ...]
-) -> StepResult:
-    """Deploy one batch."""
+def _deploy_batch(ctx: RunContext, batch: Batch) -> StepResult:
     if ctx.state is State.VERIFYING:
         ctx.move(Event.DEPLOY)
-    skipped = (*step.play.skip_tags, *step.once.skipped(number, count))
+    step, hosts = batch.step, batch.hosts
+    skipped = (*step.play.skip_tags, *step.once.skipped(batch.number, batch.count))
     play = step.play.model_copy(update={"limit": hosts, "skip_tags": skipped})
     package = ctx.pinned_package()
 
     def work(job: str, emit: Emit) -> StepResult:
         inventory, context = ctx.inventory(), ctx.context()
-        host_states.begin_change(ctx, name, hosts)
+        host_states.begin_change(ctx, batch.name, hosts)
         ready = play.model_copy(update={"pending": pending_handlers(ctx, step.play.step, package.digest, hosts)})
         return ctx.services.deployer.deploy(ready, package, inventory, context, job, emit)
 
-    label = step.play.step if count == 1 else f"{step.play.step} batch {number} of {count}"
-    label += " (canary)" if step.canary is not None and number == 1 else ""
-    about = {"verb": "deploy", "playbook": play.playbook, "hosts": list(hosts), "batch": number, "batches": count}
-    return ctx.step(name, label, work, may_change=Change("hosts", hosts, step), **about)
+    about = {"playbook": play.playbook, "hosts": list(hosts), "batch": batch.number, "batches": batch.count}
+    return ctx.step(batch.name, batch.label, work, may_change=Change("hosts", hosts, step), verb="deploy", **about)
 
 
 def pending_handlers(ctx: RunContext, step: str, digest: str, hosts: tuple[str, ...]) -> tuple[PendingHandler, ...]:
@@ -105,24 +131,39 @@ def pending_handlers(ctx: RunContext, step: str, digest: str, hosts: tuple[str, 
     """
     store, found = ctx.services.store, dict[str, tuple[PendingHandler, ...]]()
     for run in store.runs(ctx.run.environment, limit=RECENT):
-        for record in reversed(store.records(run.id)):
-            if record.kind != "step.finished" or not record.data.get("hosts"):
-                continue
-            same = record.step.partition("~")[0].rpartition(".")[0] in {step, f"rehearse.again.{step}"}
-            if run.id == ctx.run.id and not same:
-                continue
-            result = StepResult.from_json(record.data)
-            mine = same and run.release is not None and run.release.digest == digest
-            items = [PendingHandler.from_json(item) for item in result.data.get("handlers", ())] if mine else []
-            for host in result.touched():
-                found.setdefault(host, tuple(item for item in items if item.host == host))
+        found = _pending_after(run, store.records(run.id), step, digest, own=run.id == ctx.run.id) | found
         if set(hosts) <= set(found):
             break
     return tuple(item for host in hosts for item in found.get(host, ()))
 
 
-def _prove_batch(ctx: RunContext, name: str, hosts: tuple[str, ...]) -> None:
-    if not hosts:
-        return
-    ctx.move(Event.VERIFY)
-    verify.verify_suites(ctx, ctx.pinned_plan().verify, ctx.pinned_package(), name, hosts)
+def _pending_after(
+    run: Run, records: list[Record], step: str, digest: str, *, own: bool
+) -> dict[str, tuple[PendingHandler, ...]]:
+    """The hosts that *run* changed, and the handlers of *step* that it left pending on each.
+
+    Other steps of a run that is not finished (*own*) have not replaced what an attempt at the step left.
+    """
+    found = dict[str, tuple[PendingHandler, ...]]()
+    for record in reversed(records):
+        if record.kind != "step.finished" or not record.data.get("hosts"):
+            continue
+        same = record.step.partition("~")[0].rpartition(".")[0] in {step, f"rehearse.again.{step}"}
+        if own and not same:
+            continue
+        result = StepResult.from_json(record.data)
+        mine = same and run.release is not None and run.release.digest == digest
+        items = [PendingHandler.from_json(item) for item in result.data.get("handlers", ())] if mine else []
+        for host in result.touched():
+            found.setdefault(host, tuple(item for item in items if item.host == host))
+    return found
+
+
+def _prove_batch(ctx: RunContext, batch: Batch, *, is_last: bool, observe: bool) -> None:
+    """Verify the hosts of *batch*, and *observe* a canary. With the last batch, everything is verified afterwards."""
+    hosts = tuple(host for host in batch.hosts if host not in ctx.excluded_hosts)
+    if hosts and (batch.canary is not None or (batch.count > 1 and not is_last)):
+        ctx.move(Event.VERIFY)
+        verify.verify_suites(ctx, ctx.pinned_plan().verify, ctx.pinned_package(), batch.name, hosts)
+    if batch.canary is not None and observe:
+        gates.observe_release(ctx, gates.Observation(f"{batch.name}.look", hosts, batch.canary.look))

@@ -6,7 +6,7 @@ from typing import Any
 from orchestrator.domain.context import Switched
 from orchestrator.domain.effects import Change
 from orchestrator.domain.journal import Entry
-from orchestrator.domain.plan import HostState, PlaySpec
+from orchestrator.domain.plan import HostState, PlaySpec, Truth
 from orchestrator.domain.promotion import Event, State
 from orchestrator.domain.release import Package
 from orchestrator.domain.sides import Side, Sides, other
@@ -117,19 +117,23 @@ def retire(ctx: RunContext) -> StepResult | None:
 
     about: dict[str, Any] = {"playbook": play.playbook, "hosts": list(hosts), "release": package.ref.to_json()}
     result = ctx.step(RETIRE, f"retire {other(live)}", work, verb="close", **about)
-    known = ctx.services.store.hosts(ctx.run.environment)
-    there = {state.digest: state.release for state in known}
-    changed, reported = set(touched(result, hosts)), {host.host: host for host in result.hosts}
-    states = []
-    for host in hosts:
-        if host in changed:
-            said = reported.get(host, HostResult(host=host, outcome=Outcome.UNKNOWN, touched=True))
-            release = there.get(said.release) if said.release is not None else None
-            truth = "seen" if release else "empty" if said.outcome is Outcome.SUCCEEDED else "unknown"
-            states.append(HostState(host=host, truth=truth, release=release, run=ctx.run.id))  # type: ignore[arg-type]
+    changed = set(touched(result, hosts))
+    states = _states_after_retirement(ctx, result, [host for host in hosts if host in changed])
     spared = tuple(host for host in hosts if host not in changed)
     ctx.record_hosts([*states, *host_states.as_before(ctx, RETIRE, spared)], RETIRE)
     return None if result.good else result
+
+
+def _states_after_retirement(ctx: RunContext, result: StepResult, changed: list[str]) -> list[HostState]:
+    """What is on the *changed* hosts by their reports; a host without one is unknown."""
+    releases = {state.digest: state.release for state in ctx.services.store.hosts(ctx.run.environment)}
+    reported, states = {host.host: host for host in result.hosts}, []
+    for host in changed:
+        said = reported.get(host, HostResult(host=host, outcome=Outcome.UNKNOWN, touched=True))
+        release = releases.get(said.release) if said.release is not None else None
+        truth: Truth = "seen" if release else "empty" if said.outcome is Outcome.SUCCEEDED else "unknown"
+        states.append(HostState(host=host, truth=truth, release=release, run=ctx.run.id))
+    return states
 
 
 def _good(ctx: RunContext, side: Side) -> tuple[str, ...]:

@@ -161,31 +161,22 @@ def outline(store: FactsStore, runs: Iterable[Run]) -> tuple[str, ...]:
 def _problems(
     store: FactsStore, name: str, runs: list[Run], open_runs: tuple[RunFacts, ...], hosts: tuple[HostState, ...]
 ) -> Iterator[Problem]:
-    for run in unsettled(runs):
-        story = RunView.of(run, store.records(run.id))
-        yield Problem(
-            kind="intervention",
-            environment=name,
-            run=run.id,
-            text=f"{titled(run)} needs manual intervention",
-            reason=ending_reason(story),
-            remedies=remedies(story),
-        )
-    for broken in open_runs:
-        if broken.activity == "interrupted":
-            yield _interrupted(name, broken)
+    yield from (_intervention(store, name, run) for run in unsettled(runs))
+    yield from (_interrupted(name, run) for run in open_runs if run.activity == "interrupted")
     if (wrong := [state for state in hosts if state.differs]) and not open_runs:
         yield _service(name, wrong)
-    unknown = [state.host for state in hosts if state.truth == "unknown"]
+    unknown = [state for state in hosts if state.truth == "unknown"]
     if unknown and not any(run.activity == "working" for run in open_runs):
-        yield _unknown(name, unknown, next((state.run for state in hosts if state.truth == "unknown"), None))
+        yield _unknown(name, unknown)
     if not runs and not hosts:
-        found = (
-            Remedy(command=f"orchestrator promote RELEASE --to {name}", effect="deploy the first release"),
-            Remedy(command=f"orchestrator observe {name}", effect="query the hosts, if it has run releases before"),
-        )
-        text = "no records of this environment"
-        yield Problem(kind="unrecorded", environment=name, run=None, text=text, reason="", remedies=found)
+        yield _unrecorded(name)
+
+
+def _intervention(store: FactsStore, name: str, run: Run) -> Problem:
+    story = RunView.of(run, store.records(run.id))
+    text = f"{titled(run)} needs manual intervention"
+    reason, found = ending_reason(story), remedies(story)
+    return Problem(kind="intervention", environment=name, run=run.id, text=text, reason=reason, remedies=found)
 
 
 def _interrupted(name: str, run: RunFacts) -> Problem:
@@ -213,14 +204,23 @@ def _service(name: str, hosts: list[HostState]) -> Problem:
     return Problem(kind="service", environment=name, run=None, text="; ".join(texts), reason="", remedies=found)
 
 
-def _unknown(name: str, hosts: list[str], run: str | None) -> Problem:
-    override = f"orchestrator environment override {name} {hosts[0]} --release VERSION -m WHY"
+def _unknown(name: str, hosts: list[HostState]) -> Problem:
+    override = f"orchestrator environment override {name} {hosts[0].host} --release VERSION -m WHY"
     found = (
         Remedy(command=f"orchestrator observe {name}", effect="ask the hosts"),
         Remedy(command=override, effect="record what it runs"),
     )
-    text = f"the release on {few(hosts)} is unknown"
-    return Problem(kind="unknown", environment=name, run=run, text=text, reason="", remedies=found)
+    text = f"the release on {few([state.host for state in hosts])} is unknown"
+    return Problem(kind="unknown", environment=name, run=hosts[0].run, text=text, reason="", remedies=found)
+
+
+def _unrecorded(name: str) -> Problem:
+    found = (
+        Remedy(command=f"orchestrator promote RELEASE --to {name}", effect="deploy the first release"),
+        Remedy(command=f"orchestrator observe {name}", effect="query the hosts, if it has run releases before"),
+    )
+    text = "no records of this environment"
+    return Problem(kind="unrecorded", environment=name, run=None, text=text, reason="", remedies=found)
 
 
 def titled(run: Run) -> str:

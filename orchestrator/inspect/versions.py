@@ -64,21 +64,28 @@ class Versions:
 
 def _taken(ref: PackageRef, old: Manifest, new: Manifest, named: frozenset[str]) -> OrchestratorError:
     """Why *new* cannot have the version: an environment has seen *old*, which differs in these files."""
-    before, after = ({file.name: file for file in manifest.files} for manifest in (old, new))
-    changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
     text = f"{ref} was promoted with another content ({ref.digest[:19]})"
-    hint = "raise the version"
     if old.format != new.format:
-        hint = f"promote the kept package with {ref.name}-{ref.version}, or {hint}"
-        text += f", sealed in format {old.format}"
-    if old.format == new.format:
-        shown = [name.removeprefix("content/") for name in changed]
-        text += f"; {_list(shown) or 'the release itself'} {'differs' if len(shown) < 2 else 'differ'}"
-        outside = [name for name in shown if name not in named]
-        same = old.release.model_dump(exclude={"package"}) == new.release.model_dump(exclude={"package"})
-        if shown and outside == shown and all(name.startswith("content/") for name in changed) and same:
-            hint = f"the release names none of these files: add them to package.exclude in orchestrator.yaml, or {hint}"
+        hint = f"promote the kept package with {ref.name}-{ref.version}, or raise the version"
+        return OrchestratorError("P106", f"{text}, sealed in format {old.format}", hint=hint)
+    changed = _changed_files(old, new)
+    shown = [name.removeprefix("content/") for name in changed]
+    text += f"; {_list(shown) or 'the release itself'} {'differs' if len(shown) < 2 else 'differ'}"
+    hint = "raise the version"
+    if changed and not named.intersection(shown) and _is_content_alone(changed, old, new):
+        hint = f"the release names none of these files: add them to package.exclude in orchestrator.yaml, or {hint}"
     return OrchestratorError("P106", text, hint=hint)
+
+
+def _changed_files(old: Manifest, new: Manifest) -> list[str]:
+    before, after = ({file.name: file for file in manifest.files} for manifest in (old, new))
+    return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+
+
+def _is_content_alone(changed: list[str], old: Manifest, new: Manifest) -> bool:
+    """Whether only files of the project differ, and nothing that the release says."""
+    same = old.release.model_dump(exclude={"package"}) == new.release.model_dump(exclude={"package"})
+    return same and all(name.startswith("content/") for name in changed)
 
 
 def _list(names: list[str]) -> str:

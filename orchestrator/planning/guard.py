@@ -1,5 +1,7 @@
 """The releases that an environment has gone back from: they are not promoted there again without a reason."""
 
+from typing import Literal
+
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import STOPPED, Run
 from orchestrator.domain.promotion import State
@@ -25,19 +27,30 @@ def rolled_back_releases(services: Services, environment: str) -> dict[str, Run]
     present, stuck = "", set[str]()
     for run in reversed(services.store.runs(environment)):
         digest = run.release.digest if run.release is not None else ""
-        if run.kind == "promotion" and run.state is State.ROLLED_BACK:
-            if not _stopped(services, run):
-                found[digest] = run
-        elif run.kind == "promotion" and (run.state is State.SUCCEEDED or run.id in verified):
-            present, stuck = digest, set()
-            found.pop(digest, None)
-        elif run.kind == "promotion" and run.state is State.NEEDS_INTERVENTION:
+        verdict = _verdict(services, run, verified)
+        if verdict == "bad":
+            found[digest] = run
+        elif verdict == "stuck":
             stuck.add(digest)
-        elif run.kind == "rollback" and run.state is State.ROLLED_BACK:
-            found |= dict.fromkeys({*stuck, *([present] if present else [])} - {digest}, run)
+        elif verdict is not None:
+            if verdict == "restored":
+                found |= dict.fromkeys({*stuck, *([present] if present else [])} - {digest}, run)
             present, stuck = digest, set()
             found.pop(digest, None)
     return found
+
+
+def _verdict(services: Services, run: Run, verified: set[str]) -> Literal["bad", "good", "stuck", "restored"] | None:
+    """What *run* says of its release: it was *restored*, or its promotion was; None if the run says nothing of it."""
+    if run.kind == "rollback":
+        return "restored" if run.state is State.ROLLED_BACK else None
+    if run.kind != "promotion":
+        return None
+    if run.state is State.ROLLED_BACK:
+        return None if _stopped(services, run) else "bad"
+    if run.state is State.SUCCEEDED or run.id in verified:
+        return "good"
+    return "stuck" if run.state is State.NEEDS_INTERVENTION else None
 
 
 def _stopped(services: Services, run: Run) -> bool:

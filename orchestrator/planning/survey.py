@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from orchestrator.domain.context import Context
+from orchestrator.domain.context import Context, Outputs
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.model import digest_of
@@ -76,12 +76,7 @@ def make_survey(services: Services, wanted: PlanRequest, job: str, emit: Emit) -
     outputs = outputs_of(services, wanted.environment)
     context = context_of(services, wanted.environment, job, outputs, wanted.fence)
     services.deployer.prepare(context)
-    try:
-        known = inventory_of(services, wanted.environment, outputs)
-    except OrchestratorError:
-        if spec is None or outputs.plain or outputs.secret:
-            raise
-        known = None  # nothing has been provisioned yet
+    known = _known_hosts(services, wanted.environment, spec, outputs)
     with ThreadPoolExecutor(max_workers=1) as pool:
         hosts = pool.submit(_look, services, wanted, known, context, job, emit)
         preview = _stack(services, wanted, spec, job, emit)
@@ -91,7 +86,7 @@ def make_survey(services: Services, wanted: PlanRequest, job: str, emit: Emit) -
     if environment.ephemeral is not None and spec is not None and preview is not None:
         leftovers.refuse_foreign(services, wanted.environment, spec, preview)
     refusing = tokens.too_far(seen) if wanted.action == "promote" else {}  # a rollback goes on without them
-    settled = known if known is not None and _hosts_stay(wanted, preview, known) else None
+    settled = _settled_hosts(wanted, preview, known)
     return Survey(
         definition=spec.definition if spec else digest_of(environment.to_json()),
         stack=preview,
@@ -99,12 +94,22 @@ def make_survey(services: Services, wanted: PlanRequest, job: str, emit: Emit) -
         full=settled,
         base=_base(services, wanted.environment, known, seen),
         unreachable=_unreachable(seen, refusing),
-        unmet=unmet(seen) if settled and seen else (),
+        unmet=unmet(seen) if settled is not None and seen is not None else (),
         stays=spec is not None and wanted.action == "rollback" and preview is None,
         losses=lost(services, wanted.environment, spec, preview) if spec and preview else (),
-        uninspected=seen.message if seen is not None and failed_as_a_whole(seen) else "",
-        refusing={host.host: host for host in seen.hosts if host.host in refusing} if seen is not None else {},
+        uninspected=_failure_as_a_whole(seen),
+        refusing=_refusals(seen, refusing),
     )
+
+
+def _known_hosts(services: Services, environment: str, spec: StackSpec | None, outputs: Outputs) -> Inventory | None:
+    """The hosts as the stack gives them now; None if nothing has been provisioned yet."""
+    try:
+        return inventory_of(services, environment, outputs)
+    except OrchestratorError:
+        if spec is None or outputs.plain or outputs.secret:
+            raise
+        return None
 
 
 def _unreachable(seen: StepResult | None, refusing: Container[str]) -> tuple[str, ...]:
@@ -112,6 +117,16 @@ def _unreachable(seen: StepResult | None, refusing: Container[str]) -> tuple[str
     if seen is None or failed_as_a_whole(seen):
         return ()
     return tuple(host.host for host in seen.hosts if host.outcome is Outcome.UNKNOWN or host.host in refusing)
+
+
+def _refusals(seen: StepResult | None, refusing: Container[str]) -> dict[str, HostResult]:
+    """The results of the hosts that are *refusing* our token."""
+    return {host.host: host for host in seen.hosts if host.host in refusing} if seen is not None else {}
+
+
+def _failure_as_a_whole(seen: StepResult | None) -> str:
+    """Why no host was asked; empty if the inspection did not fail as a whole."""
+    return seen.message if seen is not None and failed_as_a_whole(seen) else ""
 
 
 def failed_as_a_whole(seen: StepResult) -> bool:
@@ -128,6 +143,11 @@ def lost(services: Services, environment: str, spec: StackSpec, preview: StackPr
 def unmet(seen: StepResult) -> tuple[str, ...]:
     """What hosts that answered have not, in a sentence each."""
     return tuple(f"{host.host}: {host.message}" for host in seen.hosts if host.outcome is Outcome.FAILED)
+
+
+def _settled_hosts(wanted: PlanRequest, preview: StackPreview | None, known: Inventory | None) -> Inventory | None:
+    """The hosts that will be worked on; None while they are not known."""
+    return known if known is not None and _hosts_stay(wanted, preview, known) else None
 
 
 def _hosts_stay(wanted: PlanRequest, preview: StackPreview | None, known: Inventory) -> bool:

@@ -1,6 +1,6 @@
 """`orchestrator logs`: what a run's steps and hosts said."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from orchestrator.cli.output import json_option, out, paint, print_json_line
 
 if TYPE_CHECKING:
     from orchestrator.app.application import Application
+    from orchestrator.domain.errors import OrchestratorError
     from orchestrator.domain.journal import Record
 
 KINDS = {"task", "test", "resource", "notice", "files", "step.started", "step.finished", "wave"}
@@ -56,8 +57,6 @@ def command(
     import time
 
     from orchestrator.app.opening import open_application
-    from orchestrator.domain.errors import OrchestratorError
-    from orchestrator.domain.text import few, nearest
 
     app = open_application(Path.cwd())
     found = app.queries.find_run(app.actor, run)
@@ -72,7 +71,7 @@ def command(
         working = follow and not app.store.run(found.id).ended and app.engine.working(found.root)
         for record in app.store.records(found.id, last):
             last = record.seq
-            if record.kind in KINDS and _wanted(record, step, host):
+            if _wanted(record, step, host):
                 shown += 1
                 _print(record, as_json=as_json)
         if not working:
@@ -80,9 +79,17 @@ def command(
         time.sleep(0.1)
     if not shown and (step or host):
         names = sorted({r.step for r in app.store.records(found.id) if r.step})
-        what = " and ".join([*([f"step {step!r}"] if step else []), *([f"host {host!r}"] if host else [])])
-        message = f"{found.id} has no records of {what}"
-        raise OrchestratorError("R142", message, hint=nearest(step, names) if step else f"its steps: {few(names, 12)}")
+        raise _no_records(found.id, step, host, names)
+
+
+def _no_records(run: str, step: str | None, host: str | None, names: list[str]) -> "OrchestratorError":
+    """The error R142 of a *run* that has the steps *names*, and no record of *step* or *host*."""
+    from orchestrator.domain.errors import OrchestratorError
+    from orchestrator.domain.text import few, nearest
+
+    what = " and ".join([*([f"step {step!r}"] if step else []), *([f"host {host!r}"] if host else [])])
+    hint = nearest(step, names) if step else f"its steps: {few(names, 12)}"
+    return OrchestratorError("R142", f"{run} has no records of {what}", hint=hint)
 
 
 def _print_output(app: "Application", run: str, step: str | None, *, as_json: bool) -> None:
@@ -142,7 +149,7 @@ def _save(folder: Path, path: str, target: Path) -> None:
 
 def _wanted(record: "Record", step: str | None, host: str | None) -> bool:
     named = step is None or record.step == step or record.step.startswith(f"{step}.")
-    return named and (host is None or record.host == host)
+    return record.kind in KINDS and named and (host is None or record.host == host)
 
 
 def _print(record: "Record", *, as_json: bool) -> None:
@@ -156,30 +163,70 @@ def _print(record: "Record", *, as_json: bool) -> None:
 def _lines(record: "Record") -> Iterator[str]:
     from orchestrator.domain.text import clean_text
 
-    data, where = record.data, f"{record.step:<16}"
-    if record.kind == "step.started":
-        yield f"{where} {paint(str(data.get('label', '')), bold=True)}"
-    elif record.kind == "step.finished":
-        yield f"{where} {_word(str(data['outcome']))} {clean_text(str(data.get('message', '')))}".rstrip()
-    elif record.kind == "task":
-        message = f"  {data['message']}" if data.get("message") else ""
-        at = f"  {data['where']}" if data.get("where") else ""
-        first, *rest = clean_text(f"{message}{at}").splitlines() or [""]
-        yield f"{where} {record.host:<12} {_word(str(data['outcome']))} {clean_text(str(data['task']))}{first}"
-        yield from (f"{where} {'':<12} {line}" for line in rest)
-    elif record.kind == "test":
-        yield f"{where} {record.host:<12} {_word(str(data['outcome']))} {data['name']}  {data['where']}".rstrip()
-        yield from (f"{where} {'':<12}   {line}" for line in clean_text(str(data["message"])).splitlines())
-    elif record.kind == "wave":
-        about = {name: value for name, value in data.items() if name != "event"}
-        yield f"{data['event']:<16} {', '.join(f'{name} {_plain(value)}' for name, value in about.items())}"
-    elif record.kind == "files":
-        listed = ", ".join(f"{item['path']} ({item['change']})" for item in data["files"])
-        yield f"{where} wrote {data['count']} files on the controller: {clean_text(listed, 2000)}"
-    elif record.kind == "resource":
-        yield f"{where} {_word(str(data['status']))} {data['op']} {data['type']} {data['name']}"
+    where = f"{record.step:<16}"
+    if record.kind in _LINES:
+        yield from _LINES[record.kind](record, where)
     else:
-        yield from (f"{where} {line}" for line in clean_text(str(data.get("text", ""))).splitlines())
+        yield from (f"{where} {line}" for line in clean_text(str(record.data.get("text", ""))).splitlines())
+
+
+def _started(record: "Record", where: str) -> Iterator[str]:
+    yield f"{where} {paint(str(record.data.get('label', '')), bold=True)}"
+
+
+def _finished(record: "Record", where: str) -> Iterator[str]:
+    from orchestrator.domain.text import clean_text
+
+    yield f"{where} {_word(str(record.data['outcome']))} {clean_text(str(record.data.get('message', '')))}".rstrip()
+
+
+def _task(record: "Record", where: str) -> Iterator[str]:
+    from orchestrator.domain.text import clean_text
+
+    data = record.data
+    message = f"  {data['message']}" if data.get("message") else ""
+    at = f"  {data['where']}" if data.get("where") else ""
+    first, *rest = clean_text(f"{message}{at}").splitlines() or [""]
+    yield f"{where} {record.host:<12} {_word(str(data['outcome']))} {clean_text(str(data['task']))}{first}"
+    yield from (f"{where} {'':<12} {line}" for line in rest)
+
+
+def _test(record: "Record", where: str) -> Iterator[str]:
+    from orchestrator.domain.text import clean_text
+
+    data = record.data
+    yield f"{where} {record.host:<12} {_word(str(data['outcome']))} {data['name']}  {data['where']}".rstrip()
+    yield from (f"{where} {'':<12}   {line}" for line in clean_text(str(data["message"])).splitlines())
+
+
+def _wave(record: "Record", where: str) -> Iterator[str]:
+    del where
+    about = {name: value for name, value in record.data.items() if name != "event"}
+    yield f"{record.data['event']:<16} {', '.join(f'{name} {_plain(value)}' for name, value in about.items())}"
+
+
+def _files(record: "Record", where: str) -> Iterator[str]:
+    from orchestrator.domain.text import clean_text
+
+    listed = ", ".join(f"{item['path']} ({item['change']})" for item in record.data["files"])
+    yield f"{where} wrote {record.data['count']} files on the controller: {clean_text(listed, 2000)}"
+
+
+def _resource(record: "Record", where: str) -> Iterator[str]:
+    data = record.data
+    yield f"{where} {_word(str(data['status']))} {data['op']} {data['type']} {data['name']}"
+
+
+_LINES: "dict[str, Callable[[Record, str], Iterator[str]]]" = {
+    "step.started": _started,
+    "step.finished": _finished,
+    "task": _task,
+    "test": _test,
+    "wave": _wave,
+    "files": _files,
+    "resource": _resource,
+}
+"""How each kind of record is printed; the others are printed as their text."""
 
 
 def _plain(value: object) -> str:

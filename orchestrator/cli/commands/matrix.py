@@ -56,14 +56,18 @@ def command(chosen: tuple[str, ...], name: str | None, limit: int, as_json: bool
     if not rows:
         out("no releases yet; orchestrator build makes one")
         return
+    _print_rows(rows, facts)
+    if len(refs) > limit:
+        note(f"{counted(len(refs) - limit, 'older release')} not shown: -n {len(refs)}")
+
+
+def _print_rows(rows: list[dict[str, Any]], facts: "list[EnvironmentFacts]") -> None:
     heads = [_head(item) for item in facts]
     cells = [
         [f"{row['release']['name']} {row['release']['version']}", *(_cell(row["in"][item.name]) for item in facts)]
         for row in rows
     ]
     out(table(["release", *heads], cells, columns=screen()))
-    if len(refs) > limit:
-        note(f"{counted(len(refs) - limit, 'older release')} not shown: -n {len(refs)}")
 
 
 def _about(facts: "list[EnvironmentFacts]") -> dict[str, Any]:

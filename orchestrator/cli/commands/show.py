@@ -11,7 +11,7 @@ from orchestrator.cli.output import folded, json_option, out, out_folded, paint,
 if TYPE_CHECKING:
     from orchestrator.app.application import Application
     from orchestrator.domain.facts import Remedy, RunFacts
-    from orchestrator.domain.story import RunView
+    from orchestrator.domain.story import RunView, StepStory
 
 
 @click.command("show")
@@ -73,19 +73,14 @@ def _remedies(story: "RunView") -> "tuple[Remedy, ...]":
 
 
 def _print(story: "RunView", facts: "RunFacts") -> None:
-    from orchestrator.cli.view import detail
-    from orchestrator.cli.words import duration_text, mark, release_of, rollback_lines, short, truth_of, waves, when
+    from orchestrator.cli.words import release_of, rollback_lines, short, truth_of, waves, when
 
     run = story.run
     what = f"{run.release or run.environment} in {run.environment}"
     out_folded(f"{paint(run.id, bold=True)}  {what if run.kind == 'waves' else f'{run.kind} of {what}'}")
     out_folded(f"requested by {run.by or 'unknown'}, {when(run.requested_at)}; plan {short(run.plan)}")
     for step in story.steps.values():
-        sign = mark(step.result.outcome) if step.result else ("…" if facts.activity in {"working", "waiting"} else "?")
-        text = f"{step.label}: {step.result.message}" if step.result and step.result.message else step.label
-        out_folded(f"  {sign} {step.name:<28} {text}  {paint(duration_text(step.seconds), fg='bright_black')}".rstrip())
-        for line in detail(step, run.id) if step.result else ():
-            out_folded(f"      {line}")
+        _print_step(step, run.id, goes_on=facts.activity in {"working", "waiting"})
     if story.walk is not None:
         out(waves(story.walk.story, columns=screen()))
     for line in rollback_lines(story.way_back):
@@ -100,6 +95,18 @@ def _print(story: "RunView", facts: "RunFacts") -> None:
         out(table(["host", "release", "digest", "truth"], rows, columns=screen()))
     _aside(story)
     _end(story, facts)
+
+
+def _print_step(step: "StepStory", run: str, *, goes_on: bool) -> None:
+    """One step with its details; *goes_on*: a process works on the run, or it waits."""
+    from orchestrator.cli.view import detail
+    from orchestrator.cli.words import duration_text, mark
+
+    sign = mark(step.result.outcome) if step.result else ("…" if goes_on else "?")
+    text = f"{step.label}: {step.result.message}" if step.result and step.result.message else step.label
+    out_folded(f"  {sign} {step.name:<28} {text}  {paint(duration_text(step.seconds), fg='bright_black')}".rstrip())
+    for line in detail(step, run) if step.result else ():
+        out_folded(f"      {line}")
 
 
 def _end(story: "RunView", facts: "RunFacts") -> None:

@@ -7,7 +7,7 @@ and not when the plan was made. `stack`, `play`, `look`, `step`, `hosts`, `rollb
 
 from orchestrator.domain.plan.changes import PARTS, SETTINGS, STACK, VERSIONS, differences, held
 from orchestrator.domain.plan.document import NOTHING, Acknowledgements, Condition, Plan
-from orchestrator.domain.plan.hosts import SILENT, HostState, after_switch
+from orchestrator.domain.plan.hosts import SILENT, HostState, Truth, after_switch
 from orchestrator.domain.plan.look import ObservationWindow, PlannedGate, PlannedWatch
 from orchestrator.domain.plan.play import HostPreview, PendingHandler, PlaySpec, StepPreview, SuiteSpec, play_of
 from orchestrator.domain.plan.rollback import RollbackTarget, SecondPass, SkippedStep
@@ -46,6 +46,7 @@ __all__ = [
     "StackSpec",
     "StepPreview",
     "SuiteSpec",
+    "Truth",
     "after_switch",
     "change_tree",
     "differences",

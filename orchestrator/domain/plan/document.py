@@ -152,9 +152,9 @@ class Plan(Model):
         at when the environment is proved, where nothing is tolerated.
         """
         missing, left_out, blocking = set(self.unreachable), set[str](), dict[str, None]()
-        named = {host for step in self.steps for batch in step.batches or () for host in batch}
+        named = {host for step in self.steps for host in step.hosts}
         for step in self.steps:
-            hosts = [host for batch in step.batches or () for host in batch if host not in left_out]
+            hosts = [host for host in step.hosts if host not in left_out]
             bad = [host for host in hosts if host in missing]
             if bad and (len(bad) > step.max_failures or len(bad) == len(hosts)):
                 blocking.update(dict.fromkeys(bad))

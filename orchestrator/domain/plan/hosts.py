@@ -9,6 +9,7 @@ from orchestrator.domain.model import Model
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.sides import Side
 
+Truth = Literal["seen", "assumed", "changing", "unknown", "empty", "gone"]
 SILENT = "nothing"
 """What `HostState.serves` is when the health check of a host's service printed nothing, or failed."""
 
@@ -25,7 +26,7 @@ class HostState(Model):
     """
 
     host: str
-    truth: Literal["seen", "assumed", "changing", "unknown", "empty", "gone"]
+    truth: Truth
     release: PackageRef | None = None
     since: str | None = None
     run: str | None = None

@@ -49,6 +49,11 @@ class PlannedStep(Model):
     to: Side | None = Field(default=None, exclude_if=lambda side: side is None)
     stacked: bool = Field(default=False, exclude_if=lambda yes: not yes)
 
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts of all its batches, in their order; none while they are not known."""
+        return tuple(host for batch in self.batches or () for host in batch)
+
     def divided(self, inventory: Inventory) -> Sides | None:
         """Its hosts as two sides; None where it has none here. Raises D101 and R210."""
         if self.sides is None:

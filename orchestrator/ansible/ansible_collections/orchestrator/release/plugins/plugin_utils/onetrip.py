@@ -93,6 +93,11 @@ def unasked(request):
     return SMALL if request["step"].startswith("restore.") or request["attempt"] > 1 else LIKELY
 
 
+def _first(*values):
+    """The first of *values* that says something; else the last one."""
+    return next((value for value in values if value), values[-1])
+
+
 class OneTrip(ActionBase):
     """A module whose work is done by the remote script. Subclasses name their verbs and the options they take."""
 
@@ -123,9 +128,8 @@ class OneTrip(ActionBase):
 
     def _request(self, task_vars):
         args = self._task.args
-        release = args.get("release") or task_vars.get("orchestrator_release") or task_vars.get("release") or {}
-        roots = (task_vars.get(name) for name in ("orchestrator_root", "release_root", "host_root"))
-        root = args.get("root") or next((value for value in roots if value), None)
+        release = _first(args.get("release"), *(task_vars.get(name) for name in ("orchestrator_release", "release"))) or {}
+        root = _first(args.get("root"), *(task_vars.get(name) for name in ("orchestrator_root", "release_root", "host_root")))
         if not root:
             raise AnsibleActionFail("the option root is missing, and the host has no variable orchestrator_root")
         wanted = {name: str(release[name]) for name in ("name", "version", "digest") if name in release}
@@ -136,13 +140,13 @@ class OneTrip(ActionBase):
             "root": str(root),
             "release": wanted,
             "artifact": self._artifact(release) if "artifact" in self.OPTIONS else None,
-            "shared": [str(name) for name in args.get("shared") or []],
-            "config": [self._rendered(file, task_vars) for file in args.get("config") or []],
+            "shared": [str(name) for name in _first(args.get("shared"), [])],
+            "config": [self._rendered(file, task_vars) for file in _first(args.get("config"), [])],
             "restart": args.get("restart"),
             "service": args.get("service"),
             "probe": args.get("probe"),
-            "on_failure": str(args.get("on_failure") or "revert"),
-            "keep": int(args.get("keep") or 5),
+            "on_failure": str(_first(args.get("on_failure"), "revert")),
+            "keep": int(_first(args.get("keep"), 5)),
         }
         return {**what, **self._circumstances(release, task_vars), "part": part_of(what)}
 
