@@ -10,7 +10,7 @@ from orchestrator.cli.output import Cell, json_option, note, out, print_json, sc
 from orchestrator.domain.text import counted
 
 if TYPE_CHECKING:
-    from orchestrator.domain.facts import EnvironmentFacts
+    from orchestrator.domain.facts import EnvironmentFacts, Problem
 
 COLOURS = {
     "current": "green",
@@ -46,7 +46,7 @@ def command(chosen: tuple[str, ...], name: str | None, limit: int, as_json: bool
     )
     refs = [ref for ref in app.queries.releases(app.actor) if name in {None, ref.name}]
     rows = app.queries.release_rows(app.actor, refs[:limit], facts)
-    problems = [problem for item in facts for problem in item.problems if item.recorded or rows]
+    problems = _shown_problems(facts, rows)
     if as_json:
         about = {**_about(facts), "problems": [problem.to_json() for problem in problems]}
         print_json("Matrix", {"project": app.project.name, **about, "releases": rows})
@@ -59,6 +59,11 @@ def command(chosen: tuple[str, ...], name: str | None, limit: int, as_json: bool
     _print_rows(rows, facts)
     if len(refs) > limit:
         note(f"{counted(len(refs) - limit, 'older release')} not shown: -n {len(refs)}")
+
+
+def _shown_problems(facts: "list[EnvironmentFacts]", rows: list[dict[str, Any]]) -> "list[Problem]":
+    """The problems of all environments; while there is no release, not those of environments without records."""
+    return [problem for item in facts for problem in item.problems if item.recorded or rows]
 
 
 def _print_rows(rows: list[dict[str, Any]], facts: "list[EnvironmentFacts]") -> None:
