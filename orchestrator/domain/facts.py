@@ -5,6 +5,7 @@ from typing import Literal
 
 from orchestrator.domain.admission.documents import NextPromotion
 from orchestrator.domain.calendar.state import EnvironmentCalendar
+from orchestrator.domain.error_codes import STACK_NOT_ROLLED_BACK
 from orchestrator.domain.journal import PROMOTION_KINDS, Kind, Lease, QueueEntry, Run
 from orchestrator.domain.model import Model
 from orchestrator.domain.plan import HostState
@@ -160,7 +161,8 @@ def remedies(story: RunView) -> tuple[Remedy, ...]:
         for host in step.bad_hosts()[:1]:
             command = f"orchestrator logs {run.id} --step {step.name} --host {host.host}"
             found.append(Remedy(command=command, effect="the output of the failed step"))
-    stays = any(step.result is not None and step.result.data.get("code") == "R202" for step in story.steps.values())
+    results = (step.result for step in story.steps.values())
+    stays = any(result is not None and result.data.get("code") == STACK_NOT_ROLLED_BACK for result in results)
     gone = back.get("impossible") or []
     preview = f"orchestrator environment preview {run.environment}"
     if story.planned.get("ephemeral"):

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from orchestrator.domain.effects import Change
+from orchestrator.domain.error_codes import PULUMI_INCOMPLETE, UPDATE_DIFFERS
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import Loss, PlaySpec, StackSpec
 from orchestrator.domain.promotion import Event, State
@@ -27,9 +28,6 @@ from orchestrator.ports import Emit, SavedPlan
 
 Alone = Callable[[RunContext, tuple[Loss, ...], str], StepResult]
 """Makes the result of a stack that is left alone: because of these losses, or because Pulumi would refuse it."""
-
-KILLED = "E111"  # of an update that did not come to its end
-OTHERWISE = "E131"  # Pulumi would do something else than was planned
 
 
 def halt(ctx: RunContext) -> None:
@@ -168,7 +166,7 @@ def _to_be_repeated(result: StepResult) -> StepResult:
 
 
 def _killed(result: StepResult) -> bool:
-    return result.data.get("code") == KILLED
+    return result.data.get("code") == PULUMI_INCOMPLETE
 
 
 def made_anew(ctx: RunContext, name: str) -> tuple[str, ...]:
@@ -198,7 +196,7 @@ def constrained(ctx: RunContext, spec: StackSpec, job: str, emit: Emit, alone: A
     What died before may have left the stack other than it was looked at: then it is looked at once more.
     """
     result = _held(ctx, spec, job, emit, alone)
-    if result.data.get("code") == OTHERWISE and result.data.get("untouched") is True:
+    if result.data.get("code") == UPDATE_DIFFERS and result.data.get("untouched") is True:
         return _held(ctx, spec, f"{job}.again", emit, alone)
     return result
 

@@ -12,6 +12,7 @@ from typing import Any
 from orchestrator.domain.context import Context, Outputs
 from orchestrator.domain.effects import GOING_BACK, Change, Effects
 from orchestrator.domain.environment import Environment
+from orchestrator.domain.error_codes import TAKEN_OVER
 from orchestrator.domain.errors import JobLost, OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import STOPPED, STOPPING, STORE_FAILURES, Entry, Run, request_parameters
@@ -188,7 +189,7 @@ class RunContext:
         try:
             self.services.store.append(self.run.id, entries, self.fence)
         except OrchestratorError as error:
-            if error.code != "S103":
+            if error.code != TAKEN_OVER:
                 raise
             self.ownership.taken_over()
 
@@ -300,7 +301,7 @@ class RunContext:
         try:
             lease = self.services.store.acquire(run.environment, run.id, run.by, reason, worker=self.ownership.worker)
         except OrchestratorError as error:
-            if error.code == "S103":
+            if error.code == TAKEN_OVER:
                 self.ownership.taken_over()
             raise
         self.fence = lease.fence

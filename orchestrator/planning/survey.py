@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.domain.context import Context, Outputs
+from orchestrator.domain.error_codes import DEFINITION_NOT_KEPT, INSPECTION_FAILED
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.model import digest_of
@@ -131,7 +132,7 @@ def _failure_as_a_whole(seen: StepResult | None) -> str:
 
 def failed_as_a_whole(seen: StepResult) -> bool:
     """Whether a host inspection failed before any host was asked."""
-    return seen.data.get("code") == "D151"
+    return seen.data.get("code") == INSPECTION_FAILED
 
 
 def lost(services: Services, environment: str, spec: StackSpec, preview: StackPreview) -> tuple[Loss, ...]:
@@ -176,7 +177,7 @@ def _wanted_stack(services: Services, wanted: PlanRequest) -> StackSpec | None:
     try:
         return kept_of(services, wanted.environment, mark.definition)
     except OrchestratorError as error:
-        if error.code != "E105":
+        if error.code != DEFINITION_NOT_KEPT:
             raise
         return spec
 

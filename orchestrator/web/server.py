@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from orchestrator import __version__
 from orchestrator.app.request_duties import Shows
+from orchestrator.domain.error_codes import NOT_SIGNED_IN
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
 from orchestrator.web.api.changing import router as api_changing
 from orchestrator.web.api.management import router as api_management
@@ -110,7 +111,7 @@ def _response(request: Request, error: OrchestratorError) -> Response:
     path, wants_page = request.url.path, "text/html" in request.headers.get("accept", "")
     if path.startswith("/api/") or not wants_page:
         return problem_response(error, request.state.request_id)
-    if error.code == "N120" and request.method == "GET":
+    if error.code == NOT_SIGNED_IN and request.method == "GET":
         return RedirectResponse(f"/sign-in?next={quote(path, safe='/')}", 303)
     return error_page(request, error)
 

@@ -10,7 +10,15 @@ from typing import Any
 from orchestrator.adapters.ansible.handlers import PendingHandlers
 from orchestrator.adapters.ansible.ledger import CLAIM, CLOSING, OWN, REFUSED
 from orchestrator.adapters.ansible.verdict import PlayEnd, Verdict, decide
-from orchestrator.domain.error_codes import ANSIBLE_INCOMPLETE, PLAYBOOK_NOT_RUN
+from orchestrator.domain.error_codes import (
+    ANSIBLE_INCOMPLETE,
+    FAILURE_UNEXPLAINED,
+    NO_HOST_LEFT,
+    PLAYBOOK_NOT_RUN,
+    PLAYBOOK_PROMPTS,
+    REFUSED_BY_HOST,
+    TASK_OUTSIDE_BATCH,
+)
 from orchestrator.domain.host_answer import Fault, read_reported
 from orchestrator.domain.job_event import NUMBER, Shape, are_counts, has_shape, is_event
 from orchestrator.domain.journal import Entry
@@ -41,6 +49,14 @@ SHAPES: dict[str, Shape] = {
 }  # fmt: skip
 """The events of a play."""
 
+OF_THE_PLAY = {
+    NO_HOST_LEFT,
+    PLAYBOOK_NOT_RUN,
+    ANSIBLE_INCOMPLETE,
+    PLAYBOOK_PROMPTS,
+    TASK_OUTSIDE_BATCH,
+    FAILURE_UNEXPLAINED,
+}  # errors of a whole play
 PRINTED = 48 << 20  # bytes of output, which its supervisor keeps below this
 CHECK: Shape = {"diff": str, "opaque": bool}
 OWN_PLAYS = CLOSING | {CLAIM}
@@ -237,8 +253,8 @@ class Tally:
         """The message of a play's result, and its data."""
         data: dict[str, Any] = {"code": verdict.code} if verdict.code else {}
         refused = sorted({*self.refused, *(host for host, failure in self.failures.items() if _refuses(failure))})
-        if refused and data.get("code", "D140") == "D140":
-            data |= {"code": "D140", "refused": refused}
+        if refused and data.get("code", REFUSED_BY_HOST) == REFUSED_BY_HOST:
+            data |= {"code": REFUSED_BY_HOST, "refused": refused}
         how = outcome.how if outcome.how != "exited" else "lost"  # a signal ended ansible-playbook: our child lived on
         text = next(iter(self.errors), "") or _tail(outcome.folder) if verdict.code == PLAYBOOK_NOT_RUN else ""
         late = f"ran longer than {self.timeout:g} s and was stopped ({self.setting or 'a fixed limit'})"
@@ -301,8 +317,8 @@ def _refuses(failure: dict[str, Any]) -> bool:
 
 def _unseen(result: StepResult, failed: set[str]) -> tuple[str, ...]:
     """What check mode could not look at: the whole play, or hosts, each in a sentence."""
-    if result.data.get("code") in {"D102", "D120", "D130", "D160", "D161", "D162"}:
-        more = _details(Path(result.log)) if result.data["code"] == "D120" else ""
+    if result.data.get("code") in OF_THE_PLAY:
+        more = _details(Path(result.log)) if result.data["code"] == PLAYBOOK_NOT_RUN else ""
         return (f"{result.message} {more}".strip(),)
     found = [f"{host.host}: the playbook leaves it out" for host in result.hosts if host.outcome is Outcome.SKIPPED]
     found += [

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from orchestrator.domain.error_codes import DEFINITION_CHANGED
 from orchestrator.domain.errors import catalogue
 from orchestrator.domain.job_event import Shape, are_counts, has_shape, parsed
 from orchestrator.domain.plan import ResourceChange
@@ -46,7 +47,10 @@ def resource_events(folder: Path) -> Iterator[dict[str, Any]]:
 def _is_answer(answer: Any) -> bool:
     if not has_shape(answer, ANSWER) or not are_counts(answer.get("counts", {})):
         return False
-    if not isinstance(answer.get("outputs"), dict | None) or answer.get("refused", "E166") not in catalogue():
+    if (
+        not isinstance(answer.get("outputs"), dict | None)
+        or answer.get("refused", DEFINITION_CHANGED) not in catalogue()
+    ):
         return False
     named = (name for part in ("urns", "unfinished", "uncertain") for name in answer.get(part, ()))
     try:

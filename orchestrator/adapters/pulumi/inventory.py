@@ -14,6 +14,7 @@ from orchestrator.adapters import safe_yaml
 from orchestrator.domain.bounded import bounded
 from orchestrator.domain.context import Outputs
 from orchestrator.domain.environment import Environment, InventoryGroup
+from orchestrator.domain.error_codes import NO_HOSTS
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Group, Inventory
 from orchestrator.domain.model import canonical_json
@@ -34,11 +35,11 @@ def read_inventory(environment: Environment, outputs: Outputs, project: Path) ->
         return _inventory(environment, outputs, project)
     except OrchestratorError as error:
         provisioned = outputs.plain or outputs.secret or environment.program is None
-        if provisioned or error.code != "E120":
+        if provisioned or error.code != NO_HOSTS:
             raise
         message = f"{environment.name} has no hosts yet: its stack has no outputs"
         hint = f"`orchestrator environment up {environment.name}`, or a promotion, creates its infrastructure"
-        raise OrchestratorError("E120", message, hint=hint) from error
+        raise OrchestratorError(NO_HOSTS, message, hint=hint) from error
 
 
 def _inventory(environment: Environment, outputs: Outputs, project: Path) -> Inventory:

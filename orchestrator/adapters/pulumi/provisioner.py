@@ -30,6 +30,7 @@ from orchestrator.adapters.pulumi.workspace import in_use
 from orchestrator.adapters.views import Views
 from orchestrator.domain.context import Outputs
 from orchestrator.domain.environment import Environment, PulumiSettings
+from orchestrator.domain.error_codes import CREATES_UNRESOLVED, HOST_NAME_INVALID, INVENTORY_UNREADABLE, PULUMI_FAILED
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Entry
@@ -268,7 +269,7 @@ class PulumiProvisioner:
     def _error(self, verb: str, spec: StackSpec, outcome: JobOutcome, result: dict[str, Any]) -> OrchestratorError:
         refused, code = result.get("refused"), result.get("code", 0)
         if refused:
-            hint = verdict.RESOLVE.format(environment=spec.environment) if refused == "E136" else None
+            hint = verdict.RESOLVE.format(environment=spec.environment) if refused == CREATES_UNRESOLVED else None
             return OrchestratorError(str(refused), clean_text(str(result["error"]), 4000), hint=hint)
         if self._views is not None and (failure := not_isolated(self._views.isolator(), outcome)):
             return OrchestratorError("I104", f"pulumi {verb} {spec.stack}: {failure}")
@@ -278,7 +279,7 @@ class PulumiProvisioner:
         log = str(outcome.folder / "output.log")
         roots = (str(self._project), str(self._operations.work(spec)))
         error = verdict.error(verb, spec.stack, str(result.get("error", "")), log, ended, roots)
-        if error.code == "E110":
+        if error.code == PULUMI_FAILED:
             files = [
                 file.path for file in definition.verify_definition(self._folder / "definitions", spec.definition).files
             ]
@@ -310,7 +311,7 @@ class PulumiProvisioner:
             found = self.inventory(definition.kept_environment(store, spec.definition), Outputs(outputs))
         except OrchestratorError as error:
             said = json.dumps(outputs, default=str)
-            if error.code in {"E122", "E123"} and UNKNOWN not in said and HIDDEN not in said:
+            if error.code in {INVENTORY_UNREADABLE, HOST_NAME_INVALID} and UNKNOWN not in said and HIDDEN not in said:
                 raise
             return None
         text = json.dumps(found.to_json())

@@ -6,6 +6,7 @@ from starlette.concurrency import run_in_threadpool
 
 from orchestrator.app.authentication import NewSession
 from orchestrator.domain.calendar.zones import zone_names
+from orchestrator.domain.error_codes import CREDENTIALS_NOT_POSSIBLE
 from orchestrator.domain.errors import OrchestratorError, catalogue
 from orchestrator.domain.text import nearest
 from orchestrator.web.locked_assets import FOLDER, listed_assets
@@ -132,7 +133,7 @@ def _use_link(request: Request, form: dict[str, str], text: str) -> Response:
     try:
         made = way_in.set_password(text, name, form.get("password", ""), request_source(request))
     except OrchestratorError as error:
-        if error.code != "N125":
+        if error.code != CREDENTIALS_NOT_POSSIBLE:
             raise
         return rendered(request, "link", None, int(status_of(error)), link=way_in.link(text), error=error, name=name)
     return _with_cookie(request, after_form("/"), made)
