@@ -261,7 +261,7 @@ def detail(step: StepStory, run: str = "") -> list[str]:
         lines = [f"at {bad[0].where}"]
     elif not lines and len(bad) > 1:
         lines = [_bad_host(host) for host in bad[:SHOWN]]
-    code = result.data.get("code")
+    code = result.code
     more = [f"orchestrator explain {code}"] if code else []
     log = [log_command(step, run)] if run and not _refused(step, code) else []
     return lines[: SHOWN * 2] + log + more

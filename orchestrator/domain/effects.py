@@ -37,7 +37,7 @@ class Change:
         if self.always or result.good:
             return self.kind != "claim"
         if self.kind == "stack":
-            return result.data.get("untouched") is not True
+            return not result.is_untouched
         return bool(touched(result, self.hosts))
 
 

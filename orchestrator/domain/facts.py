@@ -162,7 +162,7 @@ def remedies(story: RunView) -> tuple[Remedy, ...]:
             command = f"orchestrator logs {run.id} --step {step.name} --host {host.host}"
             found.append(Remedy(command=command, effect="the output of the failed step"))
     results = (step.result for step in story.steps.values())
-    stays = any(result is not None and result.data.get("code") == STACK_NOT_ROLLED_BACK for result in results)
+    stays = any(result is not None and result.code == STACK_NOT_ROLLED_BACK for result in results)
     gone = back.get("impossible") or []
     preview = f"orchestrator environment preview {run.environment}"
     if story.planned.get("ephemeral"):

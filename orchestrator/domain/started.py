@@ -8,7 +8,7 @@ from orchestrator.domain.step import Outcome, StepResult
 
 def touched(result: StepResult, hosts: tuple[str, ...]) -> tuple[str, ...]:
     """Which of *hosts* a step may have changed: what its *result* says, or all of them when it cannot tell."""
-    if result.data.get("untouched") is True:
+    if result.is_untouched:
         return ()
     told = {host.host for host in result.hosts}
     silent = tuple(host for host in hosts if host not in told)

@@ -95,6 +95,27 @@ class StepResult(Model):
         """Whether the next step may start."""
         return self.outcome.good
 
+    @property
+    def code(self) -> str | None:
+        """The code of the catalogue, if the failure has one."""
+        code = self.data.get("code")
+        return code if isinstance(code, str) else None
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether the step is known to have changed nothing."""
+        return self.data.get("untouched") is True
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether its job died before it could report, so that it may be begun again."""
+        return self.data.get("how") == "lost"
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """The hosts that refused our fencing token."""
+        return tuple(self.data.get("refused", ()))
+
     def touched(self) -> tuple[str, ...]:
         """The hosts on which anything may have been changed, in order."""
         return tuple(result.host for result in self.hosts if result.touched)
@@ -107,8 +128,7 @@ class StepResult(Model):
             for host in self.hosts
         )
         told = {host.host: host for host in both}
-        kept = first.data.get("untouched") is True
-        data = {name: value for name, value in self.data.items() if kept or name != "untouched"}
+        data = {name: value for name, value in self.data.items() if first.is_untouched or name != "untouched"}
         return self.model_copy(update={"hosts": tuple({**before, **told}.values()), "data": data})
 
 

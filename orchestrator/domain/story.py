@@ -83,7 +83,7 @@ class StepStory:
             "seconds": self.seconds,
             "outcome": result.outcome.value if result else None,
             "message": result.message if result else "",
-            "code": result.data.get("code") if result else None,
+            "code": result.code if result else None,
             "log": result.log if result else "",
             "engine_seconds": result.seconds if result else None,
             "hosts": [host.to_json() for host in result.hosts] if result else [],

@@ -88,7 +88,7 @@ def _roll_out_step(
 
 def _blames_hosts(result: StepResult, bad: list[HostResult]) -> bool:
     """Whether a batch is not good because of the hosts *bad* alone, which its step may tolerate."""
-    return bool(bad) and result.outcome in {Outcome.FAILED, Outcome.UNKNOWN} and "code" not in result.data
+    return bool(bad) and result.outcome in {Outcome.FAILED, Outcome.UNKNOWN} and result.code is None
 
 
 def _tolerated(batch: Batch, failed: int, good: set[str]) -> bool:

@@ -3,7 +3,7 @@
 What is stateful is only replaced or deleted when a person has named it, as in a promotion.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 from orchestrator.domain.effects import Change
 from orchestrator.domain.errors import OrchestratorError
@@ -12,6 +12,7 @@ from orchestrator.domain.plan import Acknowledgements, HostState, Loss, Resource
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.sides import Side
 from orchestrator.domain.step import Outcome, StepResult
+from orchestrator.domain.step_payloads import LossesAgreed
 from orchestrator.flow.halt import RunHalted
 from orchestrator.flow.run_context import RunContext
 from orchestrator.inspect.stacks import stacks_of
@@ -114,8 +115,8 @@ def _looked(ctx: RunContext, spec: StackSpec, name: str, find: Find) -> SavedPla
     result = ctx.must(
         step, f"what {spec.stack} would lose", work, verb="provision", named=ctx.acknowledgements.to_json()
     )
-    held, update_file = str(result.data.get("held", "")), result.data.get("update_file")
-    return SavedPlan(made_by(ctx.services, held), update_file=update_file) if held else None
+    seen = LossesAgreed.read(result)
+    return SavedPlan(made_by(ctx.services, seen.held), update_file=seen.update_file) if seen.held else None
 
 
 def _would_lose(ctx: RunContext, spec: StackSpec, job: str, emit: Emit) -> StepResult:
@@ -128,20 +129,24 @@ def _would_lose(ctx: RunContext, spec: StackSpec, job: str, emit: Emit) -> StepR
     if preview.refused:
         message = f"{preview.refused}; nothing was changed"
         return StepResult(outcome=Outcome.FAILED, message=message, data={"code": "E140", "untouched": True})
-    held = {"held": job, "update_file": preview.update_file} if preview.update_file else {}
-    return _agreed(ctx, "R230", lost(services, spec.environment, spec, preview), held)
+    held = job if preview.update_file else None
+    found = LossesAgreed(
+        held=held, update_file=preview.update_file or None, losses=lost(services, spec.environment, spec, preview)
+    )
+    return _agreed(ctx, "R230", found)
 
 
 def _would_delete(ctx: RunContext, spec: StackSpec, _job: str, _emit: Emit) -> StepResult:
-    return _agreed(ctx, "R231", stateful_resources(ctx.services, spec), {})
+    return _agreed(ctx, "R231", LossesAgreed(losses=stateful_resources(ctx.services, spec)))
 
 
-def _agreed(ctx: RunContext, code: str, found: tuple[Loss, ...], data: Mapping[str, str | None]) -> StepResult:
-    why = loss_refusal(code, found, ctx.acknowledgements)
-    told = {**data, "losses": [loss.to_json() for loss in found]}
+def _agreed(ctx: RunContext, code: str, found: LossesAgreed) -> StepResult:
+    why, told = loss_refusal(code, found.losses, ctx.acknowledgements), found.to_json()
     if why is not None:
         return StepResult(outcome=Outcome.FAILED, message=why.message, data={**told, "code": code, "untouched": True})
-    message = f"agreed to by name: {'; '.join(map(str, found))}" if found else "nothing stateful would be lost"
+    message = (
+        f"agreed to by name: {'; '.join(map(str, found.losses))}" if found.losses else "nothing stateful would be lost"
+    )
     return StepResult(outcome=Outcome.SUCCEEDED, message=message, data=told)
 
 

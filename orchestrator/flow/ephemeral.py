@@ -14,6 +14,7 @@ from orchestrator.domain.plan import StackSpec, losses
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.quantities import seconds
 from orchestrator.domain.step import Outcome, StepResult
+from orchestrator.domain.step_payloads import StackClaimed, StackDisposed
 from orchestrator.flow.halt import RunHalted
 from orchestrator.flow.run_context import RunContext
 from orchestrator.inspect.leftovers import GONE, KIND, MADE, leftovers, made_stack
@@ -29,7 +30,8 @@ def claim(ctx: RunContext, spec: StackSpec) -> None:
 
     def work(_job: str, _emit: Emit) -> StepResult:
         until = add_seconds(ctx.services.clock.now(), seconds(rule.ttl))
-        data = {"stack": spec.stack, "configured": spec.configured, "definition": spec.definition, "until": until}
+        claimed = StackClaimed(stack=spec.stack, configured=spec.configured, definition=spec.definition, until=until)
+        data = claimed.to_json()
         return StepResult(outcome=Outcome.SUCCEEDED, message=f"until {until} at the longest", data=data)
 
     made = ctx.must(
@@ -86,14 +88,16 @@ def reap(ctx: RunContext) -> None:
     def work(job: str, emit: Emit) -> StepResult:
         left = {item.run.id for item in leftovers(ctx.services, ctx.run.environment)}
         if made is None or run not in left:
-            return StepResult(outcome=Outcome.SKIPPED, message="it is gone already", data={"gone": True})
+            return StepResult(
+                outcome=Outcome.SKIPPED, message="it is gone already", data=StackDisposed(gone=True).to_json()
+            )
         return _destroy(ctx.services, ctx.run.environment, made, job, emit)
 
     change = Change("stack")
     result = ctx.step("dispose", f"destroy what {run} made", work, may_change=change, verb="provision", of=run)
     if not result.good:
         raise RunHalted("dispose", result)
-    if not result.data.get("gone"):
+    if not StackDisposed.read(result).gone:
         _tell_gone(ctx, run)
 
 

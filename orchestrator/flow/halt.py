@@ -16,8 +16,7 @@ class RunHalted(Exception):
     @property
     def code(self) -> str | None:
         """The code of the catalogue, when the failure has one."""
-        code = self.result.data.get("code")
-        return code if isinstance(code, str) else None
+        return self.result.code
 
 
 class OwnershipLost(BaseException):

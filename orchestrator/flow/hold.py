@@ -10,6 +10,7 @@ from orchestrator.domain.error_codes import ENVIRONMENT_BUSY, STOPPED_BY_USER
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import PROMOTION_KINDS, STOPPING, Entry
 from orchestrator.domain.step import Outcome, StepResult
+from orchestrator.domain.step_payloads import LeaseTaken
 from orchestrator.domain.text import age, undated
 from orchestrator.flow.run_context import RunContext
 from orchestrator.planning.durations import HELD
@@ -81,7 +82,7 @@ def take_turn(ctx: RunContext, emit: Emit, *, deadline: float) -> StepResult:
             return StepResult(outcome=Outcome.ABORTED, message=f"{STOPPING[wish]} while it waited", data=data)
         why = _closed(ctx) or _taken(ctx)
         if not why:
-            return StepResult(outcome=Outcome.SUCCEEDED, data={"fence": ctx.fence})
+            return StepResult(outcome=Outcome.SUCCEEDED, data=LeaseTaken(fence=ctx.fence).to_json())
         if undated(why) != said:
             emit(Entry(kind="notice", data={"level": "info", "text": f"waiting: {why}"}))
             said = undated(why)

@@ -10,6 +10,7 @@ from orchestrator.domain.plan import SILENT, HostState
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.sides import SIDES, Side
 from orchestrator.domain.step import Outcome, StepResult
+from orchestrator.domain.step_payloads import HostsObserved, SidesDeclared
 from orchestrator.flow.halt import RunHalted
 from orchestrator.flow.run_context import RunContext
 from orchestrator.inspect import tokens
@@ -32,7 +33,7 @@ def inspect_hosts(ctx: RunContext) -> None:
             ctx.services.deployer.close()
         states = states_of(ctx.services, ctx.run.environment, seen.hosts)
         unknown = [state.host for state in states if state.truth == "unknown"]
-        data = {"states": [state.to_json() for state in states]}
+        data = HostsObserved(states=tuple(states)).to_json()
         for state in states:
             if state.differs:
                 reported = "does not respond" if state.serves == SILENT else f"tells {state.serves}"
@@ -43,7 +44,7 @@ def inspect_hosts(ctx: RunContext) -> None:
             if any(tokens.TOO_FAR in reason for reason in reasons):
                 reasons.append(tokens.remedy(ctx.run.environment, seen))
             message = "; ".join([f"nobody can say what runs on {', '.join(unknown)}", *reasons])
-            data["code"] = "R161"  # type: ignore[assignment]
+            data["code"] = "R161"
             return StepResult(outcome=Outcome.UNKNOWN, message=message, hosts=seen.hosts, log=seen.log, data=data)
         return StepResult(outcome=Outcome.SUCCEEDED, hosts=seen.hosts, log=seen.log, data=data)
 
@@ -73,7 +74,7 @@ def after_doubt(ctx: RunContext, last: StepResult | None = None) -> None:
         except OrchestratorError as error:
             return StepResult(outcome=Outcome.SKIPPED, message=f"nobody could look: {error.message}")
         states = states_of(ctx.services, ctx.run.environment, seen.hosts)
-        data = {"states": [state.to_json() for state in states]}
+        data = HostsObserved(states=tuple(states)).to_json()
         return StepResult(outcome=Outcome.SUCCEEDED, message=seen.message, hosts=seen.hosts, log=seen.log, data=data)
 
     _write(ctx, ctx.step(name, "ask the hosts what is true", work, verb="observe"), name)
@@ -130,12 +131,13 @@ def _accept_live(ctx: RunContext, live: Side, why: str) -> None:
         known = BlueGreenState.of(ctx.services.store.hosts(ctx.run.environment))
         if not known.sides:
             raise OrchestratorError("R214", f"no release has divided {ctx.run.environment} into sides yet")
-        data = {"sides": {side: [host for host, its in known.sides.items() if its == side] for side in SIDES}}
+        sides = {side: tuple(host for host, its in known.sides.items() if its == side) for side in SIDES}
+        data = SidesDeclared(sides=sides).to_json()
         message = f"{ctx.run.by or 'somebody'} says that {live} is live: {why}"
         return StepResult(outcome=Outcome.SUCCEEDED, message=message, data=data)
 
     result = ctx.must("accept", f"accept that {live} is live", work, verb="accept", live=live, why=why)
-    data = {"live": live, "unsure": False, "sides": result.data["sides"]}
+    data = {"live": live, "unsure": False, **SidesDeclared.read(result).to_json()}
     ctx.note(Entry(kind="switched", step="accept", data=data, key="switched:accept"))
 
 
@@ -155,7 +157,7 @@ def _confirmed(ctx: RunContext) -> int:
 
 
 def _write(ctx: RunContext, result: StepResult, why: str) -> None:
-    ctx.record_hosts([HostState.from_json(state) for state in result.data.get("states", ())], why)
+    ctx.record_hosts(list(HostsObserved.read(result).states), why)
 
 
 def _words(state: HostState) -> str:

@@ -7,6 +7,7 @@ from orchestrator.domain.journal import PROMOTION_KINDS, Entry
 from orchestrator.domain.plan import Plan, differences, held
 from orchestrator.domain.release import Package
 from orchestrator.domain.step import Outcome, StepResult
+from orchestrator.domain.step_payloads import PlanSettled
 from orchestrator.flow import guard, observe
 from orchestrator.flow.run_context import RunContext
 from orchestrator.inspect.trail import RestorePoint
@@ -39,11 +40,13 @@ def resolve_plan(ctx: RunContext) -> None:
         _warn_of_controller(approved, now, emit)
         if approved is None:
             save(services, now)
-            return StepResult(outcome=Outcome.SUCCEEDED, message=plan_summary(now), data={"plan": now.digest})
+            return StepResult(
+                outcome=Outcome.SUCCEEDED, message=plan_summary(now), data=PlanSettled(plan=now.digest).to_json()
+            )
         return _compared(ctx, approved, now)
 
     result = ctx.must("plan", "plan", work, verb="plan")
-    ctx.plan = load_plan(services, str(result.data["plan"]))
+    ctx.plan = load_plan(services, PlanSettled.read(result).plan)
     sided = ctx.plan.blue_green
     ctx.services = sides.for_side(services, run.environment, (sided.to or sided.live) if sided is not None else None)
     ctx.forget_outputs()
@@ -132,6 +135,7 @@ def hold(approved: Plan, now: Plan) -> StepResult:
     """The approved plan, when everything that it stands on is still so; else what has changed, by name."""
     changed = differences(approved, held(approved, now))
     if not changed:
-        return StepResult(outcome=Outcome.SUCCEEDED, message="the approved plan holds", data={"plan": approved.digest})
+        data = PlanSettled(plan=approved.digest).to_json()
+        return StepResult(outcome=Outcome.SUCCEEDED, message="the approved plan holds", data=data)
     message = f"since the plan was made, this has changed: {', '.join(changed)}"
     return StepResult(outcome=Outcome.FAILED, message=message, data={"code": "R120", "changed": changed})

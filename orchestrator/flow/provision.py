@@ -1,15 +1,14 @@
 """Provision: the infrastructure, held to what the plan said of it."""
 
-from typing import Any
-
 from orchestrator.domain.effects import Change
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.step import HostResult, Outcome, StepResult
+from orchestrator.domain.step_payloads import UNRECORDED, HostsSettled
 from orchestrator.domain.text import counted
 from orchestrator.flow import ephemeral, host_states
 from orchestrator.flow.halt import RunHalted
-from orchestrator.flow.run_context import UNRECORDED, RunContext
+from orchestrator.flow.run_context import RunContext
 from orchestrator.inspect import tokens
 from orchestrator.planning.plan_store import saved_plan
 from orchestrator.planning.sides import of_plan
@@ -62,14 +61,13 @@ def record_hosts(ctx: RunContext, name: str = "hosts", require: str = "require")
             message = f"no host matches {empty[0].hosts!r}, which the step {empty[0].step} wants"
             return StepResult(outcome=Outcome.FAILED, message=message, data={"code": "D102"})
         of_plan(plan, inventory)  # do its sides fit, where it has any?
-        data = {**_settled(ctx, inventory), "batches": groups}
+        data = _settled(ctx, inventory, tuple(groups)).to_json()
         return StepResult(outcome=Outcome.SUCCEEDED, message=counted(len(inventory.hosts), "host"), data=data)
 
     result = ctx.must(name, "settle the hosts", work, verb="provision")
-    ctx.hosts_only_inventory = Inventory.from_json(result.data["outline"])
-    ctx.inventory_digest = str(result.data["digest"])
-    ctx.variables = result.data.get("variables", UNRECORDED)
-    ctx.batches = [tuple(tuple(batch) for batch in batches) for batches in result.data["batches"]]
+    settled = HostsSettled.read(result)
+    ctx.hosts_only_inventory, ctx.inventory_digest = settled.outline, settled.digest
+    ctx.variables, ctx.batches = settled.variables, list(settled.batches or ())
     ctx.sides = of_plan(plan, ctx.hosts_only_inventory)
     ctx.live = plan.blue_green.live if plan.blue_green is not None else None
     ctx.record_gone_hosts("gone" if name == "hosts" else name)
@@ -77,10 +75,13 @@ def record_hosts(ctx: RunContext, name: str = "hosts", require: str = "require")
         look_at_new_hosts(ctx, require)
 
 
-def _settled(ctx: RunContext, inventory: Inventory) -> dict[str, Any]:
+def _settled(
+    ctx: RunContext, inventory: Inventory, batches: tuple[tuple[tuple[str, ...], ...], ...] | None = None
+) -> HostsSettled:
     """What is recorded of the hosts of *inventory*, and of what plays are given there."""
-    outline = inventory.outline().to_json()
-    return {"outline": outline, "digest": inventory.digest, "variables": ctx.variables_now()}
+    return HostsSettled(
+        outline=inventory.outline(), digest=inventory.digest, variables=ctx.variables_now(), batches=batches
+    )
 
 
 def settle_restored(ctx: RunContext, name: str = "hosts.restored") -> bool:
@@ -93,15 +94,15 @@ def settle_restored(ctx: RunContext, name: str = "hosts.restored") -> bool:
 
     def work(_job: str, _emit: Emit) -> StepResult:
         inventory = ctx.inventory()
-        data = _settled(ctx, inventory)
+        data = _settled(ctx, inventory).to_json()
         message = counted(len(inventory.hosts), "host")
         return StepResult(outcome=Outcome.SUCCEEDED, message=message, data=data)
 
     result = ctx.must(name, "settle the hosts", work, verb="restore")
-    ctx.hosts_only_inventory = Inventory.from_json(result.data["outline"])
-    ctx.inventory_digest = str(result.data["digest"])
+    settled = HostsSettled.read(result)
+    ctx.hosts_only_inventory, ctx.inventory_digest = settled.outline, settled.digest
     ctx.record_gone_hosts("gone again" if name == "hosts.restored" else name)
-    ctx.variables = result.data.get("variables", UNRECORDED)
+    ctx.variables = settled.variables
     return before != UNRECORDED and (before is None or ctx.variables != before)
 
 

@@ -9,14 +9,14 @@ from orchestrator.domain.step import Outcome, StepResult, worst
 
 def blocked_hosts(result: StepResult) -> tuple[str, ...]:
     """The hosts on which nothing was done because other hosts refused."""
-    if not result.data.get("refused"):
+    if not result.refused:
         return ()
     return tuple(host.host for host in result.hosts if host.outcome is Outcome.SKIPPED and not host.touched)
 
 
 def only(result: StepResult) -> bool:
     """Whether the *result* is bad for no other reason than hosts that refused."""
-    refused = set(result.data.get("refused", ()))
+    refused = set(result.refused)
     return bool(refused) and all(host.outcome.good or host.host in refused for host in result.hosts)
 
 
@@ -31,6 +31,6 @@ def merged(refused: StepResult, done: StepResult) -> StepResult:
     hosts = {host.host: host for host in (*refused.hosts, *done.hosts)}
     ended = worst(host.outcome for host in hosts.values())
     bad = {} if done.good else done.data
-    data = {**refused.data, **bad, "refused": [*refused.data["refused"], *done.data.get("refused", ())]}
+    data = {**refused.data, **bad, "refused": [*refused.refused, *done.refused]}
     message = refused.message if done.good else done.message
     return done.model_copy(update={"outcome": ended, "hosts": tuple(hosts.values()), "data": data, "message": message})

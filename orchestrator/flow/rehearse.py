@@ -16,6 +16,7 @@ from orchestrator.domain.rehearsal import Leg, Rehearsal, Timed, Walked, came_ba
 from orchestrator.domain.release import Package
 from orchestrator.domain.snapshot import Difference
 from orchestrator.domain.step import Outcome, StepResult, attempts
+from orchestrator.domain.step_payloads import RehearsalJudged, SnapshotTaken
 from orchestrator.domain.story import seconds_between
 from orchestrator.domain.text import counted
 from orchestrator.flow import deploy, host_states, provision, rollback, switch, verify
@@ -170,7 +171,9 @@ def _look(ctx: RunContext, stop: str) -> None:
         files = sum(len(host.files) for host in seen.hosts.values())
         store_document(ctx.services, "snapshots", seen.digest, seen.to_json())
         message = f"{counted(files, 'file')} on {counted(len(seen.hosts), 'host')}"
-        return StepResult(outcome=Outcome.SUCCEEDED, message=message, data={"snapshot": seen.digest})
+        return StepResult(
+            outcome=Outcome.SUCCEEDED, message=message, data=SnapshotTaken(snapshot=seen.digest).to_json()
+        )
 
     ctx.must(f"rehearse.{stop}", f"look at the hosts, {stop}", work, verb="rehearse")
 
@@ -181,7 +184,7 @@ def _judge(ctx: RunContext) -> None:
     def work(_job: str, _emit: Emit) -> StepResult:
         found = ctx.services.secrets.document(_evidence(ctx))
         store_document(ctx.services, "evidence", found.digest, found.to_json())
-        data = {"evidence": found.digest, "good": found.good, "document": found.to_json()}
+        data = RehearsalJudged(evidence=found.digest, good=found.good, document=found.to_json()).to_json()
         if found.good:
             back = next(leg.seconds for leg in found.legs if leg.name == "back")
             return StepResult(outcome=Outcome.SUCCEEDED, message=f"all came back, in {back:.1f} s", data=data)
@@ -191,10 +194,8 @@ def _judge(ctx: RunContext) -> None:
         return StepResult(outcome=outcome, message=message, data={**data, "code": "R184"})
 
     result = ctx.step("rehearse.judge", "compare what came back", work, verb="rehearse")
-    evidence: dict[str, Any] = {
-        name: result.data[name] for name in ("evidence", "good", "document") if name in result.data
-    }
-    if evidence:
+    if "evidence" in result.data:
+        evidence = RehearsalJudged.read(result).to_json()
         ctx.note(Entry(kind="rehearsed", step="rehearse.judge", data=evidence, key=REHEARSED))
     if not result.good:
         raise RunHalted("rehearse.judge", result)

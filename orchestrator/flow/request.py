@@ -4,6 +4,7 @@ from functools import partial
 
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.step import Outcome, StepResult
+from orchestrator.domain.step_payloads import LeaseTaken
 from orchestrator.flow import hold
 from orchestrator.flow.run_context import RunContext
 from orchestrator.ports import Emit
@@ -26,4 +27,4 @@ def admit(ctx: RunContext) -> None:
 def acquire(ctx: RunContext) -> StepResult:
     """The environment's lease for this run. Raises S101 when somebody else holds it, or waits for it."""
     ctx.enter()
-    return StepResult(outcome=Outcome.SUCCEEDED, data={"fence": ctx.fence})
+    return StepResult(outcome=Outcome.SUCCEEDED, data=LeaseTaken(fence=ctx.fence).to_json())

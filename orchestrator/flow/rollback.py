@@ -15,6 +15,7 @@ from orchestrator.domain.plan import Loss, PlaySpec, StackSpec
 from orchestrator.domain.promotion import Event, State
 from orchestrator.domain.release import Package, PackageRef
 from orchestrator.domain.step import Outcome, StepResult
+from orchestrator.domain.step_payloads import HostsReplaced
 from orchestrator.flow import host_states, observe, probe, promote, provision, refusals, switch, verify
 from orchestrator.flow.halt import RunHalted
 from orchestrator.flow.run_context import RunContext
@@ -166,7 +167,7 @@ def _to_be_repeated(result: StepResult) -> StepResult:
 
 
 def _killed(result: StepResult) -> bool:
-    return result.data.get("code") == PULUMI_INCOMPLETE
+    return result.code == PULUMI_INCOMPLETE
 
 
 def made_anew(ctx: RunContext, name: str) -> tuple[str, ...]:
@@ -183,10 +184,10 @@ def made_anew(ctx: RunContext, name: str) -> tuple[str, ...]:
         told = [host for host in seen.hosts if host.host in had and host.outcome.good and not host.invalid]
         fresh = [host.host for host in told if host.release != back]
         message = f"made anew: {', '.join(fresh)}" if fresh else "none was made anew"
-        return StepResult(outcome=Outcome.SUCCEEDED, message=message, data={"fresh": fresh})
+        return StepResult(outcome=Outcome.SUCCEEDED, message=message, data=HostsReplaced(fresh=tuple(fresh)).to_json())
 
     result = ctx.step(name, "look for hosts that were made anew", work, verb="restore")
-    return tuple(result.data.get("fresh", ()))  # where nobody could look, the proof will tell
+    return HostsReplaced.read(result).fresh  # where nobody could look, the proof will tell
 
 
 def constrained(ctx: RunContext, spec: StackSpec, job: str, emit: Emit, alone: Alone) -> StepResult:
@@ -196,7 +197,7 @@ def constrained(ctx: RunContext, spec: StackSpec, job: str, emit: Emit, alone: A
     What died before may have left the stack other than it was looked at: then it is looked at once more.
     """
     result = _held(ctx, spec, job, emit, alone)
-    if result.data.get("code") == UPDATE_DIFFERS and result.data.get("untouched") is True:
+    if result.code == UPDATE_DIFFERS and result.is_untouched:
         return _held(ctx, spec, f"{job}.again", emit, alone)
     return result
 
@@ -298,7 +299,7 @@ def _play(
     halt = RunHalted(name, result)
     if not ctx.going_back or not refusals.only(result):
         raise halt
-    ctx.refusing_hosts.update(dict.fromkeys(result.data["refused"], halt))
+    ctx.refusing_hosts.update(dict.fromkeys(result.refused, halt))
 
 
 def stop_if_refused(ctx: RunContext) -> None:

@@ -22,6 +22,7 @@ from orchestrator.domain.promotion import Event, State, move
 from orchestrator.domain.release import Package
 from orchestrator.domain.sides import Side, Sides, other
 from orchestrator.domain.step import Outcome, StepResult, attempts
+from orchestrator.domain.step_payloads import UNRECORDED
 from orchestrator.flow.halt import RunHalted, SoleOwner
 from orchestrator.flow.recorder import Reporter
 from orchestrator.inspect.stacks import context_of, inventory_of, outputs_of, stack_of
@@ -34,7 +35,6 @@ BeforeStep = Callable[[str, Emit, bool], StepResult | None]
 """What is checked before a step starts, or is begun again by another process; its result if it does not start."""
 Recheck = Callable[[str, Emit], StepResult | None]
 """Whether the plan holds; the result of the step before which it was checked if it does not."""
-UNRECORDED = "unrecorded"  # of variables in a run that was started before they were recorded
 
 
 @dataclass
@@ -222,7 +222,7 @@ class RunContext:
         first, *more = attempts(name)
         result = self._attempt(first, label, work, about)
         for before, again in zip((first, *more), more, strict=False):
-            if result.data.get("how") != "lost":
+            if not result.is_lost:
                 break
             text = f"{label}: its process died; trying once more"
             data = {"level": "warning", "text": text}

@@ -247,8 +247,8 @@ class _Asking:
     def _answer(self, suite: SuiteSpec, job: str) -> StepResult:
         """What *suite* says. Raises `JobLost`."""
         result = self.services.verifier.verify(suite, self.package, self.inventory, self.context, job, self.emit)
-        if result.data.get("how") == "lost":
-            raise JobLost(str(result.data.get("code", "V105")), result.message)
+        if result.is_lost:
+            raise JobLost(result.code or "V105", result.message)
         return result
 
     def tests(self, item: Verification) -> DriftFindings:

@@ -25,6 +25,7 @@ from orchestrator.domain.release import Manifest, Package, PackageRef
 from orchestrator.domain.sides import Side
 from orchestrator.domain.started import StartedStep
 from orchestrator.domain.step import Outcome, StepResult, attempts
+from orchestrator.domain.step_payloads import HostsSettled
 from orchestrator.domain.way_back import RollbackForecast, RollbackPlan
 from orchestrator.inspect.stacks import kept_of
 from orchestrator.planning.plan_store import load_plan
@@ -242,7 +243,7 @@ def _gone(plan: Plan, records: Sequence[Record]) -> PromotionProgress:
     settled = next((results[name] for name in reversed(SETTLED) if name in results), None)
     good = settled is not None and settled.good
     return PromotionProgress.of(
-        effects, Inventory.from_json(settled.data["outline"]) if settled is not None and good else Inventory()
+        effects, HostsSettled.read(settled).outline if settled is not None and good else Inventory()
     )
 
 

@@ -132,7 +132,7 @@ def _failure_as_a_whole(seen: StepResult | None) -> str:
 
 def failed_as_a_whole(seen: StepResult) -> bool:
     """Whether a host inspection failed before any host was asked."""
-    return seen.data.get("code") == INSPECTION_FAILED
+    return seen.code == INSPECTION_FAILED
 
 
 def lost(services: Services, environment: str, spec: StackSpec, preview: StackPreview) -> tuple[Loss, ...]:

@@ -288,7 +288,7 @@ def _shared_only(result: StepResult, unkept: OrchestratorError | None) -> StepRe
 
 def _reported(result: StepResult) -> StepResult:
     """The *result* of a job that changes nothing. Raises `JobLost` when its process died before it could report."""
-    if result.data.get("how") == "lost":
+    if result.is_lost:
         raise JobLost(str(result.data["code"]), result.message)
     return result
 

@@ -317,8 +317,8 @@ def _refuses(failure: dict[str, Any]) -> bool:
 
 def _unseen(result: StepResult, failed: set[str]) -> tuple[str, ...]:
     """What check mode could not look at: the whole play, or hosts, each in a sentence."""
-    if result.data.get("code") in OF_THE_PLAY:
-        more = _details(Path(result.log)) if result.data["code"] == PLAYBOOK_NOT_RUN else ""
+    if result.code in OF_THE_PLAY:
+        more = _details(Path(result.log)) if result.code == PLAYBOOK_NOT_RUN else ""
         return (f"{result.message} {more}".strip(),)
     found = [f"{host.host}: the playbook leaves it out" for host in result.hosts if host.outcome is Outcome.SKIPPED]
     found += [

@@ -226,7 +226,7 @@ def _finished(step: StepRow, record: Record) -> StepRow:
         "finished_at": record.at,
         "outcome": result.outcome,
         "message": first_line(result.message, 300),
-        "code": result.data.get("code"),
+        "code": result.code,
         "log": result.log,
         "hosts_ok": ok,
         "hosts_unknown": unknown,
