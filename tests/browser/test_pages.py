@@ -57,6 +57,20 @@ def address_of(served: Served, page: str) -> str:
     return served.address + page.format(**given) + query
 
 
+@pytest.mark.parametrize("view", ["month", "week", "timeline"])
+def test_every_drawing_of_the_calendar_is_accessible(served: Served, view: str) -> None:
+    """axe-core finds nothing on a calendar with windows, freezes, bookings and runs, and it fits its window."""
+    lay_more(served)
+    day = datetime.now(UTC).date()
+    times = ("--start", f"{day}T08:00", "--end", f"{day}T17:00", "--zone", "UTC")
+    served.office.by("ann", "calendar", "add", "window", "office hours", *times, "--rule", "FREQ=DAILY")
+    served.office.by("ann", "calendar", "add", "hard-freeze", "inventory", *times, "--environment", "production")
+    page = served.page("root", bypass_csp=True)
+    page.goto(f"{served.address}/calendar?view={view}")
+    assert faults_of(page) == []
+    picture(page, f"calendar-{view}")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
 def test_every_page_is_accessible(served: Served, size: str, scheme: str) -> None:
