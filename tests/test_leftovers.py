@@ -10,7 +10,7 @@ from tests.leftovers import Leftovers
 TEST = f"""
 import subprocess
 
-def test_fails(request):
+def test_fails(request) -> None:
     process = subprocess.Popen([{sys.executable!r}, "-c", "import time; time.sleep(60)"])
     request.config.left.append(process)
     assert not process.pid

@@ -106,7 +106,8 @@ def test_each_fault_has_its_own_message(desk: Desk, issuer: Issuer) -> None:
     head, body, signature = good.split(".")
     other = Issuer(issuer.server)
     other.make_key("first")  # the same name, another key
-    forged, _ = other.token(), issuer.publish()
+    forged = other.token()
+    issuer.publish()
     faults = {
         "hello": "has not the form of a JSON Web Token",
         unsigned(issuer, {"alg": "none", "kid": "first"}): "is signed with none, which is not accepted",

@@ -39,8 +39,10 @@ def test_the_key_is_made_once_and_private(keys: FileKeys, clock: ManualClock) ->
     many = [FileKeys(keys.file, clock) for _ in range(8)]
     found: list[dict[str, Any]] = []
     threads = [threading.Thread(target=lambda each=each: found.append(each.authenticate(DOCUMENT))) for each in many]
-    [thread.start() for thread in threads]
-    [thread.join() for thread in threads]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     assert len(found) == 8
     assert all(document == found[0] for document in found)
     assert keys.file.stat().st_mode & 0o777 == 0o600

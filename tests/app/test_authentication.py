@@ -41,7 +41,7 @@ def door(desk: Desk) -> Authentication:
     return made
 
 
-def test_a_sign_in_makes_a_session_of_the_user(door: Authentication):
+def test_a_sign_in_makes_a_session_of_the_user(door: Authentication) -> None:
     """A correct password gives a session whose value is nowhere in what is kept, with an actor of its user."""
     made = door.sign_in("viewer", GOOD, HERE)
     found = door.session(made.value)
@@ -53,14 +53,14 @@ def test_a_sign_in_makes_a_session_of_the_user(door: Authentication):
 
 
 @pytest.mark.parametrize("name", ["viewer", "nobody", "root"])
-def test_a_wrong_name_and_a_wrong_password_have_one_response(door: Authentication, name: str):
+def test_a_wrong_name_and_a_wrong_password_have_one_response(door: Authentication, name: str) -> None:
     """An unknown user, a user without a password and a wrong password are refused with the same words."""
     with pytest.raises(OrchestratorError) as refused:
         door.sign_in(name, "something else", HERE)
     assert (refused.value.code, refused.value.message) == ("N121", "the name or the password is wrong")
 
 
-def test_a_session_ends(door: Authentication, desk: Desk):
+def test_a_session_ends(door: Authentication, desk: Desk) -> None:
     """A session ends 12 hours after its last use, and after 7 days although it is used."""
     value = door.sign_in("viewer", GOOD, HERE).value
     for _ in range(int(LONGEST / (IDLE / 2)) - 1):
@@ -73,7 +73,7 @@ def test_a_session_ends(door: Authentication, desk: Desk):
     assert door.session(other) is None
 
 
-def test_a_disabled_user_has_no_session(door: Authentication, desk: Desk):
+def test_a_disabled_user_has_no_session(door: Authentication, desk: Desk) -> None:
     """A user who is disabled cannot sign in, and existing sessions authenticate nobody from that moment."""
     value = door.sign_in("viewer", GOOD, HERE).value
     disable_user(desk.acting("root"), "viewer")
@@ -82,7 +82,7 @@ def test_a_disabled_user_has_no_session(door: Authentication, desk: Desk):
         door.sign_in("viewer", GOOD, HERE)
 
 
-def test_failures_delay_also_the_correct_password(door: Authentication, desk: Desk):
+def test_failures_delay_also_the_correct_password(door: Authentication, desk: Desk) -> None:
     """After five failures a sign-in is delayed whatever the password is, twice as long with each, and one entry is written."""
     before = desk.entries
     for _ in range(6):
@@ -103,7 +103,7 @@ def test_failures_delay_also_the_correct_password(door: Authentication, desk: De
     assert desk.entries == before + 3
 
 
-def test_an_address_is_delayed_for_all_names(door: Authentication):
+def test_an_address_is_delayed_for_all_names(door: Authentication) -> None:
     """Guesses of many names from one address are delayed, and another address is not."""
     for count in range(6):
         with pytest.raises(OrchestratorError, match="is wrong"):
@@ -113,7 +113,7 @@ def test_an_address_is_delayed_for_all_names(door: Authentication):
     assert door.sign_in("viewer", GOOD, replace(HERE, address="192.0.2.2"))
 
 
-def test_a_link_works_once_and_for_an_hour(door: Authentication, desk: Desk):
+def test_a_link_works_once_and_for_an_hour(door: Authentication, desk: Desk) -> None:
     """A link sets one password within an hour; a second use, a late use and an older link are refused."""
     older = create_link(desk.acting("root"), "operator").text
     newer = create_link(desk.acting("root"), "operator").text
@@ -131,7 +131,7 @@ def test_a_link_works_once_and_for_an_hour(door: Authentication, desk: Desk):
         door.set_password(late, "", GOOD, HERE)
 
 
-def test_a_new_password_ends_all_sessions(door: Authentication, desk: Desk):
+def test_a_new_password_ends_all_sessions(door: Authentication, desk: Desk) -> None:
     """Who resets a password also ends the sessions of a thief."""
     stolen = door.sign_in("viewer", GOOD, HERE).value
     mine = door.set_password(create_link(desk.acting("root"), "viewer").text, "", "another password", HERE).value
@@ -140,7 +140,7 @@ def test_a_new_password_ends_all_sessions(door: Authentication, desk: Desk):
         door.sign_in("viewer", GOOD, HERE)
 
 
-def test_the_first_link_creates_the_administrator():
+def test_the_first_link_creates_the_administrator() -> None:
     """In a project without bindings the first link creates a user with every right, and no second one."""
     acting = Acting(MemoryRegister(), Actor(name="machine"), Desk().clock, ENVIRONMENTS)
     door = Authentication(acting.register, MemorySignIns(), HASHES, acting.clock, acting)
@@ -151,7 +151,7 @@ def test_the_first_link_creates_the_administrator():
         create_first_link(door.local)
 
 
-def test_no_secret_is_kept(door: Authentication, desk: Desk):
+def test_no_secret_is_kept(door: Authentication, desk: Desk) -> None:
     """The register and the audit stream have neither a password nor the text of a link."""
     link = create_link(desk.acting("root"), "auditor")
     kept = desk.register.reading(

@@ -78,7 +78,7 @@ SMOKE = '''"""What is configured is what was released, and it is not a bad one."
 testinfra_hosts = ["ansible://web"]
 
 
-def test_it_is_what_was_released(host):
+def test_it_is_what_was_released(host) -> None:
     about = host.ansible.get_variables()
     text = host.check_output("cat %s/app.conf", about["host_root"])
     found = dict(line.split(" = ") for line in text.splitlines())

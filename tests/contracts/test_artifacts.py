@@ -60,7 +60,9 @@ def refused(code: str, work: Callable[[], object]) -> OrchestratorError:
     return error.value
 
 
-def test_content_comes_back_by_its_digest(place: VerifiedArtifacts, file, tmp_path: Path) -> None:
+def test_content_comes_back_by_its_digest(
+    place: VerifiedArtifacts, file: Callable[[bytes], Path], tmp_path: Path
+) -> None:
     """What is put in is found again by its digest, byte for byte, also when it is empty or has twenty million bytes."""
     assert place.put(file(SMALL)) == DIGEST
     for content in (b"", SMALL, os.urandom(1000) * 20_000):
@@ -68,7 +70,7 @@ def test_content_comes_back_by_its_digest(place: VerifiedArtifacts, file, tmp_pa
         assert (tmp_path / "back").read_bytes() == content
 
 
-def test_content_is_written_once(objects: Objects, place: VerifiedArtifacts, file) -> None:
+def test_content_is_written_once(objects: Objects, place: VerifiedArtifacts, file: Callable[[bytes], Path]) -> None:
     """The same content again is not written again."""
     place.put(file(SMALL))
     written: list[str] = []
@@ -85,7 +87,9 @@ def test_what_is_missing_is_told(place: VerifiedArtifacts, tmp_path: Path) -> No
     assert not (tmp_path / "back").exists()
 
 
-def test_removed_content_is_gone(objects: Objects, place: VerifiedArtifacts, file, tmp_path: Path) -> None:
+def test_removed_content_is_gone(
+    objects: Objects, place: VerifiedArtifacts, file: Callable[[bytes], Path], tmp_path: Path
+) -> None:
     """Content that is removed is gone, other content stays, and a second removal changes nothing."""
     place.put(file(SMALL))
     other = place.put(file(SMALL.upper()))
@@ -96,7 +100,9 @@ def test_removed_content_is_gone(objects: Objects, place: VerifiedArtifacts, fil
     assert len(objects.keys("blobs/")) == 1
 
 
-def test_damage_is_noticed(objects: Objects, place: VerifiedArtifacts, file, tmp_path: Path) -> None:
+def test_damage_is_noticed(
+    objects: Objects, place: VerifiedArtifacts, file: Callable[[bytes], Path], tmp_path: Path
+) -> None:
     """Content that was changed is an error whoever reads it, no file comes of it, and content of a wrong size is written anew."""
     place.put(file(SMALL))
     (tmp_path / "back").write_bytes(b"before")
@@ -112,7 +118,9 @@ def test_damage_is_noticed(objects: Objects, place: VerifiedArtifacts, file, tmp
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
 
 
-def test_a_name_stays_with_what_it_led_to_first(objects: Objects, place: VerifiedArtifacts, file) -> None:
+def test_a_name_stays_with_what_it_led_to_first(
+    objects: Objects, place: VerifiedArtifacts, file: Callable[[bytes], Path]
+) -> None:
     """A name leads to a digest, and another digest for it changes nothing; a name that leads to no digest is damaged."""
     place.name("packages/shop/1.0.0+build/abc", DIGEST)
     place.name("packages/shop/1.0.0+build/abc", OTHER)
@@ -145,7 +153,9 @@ def test_a_thousand_names_and_more(place: VerifiedArtifacts) -> None:
     assert place.names("many/") == [f"many/{n:04}" for n in range(1104)]
 
 
-def test_several_write_the_same_at_once(place: VerifiedArtifacts, file, tmp_path: Path) -> None:
+def test_several_write_the_same_at_once(
+    place: VerifiedArtifacts, file: Callable[[bytes], Path], tmp_path: Path
+) -> None:
     """When eight put the same content in at once, each is told its digest, and it is whole."""
     content = os.urandom(300_000)
     said: list[str] = []

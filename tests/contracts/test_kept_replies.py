@@ -30,7 +30,7 @@ def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KeptReplies
     made.close()
 
 
-def test_the_first_of_a_key_is_kept(kept: KeptReplies):
+def test_the_first_of_a_key_is_kept(kept: KeptReplies) -> None:
     """A key is of one actor; the first request with it is kept, and later ones get its reply."""
     first = KeptReply(request=ONE, at=NOON)
     assert (kept.open("ann", "k", first), kept.open("bob", "k", first)) == (None, None)
@@ -44,7 +44,7 @@ def test_the_first_of_a_key_is_kept(kept: KeptReplies):
     assert kept.open("bob", "k", first) is None
 
 
-def test_of_many_at_the_same_moment_one_is_first(kept: KeptReplies):
+def test_of_many_at_the_same_moment_one_is_first(kept: KeptReplies) -> None:
     """Of eight requests with one key at the same moment, exactly one is executed."""
     found: list[KeptReply | None] = []
 
@@ -59,7 +59,7 @@ def test_of_many_at_the_same_moment_one_is_first(kept: KeptReplies):
     assert (len(found), found.count(None)) == (8, 1)
 
 
-def test_a_request_is_executed_once(kept: KeptReplies):
+def test_a_request_is_executed_once(kept: KeptReplies) -> None:
     """A repeated request gets the first reply for 24 hours; a refused one is free again, and one without a reply waits."""
     clock = ManualClock(NOON)
     once, calls = Once(kept, clock), []

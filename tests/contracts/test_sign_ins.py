@@ -29,7 +29,7 @@ def session(name: str, user: str = "ann", at: datetime = NOON) -> Session:
     return Session(sha256=value_hash(name), user=user, started_at=at, used_at=at, address="127.0.0.1")
 
 
-def test_a_session_is_kept_until_it_is_ended(kept: SignIns):
+def test_a_session_is_kept_until_it_is_ended(kept: SignIns) -> None:
     """A session is found by its hash, its later use is recorded, and after its end a late use does not revive it."""
     one = session("one")
     kept.start(one)
@@ -41,7 +41,7 @@ def test_a_session_is_kept_until_it_is_ended(kept: SignIns):
     assert kept.session(one.sha256) is None
 
 
-def test_all_sessions_of_a_user_end_together(kept: SignIns):
+def test_all_sessions_of_a_user_end_together(kept: SignIns) -> None:
     """The sessions of one user are listed with the newest first, and end together; those of others stay."""
     for each in (session("a"), session("b", at=NOON + timedelta(hours=1)), session("c", user="bob")):
         kept.start(each)
@@ -49,7 +49,7 @@ def test_all_sessions_of_a_user_end_together(kept: SignIns):
     assert (kept.end_all("ann"), kept.sessions_of("ann"), len(kept.sessions_of("bob"))) == (2, (), 1)
 
 
-def test_failures_are_counted_until_a_success(kept: SignIns):
+def test_failures_are_counted_until_a_success(kept: SignIns) -> None:
     """Each failure of a source is counted with its time, and a success forgets them; sources are apart."""
     kept.fail("user:ann", NOON)
     later = kept.fail("user:ann", NOON + timedelta(seconds=9))
@@ -60,7 +60,7 @@ def test_failures_are_counted_until_a_success(kept: SignIns):
     assert (kept.failures("user:ann"), rest and rest.count) == (None, 1)
 
 
-def test_what_is_over_is_removed(kept: SignIns):
+def test_what_is_over_is_removed(kept: SignIns) -> None:
     """Sessions and failures from before the given times are removed, and newer ones stay."""
     kept.start(session("old", at=NOON - timedelta(days=8)))
     kept.start(session("new"))

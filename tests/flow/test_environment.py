@@ -5,17 +5,18 @@ from typing import Any
 
 import pytest
 
+from orchestrator.adapters.memory.durable import MemoryDurable
 from orchestrator.domain.journal import Entry, Kind, Run
 from orchestrator.domain.plan import NOTHING, Acknowledgements
 from orchestrator.domain.promotion import State
 from orchestrator.flow import WORKFLOWS
 from orchestrator.flow.run_context import RunContext
-from tests.flow.test_promotion import MemoryDurable, Stage
+from tests.flow.test_promotion import Stage
 
 NAMED = Acknowledgements(replace=("p3",))
 
 
-def test_resolving(tmp_path):
+def test_resolving(tmp_path: Path) -> None:
     """A person's decision about interrupted creates is a run of its own: it holds the environment, reaches Pulumi, and gives the environment back."""
     stage = Stage(tmp_path)
     services = stage.services()

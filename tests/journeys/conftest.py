@@ -99,7 +99,8 @@ class Project:
     def status(self, environment: str) -> dict[str, Any]:
         """What `status --json` says of one environment."""
         with self.opened() as app:
-            return json.loads(json.dumps(environment_status(app, environment)))
+            document: dict[str, Any] = json.loads(json.dumps(environment_status(app, environment)))
+            return document
 
     def reaches(self, process: "subprocess.Popen[str]", environment: str, step: str) -> str:
         """Wait until the run in the environment that *process* does has begun *step*; the run's id."""
@@ -125,7 +126,8 @@ class Project:
         """The last run there, as `show --json` tells it."""
         with self.opened() as app:
             last = app.store.runs(environment, limit=1)[0]
-            return json.loads(json.dumps(run_document(app, last.id)))
+            document: dict[str, Any] = json.loads(json.dumps(run_document(app, last.id)))
+            return document
 
     def put(self, version: str) -> None:
         """See that the shop's *version* was verified in staging, and runs in production, whatever did before."""
@@ -147,7 +149,8 @@ class Project:
     def variables(self, environment: str) -> dict[str, dict[str, Any]]:
         """The hosts' variables."""
         said = self.run("environment", "inventory", environment, "--show-variables", "--json")
-        return said.json["hosts"]
+        hosts: dict[str, dict[str, Any]] = said.json["hosts"]
+        return hosts
 
     def write(self, path: str, text: str) -> Path:
         """Write one of the user's files."""

@@ -4,7 +4,7 @@ import os
 import shutil
 import signal
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -29,7 +29,7 @@ def lay_two_sides(project: Project) -> Project:
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory, store) -> Iterator[Project]:
+def two(tmp_path_factory: pytest.TempPathFactory, store: Callable[[], dict[str, str]]) -> Iterator[Project]:
     """1.0.0 is live on blue."""
     made = Project(tmp_path_factory.mktemp("two") / "project", env=store())
     made.root.mkdir()

@@ -117,21 +117,21 @@ testinfra_hosts = testinfra.utils.ansible_runner.AnsibleRunner(
 ).get_hosts("all")
 
 
-def test_page(host):
+def test_page(host) -> None:
     root = host.ansible.get_variables()["host_root"]
     page = host.file(f"{root}/intranet/www/index.html")
     assert page.exists
     assert "Hello from" in page.content_string
 
 
-def test_key_is_private(host):
+def test_key_is_private(host) -> None:
     root = host.ansible.get_variables()["host_root"]
     key = host.file(f"{root}/intranet/run/key")
     assert key.mode == 0o600
     assert key.content_string == "s3cret"
 
 
-def test_port(host):
+def test_port(host) -> None:
     variables = host.ansible.get_variables()
     assert host.socket(f"tcp://{variables['ansible_host']}:{variables['app_port']}").is_listening
 """,

@@ -249,7 +249,7 @@ WATCH = '''
 import os
 
 
-def test_it_lasts(host):
+def test_it_lasts(host) -> None:
     root = host.ansible.get_variables()["host_root"]
     seen = host.run("echo x >> %s/watched; wc -l < %s/watched", root, root).stdout.strip()
     assert os.environ["ORCHESTRATOR_ENVIRONMENT"] == "staging" or int(seen) < 2

@@ -44,7 +44,7 @@ web:
       ansible.builtin.shell: echo restarted >> {{ orchestrator_root }}/service
 """,
     "tests/smoke/test_smoke.py": """
-def test_the_service_was_restarted(host):
+def test_the_service_was_restarted(host) -> None:
     root = host.ansible.get_variables()["orchestrator_root"]
     assert host.file(f"{root}/service").content_string == "restarted\\n"
 """,

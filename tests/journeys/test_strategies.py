@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -20,7 +20,7 @@ def step(**rollout: object) -> list[dict[str, object]]:
 
 
 @pytest.fixture(scope="module")
-def ten(tmp_path_factory: pytest.TempPathFactory, store) -> Iterator[Project]:
+def ten(tmp_path_factory: pytest.TempPathFactory, store: Callable[[], dict[str, str]]) -> Iterator[Project]:
     """The shop on one host in staging and ten in production, all on 1.0.0; there web2 has a tax that 1.2.0 dislikes."""
     made = Project(tmp_path_factory.mktemp("ten") / "project", env=store())
     made.root.mkdir()

@@ -1,7 +1,7 @@
 """Two stacks of one program as the sides of production, on real hosts: a release makes or changes one, and leaves the other alone."""
 
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -43,7 +43,7 @@ STEPS = [{"name": "deploy", "playbook": "playbooks/deploy.yml", "hosts": "web", 
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory, store) -> Iterator[Project]:
+def two(tmp_path_factory: pytest.TempPathFactory, store: Callable[[], dict[str, str]]) -> Iterator[Project]:
     """The shop with one staging host, and production on two stacks, of which none is there yet."""
     made = Project(tmp_path_factory.mktemp("stacks") / "project", env=store())
     made.root.mkdir()

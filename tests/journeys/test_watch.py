@@ -22,7 +22,7 @@ ONCE = '''
 testinfra_hosts = ["ansible://web"]
 
 
-def test_it_has_been_here_before(host):
+def test_it_has_been_here_before(host) -> None:
     variables = host.ansible.get_variables()
     seen = f"{variables['host_root']}/seen-{variables['orchestrator_release']['version']}"
     new = variables["orchestrator_release"]["environment"] == "production" and not host.file(seen).exists

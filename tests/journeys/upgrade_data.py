@@ -51,7 +51,7 @@ controller_files: [credentials/]
 import os
 
 
-def test_the_release_is_current(host):
+def test_the_release_is_current(host) -> None:
     root = host.ansible.get_variables()["host_root"]
     assert host.file(f"{root}/current/hello.txt").content_string.strip() == os.environ["ORCHESTRATOR_VERSION"]
     assert os.environ["ORCHESTRATOR_VERSION"] in host.file(f"{root}/motd").content_string

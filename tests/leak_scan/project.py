@@ -112,7 +112,7 @@ import tempfile
 import time
 
 
-def test_what_a_suite_says(host):
+def test_what_a_suite_says(host) -> None:
     found = host.ansible.get_variables()
     for name in ("vaulted_inventory",):
         value = str(found[name])

@@ -34,7 +34,7 @@ def archive(**files: bytes) -> bytes:
     return made.getvalue()
 
 
-def test_the_kept_files_are_those_of_the_lock():
+def test_the_kept_files_are_those_of_the_lock() -> None:
     """Set-up has fetched every file of the lock."""
     assert asset_faults() == []
     assert {path.name for path in FOLDER.iterdir()} == {asset.name for asset in listed_assets()}
@@ -48,7 +48,7 @@ def test_the_kept_files_are_those_of_the_lock():
         ({"b.js": GOOD, "c.js": b""}, "c.js is not listed"),
     ],
 )
-def test_another_file_is_a_fault(tmp_path: Path, files: dict[str, bytes], fault: str):
+def test_another_file_is_a_fault(tmp_path: Path, files: dict[str, bytes], fault: str) -> None:
     """A missing file, a changed file and a file that is not listed are each reported."""
     kept = tmp_path / "kept"
     kept.mkdir()
@@ -57,7 +57,7 @@ def test_another_file_is_a_fault(tmp_path: Path, files: dict[str, bytes], fault:
     assert asset_faults(kept, lock(tmp_path)) == [fault]
 
 
-def test_a_fetched_file_is_compared_before_it_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_fetched_file_is_compared_before_it_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A package with another file under the listed name is refused, and nothing is written."""
     listed = listed_assets(lock(tmp_path))
     monkeypatch.setitem(assets.locked, "listed_assets", lambda: listed)
@@ -73,7 +73,7 @@ def test_a_fetched_file_is_compared_before_it_is_kept(tmp_path: Path, monkeypatc
     assert (tmp_path / "kept" / "b.js").read_bytes() == GOOD
 
 
-def test_a_package_without_the_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_package_without_the_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A listed file that its package does not have is an error that names both."""
     listed = listed_assets(lock(tmp_path))
     monkeypatch.setitem(assets.locked, "listed_assets", lambda: listed)

@@ -33,7 +33,7 @@ def site(project: MemoryProject) -> Site:  # noqa: F811
     return Site(project)
 
 
-def test_what_the_routes_return_and_who_may_read(site: Site):
+def test_what_the_routes_return_and_who_may_read(site: Site) -> None:
     """A viewer reads every page and document; a user without a role is refused with A101; without a session nobody reads."""
     viewer, other, nobody = site.user("ann", "viewer"), site.user("eve"), site.browser()
     for path in PATHS:
@@ -45,7 +45,7 @@ def test_what_the_routes_return_and_who_may_read(site: Site):
         assert own or refused.json()["code"] == "A101"
 
 
-def test_every_response_is_protected(site: Site):
+def test_every_response_is_protected(site: Site) -> None:
     """Pages, documents, files and errors have the headers that protect their reader, and an id."""
     for path in ("/sign-in", "/api/v1/me", "/assets/app.css", "/assets/htmx.min.js", "/no-page", "/healthz", "/readyz"):
         headers = site.browser().get(path).headers
@@ -54,7 +54,7 @@ def test_every_response_is_protected(site: Site):
         assert (headers["x-content-type-options"], len(headers["x-request-id"])) == ("nosniff", 16)
 
 
-def test_a_form_of_another_site_is_refused(site: Site):
+def test_a_form_of_another_site_is_refused(site: Site) -> None:
     """A form without the origin of the server, or without the token of its session, changes nothing."""
     ann = site.user("ann", "viewer")
     for headers in ({"origin": "http://evil.test"}, {}, {"sec-fetch-site": "cross-site", "origin": ORIGIN}):
@@ -67,7 +67,7 @@ def test_a_form_of_another_site_is_refused(site: Site):
     assert ann.get("/api/v1/me").status_code == 401
 
 
-def test_a_sign_in_makes_a_new_session_and_leads_to_this_server(site: Site):
+def test_a_sign_in_makes_a_new_session_and_leads_to_this_server(site: Site) -> None:
     """A value that a browser had before a sign-in is not taken over, and the next page is one of this server."""
     site.user("ann", "viewer")
     thief = site.browser()
@@ -83,12 +83,12 @@ def test_a_sign_in_makes_a_new_session_and_leads_to_this_server(site: Site):
 @pytest.mark.parametrize(
     "text", ["https://evil.test", "//evil.test", "/\\evil.test", "javascript:alert(1)", "", "/a\nb"]
 )
-def test_a_next_page_elsewhere_is_not_used(text: str):
+def test_a_next_page_elsewhere_is_not_used(text: str) -> None:
     """Addresses of other servers lead to the first page."""
     assert own_path(text) == "/"
 
 
-def test_a_token_authenticates_the_api(site: Site):
+def test_a_token_authenticates_the_api(site: Site) -> None:
     """A token acts with its owner's rights, a wrong one is refused although there is a session, and it needs no form."""
     ann = site.user("ann", "viewer")
     text = create_token(site.root, "ann", lifetime=timedelta(days=1)).text
@@ -104,7 +104,7 @@ def test_a_token_authenticates_the_api(site: Site):
     assert ann.get("/api/v1/me").status_code == 401
 
 
-def test_errors_are_problem_documents(site: Site):
+def test_errors_are_problem_documents(site: Site) -> None:
     """An unknown path, run or method and a wrong parameter are problems with a code, for a browser pages."""
     ann = site.user("ann", "viewer")
     for path, status, code in (
@@ -122,7 +122,7 @@ def test_errors_are_problem_documents(site: Site):
     assert (to_sign_in.status_code, to_sign_in.headers["location"]) == (303, "/sign-in?next=/matrix")
 
 
-def test_lists_have_cursors_and_documents_have_tags(site: Site, project: MemoryProject):  # noqa: F811
+def test_lists_have_cursors_and_documents_have_tags(site: Site, project: MemoryProject) -> None:  # noqa: F811
     """Pages of a list contain each run once, and a document that has not changed is not sent again."""
     project.go("staging", "1.1.0")
     ann, found, cursor = site.user("ann", "viewer"), [], ""
@@ -141,7 +141,7 @@ def test_lists_have_cursors_and_documents_have_tags(site: Site, project: MemoryP
     assert found[0] in ann.get(f"/runs/{found[0]}").text
 
 
-def test_events_continue_where_a_listener_was(site: Site, project: MemoryProject):  # noqa: F811
+def test_events_continue_where_a_listener_was(site: Site, project: MemoryProject) -> None:  # noqa: F811
     """A listener that reconnects with the id of its last event gets every later entry of its environments once, in order."""
     store = project.store
     cursors = [entry.cursor for entry in store.feed(limit=500)]
@@ -170,7 +170,7 @@ def test_events_continue_where_a_listener_was(site: Site, project: MemoryProject
     assert all(one[1] < two[1] for one, two in pairwise(live))
 
 
-def test_the_server_listens_on_this_machine_only(site: Site):
+def test_the_server_listens_on_this_machine_only(site: Site) -> None:
     """Without TLS an address that other machines can reach is refused before the server starts."""
     assert [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "example.test")] == [
         True
@@ -180,20 +180,20 @@ def test_the_server_listens_on_this_machine_only(site: Site):
 
 
 @pytest.mark.parametrize("host", ["evil.test", "evil.test:8750", "[::1", ""])
-def test_a_name_of_another_site_is_refused(site: Site, host: str):
+def test_a_name_of_another_site_is_refused(site: Site, host: str) -> None:
     """A request under a name that is not the server's is refused, also if the name leads to this machine."""
     refused = site.browser().get("/sign-in", host=host)
     assert (refused.status_code, refused.json()["code"]) == (422, "N110")
 
 
-def test_the_first_link_is_for_one_administrator(site: Site):
+def test_the_first_link_is_for_one_administrator(site: Site) -> None:
     """The link of the first start has been used, and a browser with it gets a page with the code."""
     gone: Browser = site.browser()
     page = gone.get(f"/link/{'A' * 43}", **HTML)
     assert (page.status_code, "N124" in page.text) == (403, True)
 
 
-def test_figures_for_prometheus(site: Site):
+def test_figures_for_prometheus(site: Site) -> None:
     """Figures of the project and of the process are for actors who may view it, in the text format."""
     site.browser().get("/no-page")
     text = site.user("ann", "viewer").get("/metrics").text
@@ -203,7 +203,7 @@ def test_figures_for_prometheus(site: Site):
     assert site.user("eve").get("/metrics").status_code == 403
 
 
-def test_too_many_requests_are_refused():
+def test_too_many_requests_are_refused() -> None:
     """A bucket allows its burst, then its steady rate; the number of buckets is bounded, and the oldest one goes."""
     now = [0.0]
     buckets = Buckets(Rate(burst=2, each_s=0.5), most=3, clock=lambda: now[0])
@@ -228,7 +228,7 @@ def test_credentials_that_are_made_up_share_the_limit_of_their_address() -> None
     assert waits(0, "192.0.2.2") == 0
 
 
-def test_many_sign_ins_of_an_address_are_refused(site: Site):
+def test_many_sign_ins_of_an_address_are_refused(site: Site) -> None:
     """After 30 attempts in a moment an address gets 429 with the time to wait, whatever the names are."""
     browser = site.browser()
     for _ in range(30):
@@ -237,7 +237,7 @@ def test_many_sign_ins_of_an_address_are_refused(site: Site):
     assert (refused.status_code, refused.json()["code"], int(refused.headers["retry-after"]) > 0) == (429, "N128", True)
 
 
-def test_a_large_body_is_refused(site: Site):
+def test_a_large_body_is_refused(site: Site) -> None:
     """A body of more than a megabyte, and a form of more than 64 kB, are refused."""
     ann = site.user("ann", "operator")
     large = ann.post("/api/v1/line-stops", {"environment": "*", "reason": "x" * 2**21})

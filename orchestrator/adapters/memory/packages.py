@@ -33,6 +33,10 @@ class MemoryPackages:
         """The same."""
         return self.fetch(path.name)
 
+    def hold(self, path: Path) -> Package:
+        """The same: there is one machine."""
+        return self.fetch(path.name)
+
     def fetch(self, digest: str) -> Package:
         """The kept package; one that is *spoiled* is refused like a file that was changed."""
         if digest not in self._kept or digest in self.spoiled:

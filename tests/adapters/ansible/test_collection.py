@@ -19,7 +19,7 @@ import pytest
 from tests.adapters.ansible.conftest import COLLECTIONS, Stage
 from tests.adapters.ansible.test_remote import Host
 
-BY_HAND = {"run": "", "fence": 0}  # no ledger: every request counts
+BY_HAND: dict[str, Any] = {"run": "", "fence": 0}  # no ledger: every request counts
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_a_verb_that_has_nothing_to_do_changes_nothing(host: Host, verb: str) ->
     """A second request for the same changes nothing, and check mode says so beforehand."""
     for version in ("0.1.0", "0.2.0", "1.0.0"):
         host.ask(host.request(version, **BY_HAND))
-    about = {"verbs": [verb], "reads_only": verb == "facts", **BY_HAND}
+    about: dict[str, Any] = {"verbs": [verb], "reads_only": verb == "facts", **BY_HAND}
     before = _tree(host.root)
     for check in (True, False):
         answer = host.ask(host.request(check=check, **about))
@@ -126,12 +126,13 @@ def test_a_switch_to_a_changed_release_is_refused(host: Host, kind: str) -> None
     host.ask(host.request("2.0.0", **BY_HAND))
     there = host.root / "releases/shop-1.0.0-1.0.0"
     name = "shop.ini" if kind == "configuration" else "version"
-    {
+    changes: dict[str, Callable[[], object]] = {
         "edited": lambda: (there / name).write_text("1.0.1"),
         "removed": (there / name).unlink,
         "made executable": lambda: (there / name).chmod(0o755),
         "configuration": lambda: (there / name).write_text("[other]"),
-    }[kind]()
+    }
+    changes[kind]()
     answer = host.ask(host.request("2.0.0", verbs=["revert"], **BY_HAND))
     assert answer["failed"]
     assert f"{name} was changed" in answer["msg"]
@@ -362,14 +363,15 @@ WHOLE = {"changed": True, "did": ["install x"], "diff": [{"before": "", "after":
 def test_what_a_host_answers_to_a_module_is_checked() -> None:
     """A module takes the known parts of an answer, each of its kind; anything else, such as facts, is refused."""
     good = [WHOLE, {"need": True}, {**WHOLE, "failed": True, "msg": "no"}]
+    wrong: list[dict[str, object]] = [
+        {"ansible_facts": {"ansible_connection": "local"}}, {"invocation": {}}, {"_ansible_no_log": False}, {"changed": "yes"},
+        {"did": "x"}, {"did": [1]}, {"msg": {}}, {"installed": {"a": 1}}, {"orchestrator_release": []},
+        {"orchestrator_release": {"digest": {"a": 1}}}, {"previous": {"a": [1]}}, {"diff": {}}, {"diff": [{"before": 1}]},
+        {"exception": "x"}, {"results": []}, {"warnings": []}, {"need": 1},
+    ]  # fmt: skip
     bad = [
         "", "[]", "5", "null", "nonsense", "[" * 100_000, json.dumps(WHOLE)[:-1], '{"changed": NaN, "did": 1}',
-        *(json.dumps({**WHOLE, **more}) for more in (
-            {"ansible_facts": {"ansible_connection": "local"}}, {"invocation": {}}, {"_ansible_no_log": False}, {"changed": "yes"},
-            {"did": "x"}, {"did": [1]}, {"msg": {}}, {"installed": {"a": 1}}, {"orchestrator_release": []},
-            {"orchestrator_release": {"digest": {"a": 1}}}, {"previous": {"a": [1]}}, {"diff": {}}, {"diff": [{"before": 1}]},
-            {"exception": "x"}, {"results": []}, {"warnings": []}, {"need": 1},
-        )),
+        *(json.dumps({**WHOLE, **more}) for more in wrong),
     ]  # fmt: skip
     texts = [*map(json.dumps, good), *bad]
     done = subprocess.run(

@@ -198,7 +198,7 @@ SUITE = """
 import json
 
 
-def test_variables(host):
+def test_variables(host) -> None:
     about = host.ansible.get_variables()
     expected = json.loads(host.file(about["host_root"] + "/seen.json").content_string)
     assert [about["secret"], about["colour"], about["size"]] == expected[:3]

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,9 +45,9 @@ def test_an_older_fence_stops_before_anything_of_the_users(stage: Stage) -> None
 @pytest.mark.parametrize("ledger", [True, False])
 def test_the_collection_refuses_by_itself(stage: Stage, ledger: bool) -> None:
     """A playbook of the collection's modules has nothing around it: they refuse an older fence, and keep the ledger."""
-    settings = {"settings": {"ledger": ledger}}
-    assert stage.deploy("deploy.yml", "r5", 5, **settings).good
-    result = stage.deploy("deploy.yml", "r4", 4, **settings)
+    settings = {"ledger": ledger}
+    assert stage.deploy("deploy.yml", "r5", 5, settings=settings).good
+    result = stage.deploy("deploy.yml", "r4", 4, settings=settings)
     assert outcomes(result) == ["failed", "failed"]
     assert result.data == {"code": "D140", "refused": ["web1", "web2"]}
     assert "fence 4 is older than 5" in result.message
@@ -162,7 +163,7 @@ def test_a_host_that_is_gone_does_not_hold_up_the_others(stage: Stage) -> None:
 
 def test_tags_do_not_leave_out_the_ledger(stage: Stage) -> None:
     """Neither `--tags` nor `--skip-tags`, whatever they name, lets a playbook work without its claim."""
-    cases = [
+    cases: list[dict[str, Any]] = [
         {"tags": ("fast",)},
         {"skip_tags": ("slow",)},
         {"skip_tags": ("always",)},

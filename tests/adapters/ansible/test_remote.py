@@ -162,7 +162,7 @@ def test_a_part_that_is_done_is_not_done_again(host: Host) -> None:
 def test_whoever_takes_over_finds_what_is_done(host: Host) -> None:
     """On another machine a step is begun as if for the first time, with a higher fence: what is done is not done again."""
     host.ask(host.request())
-    restart = {"verbs": ["restart"], "part": "p2"}
+    restart: dict[str, Any] = {"verbs": ["restart"], "part": "p2"}
     assert host.ask(host.request(**restart))["changed"]
     assert not host.ask(host.request(**restart, fence=2))["changed"]
     assert host.ask(host.request(**restart, fence=2))["changed"]
@@ -171,7 +171,7 @@ def test_whoever_takes_over_finds_what_is_done(host: Host) -> None:
 def test_a_playbook_may_do_the_same_twice(host: Host) -> None:
     """Two equal tasks of one attempt are both done, and a second attempt does neither, but a third task once."""
     host.ask(host.request())
-    restart = {"verbs": ["restart"], "part": "p2"}
+    restart: dict[str, Any] = {"verbs": ["restart"], "part": "p2"}
     assert [host.ask(host.request(**restart))["changed"] for _ in range(2)] == [True, True]
     again = [host.ask(host.request(**restart, attempt=2))["changed"] for _ in range(3)]
     assert again == [False, False, True]
@@ -181,7 +181,7 @@ def test_a_playbook_may_do_the_same_twice(host: Host) -> None:
 def test_what_counts_as_the_same(host: Host) -> None:
     """Another run, step, host or part is other work, and so is everything without a run."""
     host.ask(host.request())
-    restart = {"verbs": ["restart"], "part": "p2", "attempt": 2}
+    restart: dict[str, Any] = {"verbs": ["restart"], "part": "p2", "attempt": 2}
     host.ask(host.request(**{**restart, "attempt": 1}))
     for other in ({"run": "r2"}, {"step": "restore.deploy"}, {"host": "web2"}, {"part": "p3"}, {"run": ""}):
         assert host.ask(host.request(**{**restart, **other}))["changed"]

@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -29,12 +30,14 @@ HOLD = (
 )
 
 
-def ask(root: Path, rule: SnapshotRule | None = None, shell: str = "sh", **env: str) -> HostSnapshot:
+def ask(
+    root: Path, rule: SnapshotRule | None = None, shell: str = "sh", env: Mapping[str, str] | None = None
+) -> HostSnapshot:
     """Run the script on this machine, with *root* as the release root."""
     rule = rule or SnapshotRule()
     start, _, rest = script(rule).partition("root={{")
     text = f"{start}root='{root}'{rest.partition('}}')[2]}"
-    clean = {"PATH": os.environ["PATH"], **env}
+    clean = {"PATH": os.environ["PATH"], **(env or {})}
     done = subprocess.run([shell, "-c", text], env=clean, capture_output=True, text=True, check=True, timeout=120)
     assert done.stderr == ""
     found = parse_snapshot(done.stdout, rule)
@@ -121,7 +124,7 @@ def test_a_host_that_shares_its_machine(root: Path) -> None:
         assert mine.stdout is not None
         assert theirs.stdout is not None
         port, elsewhere = mine.stdout.readline().strip(), theirs.stdout.readline().strip()
-        found = ask(root, **mark)
+        found = ask(root, env=mark)
     finally:
         for process in (mine, theirs):
             process.communicate("\n")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,7 +43,7 @@ class Shop:
     def build(self, name: str = "a.release", *, replace: bool = False, **changes: object) -> Package:
         return self.packages.build(self.project, self.source, release(**changes), self.folder / name, replace=replace)
 
-    def names(self, **changes: object) -> list[str]:
+    def names(self, **changes: Any) -> list[str]:
         files = self.build(replace=True, **changes).manifest.files
         return [file.path if file.area == "content" else file.name for file in files]
 

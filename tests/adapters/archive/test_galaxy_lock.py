@@ -68,7 +68,9 @@ class Site:
 
     def install(self) -> Installer:
         installer = Installer(self.project, self.cache, FolderGalaxy(self.server))
-        self.folder = installer(SearchPaths([self.project]))
+        folder = installer(SearchPaths([self.project]))
+        assert folder is not None
+        self.folder = folder
         return installer
 
     def refused(self, code: str = "P223") -> str:

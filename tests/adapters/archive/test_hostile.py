@@ -9,7 +9,7 @@ import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
@@ -32,6 +32,7 @@ RELEASE: dict[str, Any] = {
     }],
     "verify": [{"args": [], "name": "smoke", "tests": "test_web.py", "timeout": "10m"}],
 }  # fmt: skip
+ESCAPE: dict[str, Any] = {"\x1b[2J": 1}
 FILES = {"deploy.yml": b"- hosts: all\n", "test_web.py": b"def test_web(host): pass\n"}
 
 
@@ -98,7 +99,7 @@ def kind(letter: bytes, link: bytes = b"") -> Callable[[], bytes]:
     return blocked(156, letter + link)
 
 
-def library(name: str, form: int, **attributes: Any) -> Callable[[], bytes]:
+def library(name: str, form: Literal[0, 1, 2], **attributes: Any) -> Callable[[], bytes]:
     """A further member as Python's own writer makes it."""
     info = tarfile.TarInfo(name)
     for key, value in attributes.items():
@@ -275,7 +276,7 @@ CORPUS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "another kind": ("P213", lambda: archive(text=manifest(kind="Release"))),
     "another version": ("P213", lambda: archive(text=manifest(apiVersion="orchestrator/v9"))),
     "a further field": ("P213", lambda: archive(text=manifest(more=1))),
-    "an escape sequence as a field": ("P213", lambda: archive(text=manifest(**{"\x1b[2J": 1}))),
+    "an escape sequence as a field": ("P213", lambda: archive(text=manifest(**ESCAPE))),
     "not UTF-8": ("P213", lambda: archive(text=b'"\xff"')),
     "half a surrogate": ("P213", value(b'"\\ud800"')),
     "very deep": ("P213", lambda: archive(text=nested(100_000))),

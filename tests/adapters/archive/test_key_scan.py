@@ -111,9 +111,9 @@ def test_the_command_names_each_finding(
     """`build` ends with 3 and prints file and line; `package show` prints what was allowed, and why."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "orchestrator.yaml").write_text("apiVersion: orchestrator/v1\nkind: Project\nname: shop\n")
-    about = {"steps": [{"name": "deploy", "playbook": "site.yml"}], "verify": [{"name": "smoke", "tests": "tests"}]}
-    about |= {"apiVersion": "orchestrator/v1", "kind": "Release", "name": "shop", "version": "1.0.0"}
-    text = json.dumps({**about, "environments": ["staging"]})
+    steps = {"steps": [{"name": "deploy", "playbook": "site.yml"}], "verify": [{"name": "smoke", "tests": "tests"}]}
+    about = {"apiVersion": "orchestrator/v1", "kind": "Release", "name": "shop", "version": "1.0.0"}
+    text = json.dumps({**about, **steps, "environments": ["staging"]})
     for name, content in {"release.yaml": text, "site.yml": "[]\n", "tests/test_x.py": "", "own.key": key}.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(content)

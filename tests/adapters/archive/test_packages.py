@@ -77,7 +77,7 @@ SealedPackages(folder).build(folder, folder / "releases/shop/release.yaml", rele
 def test_a_build_does_not_depend_on_the_locale_or_the_process(shop: Any, hash_seed: str) -> None:
     """Names beyond ASCII come out the same where the locale knows them and where it does not."""
     shop.files({"roles/web/files/straße-日本.txt": "x"})
-    built = []
+    built: list[bytes] = []
     for locale in ({"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}, {"LC_ALL": "C.UTF-8"}):
         target = shop.folder / f"{len(built)}.release"
         env = {"PATH": os.environ["PATH"], "PYTHONHASHSEED": hash_seed, **locale}
@@ -173,6 +173,11 @@ def _pipe(path: Path) -> None:
     os.mkfifo(path)
 
 
+def _folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
 TAMPERINGS: dict[str, Callable[[Path], object]] = {
     "changed": lambda path: path.write_text("changed"),
     "same size, other content": lambda path: path.write_text(path.read_text().replace("web", "wab")),
@@ -187,7 +192,7 @@ TAMPERINGS: dict[str, Callable[[Path], object]] = {
     "a link that leads out": _link_out,
     "its folder is a link": _folder_link,
     "a pipe": _pipe,
-    "a folder in its place": lambda path: (path.unlink(), path.mkdir()),
+    "a folder in its place": _folder,
 }
 
 

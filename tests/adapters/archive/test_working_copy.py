@@ -46,6 +46,11 @@ def test_a_copy_is_what_was_sealed(package: Package, tmp_path: Path) -> None:
     assert tree(copy_content(package, tmp_path / "copy")) == tree(Path(package.root))
 
 
+def _fifo(root: Path) -> None:
+    (root / "run.sh").unlink()
+    os.mkfifo(root / "run.sh", 0o755)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -58,7 +63,7 @@ def test_a_copy_is_what_was_sealed(package: Package, tmp_path: Path) -> None:
         lambda root: ((root / "current.yml").unlink(), (root / "current.yml").symlink_to("run.sh")),
         lambda root: ((root / "current.yml").unlink(), (root / "current.yml").write_text("")),
         lambda root: ((root / "run.sh").rename(root.parent / "s"), (root / "run.sh").symlink_to(root.parent / "s")),
-        lambda root: ((root / "run.sh").unlink(), os.mkfifo(root / "run.sh", 0o755)),
+        _fifo,
         lambda root: ((root / "roles").rename(root.parent / "r"), (root / "roles").symlink_to(root.parent / "r")),
     ],
     ids=["changed", "longer", "mode", "gone", "added", "folder", "link", "no link", "a link", "fifo", "linked folder"],

@@ -71,6 +71,7 @@ def test_a_package_is_fetched_where_it_is_needed(tmp_path: Path, place: Verified
     assert other.known() == []
     assert other.ref(kept.digest) == kept.ref
     got = other.fetch(kept.digest)
+    assert got.root is not None
     assert (got.digest, Path(got.root, "playbooks/deploy.yml").read_text()) == (kept.digest, "- hosts: all\n")
     assert SealedPackages(tmp_path / "b" / "packages").fetch(kept.digest).digest == kept.digest
 

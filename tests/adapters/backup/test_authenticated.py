@@ -73,9 +73,9 @@ def remade(source: Path, target: Path, change: Callable[[Path], None], folder: P
     folder.mkdir()
     with open_backup(source) as file:
         reader = BackupReader(file)
-        for about, data in reader.content():
+        for about, chunks in reader.content():
             (folder / about.path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / about.path).write_bytes(b"".join(data))
+            (folder / about.path).write_bytes(b"".join(chunks))
     change(folder / "journal.db")
     files = []
     for about in reader.description.files:
@@ -545,11 +545,12 @@ def test_the_commands_print_what_is_missing(
     assert "missing: " in capsys.readouterr().err
     assert main(["status"]) == 0
     app, asked = App(tmp_path), Promote(root="r2", package=REF, targets=("staging",), by="ann")
-    for work in (
-        lambda: app.plans.make(app.actor, None, "staging"),
-        lambda: app.plans.make_for_waves(app.actor, None, None),
+    attempts: tuple[Callable[[], object], ...] = (
+        lambda: app.plans.make(app.actor, None, "staging"),  # type: ignore[arg-type]
+        lambda: app.plans.make_for_waves(app.actor, None, None),  # type: ignore[arg-type]
         lambda: app.execution.begin(app.actor, asked),
-    ):  # type: ignore[arg-type]
+    )
+    for work in attempts:
         refused("S193", work)
     for command in (["restore", "--lost", "project.key"], ["keys", "show"]):  # nothing is recorded without the key
         assert main(command) == 3

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.adapters.gates.live_gates import LiveGates
+from orchestrator.adapters.memory.packages import MemoryPackages
 from orchestrator.adapters.views import Views
 from orchestrator.domain.context import Context
 from orchestrator.domain.errors import OrchestratorError
@@ -20,7 +21,7 @@ from orchestrator.domain.step import Outcome
 from orchestrator.engine.jobs import LocalJobs
 from orchestrator.isolation.isolator import Kind
 from tests.contracts.test_gates import ask, prometheus
-from tests.flow.test_promotion import MemoryPackages, release
+from tests.flow.test_promotion import release
 from tests.isolators import working
 from tests.sealed import sealed
 from tests.web import Server, certified, serving
@@ -208,9 +209,9 @@ def test_a_command_is_run_once(gates: LiveGates, tmp_path: Path) -> None:
 TOKEN = "s3cret-token"
 
 
-def let_in(*servers: Server) -> dict[str, object]:
-    """What an environment says that lets releases show their secrets to these servers."""
-    return {"credentials": dict.fromkeys(("TOKEN", "BROKEN"), tuple(server.url for server in servers))}
+def let_in(*servers: Server) -> dict[str, tuple[str, ...]]:
+    """The credentials of an environment that lets releases show its secrets to these servers."""
+    return dict.fromkeys(("TOKEN", "BROKEN"), tuple(server.url for server in servers))
 
 
 PROMETHEUS = "/api/v1/query"
@@ -233,11 +234,11 @@ def knowing(tmp_path: Path) -> LiveGates:
 def test_who_asks_shows_a_secret(knowing: LiveGates, server: Server, words: dict[str, str], header: str) -> None:
     """A token or a password is taken from the orchestrator's environment, shown to the server, and told nowhere, also when the server repeats it."""
     server.answers[PROMETHEUS] = prometheus("0")
-    good = ask(knowing, query(server.url, below=1, **words), **let_in(server))
+    good = ask(knowing, query(server.url, below=1, **words), credentials=let_in(server))
     assert (good.outcome, server.shown) == (Outcome.SUCCEEDED, [header])
     said = "x" * 290 + f" {header} {TOKEN}"
     server.answers[PROMETHEUS] = (401, json.dumps({"status": "error", "error": said}))
-    bad = ask(knowing, query(server.url, below=1, **words), **let_in(server))
+    bad = ask(knowing, query(server.url, below=1, **words), credentials=let_in(server))
     assert bad.outcome is Outcome.UNKNOWN
     told = json.dumps(bad.to_json())
     for secret in (TOKEN[:5], header.rpartition(" ")[2]) if header else ():
@@ -245,7 +246,7 @@ def test_who_asks_shows_a_secret(knowing: LiveGates, server: Server, words: dict
     server.answers[PROMETHEUS] = (401, "Unauthorized")
     assert (
         "answers 401: it does not let us in"
-        in ask(knowing, query(server.url, below=1, **words), **let_in(server)).message
+        in ask(knowing, query(server.url, below=1, **words), credentials=let_in(server)).message
     )
 
 
@@ -254,7 +255,7 @@ def test_a_secret_is_shown_to_nobody_else(knowing: LiveGates, server: Server) ->
     with serving() as other:
         other.answers["/"] = prometheus("0")
         server.answers[PROMETHEUS] = (302, f"{other.url}/")
-        assert ask(knowing, query(server.url, below=1, token_from="TOKEN"), **let_in(server)).good
+        assert ask(knowing, query(server.url, below=1, token_from="TOKEN"), credentials=let_in(server)).good
         assert (server.shown, other.shown) == ([f"Bearer {TOKEN}"], [""])
 
 
@@ -270,13 +271,13 @@ def test_a_secret_that_is_not_here(knowing: LiveGates, server: Server, name: str
     """A secret that is not set, is no text for a header, or that the environment does not let a release see, is refused when the plan is made (E160), and leaves the gate unknown."""
     gate = query(server.url, below=1, token_from=name)
     package = MemoryPackages().put(release("1.0.0"))
-    context = Context(run="run", environment="staging", **let_in(server))
+    context = Context(run="run", environment="staging", credentials=let_in(server))
     with pytest.raises(OrchestratorError) as caught:
         knowing.check(PlannedGate(gate=gate, own=own), package, context)
     assert caught.value.code == "E160"
     assert why in caught.value.message
     if not own:
-        result = ask(knowing, gate, **let_in(server))
+        result = ask(knowing, gate, credentials=let_in(server))
         assert (result.outcome, result.data["code"]) == (Outcome.UNKNOWN, "E160")
     assert server.asked == []
     knowing.check(PlannedGate(gate=query(server.url, below=1, token_from="OTHER"), own=True), package, context)
@@ -290,11 +291,12 @@ def test_a_secret_is_shown_to_servers_of_the_environment_only(
     with serving() as other:
         url = "http://127.0.0.1:{{ port }}" if template else other.url
         gate = query(url, below=1, token_from="TOKEN")
-        more = {**let_in(server), "vars": {"port": str(other.port)}}
-        result = ask(knowing, gate, **more)
+        variables, credentials = {"port": str(other.port)}, let_in(server)
+        result = ask(knowing, gate, vars=variables, credentials=credentials)
         assert (result.outcome, result.data["code"]) == (Outcome.UNKNOWN, "E160")
         assert other.asked == []
-        package, context = MemoryPackages().put(release("1.0.0")), Context(run="run", environment="staging", **more)
+        package = MemoryPackages().put(release("1.0.0"))
+        context = Context(run="run", environment="staging", vars=variables, credentials=credentials)
         with pytest.raises(OrchestratorError) if not template else contextlib.nullcontext():
             knowing.check(PlannedGate(gate=gate), package, context)
         knowing.check(PlannedGate(gate=gate, own=True), package, context)

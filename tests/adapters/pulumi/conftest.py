@@ -6,8 +6,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,8 +17,9 @@ from orchestrator.adapters.pulumi.provisioner import PulumiProvisioner
 from orchestrator.adapters.views import Views
 from orchestrator.domain.environment import Environment, PulumiSettings
 from orchestrator.domain.journal import Entry
-from orchestrator.domain.plan import StackSpec
+from orchestrator.domain.plan import StackPreview, StackSpec
 from orchestrator.engine.jobs import LocalJobs
+from orchestrator.ports import Provisioned
 
 SECRET = "correct-horse-battery"  # the canary: nothing that we write may hold it
 
@@ -110,7 +111,7 @@ class Stage:
             **fields,
         )
 
-    def spec(self, **fields: Any):
+    def spec(self, **fields: Any) -> StackSpec:
         """The stack as it is defined now."""
         return self.provisioner.definition(self.environment(**fields), self.folder)
 
@@ -119,12 +120,12 @@ class Stage:
         self._number += 1
         return f"job-{self._number}"
 
-    def preview(self, save_plan: Path | None = None):
+    def preview(self, save_plan: Path | None = None) -> StackPreview:
         """What an update would do."""
         self.entries.clear()
         return self.provisioner.preview(self.spec(), self.job(), self.entries.append, save_plan=save_plan)
 
-    def up(self, plan: Path | None = None):
+    def up(self, plan: Path | None = None) -> Provisioned:
         """Update."""
         self.entries.clear()
         saved = update_plan.saved(plan) if plan is not None else None
@@ -197,16 +198,28 @@ def stage(tmp_path: Path) -> Stage:
     return Stage(tmp_path)
 
 
+@dataclass(frozen=True)
+class Updated:
+    """A stack that was previewed and updated by that plan: the user's files *before* it, and what was *emitted*."""
+
+    stage: Stage
+    before: dict[str, bytes]
+    preview: StackPreview
+    up: Provisioned
+    plan: Path
+    emitted: list[Entry]
+
+
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Updated]:
     """A project whose stack was previewed, and updated by that plan; shared by a module's tests."""
     stage = Stage(tmp_path_factory.mktemp("pulumi"))
     before = stage.users_files()
-    emitted = []
+    emitted: list[Entry] = []
     plan = stage.top / "plan.json"
     preview = stage.preview(plan)
     emitted += stage.entries
     up = stage.up(plan)
     emitted += stage.entries
-    yield SimpleNamespace(stage=stage, before=before, preview=preview, up=up, plan=plan, emitted=emitted)
+    yield Updated(stage=stage, before=before, preview=preview, up=up, plan=plan, emitted=emitted)
     stage.provisioner.destroy(stage.spec(), "end", stage.entries.append)

@@ -38,6 +38,7 @@ def test_relative_backend(tmp_path: Path, where: str) -> None:
     made.by_hand("staging", "up", "--yes", "--skip-preview")
     preview = made.provisioner.preview(spec, "preview", lambda _: None)
     assert not preview.changes_something
+    assert preview.inventory is not None
     assert list(preview.inventory.hosts) == ["staging1"]
     assert made.provisioner.resources(spec) == 2  # the stack itself and its component
     assert made.provisioner.destroy(spec, "destroy", lambda _: None).outcome is Outcome.SUCCEEDED

@@ -7,6 +7,7 @@ import os
 import shutil
 import tarfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -216,28 +217,29 @@ def test_a_kept_definition_is_used_while_it_is_what_it_was(project: Project, how
     assert code(lambda: definition.verify_definition(project.store, "sha256:" + "0" * 64)) == "E105"
 
 
-def edits(folder: Path) -> Iterator[tuple[str, Callable[[], None]]]:
+def _linked(path: Path, moved: Path) -> None:
+    path.rename(moved)
+    path.symlink_to(moved)
+
+
+def _added(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("x")
+
+
+def edits(folder: Path) -> Iterator[tuple[str, Callable[[], object]]]:
     """What somebody could do to a kept definition: each file changed, removed, executable or a link; and files added."""
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = path.relative_to(folder).as_posix()
-        yield f"{name} changed", lambda path=path: path.write_bytes(path.read_bytes() + b" ")
-        yield f"{name} emptied", lambda path=path: path.write_bytes(b"")
+        yield f"{name} changed", partial(path.write_bytes, path.read_bytes() + b" ")
+        yield f"{name} emptied", partial(path.write_bytes, b"")
         yield f"{name} removed", path.unlink
-        yield (
-            f"{name} linked",
-            lambda path=path: (path.rename(folder.parent / "moved"), path.symlink_to(folder.parent / "moved")),
-        )
+        yield f"{name} linked", partial(_linked, path, folder.parent / "moved")
         if name.startswith("tree"):
-            yield f"{name} executable", lambda path=path: path.chmod(path.stat().st_mode ^ 0o111)
-            yield f"{name} compiled", lambda path=path: path.with_suffix(".pyc").write_bytes(b"x")
+            yield f"{name} executable", partial(path.chmod, path.stat().st_mode ^ 0o111)
+            yield f"{name} compiled", partial(path.with_suffix(".pyc").write_bytes, b"x")
     for extra in ("extra", "tree/extra.py", f"tree/{PROGRAM}/__pycache__/__main__.cpython-311.pyc", "tree/.venv/x.py"):
-        yield (
-            f"{extra} added",
-            lambda extra=extra: (
-                (folder / extra).parent.mkdir(parents=True, exist_ok=True),
-                (folder / extra).write_text("x"),
-            ),
-        )
+        yield f"{extra} added", partial(_added, folder / extra)
     yield "a link added", lambda: (folder / "tree" / "link").symlink_to("/etc")
 
 

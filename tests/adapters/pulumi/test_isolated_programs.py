@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,7 +77,7 @@ class Isolated(Infrastructure):
         views = Views(self.root, self.state, self.environ, lambda: available(os.environ["PATH"]))
         self.rebuild(views)
 
-    def spec(self, **more: object) -> StackSpec:
+    def spec(self, **more: Any) -> StackSpec:
         """The stack of staging."""
         secrets = [str(path) for path in (*self.secrets, self.root.parent / ".aws/credentials")]
         config = {"paths": json.dumps(secrets), "backend": str(self.state / "pulumi/backend/.pulumi")}

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -23,7 +23,7 @@ from orchestrator.adapters.null_notifier import NullNotifier
 from orchestrator.adapters.pulumi import engine
 from orchestrator.adapters.pulumi.provisioner import PulumiProvisioner
 from orchestrator.adapters.views import Views
-from orchestrator.domain.environment import IsolationRule, Project, PulumiSettings
+from orchestrator.domain.environment import Environment, IsolationRule, Project, PulumiSettings
 from orchestrator.domain.journal import Run
 from orchestrator.domain.plan import Loss
 from orchestrator.domain.step import Outcome, StepResult
@@ -109,10 +109,10 @@ class Slow(Stage):
         super().__init__(top, {"ORCHESTRATOR_ISOLATION": "none"})
         (self.folder / "__main__.py").write_text(PROGRAM)
         self.settings["names"] = "one,two,three"
-        self.policy = "ask"
+        self.policy: Literal["ask", "clear"] = "ask"
         self.found: StepResult | None = None
 
-    def environment(self, **fields: Any):
+    def environment(self, **fields: Any) -> Environment:
         """The environment's file, with the settings of now."""
         pulumi = PulumiSettings(config=dict(self.settings), pending_creates=self.policy)
         rule = IsolationRule(write=(str(self.things),))

@@ -35,7 +35,7 @@ def ended(trace: Trace) -> LockHolder:
     return LockHolder(process.pid, getuser(), socket.gethostname(), time.time(), "")
 
 
-def test_there_only_while_an_operation_goes_on(trace):
+def test_there_only_while_an_operation_goes_on(trace: Trace) -> None:
     """An operation that has ended leaves nothing, one that died its verb, and one with an uncertain end what it may have made."""
     assert (trace.left, trace.died) == (True, "up")
     trace.end(["urn:a"])
@@ -44,7 +44,7 @@ def test_there_only_while_an_operation_goes_on(trace):
     assert not trace.left
 
 
-def test_dead_and_ours(trace):
+def test_dead_and_ours(trace: Trace) -> None:
     """Only a process that was an engine of ours, here, and is no more, is proved dead."""
     holder = ended(trace)
     assert trace.proves_dead(holder)
@@ -54,7 +54,7 @@ def test_dead_and_ours(trace):
     assert not trace.proves_dead(holder)
 
 
-def test_alive(trace):
+def test_alive(trace: Trace) -> None:
     """An engine that runs is told, and not proved dead, until it has ended."""
     process = subprocess.Popen(trace.traced(["/bin/sleep", "60"]))
     try:
@@ -80,14 +80,14 @@ def changed(trace: Trace, path: Path, **values: object) -> None:
     )
 
 
-def test_a_number_that_came_again(trace, tmp_path):
+def test_a_number_that_came_again(trace: Trace, tmp_path: Path) -> None:
     """A process that has the engine's number and began at another time is not the engine."""
     holder = dataclasses.replace(ended(trace), pid=os.getpid())
     changed(trace, tmp_path / "traces" / "one", pid=os.getpid())
     assert trace.proves_dead(holder)
 
 
-def test_another_boot(trace, tmp_path):
+def test_another_boot(trace: Trace, tmp_path: Path) -> None:
     """After a restart of the machine the holder is dead whoever has its number now; on a machine that may be another one nothing is proved."""
     path = tmp_path / "traces" / "one"
     holder = dataclasses.replace(ended(trace), pid=os.getpid())
@@ -100,14 +100,14 @@ def test_another_boot(trace, tmp_path):
         assert not trace.proves_dead(dataclasses.replace(holder, at=0.0))  # taken long before our operation began
 
 
-def test_another_namespace(trace, tmp_path):
+def test_another_namespace(trace: Trace, tmp_path: Path) -> None:
     """A number of another process namespace, as in another container, says nothing here."""
     holder = ended(trace)
     changed(trace, tmp_path / "traces" / "one", namespace="pid:[1]")
     assert not trace.proves_dead(holder)
 
 
-def test_torn_line(trace, tmp_path):
+def test_torn_line(trace: Trace, tmp_path: Path) -> None:
     """What a crash has torn is passed over."""
     with (tmp_path / "traces" / "one").open("a") as file:
         file.write('{"pid": 12')
@@ -115,7 +115,7 @@ def test_torn_line(trace, tmp_path):
     assert trace.proves_dead(holder)
 
 
-def test_words_of_the_engine():
+def test_words_of_the_engine() -> None:
     """The holders are read from what the engine says of a locked stack."""
     text = """error: the stack is currently locked by 2 lock(s). Either wait or cancel
   file:///a%20b/.pulumi/locks/organization/shop/staging/1.json: created by me@here (pid 12) at 2026-11-24T22:08:08Z

@@ -18,7 +18,7 @@ from orchestrator.domain.environment import EnvironmentSettings, IsolationRule
 from orchestrator.domain.inventory import Group, Inventory
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import SuiteSpec
-from orchestrator.domain.release import Release
+from orchestrator.domain.release import Release, Step, Verification
 from orchestrator.domain.step import StepResult
 from orchestrator.engine.jobs import LocalJobs
 from orchestrator.hosts import loopback
@@ -32,8 +32,8 @@ RELEASE = Release(
     name="shop",
     version="1.0.0",
     environments=("test",),
-    steps=({"name": "deploy", "playbook": "site.yml"},),
-    verify=({"name": "smoke", "tests": "tests"},),
+    steps=(Step(name="deploy", playbook="site.yml"),),
+    verify=(Verification(name="smoke", tests="tests"),),
 )
 
 

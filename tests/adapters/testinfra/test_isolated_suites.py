@@ -13,11 +13,11 @@ PEEK = """
 import os, subprocess, pytest
 
 @pytest.mark.parametrize("path", {paths})
-def test_hidden(host, path):
+def test_hidden(host, path) -> None:
     with pytest.raises(OSError):
         open(path)
 
-def test_inside(host):
+def test_inside(host) -> None:
     assert os.getcwd() == {where!r}
     assert host.check_output("echo there") == "there"
     open("written", "w")

@@ -13,6 +13,7 @@ from pathlib import Path
 from orchestrator.adapters.testinfra.verifier import TestinfraVerifier
 from orchestrator.domain.context import Context
 from orchestrator.domain.plan import SuiteSpec
+from orchestrator.domain.step import StepResult
 from orchestrator.processes import _parents, command_line, family, tagged
 from tests.adapters.ansible.conftest import FILES, Stage, outcomes
 from tests.campaigns.chaos.hosts import PLAYS, Going, gone
@@ -222,7 +223,7 @@ def suites(scene: Scene) -> str:
     return f"{', '.join(SUITES)}: {', '.join(told)}"
 
 
-def _verify(made: Stage, number: int, text: str):
+def _verify(made: Stage, number: int, text: str) -> StepResult:
     content = made.folder / f"suite{number}"
     (content / "tests").mkdir(parents=True)
     (content / "tests" / "test_it.py").write_text(f'testinfra_hosts = ["ansible://web1"]\n{text}')

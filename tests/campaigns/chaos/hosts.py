@@ -6,6 +6,7 @@ import random
 import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ class Going:
 
     def __init__(self, made: Stage, run: str, fence: int, **more: Any) -> None:
         self.result: StepResult | None = None
-        self._work = lambda: made.deploy("deploy.yml", run, fence, **more)
+        self._work: Callable[[], StepResult] = lambda: made.deploy("deploy.yml", run, fence, **more)
         self._thread = threading.Thread(target=self._do)
         self._thread.start()
 

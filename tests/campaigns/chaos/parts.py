@@ -59,7 +59,7 @@ SMOKE = '''"""What runs is what was released, and it is not a bad one."""
 testinfra_hosts = ["ansible://web"]
 
 
-def test_it_is_what_was_released(host):
+def test_it_is_what_was_released(host) -> None:
     about = host.ansible.get_variables()
     text = host.check_output("cat %s/current/VERSION", about["host_root"])
     version, _, spoilt = text.partition(" ")
