@@ -121,7 +121,6 @@ checks: .venv/.dev ## Check lint, types, imports, language, sizes and generated 
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/mypy --config-file tools/mypy-tests.toml
 	@$(BIN)/lint-imports
 	@$(BIN)/python tools/docs/generate.py --check
 	@$(BIN)/python tools/language.py

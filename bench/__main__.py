@@ -95,17 +95,19 @@ def deploy(counts: list[int], repeats: int) -> list[Row]:
             env, inventory = made.by_hand(Path(control)), made.inventory_file()
             words = [str(BIN / "ansible-playbook"), "-i", str(inventory), str(playbook)]
 
+            by_hand = partial(subprocess.run, words, env=env, check=True, capture_output=True)
+
             def fresh(made: Stage = made, folder: str = control) -> None:
                 _close(Path(folder))
                 made.fresh()
 
             ours, plain, raw, same, hand = paired(
                 repeats,
-                (fresh, lambda made=made: good(made.deploy())),
-                (fresh, lambda words=words, env=env: subprocess.run(words, env=env, check=True, capture_output=True)),
-                (fresh, lambda made=made: _raw(made)),
-                (fresh, lambda made=made: good(made.deploy("playbooks/many_tasks.yml"))),
-                (fresh, lambda words=words, env=env: subprocess.run(words, env=env, check=True, capture_output=True)),
+                (fresh, lambda: good(made.deploy())),
+                (fresh, by_hand),
+                (fresh, partial(_raw, made)),
+                (fresh, lambda: good(made.deploy("playbooks/many_tasks.yml"))),
+                (fresh, by_hand),
             )
             _close(Path(control))
         n = "1 host" if count == 1 else f"{count} hosts"
@@ -159,8 +161,8 @@ def rollback(counts: list[int], repeats: int) -> list[Row]:
 
             ours, raw = paired(
                 repeats,
-                (released, lambda made=made: good(made.deploy(step="restore.deploy"))),
-                (released, lambda made=made: _raw_back(made)),
+                (released, lambda: good(made.deploy(step="restore.deploy"))),
+                (released, partial(_raw_back, made)),
             )
         n = "1 host" if count == 1 else f"{count} hosts"
         rows.append(
@@ -223,7 +225,7 @@ def smoke(counts: list[int], repeats: int) -> list[Row]:
             ]
             words.append(f"--ansible-inventory={made.inventory_file()}")
             run = partial(subprocess.run, words, cwd=made.folder, env=made.environ, check=True, capture_output=True)
-            ours, plain = paired(repeats, (_none, lambda made=made: good(made.verify("tests/bench"))), (_none, run))
+            ours, plain = paired(repeats, (_none, lambda: good(made.verify("tests/bench"))), (_none, run))
         rows.append((f"10 tests on {count} hosts, beside plain pytest", ours, plain, 1.0))
     return rows
 
@@ -338,7 +340,7 @@ def _two_sides(folder: Path, repeats: int) -> list[Row]:
         for number in range(repeats):
             run("promote", _shaped(folder, f"1.4.{number}", None))
             downs.append(_last(run)["probe"]["downtime"])
-            late = {"watch": {"for": "500ms", "every": "500ms", "gates": [LATE]}}
+            late: dict[str, object] = {"watch": {"for": "500ms", "every": "500ms", "gates": [LATE]}}
             where = _shaped(folder, f"1.5.{number}", None, late)
             run("promote", where, "--to", "staging")
             run("promote", where, "--to", "production", code=4)

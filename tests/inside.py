@@ -45,12 +45,13 @@ def reads(*words: str) -> bool:
 
 def say(folder: Path, environ: Mapping[str, str], *words: str) -> Said:
     """Run the command of *words* in *folder*, with nothing but *environ* around it."""
-    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+    out, err = io.BytesIO(), io.BytesIO()
+    streams = [io.TextIOWrapper(file, "utf-8", write_through=True) for file in (out, err)]
     with (
         pytest.MonkeyPatch.context() as around,
         contextlib.chdir(folder),
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
+        contextlib.redirect_stdout(streams[0]),
+        contextlib.redirect_stderr(streams[1]),
     ):
         for name in os.environ.keys() - environ.keys():
             around.delenv(name)
@@ -58,4 +59,4 @@ def say(folder: Path, environ: Mapping[str, str], *words: str) -> Said:
             around.setenv(name, value)
         code = main(words)
     gc.collect()  # a command leaves its connections to the end of its process
-    return Said(code, *(stream.buffer.getvalue().decode() for stream in (out, err)))  # type: ignore[attr-defined]
+    return Said(code, out.getvalue().decode(), err.getvalue().decode())

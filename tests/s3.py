@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -127,9 +127,9 @@ class Bucketeer:
             time.sleep(0.1)
 
 
-def _free_ports(count: int, taken: set[int] = frozenset()) -> list[int]:  # type: ignore[assignment]
+def _free_ports(count: int, taken: Collection[int] = ()) -> list[int]:
     with contextlib.ExitStack() as stack:
-        found = []
+        found: list[int] = []
         while len(found) < count:
             listener = stack.enter_context(socket.socket())
             listener.bind(("127.0.0.1", 0))

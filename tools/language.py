@@ -17,7 +17,9 @@ from typing import Any
 
 import click
 import yaml
-from language_texts import (
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from tools.language_texts import (
     BACKTICKS,
     CODE,
     MARKUP,
@@ -311,5 +313,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
     sys.exit(main(sys.argv[1:]))

@@ -17,9 +17,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-import assets
-import bootstrap
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from tools import assets, bootstrap
 
 SOURCES = (".", "language-python", "language-yaml")
 

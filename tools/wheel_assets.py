@@ -4,10 +4,11 @@ import runpy
 from pathlib import Path
 from typing import Any
 
+from hatchling.builders.config import BuilderConfig
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
-class AssetsHook(BuildHookInterface):
+class AssetsHook(BuildHookInterface[BuilderConfig]):
     """Fetches the third-party files of browsers into the wheel."""
 
     PLUGIN_NAME = "custom"

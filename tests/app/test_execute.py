@@ -7,7 +7,7 @@ from orchestrator.adapters.memory.durable import MemoryDurable
 from orchestrator.app.execute import run_workflow
 from orchestrator.app.requests import Promote
 from orchestrator.domain.promotion import State
-from orchestrator.flow.run_context import SoleOwner
+from orchestrator.flow.halt import SoleOwner
 from tests.cli.memory_project import MemoryProject, project  # noqa: F401 - a fixture
 
 

@@ -1,5 +1,6 @@
 """Users, groups, tokens and who acts."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -148,10 +149,11 @@ def test_a_token_has_at_most_the_rights_of_its_owner() -> None:
     desk = Desk()
     people.add_service_account(desk.acting("root"), ServiceAccount(name="ci"))
     scope = (Scope(actions=(Action.PROMOTE,), environment="production"),)
-    for attempt in (
+    attempts: tuple[Callable[[], object], ...] = (
         lambda: tokens.create_token(desk.acting("viewer"), "viewer", lifetime=DAY, scopes=scope),
         lambda: tokens.create_token(desk.acting("viewer"), "viewer", lifetime=366 * DAY),
-    ):
+    )
+    for attempt in attempts:
         with pytest.raises(OrchestratorError) as caught:
             attempt()
         assert code(caught) == "A109"

@@ -4,13 +4,13 @@
 import contextlib
 import inspect
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 import yaml
@@ -195,19 +195,34 @@ REGISTER_CALLS: dict[str, Call] = {
 }
 
 
-def decorated() -> dict[str, Call]:
+class GroupedCall(Protocol):
+    """A call of a use case of a group, with the values that are *given* in place of the usual ones."""
+
+    def __call__(self, acting: Acting, environment: str, **given: Any) -> None: ...
+
+
+def submitted(submit: GroupedCall, kind: type[AnyRunRequest]) -> GroupedCall:
+    """A call of *submit* with a request of this *kind*."""
+
+    def call(acting: Acting, environment: str, **given: Any) -> None:
+        submit(acting, environment, request=requested(kind, environment), **given)
+
+    return call
+
+
+def decorated() -> Mapping[str, Call]:
     """Every use case of a group, called without parts; a request is of each kind, and is one use case a kind."""
-    found: dict[str, Call] = {}
+    found: dict[str, GroupedCall] = {}
     for group in UseCases.__subclasses__():
         for name, method in inspect.getmembers(group, lambda value: hasattr(value, "needs")):
             found[f"{group.__name__.lower()}.{name}"] = grouped(group, method)
     submit = found.pop("submissions.submit")
     for kind in ACTIONS:
-        found[f"submissions.submit({kind.__name__})"] = lambda a, e, kind=kind: submit(a, e, request=requested(kind, e))  # type: ignore[call-arg]
+        found[f"submissions.submit({kind.__name__})"] = submitted(submit, kind)
     return found
 
 
-def grouped(group: type[UseCases], method: Callable[..., Any]) -> Call:
+def grouped(group: type[UseCases], method: Callable[..., Any]) -> GroupedCall:
     """A call of a use case of *group* with nothing but rights: if it is allowed, it comes as far as the parts."""
 
     def call(acting: Acting, environment: str, **given: Any) -> None:

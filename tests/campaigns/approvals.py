@@ -319,9 +319,9 @@ def _restored(saved: Any) -> Scene:
 
 def _key(scene: Scene) -> str:
     """What decides what happens next. A stop that was resumed does not."""
-    parts = [(LINE_STOPS, OPEN), (REQUESTS, None), (VOTES, None)]
-    found = scene.register.reading(lambda records: [records.all(kind, part) for kind, part in parts])  # type: ignore[arg-type]
-    stops, requests, votes = found
+    stops, requests, votes = scene.register.reading(
+        lambda records: (records.all(LINE_STOPS, OPEN), records.all(REQUESTS), records.all(VOTES))
+    )
     texts = [len(stops), *(value.model_dump_json() for value in (*requests, *votes))]
     return f"{scene.log} {sorted(scene.runs.works)} {texts}"
 

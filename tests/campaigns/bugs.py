@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,10 +18,12 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import HostState, PlaySpec
+from orchestrator.domain.promotion import Event
 from orchestrator.domain.release import Manifest
 from orchestrator.domain.started import StartedStep
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.flow import close, deploy, hold, host_states, promote, provision, rollback, switch, verify, watch
+from orchestrator.flow.halt import OwnershipLost
 from orchestrator.flow.run_context import RunContext
 from orchestrator.planning import rollback_plan, sides
 from tests.campaigns import simulated
@@ -75,7 +78,7 @@ def _forgetful(old: Callable[..., Any]) -> Callable[..., Any]:
 
 def _unchecked(_old: Callable[..., Any]) -> Callable[..., Any]:
     def check(self: Any) -> None:
-        self._kept.until[simulated.threading.get_ident()] = self._kept.store.clock.monotonic() + 1e9
+        self._kept.until[threading.get_ident()] = self._kept.store.clock.monotonic() + 1e9
 
     return check
 
@@ -126,7 +129,7 @@ def _last_batch_only(old: Callable[..., Any]) -> Callable[..., Any]:
 
 def _unproved(_old: Callable[..., Any]) -> Callable[..., Any]:
     def prove(ctx: RunContext) -> None:
-        ctx.move(rollback.Event.PROVE)
+        ctx.move(Event.PROVE)
         promote.record_verified(ctx, ctx.back.ref)  # type: ignore[union-attr]
 
     return prove
@@ -176,7 +179,7 @@ def _deaf(_old: Callable[..., Any]) -> Callable[..., Any]:
 def _looks_away(_old: Callable[..., Any]) -> Callable[..., Any]:
     def look_again(ctx: RunContext) -> None:
         if ctx.pinned_plan().watch is not None:
-            ctx.move(watch.Event.WATCH)
+            ctx.move(Event.WATCH)
             promote.record_verified(ctx, ctx.pinned_package().ref)
 
     return look_again
@@ -318,7 +321,7 @@ def hunt(folder: Path) -> tuple[int, str]:
     tried = 0
     for run in _runs(folder):
         tried += 1
-        with contextlib.suppress(simulated.OwnershipLost):
+        with contextlib.suppress(OwnershipLost):
             if wrong := run():
                 return tried, wrong[0]
     return tried, ""

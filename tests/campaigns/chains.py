@@ -167,7 +167,7 @@ class Chain:
     def _had(self) -> "Had":
         """A good release everywhere, unless the infrastructure is only brought up, and what each host has."""
         if self.tale.verb != "up":
-            self.project.put(self.tale.environment)
+            self.project.good_release(self.tale.environment)
         return Had.of(self.project, self.tale.environment)
 
 

@@ -7,7 +7,8 @@ in its file `effects`, with the time: its playbooks write both, and the checker 
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.journeys.conftest import Project, Said
+from tests.inside import Said
+from tests.journeys.conftest import Project
 
 HEAD = "apiVersion: orchestrator/v1\n"
 LIVE, SIDES = "live", "sides"
@@ -176,7 +177,7 @@ class Plain(Project):
         """Promote it, and see that it ends with *code*."""
         return self.run("promote", f"releases/{version}", "--to", environment, code=code)
 
-    def put(self, environment: str = LIVE) -> str:
+    def good_release(self, environment: str = LIVE) -> str:
         """See that a good release runs everywhere; its version."""
         release = self.status(environment)["release"]
         running = {item["version"] for item in [release] if item}

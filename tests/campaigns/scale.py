@@ -273,7 +273,7 @@ def measure(folder: Path, url: str, size: Size, repeats: int, *, whole: bool) ->
     if whole:
         chosen.append(Document("matrix, all (one table)", whole_matrix, float("inf")))
     for document in chosen:
-        times = []
+        times: list[float] = []
         document.make(app, chance)
         while (len(times) < repeats and sum(times) < 3000.0) or len(times) < 3:
             started = time.process_time()

@@ -709,7 +709,7 @@ def scenario_of(rng: random.Random, name: str) -> Scenario:
     faults = tuple(
         (rng.choice(("deploy", "verify")), rng.choice(names), "1.1.0") for _ in range(rng.choice((0, 0, 1, 2)))
     )
-    wishes = ()
+    wishes: tuple[tuple[str, str], ...] = ()
     if rng.random() < 0.2:
         wishes = (
             (

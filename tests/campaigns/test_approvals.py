@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from orchestrator.app import starts
 from orchestrator.domain.approval import votes
 from orchestrator.domain.approval.matching import Ballot
 from orchestrator.domain.approval.request_state import RequestState
@@ -48,12 +47,12 @@ def test_a_death_at_any_write_loses_and_repeats_nothing() -> None:
 
 def test_a_recovery_that_is_wrong_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sweep notices a scheduler that starts what was started before as another run: it has two effects."""
-    right = starts.RunRequest.started
+    right = RunRequest.started
 
     def again(request: Any, run: str) -> Any:
         return right(request, run).model_copy(update={"state": RequestState.READY})
 
-    monkeypatch.setattr(starts.RunRequest, "started", again)
+    monkeypatch.setattr(RunRequest, "started", again)
     monkeypatch.setattr(approvals.Scene, "_start", _start_twice)
     with pytest.raises(AssertionError, match=r"started twice|ready"):
         request_sweep.sweep()

@@ -67,7 +67,7 @@ def test_a_process_that_wakes_up_too_late_does_nothing_more(scenario: Scenario, 
         if not simulation.outlast(root, simulation.kept.points.count + at):
             break
         assert ending(simulation, root).value == scenario.ends
-        assert bugs.judged(simulation, root) == [], at
+        assert judged(simulation, root) == [], at
 
 
 def test_promotions_by_chance(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from orchestrator.adapters.memory.durable import MemoryDurable
 from orchestrator.adapters.memory.store import ManualClock, MemoryStore
 from orchestrator.cli import main
-from orchestrator.domain.journal import Entry, QueuedRequest, Run
+from orchestrator.domain.journal import Entry, Kind, QueuedRequest, Run
 from orchestrator.domain.release import Release
 from orchestrator.flow import WORKFLOWS
 from orchestrator.flow.run_context import RunContext
@@ -51,13 +51,13 @@ class MemoryProject(Stage):
         self.store = MemoryStore(ManualClock(datetime.now(UTC)))
         return self
 
-    def request(self, environment: str, version: str | None, kind: str = "promotion", **about: Any) -> Run:
+    def request(self, environment: str, version: str | None, kind: Kind = "promotion", **about: Any) -> Run:
         """Write down a run that is asked for, with what the engine would have of it."""
         self.count += 1
         ref = self.packages.put(release(version, **about.pop("changes", {}))).ref if version else None
         root = f"{self.count:06x}"
         run = Run(id=f"{root}-{environment}", root=root, kind=kind, environment=environment, release=ref, by="ann",
-                  requested_at=self.store.clock.now())  # type: ignore[arg-type]  # fmt: skip
+                  requested_at=self.store.clock.now())  # fmt: skip
         asked = {"root": root, "kind": run.kind, "release": ref and ref.to_json(), "targets": [environment], "by": "ann",
                  "plan": None, "wait": 0.0, "again": None, "about": {}}  # fmt: skip
         self.store.submit(QueuedRequest(root=root, asked=asked, queue=about.pop("queue", "")), run)
@@ -75,7 +75,7 @@ class MemoryProject(Stage):
             pass
         return self.store.run(run.id)
 
-    def go(self, environment: str, version: str | None, kind: str = "promotion", **changes: Any) -> Run:
+    def go(self, environment: str, version: str | None, kind: Kind = "promotion", **changes: Any) -> Run:
         """A run from its request to its end."""
         return self.do(self.request(environment, version, kind, changes=changes))
 

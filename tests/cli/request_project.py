@@ -151,7 +151,7 @@ class RequestProject(MemoryProject):
         app, asked = self.app(), self.store.work(root).asked
 
         def part(durable: MemoryDurable, data: Any) -> Any:
-            return run_workflow(app, durable, SoleOwner(), {**asked, "part": data})  # type: ignore[arg-type]
+            return run_workflow(app, durable, SoleOwner(), {**asked, "part": data})
 
         run_workflow(app, MemoryDurable({}, part=part), SoleOwner(), {**asked, "wait": 1.0})
         self.store.release_claim(root, "", done=True)

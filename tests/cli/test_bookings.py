@@ -58,13 +58,13 @@ def test_bookings_are_made_changed_and_listed(project: MemoryProject) -> None:
     for words in (("--for", "0s"), ("--for", "100d")):
         project.say("book", PLACE, "--purpose", "x", "--from", LATER, *words, code=2)
     assert project.json(*BOOK, "--holder", "eve", "--from", LATER, code=2)["errors"]
-    said = {
+    said: dict[str, tuple[str, ...]] = {
         "booking": ("booking", "show", "B-2"),
         "bookings": ("bookings", "--all"),
         "free-slots": ("free", PLACE, "--for", "30m"),
         "contention": ("contention",),
         "quotas": ("environment", "quota"),
     }
-    for kind, words in said.items():
-        MODELS[kind].from_json(project.json(*words))
-        assert project.say(*words)
+    for kind, command in said.items():
+        MODELS[kind].from_json(project.json(*command))
+        assert project.say(*command)

@@ -3,7 +3,7 @@
 import json
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def say(built: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Say]:
+def say(built: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Say:
     """Run a command in the project: its exit status, standard output and standard error."""
     monkeypatch.chdir(built)
 
@@ -193,9 +193,17 @@ STAGING = (
 def _seen(root: Path, state: State) -> None:
     """A promotion of the built package into staging that ended in *state*."""
     app = open_app(root)
-    ref, about = app.packages.refs()[0], {"kind": "promotion", "environment": "staging"}
-    ended = {"state": state, "requested_at": "2026-11-28T12:00:00Z", "ended_at": "2026-11-28T12:01:00Z"}
-    app.store.create(Run(id=f"{state.name}-staging", root=state.name, release=ref, **about, **ended))
+    run = Run(
+        id=f"{state.name}-staging",
+        root=state.name,
+        release=app.packages.refs()[0],
+        kind="promotion",
+        environment="staging",
+        state=state,
+        requested_at="2026-11-28T12:00:00Z",
+        ended_at="2026-11-28T12:01:00Z",
+    )
+    app.store.create(run)
     app.store.close()
 
 

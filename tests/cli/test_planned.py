@@ -3,7 +3,7 @@
 import pytest
 
 from orchestrator.cli import output
-from orchestrator.cli.planned import _step, print_plan, tree
+from orchestrator.cli.planned import Printer, _step, print_plan, tree
 from orchestrator.domain.plan import Plan, PlannedStep, PlaySpec, ResourceChange
 from orchestrator.domain.plays import PlannedPlay
 from tests.flow.test_plans import FULL
@@ -32,7 +32,7 @@ def test_every_play_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     play = PlaySpec(step="deploy", playbook="site.yml", hosts="web")
     undo = (PlannedPlay(name="back", where="undo.yml:1", hosts="web", times=1, on=("web1", "web2")),)
     planned = PlannedStep(play=play, batches=(("web1",), ("web2",)), plays=plays, undo="undo.yml", undo_plays=undo)
-    _step(1, planned, output.out, err=False)
+    _step(1, planned, Printer(output.out, output.out), err=False)
     assert capsys.readouterr().out.splitlines() == [
         "Step 1   deploy: site.yml on [web1] then [web2]",
         "         play drain (site.yml:1): localhost → localhost, 2 times",

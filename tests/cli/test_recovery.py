@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypedDict
 
 import pytest
 
@@ -16,7 +17,14 @@ from orchestrator.domain.journal import QueuedRequest, Run
 from orchestrator.wiring import App
 from tests.cli.test_waves import REF, Yard
 
-AUTOMATIC = {"ORCHESTRATOR_RECOVERY": "automatic"}
+
+class Recovery(TypedDict):
+    """The variable that says what commands do with runs whose process died."""
+
+    ORCHESTRATOR_RECOVERY: str
+
+
+AUTOMATIC: Recovery = {"ORCHESTRATOR_RECOVERY": "automatic"}
 READING = (("status",), ("history",), ("queue",), ("matrix",), ("show", "aaa111-eu-1"))
 
 

@@ -94,7 +94,7 @@ class Yard:
 
     def soaking(self) -> bool:
         """Whether the first wave soaks."""
-        return self.run("status", "--json").json["waves"][0]["soaking"] == 1
+        return bool(self.run("status", "--json").json["waves"][0]["soaking"] == 1)
 
 
 @pytest.fixture

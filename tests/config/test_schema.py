@@ -2,13 +2,14 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jsonschema
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from jsonschema.protocols import Validator
 
 from orchestrator.config.diagnose import build
 from orchestrator.config.schema import schema
@@ -35,7 +36,8 @@ def _pattern(
         yield jsonschema.ValidationError(f"{instance!r} does not match {pattern!r}")
 
 
-VALIDATOR = jsonschema.validators.extend(jsonschema.Draft202012Validator, {"pattern": _pattern})(schema("release"))
+EXTENDED: Callable[..., type[Validator]] = jsonschema.validators.extend  # the library's stubs give it no types
+VALIDATOR = EXTENDED(jsonschema.Draft202012Validator, {"pattern": _pattern})(schema("release"))
 FIELDS: dict[str, Any] = {
     "duration": lambda value: {"steps": [{**BASE["steps"][0], "timeout": value}]},  # type: ignore[dict-item]
     "size": lambda value: {"requirements": [{"memory": value}]},

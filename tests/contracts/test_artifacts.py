@@ -4,6 +4,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -70,11 +71,18 @@ def test_content_comes_back_by_its_digest(
         assert (tmp_path / "back").read_bytes() == content
 
 
-def test_content_is_written_once(objects: Objects, place: VerifiedArtifacts, file: Callable[[bytes], Path]) -> None:
+def test_content_is_written_once(
+    monkeypatch: pytest.MonkeyPatch, objects: Objects, place: VerifiedArtifacts, file: Callable[[bytes], Path]
+) -> None:
     """The same content again is not written again."""
     place.put(file(SMALL))
     written: list[str] = []
-    objects.write = lambda key, _source: written.append(key)  # type: ignore[method-assign]
+
+    def write(key: str, source: Path) -> None:
+        del source
+        written.append(key)
+
+    monkeypatch.setattr(objects, "write", write)
     assert place.put(file(SMALL)) == DIGEST
     assert written == []
 
@@ -142,10 +150,12 @@ def test_names_are_listed_by_their_beginning(place: VerifiedArtifacts) -> None:
 
 def test_a_thousand_names_and_more(place: VerifiedArtifacts) -> None:
     """A listing goes on after the thousand that one answer of a server holds."""
-    threads = [
-        threading.Thread(target=lambda first=first: [place.name(f"many/{first + n:04}", DIGEST) for n in range(138)])
-        for first in range(0, 1104, 138)
-    ]
+
+    def name_many(first: int) -> None:
+        for n in range(138):
+            place.name(f"many/{first + n:04}", DIGEST)
+
+    threads = [threading.Thread(target=name_many, args=[first]) for first in range(0, 1104, 138)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -185,7 +195,7 @@ def test_a_place_is_a_folder_or_a_bucket(tmp_path: Path) -> None:
     assert artifacts("s3://bucket", tmp_path).where == "s3://bucket"
     assert artifacts("s3://bucket/", tmp_path).where == "s3://bucket"
     assert artifacts("s3://bucket/a/b/", tmp_path).where == "s3://bucket/a/b"
-    for wrong in (
+    for text in (
         "",
         "s3://",
         "s3://key:secret@bucket/a",
@@ -193,4 +203,4 @@ def test_a_place_is_a_folder_or_a_bucket(tmp_path: Path) -> None:
         "S3://secret",
         "s3://secret/a?b",
     ):
-        assert "secret" not in str(refused("S140", lambda wrong=wrong: artifacts(wrong, tmp_path)))
+        assert "secret" not in str(refused("S140", partial(artifacts, text, tmp_path)))

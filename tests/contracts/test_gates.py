@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,11 @@ from orchestrator.domain.errors import catalogue
 from orchestrator.domain.gate import Gate
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.plan import PlannedGate
+from orchestrator.domain.release import Package
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.engine.jobs import LocalJobs
 from orchestrator.isolation.isolator import NONE
-from orchestrator.ports import Gates
+from orchestrator.ports import Emit, Gates
 from tests.flow.test_promotion import release
 from tests.sealed import sealed
 from tests.web import Server
@@ -99,10 +100,23 @@ def case(request: pytest.FixtureRequest, tmp_path: Path, server: Server) -> Case
     page = {"page": "health"}
 
     class Known:
-        def ask(self, *words: Any) -> StepResult:
-            gate, hosts, package, inventory, _, job, emit = words
-            known = Context(run="run", environment="staging", vars=page)
+        """The gates of an environment with a variable."""
+
+        def ask(
+            self,
+            gate: PlannedGate,
+            hosts: tuple[str, ...],
+            package: Package,
+            inventory: Inventory,
+            context: Context,
+            job: str,
+            emit: Emit,
+        ) -> StepResult:
+            known = replace(context, vars=page)
             return gates.ask(gate, hosts, package, inventory, known, job, emit)
+
+        def check(self, gate: PlannedGate, package: Package, context: Context) -> None:
+            gates.check(gate, package, context)
 
     return Case(
         Known(),

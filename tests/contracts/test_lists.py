@@ -72,7 +72,8 @@ def filled(store: Store, count: int = 12) -> list[Run]:
 
 def every(read: Callable[..., Page[Any]], *args: Any, limit: int = 2, **kwargs: Any) -> list[Any]:
     """All items of a list, read page by page."""
-    found, cursor = [], None
+    found: list[Any] = []
+    cursor = None
     while True:
         page = read(*args, cursor=cursor, limit=limit, **kwargs)
         assert len(page.items) <= limit

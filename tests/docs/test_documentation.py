@@ -6,7 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import get_args
 
@@ -67,11 +67,12 @@ def test_examples_of_files_are_valid(kind: str, tmp_path: Path) -> None:
     folder = tmp_path / str(yaml.safe_load(example[1])["name"])
     folder.mkdir()
     (folder / f"{name}.yaml").write_text(example[1])
-    {
+    readers: dict[str, Callable[[], object]] = {
         "project": lambda: load_project(folder),
         "environment": lambda: load_environment(folder / "environment.yaml"),
         "release": lambda: load_release(folder / "release.yaml"),
-    }[kind]()
+    }
+    readers[kind]()
 
 
 @pytest.mark.parametrize("name", sorted({*TRANSPORT, *CODE, *TRANSPORT_SECTIONS}))

@@ -1,34 +1,20 @@
 """The language check finds what the rules forbid, and nothing else."""
 
-import importlib.util
-import sys
 from collections import Counter
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tools import language, language_texts
 
-
-def _load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("language_check", ROOT / "tools" / "language.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(ROOT / "tools"))
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-language = _load()
 RULES = language.read_rules()
-CODE = language.CODE
+CODE = language_texts.CODE
 
 
 def _phrases(text: str) -> list[str]:
-    return [finding.problem.split('"')[1] for finding in language.check_phrases("page", language.Block(text), RULES)]
+    return [
+        finding.problem.split('"')[1] for finding in language.check_phrases("page", language_texts.Block(text), RULES)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -50,7 +36,7 @@ def _phrases(text: str) -> list[str]:
 )
 def test_text_is_split_at_the_ends_of_its_sentences(text: str, expected: list[str]) -> None:
     """A full stop ends a sentence, but not within a word, after an abbreviation or after a space."""
-    assert language.sentences(text) == expected
+    assert language_texts.sentences(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -69,12 +55,12 @@ def test_text_is_split_at_the_ends_of_its_sentences(text: str, expected: list[st
 )
 def test_a_page_is_read_as_blocks_of_text(page: str, expected: list[str]) -> None:
     """Paragraphs, headings, items and cells are blocks; code blocks and comments are none; code is one word."""
-    assert [block.text for block in language.markdown_blocks(page)] == expected
+    assert [block.text for block in language_texts.markdown_blocks(page)] == expected
 
 
 def test_a_block_has_the_line_it_starts_on() -> None:
     """A finding names the line of the page."""
-    assert [block.line for block in language.markdown_blocks("# A\n\ntext\n\n- item\n")] == [1, 3, 5]
+    assert [block.line for block in language_texts.markdown_blocks("# A\n\ntext\n\n- item\n")] == [1, 3, 5]
 
 
 @pytest.mark.parametrize(
@@ -83,25 +69,25 @@ def test_a_block_has_the_line_it_starts_on() -> None:
 )
 def test_words_are_counted(text: str, number: int) -> None:
     """Code, or a list of it, counts as one word, dashes and arrows as none."""
-    assert language.count_words(text) == number
+    assert language_texts.count_words(text) == number
 
 
 def test_the_documentation_of_a_plugin_is_read() -> None:
     """Every description of a plugin is read, at any depth, and nothing else of its file."""
     source = 'A = 1\nDOCUMENTATION = r"""\nmodule: x\nshort_description: One\ndescription: [Two, Three]\n'
     source += 'options: {root: {description: Four, type: path}}\n"""\nRETURN = "did: {description: Five, type: list}"\n'
-    assert list(language.plugin_texts(source)) == ["One", "Two", "Three", "Four", "Five"]
+    assert list(language_texts.plugin_texts(source)) == ["One", "Two", "Three", "Four", "Five"]
 
 
 def test_messages_and_hints_of_errors_are_read() -> None:
     """The message and the hint of a raised error are read with a mark for each value; other texts are not."""
     source = 'raise OrchestratorError("R101", f"{run} is lost", hint="look" if a else f"see {b}")\nprint("told")\n'
-    assert list(language.messages(source)) == [(1, f"{CODE} is lost"), (1, "look"), (1, f"see {CODE}")]
+    assert list(language_texts.messages(source)) == [(1, f"{CODE} is lost"), (1, "look"), (1, f"see {CODE}")]
 
 
 def test_a_help_text_is_read_as_paragraphs() -> None:
     """Line breaks within a paragraph are spaces, code in backticks is one word, and examples are left out."""
-    blocks = language.plain_blocks("Roll back ENV\nto `the last. one`.\n\n\b\nExamples.")
+    blocks = language_texts.plain_blocks("Roll back ENV\nto `the last. one`.\n\n\b\nExamples.")
     assert [block.text for block in blocks] == [f"Roll back ENV to {CODE}."]
 
 
@@ -128,7 +114,7 @@ def test_forbidden_phrases_are_found(text: str, expected: list[str]) -> None:
 
 def test_long_sentences_and_chains_are_found() -> None:
     """A sentence has at most 30 words, and at most one semicolon or colon."""
-    block = language.Block("word " * 30 + "end. One; two; three. At 10:30: fine.")
+    block = language_texts.Block("word " * 30 + "end. One; two; three. At 10:30: fine.")
     problems = [finding.problem for finding in language.check_sentences("page", block, RULES)]
     assert problems == ["a sentence of 31 words (at most 30)", "a chain (at most one semicolon or colon in a sentence)"]
 
@@ -137,7 +123,9 @@ def test_a_cell_of_a_table_may_be_a_list() -> None:
     """Semicolons in a table cell divide items, each of which is as short as a sentence."""
     cells = ["Octopus: task; AWX: job; Kargo: run", "word " * 20 + "; " + "word " * 20, "word " * 31]
     page = "| a |\n| --- |\n" + "".join(f"| {cell} |\n" for cell in cells) + "\nOne; two; three.\n"
-    found = [f for block in language.markdown_blocks(page) for f in language.check_sentences("page", block, RULES)]
+    found = [
+        f for block in language_texts.markdown_blocks(page) for f in language.check_sentences("page", block, RULES)
+    ]
     assert [(finding.line, finding.problem.split(" (")[0]) for finding in found] == [
         (5, "a sentence of 31 words"),
         (7, "a chain"),
@@ -147,7 +135,7 @@ def test_a_cell_of_a_table_may_be_a_list() -> None:
 def test_an_entry_of_the_changelog_is_short() -> None:
     """An entry has at most 2 sentences and 40 words in all, its inner items included."""
     page = "# Changelog\n\n- " + "word " * 41 + "\n- One. Two. Three.\n- One.\n  - Two.\n"
-    entries = list(language.changelog_entries(page))
+    entries = list(language_texts.changelog_entries(page))
     assert [entry.line for entry in entries] == [3, 4, 5]
     problems = [f.problem for entry in entries for f in language.check_entry("CHANGELOG.md", entry, RULES)]
     assert problems == ["41 words (at most 40 in an entry)", "3 sentences (at most 2 in an entry)"]
@@ -182,7 +170,7 @@ def test_an_exception_covers_its_findings_and_an_unused_one_is_named() -> None:
     used = language.ListedException("page", "is none", "a quotation")
     unused = language.ListedException("page", "never written", "nothing")
     rules = language.Rules(RULES.phrases, (used, unused), {})
-    found = list(language.check_phrases("page", language.Block("This is none. It was told."), rules))
+    found = list(language.check_phrases("page", language_texts.Block("This is none. It was told."), rules))
     left, idle = language.apply_exceptions([*found, language.Finding("other", 1, "a problem", "is none")], rules)
     assert ([finding.source for finding in left], idle) == (["other"], [unused])
 

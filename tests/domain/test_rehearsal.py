@@ -10,14 +10,19 @@ FILE = FileState(type="file", mode="0644", owner="a:a", content="0" * 64)
 RULE = SnapshotRule()
 
 
-def snapshot(*names: str, host: str = "w1", **more: dict[str, str]) -> Snapshot:
-    return Snapshot(hosts={host: HostSnapshot(files=dict.fromkeys(names, FILE), **more)})
+def snapshot(*names: str, host: str = "w1") -> Snapshot:
+    return Snapshot(hosts={host: HostSnapshot(files=dict.fromkeys(names, FILE))})
+
+
+def of_kind(kind: str, items: dict[str, str]) -> Snapshot:
+    """A snapshot of w1 with *items* in its field *kind*, and nothing else."""
+    return Snapshot(hosts={"w1": HostSnapshot.model_validate({kind: items})})
 
 
 @pytest.mark.parametrize("kind", ["packages", "services", "ports", "facts"])
 def test_everything_has_to_come_back(kind: str) -> None:
     """A package, a service, a port and a fact that is another afterwards is named like a file."""
-    found = came_back(snapshot(**{kind: {"x": "1"}}), snapshot(**{kind: {"x": "2", "y": "1"}}), RULE, ["w1"])
+    found = came_back(of_kind(kind, {"x": "1"}), of_kind(kind, {"x": "2", "y": "1"}), RULE, ["w1"])
     assert [(item.name, item.before, item.after) for item in found] == [("x", "1", "2"), ("y", None, "1")]
 
 

@@ -25,7 +25,7 @@ def test_records_of_a_complete_request_are_removed(tmp_path: Path) -> None:
             return {"answer": durable.step("inner", lambda: 1)}
         return durable.together({"root1-staging": {"number": 1}})
 
-    engine = engine_in(tmp_path, walk)  # type: ignore[arg-type]
+    engine = engine_in(tmp_path, walk)
     url = f"sqlite:///{tmp_path}/engine.db"
     assert complete_requests(url, LATER) == set()
     assert engine.begin("root1", {})() == {"root1-staging": {"answer": 1}}

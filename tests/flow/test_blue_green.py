@@ -53,7 +53,7 @@ def standing(stage: Stage) -> BlueGreenState:
 
 
 def runs(stage: Stage) -> dict[str, str | None]:
-    return {state.host: state.release and state.release.version for state in stage.store.hosts("production")}
+    return {state.host: state.release.version if state.release else None for state in stage.store.hosts("production")}
 
 
 def routed(stage: Stage) -> set[tuple[str, ...]]:
@@ -289,9 +289,9 @@ def test_a_host_that_changes_sides(second: Stage) -> None:
 
 def test_a_step_that_would_touch_the_live_side(stage: Stage) -> None:
     """A step without sides that is for hosts of one is refused."""
-    about = {"steps": [{"name": "tune", "playbook": "tune.yml", "hosts": "web"}, *sides()["steps"]]}
-    stage.promote("1.0.0", "staging", **about)
-    run = stage.promote("1.0.0", "production", **about)
+    steps = [{"name": "tune", "playbook": "tune.yml", "hosts": "web"}, *sides()["steps"]]
+    stage.promote("1.0.0", "staging", steps=steps)
+    run = stage.promote("1.0.0", "production", steps=steps)
     assert stage.failure(run)["failure"]["code"] == "R213"
 
 
@@ -340,11 +340,13 @@ def test_the_way_back_under_way(second: Stage) -> None:
     """While a promotion is under way, its way back has the switch once that was begun, and is the one that it goes."""
     second.promote("1.1.0", "staging", **sides())
     ctx = second.ctx(second.packages.put(plain.release("1.1.0", **sides())), "production")
-    seen = []
-    ctx.durable = Spoiling("verify.smoke.environment", lambda: (
-        seen.append(rollback_plan.current_rollback_plan(second.services(), second.store.run(ctx.run.id))),
-        second.world.faults.add(("verify", "p3", "1.1.0")),
-    ))  # fmt: skip
+    seen: list[RollbackPlan] = []
+
+    def spoil() -> None:
+        seen.append(rollback_plan.current_rollback_plan(second.services(), second.store.run(ctx.run.id)))
+        second.world.faults.add(("verify", "p3", "1.1.0"))
+
+    ctx.durable = Spoiling("verify.smoke.environment", spoil)
     run = promotion(ctx)
     assert seen[0].live == "blue"
     assert second.story(run).way_back["digest"] == seen[0].digest

@@ -208,7 +208,7 @@ def test_a_machine_without_the_key_changes_nothing(tmp_path: Path) -> None:
     stage.at, stage.keys["two"] = "two", MemoryKeys(b"x" * 32)
     stage.world.ledger.clear()
     run = stage.promote("1.1.0", "staging")
-    assert (run.state, stage.failure(run)["failure"]["code"]) == (State.FAILED, "D170")  # type: ignore[index]
+    assert (run.state, stage.failure(run)["failure"]["code"]) == (State.FAILED, "D170")
     assert stage.world.ledger == []
     assert stage.objects is not None
     stage.objects.content = {

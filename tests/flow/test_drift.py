@@ -148,8 +148,8 @@ def test_unknown_shuts_the_gate(stage: Stage) -> None:
     gated(stage)
     stage.promote("1.1.0", "staging", steps=[{"name": "deploy", "playbook": "d.yml", "rollout": {"max_failures": 1}}])
     stage.world.gone.add("p2")
-    changes = {"steps": [{"name": "deploy", "playbook": "d.yml", "rollout": {"max_failures": 1}}]}
-    run = stage.promote("1.1.0", PLACE, **changes)
+    steps = [{"name": "deploy", "playbook": "d.yml", "rollout": {"max_failures": 1}}]
+    run = stage.promote("1.1.0", PLACE, steps=steps)
     assert stage.failure(run)["failure"]["code"] == "R181"
 
 

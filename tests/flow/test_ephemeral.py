@@ -14,7 +14,7 @@ from orchestrator.inspect import leftovers
 from orchestrator.inspect.facts import facts_of
 from orchestrator.planning import make
 from orchestrator.planning.survey import PlanRequest
-from tests.flow.test_promotion import Crash, Stage, release
+from tests.flow.test_promotion import Crash, Stage, ref_of, release
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def stage(tmp_path: Path) -> Stage:
 
 
 def code(stage: Stage, run: Run) -> object:
-    return stage.failure(run)["failure"]["code"]  # type: ignore[index]
+    return stage.failure(run)["failure"]["code"]
 
 
 def reap(stage: Stage, of: Run) -> Run:
@@ -140,8 +140,11 @@ def test_what_a_person_has_taken_over_is_not_reaped(stage: Stage, taken: str) ->
     stage.world.faults.add(("verify", "s1", "1.1.0"))
     run = stage.promote("1.1.0", "staging")
     package = stage.packages.put(release("1.1.0"))
-    act, kind = (destruction, "destroy") if taken == "destroyed" else (provisioning, "provision")
-    assert act(stage.ctx(package, "staging", kind=kind)).state is State.SUCCEEDED
+    if taken == "destroyed":
+        by_operator = destruction(stage.ctx(package, "staging", kind="destroy"))
+    else:
+        by_operator = provisioning(stage.ctx(package, "staging", kind="provision"))
+    assert by_operator.state is State.SUCCEEDED
     assert left(stage) == []
     before = list(stage.world.ledger)
     assert reap(stage, run).state is State.SUCCEEDED
@@ -186,7 +189,7 @@ def test_nothing_is_rolled_back_there(stage: Stage) -> None:
     from orchestrator.domain.errors import OrchestratorError
 
     run = stage.promote("1.0.0", "staging")
-    package = stage.packages.fetch(run.release.digest)
+    package = stage.packages.fetch(ref_of(run).digest)
     with pytest.raises(OrchestratorError) as error:
         make.make(stage.services(), PlanRequest(package, "staging", "rollback"), "p", lambda _entry: None)
     assert error.value.code == "R134"

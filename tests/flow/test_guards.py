@@ -70,7 +70,8 @@ def test_a_rollback_by_hand_counts_as_well(stage: Stage) -> None:
     stage.promote("1.3.0", "staging")
     assert stage.promote("1.3.0", "production").state is State.NEEDS_INTERVENTION
     assert back(stage, "production").state is State.ROLLED_BACK
-    held = {stage.packages.ref(digest).version for digest in guard.rolled_back_releases(stage.services(), "production")}
+    digests = guard.rolled_back_releases(stage.services(), "production")
+    held = {stage.packages.fetch(digest).ref.version for digest in digests}
     assert held == {"1.1.0", "1.2.0", "1.3.0"} - {stage.store.verified("production")[0].release.version}
     assert code(stage, stage.promote("1.3.0", "production")) == "R203"
 

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from orchestrator.domain.fencing import HIGHEST, STEP
+from orchestrator.domain.fencing import HIGHEST, STEP, is_ahead
 from orchestrator.domain.journal import Run
 from orchestrator.domain.promotion import State
 from orchestrator.domain.step import HostResult, Outcome, StepResult
@@ -172,7 +172,7 @@ def test_tokens_are_compared_as_numbers() -> None:
     random = Random(1)
     for ours in (0, 1, 2**31 - 2, 2**31, 10**14, HIGHEST - 1, HIGHEST):
         for token in (ours, ours + 1, ours + STEP, ours + STEP + 1, random.randrange(10**15)):
-            ahead = tokens.is_ahead(token, ours)
+            ahead = is_ahead(token, ours)
             assert ahead is (token > ours + STEP or token > max(ours, HIGHEST))
     seen = StepResult(
         outcome=Outcome.SUCCEEDED, hosts=(HostResult(host="a", outcome=Outcome.SUCCEEDED, touched=False),)

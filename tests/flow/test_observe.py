@@ -14,7 +14,7 @@ from orchestrator.domain.release import PackageRef
 from orchestrator.flow import WORKFLOWS, promotion
 from orchestrator.flow.run_context import RunContext
 from orchestrator.planning.targets import runs_there
-from tests.flow.test_promotion import Stage, release
+from tests.flow.test_promotion import Stage, ref_of, release
 
 PLACE = "production"
 
@@ -53,9 +53,9 @@ def test_observing_writes_down_what_hosts_say(stage: Stage) -> None:
     stage.world.running[PLACE, "p2"] = "sha256:" + "a" * 64
     ended = do(stage, "observe")
     assert ended.state is State.SUCCEEDED
-    assert truths(stage)["p1"] == ("seen", run.release.digest)
+    assert truths(stage)["p1"] == ("seen", ref_of(run).digest)
     assert truths(stage)["p2"] == ("seen", "sha256:" + "a" * 64)
-    assert next(state for state in stage.store.hosts(PLACE) if state.host == "p2").release.name == "unknown"
+    assert ref_of(next(state for state in stage.store.hosts(PLACE) if state.host == "p2")).name == "unknown"
     assert stage.store.lease(PLACE) is None
 
 
@@ -99,9 +99,9 @@ def test_unknown_blocks_until_it_is_decided(stage: Stage) -> None:
     assert (stage.failure(run)["exit"], stage.failure(run)["failure"]["code"]) == (3, "R160")
     assert stage.world.ledger == ledger
 
-    ended = do(stage, "accept", {"host": "p2", "release": good.release.to_json(), "why": "its disk is with me"})
+    ended = do(stage, "accept", {"host": "p2", "release": ref_of(good).to_json(), "why": "its disk is with me"})
     assert ended.state is State.SUCCEEDED
-    assert truths(stage)["p2"] == ("assumed", good.release.digest)
+    assert truths(stage)["p2"] == ("assumed", ref_of(good).digest)
     step = next(
         item for item in stage.store.records(ended.id) if item.step == "accept" and item.kind == "step.finished"
     )
@@ -142,7 +142,7 @@ def test_hosts_are_asked_after_a_doubt(stage: Stage) -> None:
         "observe.1",
         "observe.2",
     ]
-    assert set(truths(stage).values()) == {("seen", good.release.digest)}
+    assert set(truths(stage).values()) == {("seen", ref_of(good).digest)}
 
 
 def test_a_promotion_notices_that_the_store_is_older(stage: Stage) -> None:
@@ -154,11 +154,11 @@ def test_a_promotion_notices_that_the_store_is_older(stage: Stage) -> None:
         record(stage, HostState(host=host, truth="seen", release=first.release))
     run = stage.walk("1.2.0")
     assert run.state is State.SUCCEEDED
-    assert stage.world.releases(PLACE) == [run.release.digest] * 3
+    assert stage.world.releases(PLACE) == [ref_of(run).digest] * 3
     (text,) = [text for text in notices(stage, run) if "older than the hosts" in text]
     assert "p1 1.1.0" in text
     told = [item.data["release"]["digest"] for item in stage.store.records(run.id) if item.kind == "host"]
-    assert told[:3] == [second.release.digest] * 3
+    assert told[:3] == [ref_of(second).digest] * 3
 
 
 @pytest.mark.parametrize("where", ["plan:before", "plan:done", "plan:after"])

@@ -8,7 +8,7 @@ from orchestrator.domain.promotion import State
 from orchestrator.inspect import parity
 from tests.flow.test_promotion import Stage
 
-ALLOWED = {"parity": {"with": "staging", "allow": ["file", "hosts"]}}
+ALLOWED: dict[str, object] = {"parity": {"with": "staging", "allow": ["file", "hosts"]}}
 
 
 @pytest.fixture

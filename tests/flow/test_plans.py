@@ -7,13 +7,18 @@ from typing import Any
 
 import pytest
 
+from orchestrator.domain.context import Context
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.plan import PARTS, Plan, PlaySpec, differences, held
 from orchestrator.domain.plays import PlannedPlay
 from orchestrator.domain.promotion import State
+from orchestrator.domain.release import Package
+from orchestrator.domain.step import StepResult
 from orchestrator.flow import going_back, promotion
 from orchestrator.planning import make, plan_store
 from orchestrator.planning.survey import PlanRequest
+from orchestrator.ports import Emit
 from tests.flow.test_promotion import Stage, release
 
 OTHER = "sha256:" + "9" * 64
@@ -39,7 +44,7 @@ GATES = [
         "server": "http://a", "query": "q", "timeout": "1s", "above": 1.0, "below": 2.0,
     }}},
 ]  # fmt: skip
-FULL = {
+FULL: dict[str, Any] = {
     "apiVersion": "orchestrator/v1", "kind": "Plan", "action": "rollback", "at": "2026-01-01", "project": "demo", "environment": "staging",
     "release": REF, "losses": [{"op": "delete", "type": "t", "name": "n", "urn": "u", "why": "w"}],
     "points_of_no_return": ["s"], "named": {"replace": ["n"], "no_return": ["s"]},
@@ -109,8 +114,8 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 def changed(document: dict[str, Any], path: tuple[Any, ...]) -> dict[str, Any]:
     """A copy of *document* with another value at *path*."""
-    copy = json.loads(json.dumps(document))
-    at = copy
+    copy: dict[str, Any] = json.loads(json.dumps(document))
+    at: Any = copy
     for key in path[:-1]:
         at = at[key]
     at[path[-1]] = _other(at[path[-1]])
@@ -246,7 +251,7 @@ def test_a_step_without_hosts_is_refused_before_the_stack_is_updated(stage: Stag
     assert (error.value.code, stage.world.up) == (code, {})
 
 
-def test_a_tag_of_once_is_left_out_in_all_batches_but_one(stage: Stage) -> None:
+def test_a_tag_of_once_is_left_out_in_all_batches_but_one(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a release wants once runs in the first batch, or in the last: the others skip its tag."""
     rollout = {"batches": [1], "once": {"first": ["migrate"], "last": ["announce"]}}
     steps = [{"name": "deploy", "playbook": "deploy.yml", "hosts": "web", "skip_tags": ["never"], "rollout": rollout}]
@@ -254,11 +259,13 @@ def test_a_tag_of_once_is_left_out_in_all_batches_but_one(stage: Stage) -> None:
     ctx = stage.ctx(stage.packages.put(release("1.0.0", steps=steps)), "production")
     deploy, skipped = ctx.services.deployer.deploy, list[tuple[str, ...]]()
 
-    def recorded(play: PlaySpec, *words: Any) -> Any:
+    def recorded(
+        play: PlaySpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
+    ) -> StepResult:
         skipped.append(play.skip_tags)
-        return deploy(play, *words)
+        return deploy(play, package, inventory, context, job, emit)
 
-    ctx.services.deployer.deploy = recorded  # type: ignore[method-assign]
+    monkeypatch.setattr(ctx.services.deployer, "deploy", recorded)
     assert promotion(ctx).state is State.SUCCEEDED
     assert skipped == [("never", "announce"), ("never", "migrate", "announce"), ("never", "migrate")]
 

@@ -16,10 +16,10 @@ from orchestrator.adapters.memory.verifier import MemoryVerifier
 from orchestrator.adapters.memory.world import World
 from orchestrator.adapters.null_notifier import NullNotifier
 from orchestrator.domain.environment import Environment, Project
-from orchestrator.domain.journal import Run
-from orchestrator.domain.plan import NOTHING, Acknowledgements
+from orchestrator.domain.journal import Kind, Run, Verified
+from orchestrator.domain.plan import NOTHING, Acknowledgements, HostState
 from orchestrator.domain.promotion import State
-from orchestrator.domain.release import Package, Release
+from orchestrator.domain.release import Package, PackageRef, Release
 from orchestrator.flow import going_back, promotion
 from orchestrator.flow.run_context import RunContext
 from orchestrator.planning.survey import PlanRequest
@@ -44,6 +44,13 @@ def release(version: str, **changes: object) -> Release:
     return Release.from_json(data)
 
 
+def ref_of(item: Run | HostState | Verified | None) -> PackageRef:
+    """The release of a run, of what a host has, or of a verification: there is one."""
+    assert item is not None
+    assert item.release is not None
+    return item.release
+
+
 @dataclass
 class Stage:
     """A project with staging and production in memory, and a way to promote in it."""
@@ -61,7 +68,7 @@ class Stage:
     def services(self) -> Services:
         def environment(name: str, after: str | None) -> tuple[Environment, Path]:
             rollback = {"automatic": self.automatic}
-            data = {**HEAD, "kind": "Environment", "name": name, "after": after, "rollback": rollback,
+            data: dict[str, object] = {**HEAD, "kind": "Environment", "name": name, "after": after, "rollback": rollback,
                     "pulumi": {"stateful": self.stateful}}  # fmt: skip
             if name == "staging":
                 data["ephemeral"] = self.ephemeral
@@ -86,19 +93,25 @@ class Stage:
             keys=MemoryKeys(),
         )
 
-    def ctx(self, package: Package, environment: str, kind: str = "promotion", **more: object) -> RunContext:
+    def ctx(self, package: Package, environment: str, kind: Kind = "promotion", **more: Any) -> RunContext:
         self.count += 1
         run = Run(id=f"r{self.count}-{environment}", root=f"r{self.count}", kind=kind, environment=environment,
                   release=package.ref, by="ann")  # fmt: skip
         self.store.create(run)
-        return RunContext(services=self.services(), durable=MemoryDurable({}), run=run, **more)  # type: ignore[arg-type]
+        return RunContext(services=self.services(), durable=MemoryDurable({}), run=run, **more)
 
-    def promote(self, version: str, environment: str, named: Acknowledgements = NOTHING, **changes: object) -> Run:
+    def promote(self, version: str, environment: str, named: Acknowledgements = NOTHING, **changes: Any) -> Run:
         return promotion(self.ctx(self.packages.put(release(version, **changes)), environment, acknowledgements=named))
 
-    def walk(self, version: str, **changes: object) -> Run:
+    def walk(self, version: str, **changes: Any) -> Run:
         self.promote(version, "staging", **changes)
         return self.promote(version, "production", **changes)
+
+    def versions(self, environment: str) -> set[str]:
+        """The versions that hosts of *environment* have; each host has a known release."""
+        refs = [self.packages.ref(digest) for digest in self.world.releases(environment) if digest is not None]
+        assert len(refs) == len(self.world.releases(environment))
+        return {ref.version if ref is not None else "unknown" for ref in refs}
 
     def leave(self, host: str, now: bool) -> None:
         if now:
@@ -120,7 +133,7 @@ def test_a_release_goes_through_staging_to_production(stage: Stage) -> None:
     """A good release runs on every host of production after the walk, and is verified in both environments."""
     run = stage.walk("1.0.0")
     assert run.state is State.SUCCEEDED
-    assert stage.world.releases("production") == [run.release.digest] * 3
+    assert stage.world.releases("production") == [ref_of(run).digest] * 3
     assert [item.release.version for item in stage.store.verified("production")] == ["1.0.0"]
 
 
@@ -146,7 +159,7 @@ def test_a_failed_batch_goes_back_where_it_was_touched(stage: Stage) -> None:
     run = stage.walk("1.1.0")
     assert run.state is State.ROLLED_BACK
     assert stage.failure(run)["exit"] == 4
-    assert stage.world.releases("production") == [good.release.digest] * 3
+    assert stage.world.releases("production") == [ref_of(good).digest] * 3
 
 
 def test_untouched_hosts_are_left_alone(stage: Stage) -> None:
@@ -198,8 +211,8 @@ def test_a_host_that_goes_away_after_the_plan_asks_for_a_person(stage: Stage) ->
     run = promotion(ctx)
     known = {state.host: (state.truth, state.digest) for state in stage.store.hosts("production")}
     assert (run.state, stage.failure(run)["exit"]) == (State.NEEDS_INTERVENTION, 5)
-    assert known == {"p1": ("seen", old.release.digest), "p2": ("seen", old.release.digest),
-                     "p3": ("unknown", old.release.digest)}  # fmt: skip
+    assert known == {"p1": ("seen", ref_of(old).digest), "p2": ("seen", ref_of(old).digest),
+                     "p3": ("unknown", ref_of(old).digest)}  # fmt: skip
 
 
 def test_a_first_batch_that_cannot_be_reached_has_changed_nothing(stage: Stage) -> None:
@@ -265,27 +278,22 @@ def test_automatic_rollback_can_be_switched_off(stage: Stage) -> None:
 def test_a_tampered_package_is_refused_before_any_effect(stage: Stage) -> None:
     """A package that was changed between the environments stops the run with nothing done."""
     staged = stage.promote("1.0.0", "staging")
-    stage.packages.spoiled.add(staged.release.digest)
+    stage.packages.spoiled.add(ref_of(staged).digest)
     before = list(stage.world.ledger)
-    run = promotion(stage.ctx(Package.model_construct(**_package("1.0.0")), "production"))
+    run = promotion(stage.ctx(MemoryPackages().put(release("1.0.0")), "production"))
     assert run.state is State.FAILED
     assert stage.world.ledger == before
-
-
-def _package(version: str) -> dict[str, object]:
-    package = MemoryPackages().put(release(version))
-    return {"manifest": package.manifest, "digest": package.digest, "path": "", "root": ""}
 
 
 def test_going_back_by_hand_restores_every_host(stage: Stage) -> None:
     """A rollback that a person asks for ends well, with the older release verified again."""
     old = stage.walk("1.0.0")
     stage.walk("1.1.0")
-    package = stage.packages.fetch(old.release.digest)
+    package = stage.packages.fetch(ref_of(old).digest)
     run = going_back(stage.ctx(package, "production", kind="rollback"))
     assert run.state is State.ROLLED_BACK
     assert stage.failure(run)["exit"] == 0
-    assert stage.world.releases("production") == [old.release.digest] * 3
+    assert stage.world.releases("production") == [ref_of(old).digest] * 3
     assert stage.store.verified("production")[0].release.version == "1.0.0"
 
 
@@ -336,7 +344,7 @@ def test_infrastructure_goes_back_to_the_definition_that_was_verified(stage: Sta
     run = stage.promote("1.1.0", "production")
     assert run.state is State.ROLLED_BACK
     assert stage.world.up["production"] == ["p1", "p2", "p3"]
-    assert stage.world.releases("production") == [old.release.digest] * 3
+    assert stage.world.releases("production") == [ref_of(old).digest] * 3
     marks = stage.store.verified("production")
     assert marks[0].definition == marks[1].definition
 

@@ -141,10 +141,10 @@ def test_a_canary_whose_failure_is_tolerated_is_none(stage: Stage) -> None:
 def test_a_canary_that_failed_in_a_step_before(stage: Stage) -> None:
     """Where the canary was left out by a step before, the run halts before the other hosts go without it."""
     first = {"name": "first", "playbook": "first.yml", "hosts": "web", "rollout": {"max_failures": 1}}
-    about = {"steps": [first, *canary()["steps"]]}
-    stage.promote("1.1.0", "staging", **about)
+    steps = [first, *canary()["steps"]]
+    stage.promote("1.1.0", "staging", steps=steps)
     stage.world.faults.add(("deploy", "p1", "1.1.0"))
-    run = stage.promote("1.1.0", "production", **about)
+    run = stage.promote("1.1.0", "production", steps=steps)
     assert run.state is State.ROLLED_BACK
     assert stage.failure(run)["failure"]["code"] == "R171"
 
@@ -266,11 +266,11 @@ def test_a_flaky_suite_of_the_release(stage: Stage) -> None:
     """With a rule, a suite of `verify` that fails once passes and is called flaky; without one it rolls back."""
     fault = ("verify", "p1", "1.1.0")
     for rule, state in (({"flaky": {"retries": 1, "within": "1s"}}, State.SUCCEEDED), ({}, State.ROLLED_BACK)):
-        about = {"verify": [{"name": "smoke", "tests": "tests", **rule}]}
-        stage.promote("1.1.0", "staging", **about)
+        verify = [{"name": "smoke", "tests": "tests", **rule}]
+        stage.promote("1.1.0", "staging", verify=verify)
         stage.world.faults.add(fault)
         stage.world.passing[fault] = 1
-        run = stage.promote("1.1.0", "production", **about)
+        run = stage.promote("1.1.0", "production", verify=verify)
         assert run.state is state
         assert bool(stage.story(run).flaky) is bool(rule)
 
@@ -286,7 +286,7 @@ def test_somebody_who_cancels_a_watch(stage: Stage) -> None:
     assert promotion(ctx).state is State.ROLLED_BACK
 
 
-PROBE = {"probe": {"url": "http://{{ inventory_hostname }}/", "every": "1s"}}
+PROBE: dict[str, Any] = {"probe": {"url": "http://{{ inventory_hostname }}/", "every": "1s"}}
 
 
 def test_the_probe_begins_with_the_rollout_and_ends_with_the_run(stage: Stage) -> None:

@@ -9,7 +9,7 @@ from orchestrator.domain.plan import HostState
 from orchestrator.domain.promotion import State
 from orchestrator.flow import promotion
 from orchestrator.planning import targets
-from tests.flow.test_promotion import Stage, release
+from tests.flow.test_promotion import Stage, ref_of, release
 
 ONE = [{"name": "deploy", "playbook": "deploy.yml", "hosts": "web", "rollout": {"batches": [1], "max_failures": 1}}]
 TWO = [*ONE, {"name": "after", "playbook": "after.yml", "hosts": "web"}]
@@ -34,7 +34,7 @@ def test_a_host_that_is_away_and_tolerated_is_left_out(stage: Stage) -> None:
     run = stage.promote("1.1.0", "production", steps=ONE)
     assert (run.state, stage.failure(run)["exit"]) == (State.SUCCEEDED, 0)
     assert "but not verified on p1 (unknown)" in run.message
-    assert {host: (state.truth, state.release.version) for host, state in known(stage).items()} == {
+    assert {host: (state.truth, ref_of(state).version) for host, state in known(stage).items()} == {
         "p1": ("unknown", "1.0.0"), "p2": ("seen", "1.1.0"), "p3": ("seen", "1.1.0"),
     }  # fmt: skip
 
@@ -85,8 +85,8 @@ def test_a_release_that_is_not_everywhere_may_be_promoted_again(stage: Stage) ->
     stage.world.gone.add("p1")
     run = stage.promote("1.1.0", "production", steps=ONE)
     services = stage.services()
-    assert targets.runs_there(services, "staging", run.release)
-    assert not targets.runs_there(services, "production", run.release)
+    assert targets.runs_there(services, "staging", ref_of(run))
+    assert not targets.runs_there(services, "production", ref_of(run))
 
 
 def test_hosts_that_were_removed_are_told_as_gone(stage: Stage) -> None:

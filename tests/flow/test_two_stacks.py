@@ -55,7 +55,7 @@ def standing(stage: Stage) -> BlueGreenState:
 
 
 def runs(stage: Stage) -> dict[str, str | None]:
-    return {state.host: state.release and state.release.version for state in stage.store.hosts("production")}
+    return {state.host: state.release.version if state.release else None for state in stage.store.hosts("production")}
 
 
 def ups(stage: Stage) -> list[str]:
@@ -153,8 +153,9 @@ def test_what_does_not_fit(second: Stage) -> None:
 
 def test_both_stacks_are_the_environment(second: Stage) -> None:
     """`environment up` and `environment destroy` are about both; once all is destroyed, nothing is live."""
-    for kind, words in (("provision", "up"), ("destroy", "destroy")):
-        run = Run(id=f"{kind}-production", root=kind, kind=kind, environment="production")  # type: ignore[arg-type]
+    both: tuple[tuple[Kind, str], ...] = (("provision", "up"), ("destroy", "destroy"))
+    for kind, words in both:
+        run = Run(id=f"{kind}-production", root=kind, kind=kind, environment="production")
         second.store.create(run)
         second.store.append(run.id, [Entry(kind="requested", data={"about": {}}, key="requested")])
         ctx = second.ctx(second.packages.put(plain.release("1.0.0", **sides())), "production", kind=kind)

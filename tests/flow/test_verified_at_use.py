@@ -15,7 +15,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Run
 from orchestrator.domain.model import digest_of
-from orchestrator.domain.plan import Acknowledgements, Plan
+from orchestrator.domain.plan import Acknowledgements, Plan, StackPreview, StackSpec
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package
 from orchestrator.domain.step import StepResult
@@ -24,7 +24,7 @@ from orchestrator.domain.waves import Waves
 from orchestrator.flow import promotion
 from orchestrator.planning import make, plan_store
 from orchestrator.planning.survey import PlanRequest
-from orchestrator.ports import DEFAULTS
+from orchestrator.ports import DEFAULTS, SavedPlan
 from tests.flow.test_promotion import HEAD, Stage, release
 
 
@@ -227,7 +227,9 @@ def test_any_change_of_the_saved_update_plan_is_refused(stage: Stage) -> None:
     assert execute(stage, package, file) is State.SUCCEEDED
 
 
-def test_the_update_plan_is_verified_again_immediately_before_the_update(stage: Stage) -> None:
+def test_the_update_plan_is_verified_again_immediately_before_the_update(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An update plan that is replaced between the plan and the update of one run changes nothing."""
     package, file = planned(stage, Acknowledgements(replace=("p4",)))
     plan = plan_store.read_plan(stage.services(), file)
@@ -238,13 +240,13 @@ def test_the_update_plan_is_verified_again_immediately_before_the_update(stage: 
     provisioner = ctx.services.provisioner
     planned_before = provisioner.planned
 
-    def then_replaced(*args: Any) -> Any:
-        found = planned_before(*args)
+    def then_replaced(spec: StackSpec, update: SavedPlan) -> StackPreview:
+        found = planned_before(spec, update)
         saved.unlink()
         saved.write_text("{}")
         return found
 
-    provisioner.planned = then_replaced  # type: ignore[method-assign]
+    monkeypatch.setattr(provisioner, "planned", then_replaced)
     before = list(stage.world.ledger)
     run = promotion(ctx)
     assert (run.state, code_of(stage, run)) == (State.FAILED, "E163")
@@ -298,6 +300,6 @@ def test_an_inventory_that_is_changed_during_a_run_is_refused_before_the_next_st
     run = promotion(ctx)
     assert run.state is (State.ROLLED_BACK if other else State.SUCCEEDED)
     if other:
-        assert stage.failure(run)["failure"]["code"] == "R123"  # type: ignore[index]
+        assert stage.failure(run)["failure"]["code"] == "R123"
         deployed = [line.split()[-1] for line in stage.world.ledger if "1.1.0" in line and "production" in line]
         assert {place.rpartition("/")[2] for place in deployed} == {"p1"}

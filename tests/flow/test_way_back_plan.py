@@ -1,6 +1,7 @@
 """The plan of an automatic rollback: computed from the journal, written down before it is gone, and gone exactly so."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -23,7 +24,7 @@ from orchestrator.planning.plan_store import load_plan
 from orchestrator.planning.survey import PlanRequest
 from tests.flow.test_promotion import Stage, release
 
-STEPS = [
+STEPS: list[dict[str, Any]] = [
     {"name": "one", "playbook": "one.yml", "undo": "undo-one.yml", "rollout": {"batches": [1, "100%"]}},
     {"name": "two", "playbook": "two.yml", "hosts": "web", "undo": "nothing"},
     {"name": "three", "playbook": "three.yml", "rollout": {"batches": [2, "100%"]}},
@@ -60,7 +61,9 @@ def test_the_way_back_is_what_was_planned(
     """Whatever fails, the rollback plays exactly its plan, on the touched hosts, and the restoring steps again once the stack gives them other variables; the journal gave the same plan before the first of it."""
     stage = Stage(tmp_path_factory.mktemp("stage"))
     stage.walk("1.0.0")
-    steps = [{**step, "undo": None} for step in STEPS] if fault == "deploy" else STEPS  # an undo would fail there, too
+    steps: list[dict[str, Any]] = (
+        [{**step, "undo": None} for step in STEPS] if fault == "deploy" else STEPS
+    )  # an undo would fail there, too
     stage.promote("1.1.0", "staging", steps=steps)
     stage.world.faults.add((fault, host, "1.1.0"))
     if kind == "new":
@@ -96,7 +99,7 @@ def test_steps_that_are_left_out_are_named(tmp_path: Path) -> None:
     """The plan of a promotion, that of its rollback and that of a rollback by hand name each step that is neither undone nor run again, with its declaration."""
     stage, seed = Stage(tmp_path), {**STEPS[1], "name": "seed", "undo": "impossible"}
     stage.walk("1.0.0", steps=[*STEPS, seed], named=Acknowledgements(no_return=("seed",)))
-    at_once = [{**step, "rollout": {}} for step in STEPS]
+    at_once: list[dict[str, Any]] = [{**step, "rollout": {}} for step in STEPS]
     stage.promote("1.1.0", "staging", steps=at_once)
     stage.world.faults.add(("verify", "p3", "1.1.0"))
     run = stage.promote("1.1.0", "production", steps=at_once)

@@ -12,7 +12,7 @@ from orchestrator.flow import going_back
 from orchestrator.inspect import trail
 from orchestrator.planning import make, plan_store, refusal
 from orchestrator.planning.survey import PlanRequest
-from tests.flow.test_promotion import Stage
+from tests.flow.test_promotion import Stage, ref_of
 
 UNDO = [
     {"name": "one", "playbook": "one.yml", "undo": "undo-one.yml"},
@@ -138,7 +138,7 @@ def test_a_promotion_without_its_way_back_is_refused_beforehand(stage: Stage) ->
     """While the package of the last verified release is gone or changed nothing is begun, unless nothing would go back by itself."""
     stage.promote("1.0.0", "staging")
     before = list(stage.world.ledger)
-    stage.packages.spoiled.add(trail.last_verified(stage.services(), "staging").release.digest)
+    stage.packages.spoiled.add(ref_of(trail.last_verified(stage.services(), "staging")).digest)
     run = stage.promote("1.1.0", "staging")
     assert (run.state, stage.failure(run)["failure"]["code"]) == (State.FAILED, "R136")
     assert stage.world.ledger == before
@@ -200,7 +200,9 @@ def test_the_stack_stays_when_it_is_as_it_was(stage: Stage) -> None:
     stage.walk("1.1.0")
     stage.world.stacks["production"] = ["p1", "p2"]
     stage.world.ledger.clear()
-    assert planned(stage, "production").stack.counts == {"same": 3}
+    stack = planned(stage, "production").stack
+    assert stack is not None
+    assert stack.counts == {"same": 3}
     assert back(stage, "production").state is State.ROLLED_BACK
     assert "up production" not in stage.world.ledger
 

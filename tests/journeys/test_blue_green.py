@@ -6,6 +6,7 @@ import signal
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from tests.journeys.releases import lay_release, ledgers, touched
 
 GATE = {"name": "promise", "hosts": "web", "http": {"url": "http://{{ ansible_host }}:{{ app_port }}/gift-cards",
                                                    "contains": "{{ promised }}"}}  # fmt: skip
-LATE = {"watch": {"for": "500ms", "every": "500ms", "gates": [GATE]}}
+LATE: dict[str, Any] = {"watch": {"for": "500ms", "every": "500ms", "gates": [GATE]}}
 BLUE, GREEN = {"web1", "web2"}, {"web3", "web4"}
 
 

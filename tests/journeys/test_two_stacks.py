@@ -109,8 +109,8 @@ def test_each_release_has_a_stack(two: Project) -> None:
     assert served(two) == ("2.0.0", "blue")
     assert states(two) == second
 
-    late = {"watch": {"for": "500ms", "every": "500ms", "gates": [GATE]}}
-    where = lay_release(two, "2.2.0", steps=STEPS, **late)
+    late = {"for": "500ms", "every": "500ms", "gates": [GATE]}
+    where = lay_release(two, "2.2.0", steps=STEPS, watch=late)
     two.replace("environments/production/__main__.py", "(1, 2)", "(1, 2, 3)")
     two.run("promote", where, "--to", "staging")
     said = two.run("promote", where, "--to", "production", code=4)

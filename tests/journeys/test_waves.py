@@ -17,7 +17,7 @@ from tests.journeys.conftest import Project, lay_shop
 from tests.journeys.releases import lay_release, ledgers
 
 NAMES = ("asia-1", "eu-1", "eu-2")
-LISTS = {
+LISTS: dict[str, dict[str, Any]] = {
     "regions": {"environments": [["eu-1"], ["eu-2"], ["asia-1"]]},
     "undone": {"environments": [["eu-1"], ["eu-2"], ["asia-1"]], "on_failure": "rollback"},
     "at-once": {"environments": [["eu-1", "eu-2", "asia-1"]]},

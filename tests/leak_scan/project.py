@@ -155,7 +155,7 @@ vars: {{quiet: {quiet}, fails: {fails}, nap: {nap}, suite_nap: {suite_nap}, enco
 steps: [{{name: deploy, playbook: site.yml, hosts: web}}]
 verify: [{{name: smoke, tests: tests}}]
 """
-RELEASES = {
+RELEASES: dict[str, dict[str, str | int]] = {
     "0.9.0": {"quiet": "true"},
     "1.0.0": {},
     "1.1.0": {"fails": "true"},
@@ -165,7 +165,7 @@ RELEASES = {
 }
 """What each release does: it generates the controller file without a word, as a value that a task makes is not known in
 that run; it ends well; it fails; its play or its suite takes the time in which the process is killed."""
-USUAL = {"quiet": "false", "fails": "false", "nap": 0, "suite_nap": 0}
+USUAL: dict[str, str | int] = {"quiet": "false", "fails": "false", "nap": 0, "suite_nap": 0}
 
 
 def lay(project: Project, canaries: dict[str, Canary]) -> None:

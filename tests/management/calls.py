@@ -87,16 +87,16 @@ def lay_management(desk: Desk) -> None:
     for state, number in NUMBERS.items():
         desk.write(CHANGE_REQUESTS, ChangeRequest.model_validate({**about, "number": number, "state": state}))
     made = {"purpose": "test", "holder": "user:root", "owner": "root", "created_at": NOON}
-    for number, (state, environment) in enumerate(
-        ((state, place) for state in (BookingState.CONFIRMED, BookingState.ACTIVE) for place in IDS), 1
+    for number, (held, environment) in enumerate(
+        ((held, place) for held in (BookingState.CONFIRMED, BookingState.ACTIVE) for place in IDS), 1
     ):
-        start = NOON + (1 if state is BookingState.CONFIRMED else 6) * HOUR
+        start = NOON + (1 if held is BookingState.CONFIRMED else 6) * HOUR
         fields = {
             **made,
             "number": number,
             "environment": environment,
             "start": start,
             "end": start + HOUR,
-            "state": state,
+            "state": held,
         }
         desk.write(BOOKINGS, EnvironmentBooking.model_validate(fields))

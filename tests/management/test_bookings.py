@@ -145,4 +145,4 @@ def test_a_booking_has_a_length_and_a_holder() -> None:
     """A booking that ends before it starts, lasts too long or has another form of holder is refused."""
     for wrong in ({"end": MONDAY}, {"end": MONDAY + 100 * DAY}, {"holder": "ann"}, {"purpose": " "}):
         with pytest.raises(ValueError, match=r"ends before|longer|pattern|at least 1"):
-            booking(**wrong)  # type: ignore[arg-type]
+            booking(**wrong)

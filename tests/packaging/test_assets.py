@@ -2,16 +2,13 @@
 
 import hashlib
 import io
-import sys
 import tarfile
 from pathlib import Path
 
 import pytest
 
 from orchestrator.web.locked_assets import FOLDER, asset_faults, listed_assets
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
-import assets
+from tools import assets
 
 GOOD = b"let good"
 

@@ -2,14 +2,12 @@
 
 import base64
 import hashlib
-import importlib.util
 import os
 import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -17,20 +15,9 @@ from hatchling.builders.constants import EDITABLES_REQUIREMENT
 from packaging.requirements import Requirement
 
 from tests.journeys.conftest import ROOT
+from tools import bootstrap, offline
 
 UV = str(Path(sys.executable).parent / "uv")
-
-
-def tool(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, ROOT / f"tools/{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-bootstrap = tool("bootstrap")
 
 
 def wheel(folder: Path, name: str, files: dict[str, str]) -> str:
@@ -44,7 +31,7 @@ def wheel(folder: Path, name: str, files: dict[str, str]) -> str:
 
 def named() -> str:
     """The name of the wheel of uv for this machine."""
-    urls = [item["url"].rsplit("/", 1)[-1] for item in bootstrap.packages()["uv"]["wheels"]]
+    urls: list[str] = [item["url"].rsplit("/", 1)[-1] for item in bootstrap.packages()["uv"]["wheels"]]
     return next(name for name in urls if bootstrap.fits(name))
 
 
@@ -130,11 +117,7 @@ def test_a_wheel_with_another_digest_is_not_installed(tmp_path: Path, changed: b
 def test_the_set_up_works_without_a_network(tmp_path: Path) -> None:
     """From a folder that `tools/offline.py` has filled, in a network namespace that has nothing: the command starts."""
     offline_folder, copy = tmp_path / "wheels", tmp_path / "copy"
-    sys.path.insert(0, str(ROOT / "tools"))
-    try:
-        tool("offline").collect_wheels(offline_folder, dev=False)
-    finally:
-        sys.path.remove(str(ROOT / "tools"))
+    offline.collect_wheels(offline_folder, dev=False)
     ignored = shutil.ignore_patterns(".venv", ".git", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache")
     shutil.copytree(ROOT, copy, ignore=ignored, symlinks=True)
     words = [sys.executable, "tools/bootstrap.py", "--wheels", str(offline_folder)]

@@ -146,7 +146,7 @@ def test_events_continue_where_a_listener_was(site: Site, project: MemoryProject
     store = project.store
     cursors = [entry.cursor for entry in store.feed(limit=500)]
 
-    async def listened(start: str | None, count: int, more: bool) -> list[tuple[str, int]]:
+    async def listened(start: str, count: int, more: bool) -> list[tuple[str, int]]:
         broadcast, found = Broadcast(store, 0.01), []
         reading = asyncio.create_task(broadcast.run())
         await asyncio.sleep(0.05)

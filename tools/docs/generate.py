@@ -33,8 +33,8 @@ from orchestrator.management.bookings.state import BOOKING_TABLE
 from orchestrator.management.change_requests.risk import FACTORS as CHANGE_FACTORS
 from orchestrator.management.change_requests.state import CHANGE_REQUEST_TABLE
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-from routes import routes
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from tools.docs.routes import routes
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 FAMILIES = {

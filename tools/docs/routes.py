@@ -1,6 +1,6 @@
 """The reference of routes: each with what it does, and the rights that its use cases need."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from fastapi.routing import APIRoute
 
@@ -13,7 +13,7 @@ The description of the API in OpenAPI 3.1, with every field and an example of ea
 server. A route needs the rights of its use cases, which are those of the commands.
 [Roles](../life-of-a-run-request.md) lists the rights of each role. Every POST of the API takes an `Idempotency-Key`.
 """
-SECTIONS = (
+SECTIONS: tuple[tuple[str, Callable[[str, str], bool]], ...] = (
     ("API: read", lambda method, path: method == "GET" and path.startswith("/api/")),
     ("API: change", lambda method, path: method != "GET" and path.startswith("/api/")),
     ("Pages", lambda method, path: method == "GET" and not path.startswith("/api/")),
@@ -23,7 +23,7 @@ SECTIONS = (
 
 def routes() -> str:
     """The page."""
-    found = {f"{method} {route.path}": route for route in _routes() for method in route.methods}
+    found = {f"{method} {route.path}": route for route in _routes() for method in route.methods or ()}
     lines = [HEAD]
     for title, fits in SECTIONS:
         chosen = sorted((name for name in found if fits(*name.split())), key=lambda name: (name.split()[1], name))

@@ -1,14 +1,14 @@
 """Durable execution in memory: a request is executed in its process, and its answers outlive the execution."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from orchestrator.adapters.memory.durable import MemoryDurable
 from orchestrator.domain.journal import QueuedRequest
 from orchestrator.ports import Parallel, RunOwnership, Store
 
-Workflow = Callable[[Parallel, RunOwnership, Mapping[str, Any]], dict[str, Any]]
+Workflow = Callable[[Parallel, RunOwnership, dict[str, Any]], dict[str, Any]]
 
 
 class MemoryExecution:

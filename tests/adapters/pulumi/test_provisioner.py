@@ -28,6 +28,7 @@ def test_preview(world: Updated) -> None:
     assert preview.inventory is not None
     assert list(preview.inventory.hosts) == ["web1", "web2"]
     assert preview.changes_something
+    assert preview.update_plan is not None
     assert preview.update_plan.startswith("sha256:")
     assert preview.versions == {"pulumi": world.stage.provisioner._operations.engine.version}
 

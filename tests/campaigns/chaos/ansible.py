@@ -223,7 +223,7 @@ def suites(scene: Scene) -> str:
     return f"{', '.join(SUITES)}: {', '.join(told)}"
 
 
-def _verify(made: Stage, number: int, text: str) -> StepResult:
+def _verify(made: Stage, number: int, text: str) -> tuple[StepResult, Path]:
     content = made.folder / f"suite{number}"
     (content / "tests").mkdir(parents=True)
     (content / "tests" / "test_it.py").write_text(f'testinfra_hosts = ["ansible://web1"]\n{text}')

@@ -7,10 +7,12 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from orchestrator.adapters.clock import SystemClock
 from orchestrator.adapters.database.engine import sqlite_url
@@ -44,7 +46,7 @@ def split_brain(scene: Scene) -> str:
     version = first.make()
     first.hold(0)
     process = first.begin(version, ORCHESTRATOR_CHAOS=str(scene.folder))
-    scene.end.callback(lambda: process.poll() is None and kill(process))
+    scene.end.callback(end, process)
     first.held(0, version)
     run = first.last()
     paused = [process.pid]
@@ -54,7 +56,7 @@ def split_brain(scene: Scene) -> str:
         os.kill(one, signal.SIGSTOP)
     time.sleep(scene.rng.uniform(5, 8))
     taker = second.start("resume", run)
-    scene.end.callback(lambda: taker.poll() is None and kill(taker))
+    scene.end.callback(end, taker)
     time.sleep(1)
     first.free()
     code, said = ended(taker)
@@ -76,7 +78,13 @@ def split_brain(scene: Scene) -> str:
     )
 
 
-def host_ledger(host: loopback.Host) -> list[dict[str, object]]:
+def end(process: "subprocess.Popen[str]") -> None:
+    """Kill a command that still runs."""
+    if process.poll() is None:
+        kill(process)
+
+
+def host_ledger(host: loopback.Host) -> list[dict[str, Any]]:
     """The lines of a host's ledger."""
     text = Path(host.root, ".orchestrator", "ledger.jsonl").read_text()
     return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
@@ -131,7 +139,7 @@ def late_renewals(scene: Scene) -> str:
 def wishes(scene: Scene) -> str:
     """Everybody wants something else of one run at once: one outcome, in the order in which they were written."""
     project = small(scene)
-    good, version = project.put(), project.make()
+    good, version = project.good_release(), project.make()
     process = project.halfway(version)
     run = project.last()
     wanted = [["cancel", run], ["pause", run], ["abort", run, "--yes", "-m", "no"], ["resume", run]]
@@ -272,7 +280,7 @@ def again(scene: Scene) -> str:
 def hosts_change(scene: Scene) -> str:
     """One is renamed and one comes in: no host that the plan does not name is touched, and none twice."""
     project = small(scene)
-    good, version = project.put(), project.make()
+    good, version = project.good_release(), project.make()
     known = {host.name: host.variables() for host in project.hosts}
     scene.end.callback(project.inventory, known)
     process = project.halfway(version)
@@ -302,7 +310,7 @@ def aliases(scene: Scene) -> str:
     project = small(scene)
     known = {host.name: host.variables() for host in project.hosts}
     scene.end.callback(project.inventory, known)
-    good, version = project.put(), project.make()
+    good, version = project.good_release(), project.make()
     project.inventory({**known, "alias": known["web2"]})
     said = project.promote(version, code=None)
     starts = [project.marks(number).count(version) for number in (0, 1)]

@@ -255,7 +255,7 @@ def flipped(scene: Scene) -> str:
 @row(25, "a kept package is changed on its disk")
 def tampered(scene: Scene) -> str:
     """Turn a bit of a package in the store: it is refused before any effect, by name."""
-    project, good = small(scene), small(scene).put()
+    project, good = small(scene), small(scene).good_release()
     version = project.make()
     project.run("build", f"releases/{version}")
     digest = project.run("package", "show", version, "--json").json["digest"].removeprefix("sha256:")

@@ -63,7 +63,7 @@ def target_full(scene: Scene) -> str:
     """Without blocks, or without inodes: the old release stays, nothing half-written is left, and the run goes back."""
     kind = scene.rng.choice(("blocks", "inodes"))
     project = _small_disk(scene, "size=2m" if kind == "blocks" else "size=16m,nr_inodes=60")
-    good, version, root = project.put(), project.make(), Path(project.hosts[1].root)
+    good, version, root = project.good_release(), project.make(), Path(project.hosts[1].root)
     made = _fill(root) if kind == "blocks" else _use_inodes(root)
     said = project.promote(version, code=None)
     run = project.last()
@@ -85,7 +85,7 @@ def target_full(scene: Scene) -> str:
 def read_only(scene: Scene) -> str:
     """Remount it in the middle of a promotion: the old release stays there, and the rest goes back or is named."""
     project = _small_disk(scene, "size=8m")
-    good, version, root = project.put(), project.make(), str(project.hosts[1].root)
+    good, version, root = project.good_release(), project.make(), str(project.hosts[1].root)
     process = project.halfway(version)
     subprocess.run(["mount", "-o", "remount,ro", root], check=True)
     (Path(project.hosts[0].root) / "hold").unlink()
@@ -105,7 +105,7 @@ def read_only(scene: Scene) -> str:
 PIDS = Path("/sys/fs/cgroup/pids")
 
 
-def _no_room(scene: Scene, kind: str, process: int) -> Callable[[], None]:
+def _no_room(scene: Scene, kind: str, process: int) -> Callable[[], object]:
     """Take the room of one kind away from a process; what gives it back."""
     if kind == "processes":
         needs(root=True)
@@ -116,11 +116,11 @@ def _no_room(scene: Scene, kind: str, process: int) -> Callable[[], None]:
         scene.end.callback(group.rmdir)
         (group / "pids.max").write_text(str(len(list(Path(f"/proc/{process}/task").iterdir()))))
         (group / "cgroup.procs").write_text(str(process))
-        return lambda: (group / "pids.max").write_text("max") and None
+        return lambda: (group / "pids.max").write_text("max")
     what = resource.RLIMIT_AS if kind == "memory" else resource.RLIMIT_NOFILE
     room = 1 << 20 if kind == "memory" else len(list(Path(f"/proc/{process}/fd").iterdir()))
     before = resource.prlimit(process, what, (room, resource.getrlimit(what)[1]))
-    return lambda: resource.prlimit(process, what, before) and None
+    return lambda: resource.prlimit(process, what, before)
 
 
 def _starved(scene: Scene, kind: str) -> str:

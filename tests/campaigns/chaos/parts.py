@@ -21,7 +21,8 @@ from tests.campaigns.chaos.proxy import Proxy
 from tests.campaigns.chaos.table import Scene
 from tests.campaigns.real import seen
 from tests.checker.invariants import violations
-from tests.journeys.conftest import Project, Said
+from tests.inside import Said
+from tests.journeys.conftest import Project
 from tests.postgres import Server, serving
 from tests.shared_hosts import hosts_in, state_in
 
@@ -129,7 +130,7 @@ class Small(Project):
         finally:
             self.env = env
 
-    def put(self, version: str = "") -> str:
+    def good_release(self) -> str:
         """See that a good release runs everywhere before a row begins; its version."""
         running = set(self.releases(EDGE).values())
         if self.number == 0 or len(running) != 1 or None in running or self.status(EDGE)["lease"]:
@@ -207,7 +208,7 @@ def small(scene: Scene) -> Small:
 
     project = scene.shared.part("small", make)
     scene.end.callback(project.free)
-    project.put()
+    project.good_release()
     return project
 
 

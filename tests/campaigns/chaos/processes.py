@@ -107,7 +107,7 @@ def while_recovering(scene: Scene) -> str:
 def signals(scene: Scene) -> str:
     """Be asked to end in the middle of a deployment: bounded, nothing lost, and a way to go on."""
     project = small(scene)
-    kind, version, good = scene.rng.choice(("SIGTERM", "Ctrl-C", "twice")), project.make(), project.put()
+    kind, version, good = scene.rng.choice(("SIGTERM", "Ctrl-C", "twice")), project.make(), project.good_release()
     process = project.begin(version)
     until(lambda: version in project.marks(0) or process.poll() is not None, "the first host is deployed to")
     run, began = project.last(), time.monotonic()

@@ -65,7 +65,7 @@ def stale(scene: Scene) -> str:
     made.interrupt("before create one", "engine")
     (lock,) = made.locks()
     ours = json.loads(lock.read_text())
-    others = {
+    others: dict[str, dict[str, object]] = {
         "living": {"pid": os.getpid()},
         "elsewhere": {"hostname": "elsewhere"},
         "somebody": {"username": "somebody"},

@@ -170,7 +170,7 @@ def damaged(scene: Scene) -> str:
     project = apart(scene)
     secret = passphrase(scene.folder)
     project.run("backup", "good.backup", *secret)
-    good, version = project.put(), project.make()
+    good, version = project.good_release(), project.make()
     kind = _damage(project.state / "state.db", scene.rng)
     said = project.promote(version, code=None)
     assert said.code not in {0, 4}, said.err[-500:]

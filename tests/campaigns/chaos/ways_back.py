@@ -9,7 +9,7 @@ from tests.campaigns.chaos.table import Scene, row
 def fails(scene: Scene) -> str:
     """A host dies while it is put back: the run needs a person, each host is told, and a rollback later ends it."""
     project = small(scene)
-    good, bad = project.put(), project.make("web2")
+    good, bad = project.good_release(), project.make("web2")
     victim = scene.rng.randrange(2)
     host = project.hosts[victim]
     scene.end.callback(revive, host)
@@ -42,7 +42,7 @@ def fails(scene: Scene) -> str:
 def missing(scene: Scene) -> str:
     """Take the verified release out of the store, or turn a bit of it: the promotion is refused before any effect."""
     project = small(scene)
-    good, version = project.put(), project.make()
+    good, version = project.good_release(), project.make()
     digest = project.run("package", "show", good, "--json").json["digest"].removeprefix("sha256:")
     kept = project.state / "packages" / digest
     sealed = next(path for path in kept.parent.glob(f"{digest}.*") if path.is_file())
@@ -74,7 +74,7 @@ def missing(scene: Scene) -> str:
 def no_return(scene: Scene) -> str:
     """A step that cannot be undone: said beforehand, no rollback by itself, and none by hand without the word for it."""
     project = small(scene)
-    good, version = project.put(), project.make("web2")
+    good, version = project.good_release(), project.make("web2")
     project.replace(f"releases/{version}/release.yaml", "hosts: web, rollout", "hosts: web, undo: impossible, rollout")
     plan = project.run("plan", f"releases/{version}", "--to", EDGE, code=None)
     assert "no return" in plan.out + plan.err, plan.out[-800:]

@@ -36,6 +36,13 @@ NOT_COVERED = {"time", "seed"}
 """What differs between two previews that found the same: the digest of the content leaves it out."""
 
 Change = Callable[[Path], object]
+
+
+def _linked(file: Path) -> None:
+    file.with_name("x").write_bytes(b"{}")
+    file.symlink_to("x")
+
+
 RAW: dict[str, Change] = {
     "nothing in it": lambda file: file.write_bytes(b""),
     "a blank behind it": lambda file: file.write_bytes(DATA + b" "),
@@ -52,7 +59,7 @@ RAW: dict[str, Change] = {
     "a folder": lambda file: file.mkdir(),
     "a link to nothing": lambda file: file.symlink_to("nowhere"),
     "a link to itself": lambda file: file.symlink_to(file.name),
-    "a link to another": lambda file: (file.with_name("x").write_bytes(b"{}"), file.symlink_to("x")),
+    "a link to another": _linked,
 }
 
 

@@ -42,14 +42,31 @@ ADDED = (
 
 REFUSED = ("P303", "P112")
 Edit = Callable[[Path], object]
+
+
+def _linked(path: Path) -> None:
+    path.rename(path.parents[2] / "moved")
+    path.symlink_to(path.parents[2] / "moved")
+
+
+def _folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def _pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
 EDITS: dict[str, Edit] = {
     "changed": lambda path: path.write_text("WORD = 'evil'\n"),
     "emptied": lambda path: path.write_text(" "),
     "removed": lambda path: path.unlink(),
     "executable": lambda path: path.chmod(0o755),
-    "a link": lambda path: (path.rename(path.parents[2] / "moved"), path.symlink_to(path.parents[2] / "moved")),
-    "a folder": lambda path: (path.unlink(), path.mkdir()),
-    "a named pipe": lambda path: (path.unlink(), os.mkfifo(path)),
+    "a link": _linked,
+    "a folder": _folder,
+    "a named pipe": _pipe,
     "a compiled file": lambda path: path.rename(path.with_suffix(".pyc")),
 }
 

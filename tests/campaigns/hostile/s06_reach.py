@@ -17,7 +17,7 @@ from orchestrator.domain.environment import AnsibleSettings, Environment
 from orchestrator.engine.jobs import LocalJobs
 from orchestrator.isolation import mounts
 from orchestrator.isolation.find import available
-from orchestrator.isolation.isolator import NONE
+from orchestrator.isolation.isolator import NONE, Isolator
 from orchestrator.ports import Job
 from orchestrator.written_files import written_files
 from tests.campaigns.hostile.case import HELD, Case, Defence, Outcome, Yard, replaced
@@ -242,7 +242,7 @@ def _run(yard: Yard, code: str, target: Path, copy: Path) -> str:
     return "\n".join([json.dumps(seen, default=str), *read])
 
 
-def _isolator() -> object:
+def _isolator() -> Isolator:
     return available(os.environ["PATH"])
 
 

@@ -245,11 +245,11 @@ def _built(files: Files, artifact: str, allowed: str, yard: Yard) -> Outcome:
         path = yard.inside / "project" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-    about = dict(RELEASE)
+    about: dict[str, object] = dict(RELEASE)
     if artifact:
-        about["artifacts"] = [{"path": artifact, "unpack": False}]  # type: ignore[assignment]
+        about["artifacts"] = [{"path": artifact, "unpack": False}]
     if allowed:
-        about["package"] = {"key_material": [{"path": allowed, "reason": "for tests"}]}  # type: ignore[assignment]
+        about["package"] = {"key_material": [{"path": allowed, "reason": "for tests"}]}
     project, target = yard.inside / "project", yard.inside / "own.release"
     packages = SealedPackages(yard.inside / "kept", yard.inside / "cache")
     try:

@@ -175,6 +175,16 @@ def _link(path: Path) -> None:
     path.symlink_to("/etc/passwd")
 
 
+def _added(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    (folder / "x").touch()
+
+
+def _linked(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.symlink_to("/etc")
+
+
 TOOLS, OWN = "collections/ansible_collections/demo/tools", "roles/own.role"
 CACHE: dict[str, Callable[[Site], object]] = {
     "an edited task": _edit(f"{TOOLS}/roles/t/tasks/main.yml", lambda path: path.write_text(EVIL)),
@@ -189,13 +199,11 @@ CACHE: dict[str, Callable[[Site], object]] = {
         f"{TOOLS}/MANIFEST.json", lambda path: path.write_text(path.read_text().replace('"1.0.0"', '"9.9.9"'))
     ),
     "a list that is none": _edit(f"{TOOLS}/MANIFEST.json", lambda path: path.write_text("[")),
-    "a collection that is added": _edit(
-        "collections/ansible_collections/evil/evil", lambda path: (path.mkdir(parents=True), (path / "x").touch())
-    ),
+    "a collection that is added": _edit("collections/ansible_collections/evil/evil", _added),
     "a collection that is gone": _edit(TOOLS, shutil.rmtree),
     "an edited role": _edit(f"{OWN}/tasks/main.yml", lambda path: path.write_text(EVIL)),
-    "a role that is added": _edit("roles/evil", lambda path: (path.mkdir(), (path / "x").touch())),
-    "a role that is a link": _edit(OWN, lambda path: (shutil.rmtree(path), path.symlink_to("/etc"))),
+    "a role that is added": _edit("roles/evil", _added),
+    "a role that is a link": _edit(OWN, _linked),
     "an edited source": lambda site: next(site.cache.glob("*.sources.json")).write_text(
         json.dumps({"collections demo.tools": "https://evil.example/"})
     ),

@@ -64,7 +64,7 @@ def test_a_stream_that_was_not_changed_is_whole() -> None:
     assert AuditEntry.from_json(WHOLE[0].to_json()) == WHOLE[0]
 
 
-FIELDS = st.sampled_from([
+FIELDS: st.SearchStrategy[tuple[str, Any]] = st.sampled_from([
     ("at", "2020-01-01T00:00:00Z"), ("actor", "eve"), ("actor_kind", "system"), ("method", "local"), ("credential", "ab12"),
     ("action", "view"), ("object", "run:R-99"), ("environment", None), ("outcome", "failed"), ("reason", ""),
     ("detail", {}), ("before", f"sha256:{'0' * 64}"), ("after", f"sha256:{'0' * 64}"), ("project", "other"),
