@@ -1,5 +1,6 @@
 """What a failed test leaves."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,9 +11,9 @@ from tests.leftovers import Leftovers
 TEST = f"""
 import subprocess
 
-def test_fails(request) -> None:
+def test_fails(left) -> None:
     process = subprocess.Popen([{sys.executable!r}, "-c", "import time; time.sleep(60)"])
-    request.config.left.append(process)
+    left.append(process)
     assert not process.pid
 """
 
@@ -20,11 +21,12 @@ def test_fails(request) -> None:
 def test_a_failed_test_leaves_no_process(tmp_path: Path) -> None:
     """A process that a test has started ends when the test fails."""
     (tmp_path / "test_it.py").write_text(TEST)
-    left: list[object] = []
+    left: list[subprocess.Popen[bytes]] = []
 
     class Shared:
-        def pytest_configure(self, config: pytest.Config) -> None:
-            config.left = left  # type: ignore[attr-defined]
+        @pytest.fixture(name="left")
+        def shared(self) -> list[subprocess.Popen[bytes]]:
+            return left
 
     words = [
         str(tmp_path),
@@ -39,4 +41,4 @@ def test_a_failed_test_leaves_no_process(tmp_path: Path) -> None:
         str(tmp_path),
     ]
     assert pytest.main(words, plugins=[Leftovers(), Shared()]) == pytest.ExitCode.TESTS_FAILED
-    assert [process.wait(10) for process in left] == [-9]  # type: ignore[attr-defined]
+    assert [process.wait(10) for process in left] == [-9]

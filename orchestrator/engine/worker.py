@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from orchestrator.domain.error_codes import HAS_PROCESS, STORE_NEWER
 from orchestrator.domain.errors import Exit, OrchestratorError
@@ -41,6 +41,13 @@ class _Failing:
     until: float = 0.0
 
 
+class Executing(Protocol):
+    """What a worker needs of durable execution."""
+
+    def works_on(self, work: QueuedRequest) -> bool:
+        """Whether a process executes the request *work*, or may be executing it."""
+
+
 class Worker:
     """Takes roots, oldest first, as long as it is not asked to stop.
 
@@ -56,7 +63,7 @@ class Worker:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: Executing,
         store: Store,
         start: Callable[[str], int],
         tell: Callable[[WorkerEvent], None],

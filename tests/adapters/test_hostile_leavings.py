@@ -36,8 +36,8 @@ RELEASE = Release.from_json(
 )  # fmt: skip
 
 
-def context(**more: object) -> Context:
-    return Context(run="r1", environment="staging", **more)  # type: ignore[arg-type]
+def context(controller_files: tuple[str, ...] = ()) -> Context:
+    return Context(run="r1", environment="staging", controller_files=controller_files)
 
 
 def hostile(copy: Path) -> None:

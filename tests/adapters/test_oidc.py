@@ -4,6 +4,7 @@ import base64
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,17 @@ def issuer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Issuer]:
         yield issuer
 
 
+class CurrentDesk(Desk):
+    """A project at the time of this machine, which is the time of the issuer."""
+
+    def acting(self, name: str) -> Acting:
+        return replace(super().acting(name), clock=SystemClock())
+
+
 @pytest.fixture
 def desk(issuer: Issuer) -> Desk:
     """A project whose service account `ci` is a release manager in staging, for jobs of one branch."""
-    desk = Desk()
-    desk.clock = SystemClock()  # type: ignore[assignment]
+    desk = CurrentDesk()
     root = desk.acting("root")
     trust = Trust(issuer=issuer.url, audience="orchestrator", claims={"sub": SUBJECT})
     people.add_service_account(root, ServiceAccount(name="ci", trust=(trust,), may_approve=True))

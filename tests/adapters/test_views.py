@@ -1,5 +1,6 @@
 """The views of one project: what belongs to an environment, and what no process finds."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -46,9 +47,9 @@ def views(project: Path, isolator: Isolator = ISOLATOR, **environ: str) -> Views
     return Views(root, root / ".orchestrator", environ, lambda: isolator, lambda: found)
 
 
-def shown(project: Path, made: Views, settings: AnsibleSettings | None, **more: object) -> set[str]:
+def shown(project: Path, made: Views, settings: AnsibleSettings | None, read: Iterable[str | Path] = ()) -> set[str]:
     """The files of the project and of the home folder that a process finds."""
-    view = made.of(settings, **more)  # type: ignore[arg-type]
+    view = made.of(settings, read=read)
     files = [path for path in project.rglob("*") if path.is_file()]
     return {str(path.relative_to(project)) for path in files if visible(str(path), view)}
 

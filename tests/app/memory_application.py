@@ -14,6 +14,7 @@ from orchestrator.adapters.memory.register import MemoryRegister
 from orchestrator.adapters.memory.sign_ins import MemorySignIns
 from orchestrator.app.parts import Execution
 from orchestrator.flow.halt import SoleOwner
+from orchestrator.register_ports import KeptReplies, Register, SignIns
 from orchestrator.services import Services
 from orchestrator.wiring import App
 from tests.cli.memory_project import MemoryProject
@@ -48,17 +49,17 @@ class MemoryApplication(App):
         return MemoryKeys()
 
     @cached_property
-    def register(self) -> Any:
+    def register(self) -> Register:
         """A register in memory."""
         return MemoryRegister("demo")
 
     @cached_property
-    def sign_ins(self) -> Any:
+    def sign_ins(self) -> SignIns:
         """Sessions in memory."""
         return MemorySignIns()
 
     @cached_property
-    def kept_replies(self) -> Any:
+    def kept_replies(self) -> KeptReplies:
         """Replies in memory."""
         return MemoryKeptReplies()
 

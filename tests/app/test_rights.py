@@ -4,7 +4,7 @@
 import contextlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from itertools import product
@@ -63,6 +63,7 @@ from orchestrator.domain.register import (
     VOTES,
     CastVote,
     PlanText,
+    RecordKind,
 )
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.risk.assessment import RiskFacts, assess
@@ -210,7 +211,7 @@ def submitted(submit: GroupedCall, kind: type[AnyRunRequest]) -> GroupedCall:
     return call
 
 
-def decorated() -> Mapping[str, Call]:
+def decorated() -> dict[str, GroupedCall]:
     """Every use case of a group, called without parts; a request is of each kind, and is one use case a kind."""
     found: dict[str, GroupedCall] = {}
     for group in UseCases.__subclasses__():
@@ -264,7 +265,8 @@ class Untouchable:
         raise LookupError(name)
 
 
-CALLS: dict[str, Call] = {**REGISTER_CALLS, **MANAGEMENT_CALLS, **decorated()}
+GROUPED = decorated()
+CALLS: dict[str, Call] = {**REGISTER_CALLS, **MANAGEMENT_CALLS, **GROUPED}
 
 
 def use_cases() -> set[str]:
@@ -306,7 +308,8 @@ def laid() -> Desk:
 
 
 def everything(desk: Desk) -> list[object]:
-    return [desk.register.reading(lambda records, kind=kind: records.all(kind)) for kind in (*KINDS, *MANAGEMENT_KINDS)]  # type: ignore[misc]
+    kinds: list[RecordKind[Any]] = [*KINDS, *MANAGEMENT_KINDS]
+    return desk.register.reading(lambda records: [records.all(kind) for kind in kinds])
 
 
 def test_every_use_case_has_an_entry() -> None:
@@ -336,7 +339,7 @@ def test_a_lock_and_an_unlock_are_told_apart_in_the_stream() -> None:
     """An entry of the audit stream names the use case and its reason, so that a lock and an unlock differ."""
     desk = Desk()
     for name, reason in (("lock", "repair"), ("unlock", "repaired")):
-        CALLS[f"control.{name}"](desk.acting("operator"), "staging", why=reason)  # type: ignore[call-arg]
+        GROUPED[f"control.{name}"](desk.acting("operator"), "staging", why=reason)
         newest = desk.register.reading(lambda records: records.audit()[-1])
         assert (newest.action, newest.environment, newest.reason) == ("environment:lock", "staging", reason)
         assert newest.detail == {"use_case": f"control.{name}"}

@@ -23,7 +23,7 @@ def application(project: MemoryProject) -> Iterator[MemoryApplication]:
 
 
 def audit(application: MemoryApplication) -> tuple[AuditEntry, ...]:
-    return application.register.reading(lambda records: records.audit())  # type: ignore[no-any-return]
+    return application.register.reading(lambda records: records.audit())
 
 
 def versions(project: MemoryProject) -> set[str]:

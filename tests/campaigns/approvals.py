@@ -25,7 +25,7 @@ from orchestrator.adapters.database.engine import open_database
 from orchestrator.adapters.database.register import DatabaseChanges, DatabaseRegister
 from orchestrator.adapters.memory.keys import MemoryKeys
 from orchestrator.adapters.memory.register import MemoryRegister
-from orchestrator.adapters.memory.store import ManualClock
+from orchestrator.adapters.memory.store import ManualClock, MemoryStore
 from orchestrator.app import calendar
 from orchestrator.app.acting import Acting, Change, access_of, change
 from orchestrator.app.request_facts import RequestRules, make_move
@@ -46,7 +46,17 @@ from orchestrator.domain.audit.restores import RestoreNote
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import QueuedRequest, Run, run_id
 from orchestrator.domain.moments import Now, parse_moment
-from orchestrator.domain.register import BINDINGS, LINE_STOPS, OPEN, REQUESTS, USERS, VOTES, PlanText, RecordKind
+from orchestrator.domain.register import (
+    BINDINGS,
+    LINE_STOPS,
+    OPEN,
+    REQUESTS,
+    USERS,
+    VOTES,
+    PlanText,
+    RecordKind,
+    SchedulerLease,
+)
 from orchestrator.domain.risk.kinds import ChangeKind, Level
 from orchestrator.domain.waves import Waves
 from orchestrator.register_ports import Changes, Records, Register
@@ -68,10 +78,11 @@ def digest(number: int) -> str:
     return f"sha256:{number:064x}"
 
 
-class Runs:
-    """What is needed of a journal: the runs that were recorded."""
+class Runs(MemoryStore):
+    """A journal of which nothing is needed but the requests that were recorded."""
 
     def __init__(self, works: dict[str, QueuedRequest] | None = None) -> None:
+        super().__init__()
         self.works = dict(works or {})
 
     def work(self, root: str) -> QueuedRequest:
@@ -80,8 +91,9 @@ class Runs:
             raise OrchestratorError("R101", f"there is no run {root}")
         return self.works[root]
 
-    def submit(self, work: QueuedRequest, _run: Run) -> bool:
+    def submit(self, work: QueuedRequest, run: Run) -> bool:
         """Record *work*."""
+        del run
         return self.works.setdefault(work.root, work).asked == work.asked
 
 
@@ -223,7 +235,7 @@ class Scene:
         if request is None or request.state is not RequestState.STARTED:
             return
         system = self.acting("system")
-        recorded = submit_started(self.runs, system, request) or request  # type: ignore[arg-type]  # the part that is used
+        recorded = submit_started(self.runs, system, request) or request
         if (recorded.id, recorded.run) in self.log.effects:  # its process died before the request was settled
             self._move(recorded, RequestEvent.FINISH)
             return
@@ -231,7 +243,7 @@ class Scene:
             for place in recorded.environments:
                 name = run_id(recorded.root, place)
                 run = Run(id=name, root=recorded.root, kind="promotion", environment=place, release=recorded.release)
-                admit_run(self.runs, system, run, recorded.plan_in(place), self.rules)  # type: ignore[arg-type]
+                admit_run(self.runs, system, run, recorded.plan_in(place), self.rules)
         except OrchestratorError:
             self._move(recorded, RequestEvent.HOLD)
             return
@@ -341,8 +353,9 @@ class OneTransaction:
         """What *work* finds."""
         return work(DatabaseChanges(self.db, self.project, self._keys))
 
-    def changing(self, by: str, work: Callable[[Changes], R], _fence: int | None = None) -> R:
+    def changing(self, by: str, work: Callable[[Changes], R], fence: int | None = None) -> R:
         """What *work* returns; what it wrote is gone if it raises."""
+        del fence
         self._calls += 1
         self.db.exec_driver_sql("SAVEPOINT work")
         try:
@@ -356,6 +369,18 @@ class OneTransaction:
             self.db.exec_driver_sql("RELEASE work")
         return result
 
+    def take_scheduler(self, holder: str, until: datetime) -> SchedulerLease | None:
+        """Nobody: no scheduler takes part."""
+        del holder, until
+        return None
+
+    def leave_scheduler(self, holder: str) -> None:
+        """Nothing: no scheduler takes part."""
+
+    def scheduler(self) -> SchedulerLease | None:
+        """Nobody."""
+        return None
+
     def close(self) -> None:
         """Nothing is open."""
 
@@ -365,20 +390,19 @@ def tree(length: int, count: int) -> int:
     with tempfile.TemporaryDirectory(prefix="approvals-") as folder:
         engine = open_database(f"sqlite:///{folder}/state.db")
         with engine.connect() as db:
-            register: Any = OneTransaction(db)
-            done = _branches(lay(register, count), length)
+            done = _branches(lay(OneTransaction(db), count), db, length)
             db.rollback()
         engine.dispose()
     return done
 
 
-def _branches(scene: Scene, length: int) -> int:
-    done, db = 0, scene.register.db  # type: ignore[attr-defined]
+def _branches(scene: Scene, db: sa.Connection, length: int) -> int:
+    done = 0
     for event in NINE if length else ():
         db.exec_driver_sql(f"SAVEPOINT level{length}")
         branch = Scene(scene.register, ManualClock(scene.log.now), scene.log, Runs(scene.runs.works))
         branch.do(event)
-        done += 1 + _branches(branch, length - 1)
+        done += 1 + _branches(branch, db, length - 1)
         db.exec_driver_sql(f"ROLLBACK TO level{length}")
         db.exec_driver_sql(f"RELEASE level{length}")
     return done

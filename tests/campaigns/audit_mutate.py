@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -49,7 +50,7 @@ def stream(length: int) -> tuple[Rows, AuditHead]:
         changes.record(record_by(Actor(name="ann"), reason=f"reason {number}", **about))
 
     for number in range(length):
-        register.changing("ann", lambda changes, number=number: add(changes, number))  # type: ignore[misc]
+        register.changing("ann", partial(add, number=number))
     entries = register.reading(lambda records: records.audit())
     return [entry.model_dump_json() for entry in entries], head_of(entries[-1])
 

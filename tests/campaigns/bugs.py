@@ -8,6 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,8 @@ def _last_batch_only(old: Callable[..., Any]) -> Callable[..., Any]:
 def _unproved(_old: Callable[..., Any]) -> Callable[..., Any]:
     def prove(ctx: RunContext) -> None:
         ctx.move(Event.PROVE)
-        promote.record_verified(ctx, ctx.back.ref)  # type: ignore[union-attr]
+        assert ctx.back is not None
+        promote.record_verified(ctx, ctx.back.ref)
 
     return prove
 
@@ -330,12 +332,17 @@ def hunt(folder: Path) -> tuple[int, str]:
 def _runs(folder: Path) -> Iterator[Callable[[], list[str]]]:
     """Every scenario undisturbed, then with a process outlasted or crashed at every few points."""
     for scenario in SCENARIOS:
-        yield lambda scenario=scenario: _guarded(lambda: attempt(scenario, folder, ())[0])  # type: ignore[misc]
+        yield partial(_guarded, partial(_found, scenario, folder, ()))
     for at in range(1, 200, 3):
         for scenario in SCENARIOS:
             if scenario.kind == "promotion" and not scenario.wishes:
-                yield lambda at=at, scenario=scenario: _guarded(lambda: _outlasted(scenario, folder, at))  # type: ignore[misc]
-            yield lambda at=at, scenario=scenario: _guarded(lambda: attempt(scenario, folder, (at,))[0])  # type: ignore[misc]
+                yield partial(_guarded, partial(_outlasted, scenario, folder, at))
+            yield partial(_guarded, partial(_found, scenario, folder, (at,)))
+
+
+def _found(scenario: Scenario, folder: Path, at: tuple[int, ...]) -> list[str]:
+    """The violations of *scenario* that is crashed at the points *at*."""
+    return attempt(scenario, folder, at)[0]
 
 
 def _outlasted(scenario: Scenario, folder: Path, at: int) -> list[str]:

@@ -27,7 +27,7 @@ from orchestrator.domain.context import Context
 from orchestrator.domain.environment import Environment, Project
 from orchestrator.domain.errors import JobLost, OrchestratorError
 from orchestrator.domain.inventory import Inventory
-from orchestrator.domain.journal import STORE_FAILURES, Entry, Lease, QueuedRequest, Run
+from orchestrator.domain.journal import STORE_FAILURES, Entry, Kind, Lease, QueuedRequest, Run
 from orchestrator.domain.plan import PlaySpec, StackSpec, SuiteSpec
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, Release, Requirement
@@ -85,7 +85,7 @@ class Scenario:
     wishes: tuple[tuple[str, str], ...] = ()
     closes: tuple[tuple[str, float], ...] = ()
     jobs: str = "go on"
-    kind: str = "promotion"
+    kind: Kind = "promotion"
     ends: str = ""
 
 
@@ -435,10 +435,10 @@ class Simulation:
         self.kept.points.at = frozenset()
         return root
 
-    def ask(self, kind: str, package: Package, target: str) -> str:
+    def ask(self, kind: Kind, package: Package, target: str) -> str:
         """Write down what is asked for; retried by whoever asks when the process dies."""
         root = f"r{next(self._roots)}"
-        run = Run(id=f"{root}-{target}", root=root, kind=kind, environment=target, release=package.ref, by="ann")  # type: ignore[arg-type]
+        run = Run(id=f"{root}-{target}", root=root, kind=kind, environment=target, release=package.ref, by="ann")
         while True:
             try:
                 self.kept.store.submit(QueuedRequest(root=root, asked={"kind": kind, "target": target}), run)

@@ -109,7 +109,7 @@ def test_stacks_whose_names_fall_together_stay_apart(root: Path) -> None:
     assert main(["init"]) == 0
     assert main(["validate"]) == 0
     stacks = {
-        file.parent.name: re.search(r"^stack: (.*)$", file.read_text(), re.MULTILINE)[1]  # type: ignore[index]
+        file.parent.name: re.findall(r"^stack: (.*)$", file.read_text(), re.MULTILINE)[0]
         for file in root.glob("environments/*/environment.yaml")
     }
     assert set(stacks.values()) == {"Prod_EU", "prod.eu", "x" * 70, "---"}

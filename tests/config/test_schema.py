@@ -17,7 +17,7 @@ from orchestrator.config.source import parse
 from orchestrator.domain.errors import OrchestratorErrors
 from orchestrator.domain.release import Release
 
-BASE = {
+BASE: dict[str, Any] = {
     "apiVersion": "orchestrator/v1",
     "kind": "Release",
     "name": "shop",
@@ -39,9 +39,9 @@ def _pattern(
 EXTENDED: Callable[..., type[Validator]] = jsonschema.validators.extend  # the library's stubs give it no types
 VALIDATOR = EXTENDED(jsonschema.Draft202012Validator, {"pattern": _pattern})(schema("release"))
 FIELDS: dict[str, Any] = {
-    "duration": lambda value: {"steps": [{**BASE["steps"][0], "timeout": value}]},  # type: ignore[dict-item]
+    "duration": lambda value: {"steps": [{**BASE["steps"][0], "timeout": value}]},
     "size": lambda value: {"requirements": [{"memory": value}]},
-    "batch": lambda value: {"steps": [{**BASE["steps"][0], "rollout": {"batches": [value]}}]},  # type: ignore[dict-item]
+    "batch": lambda value: {"steps": [{**BASE["steps"][0], "rollout": {"batches": [value]}}]},
     "path": lambda value: {"include": [value]},
     "variable": lambda value: {"vars": {str(value): 1}},
     "name": lambda value: {"environments": [value]},

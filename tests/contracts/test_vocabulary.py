@@ -102,7 +102,7 @@ def test_a_request_that_cannot_be_read_keeps_only_itself(
         store.release_claim(root, "", done=True)
         return 0
 
-    worker = Worker(Idle(), store, start, told.append, WorkerConfig("q", once=True))  # type: ignore[arg-type]
+    worker = Worker(Idle(), store, start, told.append, WorkerConfig("q", once=True))
     for _ in range(3):
         worker._take()
         worker._children.clear()
@@ -123,7 +123,7 @@ def test_a_request_that_waits_costs_nothing(store: DatabaseStore, blocked: int) 
     def start(root: str) -> int:
         raise AssertionError(f"{root} waits")
 
-    worker = Worker(Idle(), store, start, lambda _news: None, WorkerConfig("q", concurrency=4))  # type: ignore[arg-type]
+    worker = Worker(Idle(), store, start, lambda _news: None, WorkerConfig("q", concurrency=4))
     assert worker._take() == 0
     assert len([statement for statement in statements if statement.startswith("SELECT")]) == 1
     statements.clear()

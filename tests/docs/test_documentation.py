@@ -251,7 +251,7 @@ def test_the_quick_start_with_own_machines_is_a_valid_project(
         (tmp_path / name).write_text(text)
     (tmp_path / "site.yml").write_text("- hosts: web\n  tasks: []\n")
     (tmp_path / "tests").mkdir()
-    (tmp_path / "tests" / "test_smoke.py").write_text(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1])  # type: ignore[index]
+    (tmp_path / "tests" / "test_smoke.py").write_text(re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0])
     monkeypatch.chdir(tmp_path)
     assert main(["validate"]) == 0, capsys.readouterr().err
     assert "warning" not in capsys.readouterr().err

@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.domain.inventory import Group, Inventory
 from orchestrator.domain.once import Once
-from orchestrator.domain.plays import PlannedPlay, PlaySource, Trait, planned_plays
+from orchestrator.domain.plays import Kind, PlannedPlay, PlaySource, Trait, planned_plays
 
 HOSTS = ("web1", "web2", "web3", "db1")
 FOUR = Inventory(
@@ -15,8 +15,8 @@ FOUR = Inventory(
 ONE, TWO = (HOSTS,), (("web1",), ("web2", "web3", "db1"))
 
 
-def play(hosts: str = "web", *traits: tuple[str, str], **more: Any) -> PlaySource:
-    found = tuple(Trait(kind=kind, what=what, where="site.yml:9") for kind, what in traits)  # type: ignore[arg-type]
+def play(hosts: str = "web", *traits: tuple[Kind, str], **more: Any) -> PlaySource:
+    found = tuple(Trait(kind=kind, what=what, where="site.yml:9") for kind, what in traits)
     return PlaySource(name="p", where="site.yml:1", hosts=hosts, traits=found, **more)
 
 
@@ -58,7 +58,7 @@ def test_how_often_a_play_runs_and_where(hosts: str, local: bool, batches: Any, 
         (("facts", "ansible_eth0 of other hosts"), "ansible_eth0 of other hosts (site.yml:9) is known only for hosts of the same batch"),
     ],
 )  # fmt: skip
-def test_what_batches_do_to_a_play(trait: tuple[str, str], sentence: str) -> None:
+def test_what_batches_do_to_a_play(trait: tuple[Kind, str], sentence: str) -> None:
     """Each thing that batches change is said in one sentence, and none of them where there is one batch."""
     assert planned(play("web", trait))[0].effects == (sentence,)
     assert planned(play("web", trait), batches=ONE)[0].effects == ()
@@ -85,7 +85,12 @@ def test_hosts_that_a_play_adds_are_known_only_when_it_runs() -> None:
 
 def test_what_only_the_run_shows_and_what_is_repeated() -> None:
     """Guards, background tasks, prompts with a default and commands without a condition are named with their place."""
-    traits = (("end_host", "meta: end_host"), ("background", "build"), ("prompt", "colour"), ("repeats", "load"))
+    traits: tuple[tuple[Kind, str], ...] = (
+        ("end_host", "meta: end_host"),
+        ("background", "build"),
+        ("prompt", "colour"),
+        ("repeats", "load"),
+    )
     (found,) = planned(play("web", *traits, unseen=("role {{ r }} (site.yml:3)",)), batches=ONE)
     assert found.unseen == ("role {{ r }} (site.yml:3)", "end_host meta: end_host (site.yml:9)")
     assert found.repeats == ("load (site.yml:9)",)

@@ -124,8 +124,12 @@ def test_a_walk_that_has_ended_gives_its_answer_again(tmp_path: Path) -> None:
     """Begun again, a walk that has ended does nothing and gives the same answer."""
     calls: list[int] = []
 
-    def walk(durable: object, _tenure: object, data: dict[str, int]) -> dict[str, int]:
-        return {"answer": durable.step("one", lambda: calls.append(1) or data["x"])}  # type: ignore[attr-defined,func-returns-value]
+    def walk(durable: Durable, _tenure: object, data: dict[str, int]) -> dict[str, int]:
+        def work() -> int:
+            calls.append(1)
+            return data["x"]
+
+        return {"answer": durable.step("one", work)}
 
     for _ in range(2):
         engine = engine_in(tmp_path, walk)
@@ -142,7 +146,11 @@ def test_every_walk_of_a_process_is_recorded_in_its_own_database(tmp_path: Path)
     calls: list[str] = []
 
     def walk(durable: Durable, _tenure: object, data: dict[str, str]) -> dict[str, str]:
-        return {"answer": durable.step("one", lambda: calls.append(data["x"]) or data["x"])}  # type: ignore[func-returns-value]
+        def work() -> str:
+            calls.append(data["x"])
+            return data["x"]
+
+        return {"answer": durable.step("one", work)}
 
     engines = []
     for folder, root in (("a", "root1"), ("a", "root2"), ("b", "root2"), ("a", "root1"), ("b", "root2")):
@@ -158,10 +166,16 @@ def test_every_walk_of_a_process_is_recorded_in_its_own_database(tmp_path: Path)
 
 def test_a_process_works_on_one_walk(tmp_path: Path) -> None:
     """A process that is working on a walk cannot begin another one, and can once the first has ended."""
-    going, calls = threading.Event(), []
+    going = threading.Event()
+    calls: list[int] = []
 
     def walk(durable: Durable, _tenure: object, data: dict[str, int]) -> dict[str, int]:
-        return {"answer": durable.step("one", lambda: (calls.append(data["x"]), going.wait(30), data["x"])[-1])}  # type: ignore[func-returns-value]
+        def work() -> int:
+            calls.append(data["x"])
+            going.wait(30)
+            return data["x"]
+
+        return {"answer": durable.step("one", work)}
 
     first, second = engine_in(tmp_path, walk), engine_in(tmp_path, walk)
     try:

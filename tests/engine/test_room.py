@@ -81,7 +81,7 @@ def test_a_thread_that_cannot_begin_is_noticed(monkeypatch: pytest.MonkeyPatch) 
     class Broken(threading.Thread):
         def _bootstrap(self) -> None:
             started.wait(20)
-            super()._bootstrap()  # type: ignore[misc]
+            super()._bootstrap()  # type: ignore[misc]  # private: the types of the library do not have it
 
     assert not watch.is_stuck()
     threading.Thread(target=Broken().start, daemon=True).start()

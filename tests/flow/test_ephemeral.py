@@ -172,7 +172,9 @@ def test_each_release_has_a_stack_of_its_own(stage: Stage) -> None:
     spec = stack_of(services, "staging")
     assert spec is not None
     assert (spec.stack, spec.configured) == (f"staging-1.0.0-build.7-{package.digest[7:15]}", "staging")
-    assert stack_of(services, "production").stack == "production"  # type: ignore[union-attr]
+    production = stack_of(services, "production")
+    assert production is not None
+    assert production.stack == "production"
 
 
 def test_the_plan_says_so(stage: Stage) -> None:

@@ -1,6 +1,7 @@
 """A freeze that begins during a run: what it holds, what it never stops, and what is checked again."""
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 
@@ -57,8 +58,8 @@ def promote(stage: Stage, at: str, meanwhile: object = None) -> tuple[Run, Freez
 
 
 @pytest.fixture
-def stage(tmp_path: object) -> Stage:
-    return Stage(tmp_path)  # type: ignore[arg-type]
+def stage(tmp_path: Path) -> Stage:
+    return Stage(tmp_path)
 
 
 @pytest.mark.parametrize("at", ["plan", "build", "deploy.1"])
@@ -79,7 +80,7 @@ def test_a_run_with_an_effect_is_not_held(stage: Stage) -> None:
     assert (run.state, freeze.leases) == (State.SUCCEEDED, [])
 
 
-def test_what_has_changed_meanwhile_stops_a_held_run(stage: Stage) -> None:
+def test_what_has_changed_meanwhile_stops_a_held_run(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """A host that got another release while the run was held ends it before any change, with what has changed."""
     stage.walk("1.0.0")
     stage.promote("1.1.0", "staging")
@@ -91,7 +92,7 @@ def test_what_has_changed_meanwhile_stops_a_held_run(stage: Stage) -> None:
             stage.world.running["production", "p2"] = "sha256:" + "9" * 64
         return Freeze.closed(freeze, run)
 
-    freeze.closed = changing  # type: ignore[method-assign]
+    monkeypatch.setattr(freeze, "closed", changing)
     ctx.services = replace(ctx.services, entrance=freeze)
     ctx.durable = MemoryDurable({}, freeze.reached)
     before = list(stage.world.ledger)
@@ -102,7 +103,9 @@ def test_what_has_changed_meanwhile_stops_a_held_run(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(("wish", "state"), [("cancel", State.FAILED)])
-def test_a_held_run_is_cancelled_without_an_effect(stage: Stage, wish: str, state: State) -> None:
+def test_a_held_run_is_cancelled_without_an_effect(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, wish: str, state: State
+) -> None:
     """An operator ends what is held: nothing was changed, and nothing is left in the queue."""
     stage.walk("1.0.0")
     stage.promote("1.1.0", "staging")
@@ -114,7 +117,7 @@ def test_a_held_run_is_cancelled_without_an_effect(stage: Stage, wish: str, stat
             stage.store.append(run.id, [Entry(kind="control", data={"wish": wish, "by": "ann"})])
         return Freeze.closed(freeze, run)
 
-    freeze.closed = wished  # type: ignore[method-assign]
+    monkeypatch.setattr(freeze, "closed", wished)
     ctx.services = replace(ctx.services, entrance=freeze)
     ctx.durable = MemoryDurable({}, freeze.reached)
     run = promotion(ctx)

@@ -143,7 +143,7 @@ def test_no_confirmation_uses_the_tokens_up(stage: Stage) -> None:
     assert stage.store.newest_fence(PLACE) < 100
 
 
-def test_a_rollback_goes_on_without_a_host_that_refuses(stage: Stage) -> None:
+def test_a_rollback_goes_on_without_a_host_that_refuses(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """A host that reports a newer token while the run goes back is left as it is, the others are restored, and the run says so."""
     good = stage.walk("1.0.0")
     assert good.release is not None
@@ -156,7 +156,7 @@ def test_a_rollback_goes_on_without_a_host_that_refuses(stage: Stage) -> None:
             stage.world.fences[PLACE, "p2"] = int(NINES)
         return real(verb, what, version)
 
-    stage.world.fails = turns  # type: ignore[method-assign]
+    monkeypatch.setattr(stage.world, "fails", turns)
     run = stage.promote("1.1.0", PLACE)
     assert run.state is State.NEEDS_INTERVENTION
     assert run.release is not None

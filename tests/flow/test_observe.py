@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orchestrator.adapters.memory.durable import MemoryDurable
-from orchestrator.domain.journal import Entry, Run
+from orchestrator.domain.journal import Entry, Kind, Run
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
@@ -24,10 +24,10 @@ def stage(tmp_path: Path) -> Stage:
     return Stage(tmp_path)
 
 
-def do(stage: Stage, kind: str, about: Mapping[str, Any] | None = None) -> Run:
+def do(stage: Stage, kind: Kind, about: Mapping[str, Any] | None = None) -> Run:
     """Run an observation or a decision in production."""
     stage.count += 1
-    run = Run(id=f"r{stage.count}-{PLACE}", root=f"r{stage.count}", kind=kind, environment=PLACE, by="ann")  # type: ignore[arg-type]
+    run = Run(id=f"r{stage.count}-{PLACE}", root=f"r{stage.count}", kind=kind, environment=PLACE, by="ann")
     stage.store.create(run)
     stage.store.append(run.id, [Entry(kind="requested", data={"about": about or {}}, key="requested")])
     return WORKFLOWS[run.kind](RunContext(stage.services(), MemoryDurable({}), run))
@@ -125,7 +125,7 @@ def test_what_a_host_said_is_not_overruled(stage: Stage) -> None:
     assert truths(stage) == before
 
 
-def test_hosts_are_asked_after_a_doubt(stage: Stage) -> None:
+def test_hosts_are_asked_after_a_doubt(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """When a deployment ends so that nobody can say what it did, the hosts are asked before the run ends."""
     good = stage.walk("1.0.0")
     stage.promote("1.1.0", "staging")
@@ -135,7 +135,7 @@ def test_hosts_are_asked_after_a_doubt(stage: Stage) -> None:
     def dies(*words: Any, **more: Any) -> Any:
         raise ValueError("the machinery broke")
 
-    deployer.deploy = dies  # type: ignore[method-assign]
+    monkeypatch.setattr(deployer, "deploy", dies)
     run = promotion(ctx)
     assert run.state is State.NEEDS_INTERVENTION
     assert [step for step in stage.kinds(run, "step.started") if step.startswith("observe")] == [

@@ -113,7 +113,8 @@ def test_steps_that_are_left_out_are_named(tmp_path: Path) -> None:
     lines = words.rollback_lines(back.document())
     assert "seed of shop 1.0.0: not run again (undo: impossible)" in lines
     assert "two of shop 1.1.0: not undone (undo: nothing)" in lines
-    wanted = PlanRequest(stage.packages.fetch(planned.back.release.digest), "staging", "rollback")  # type: ignore[union-attr]
+    assert planned.back.release is not None
+    wanted = PlanRequest(stage.packages.fetch(planned.back.release.digest), "staging", "rollback")
     by_hand = make(stage.services(), wanted, "p", lambda _entry: None)
     assert _skipped(by_hand.skipped) == skipped
     assert differences(by_hand, by_hand.model_copy(update={"skipped": ()})) == ["the steps that are left out"]

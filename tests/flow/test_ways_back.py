@@ -32,17 +32,17 @@ def goal(stage: Stage, environment: str = "staging") -> str:
     return trail.rollback_target(stage.services(), environment).version
 
 
-def planned(stage: Stage, environment: str = "staging", **more: object) -> Plan:
+def planned(stage: Stage, environment: str = "staging", *, no_return: bool = False, all_at_once: bool = False) -> Plan:
     services = stage.services()
     package = stage.packages.fetch(trail.rollback_target(services, environment).digest)
-    wanted = PlanRequest(package, environment, "rollback", **more)  # type: ignore[arg-type]
+    wanted = PlanRequest(package, environment, "rollback", no_return=no_return, all_at_once=all_at_once)
     plan = make.make(services, wanted, "p", lambda _entry: None)
     plan_store.save(services, plan)
     return plan
 
 
-def back(stage: Stage, environment: str = "staging", **more: object) -> Run:
-    plan = planned(stage, environment, **more)
+def back(stage: Stage, environment: str = "staging", *, no_return: bool = False, all_at_once: bool = False) -> Run:
+    plan = planned(stage, environment, no_return=no_return, all_at_once=all_at_once)
     package = stage.packages.fetch(plan.release.digest)
     return going_back(stage.ctx(package, environment, kind="rollback", approved=plan.digest))
 

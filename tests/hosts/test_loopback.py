@@ -7,8 +7,9 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,9 +65,9 @@ def _ssh(host: loopback.Host, command: str) -> list[str]:
     return [*words, f"{host.user}@{host.address}", command]
 
 
-def _until(what: str, holds: object, patience: float = 10.0) -> None:
+def _until(what: str, holds: Callable[[], object], patience: float = 10.0) -> None:
     deadline = time.monotonic() + patience
-    while not holds():  # type: ignore[operator]
+    while not holds():
         assert time.monotonic() < deadline, what
         time.sleep(0.02)
 
@@ -169,10 +170,10 @@ def test_a_host_that_cannot_start(state: Path, monkeypatch: pytest.MonkeyPatch) 
         ("", {}, "E123"),
     ],
 )
-def test_what_no_host_may_be(state: Path, name: str, asked: dict[str, str], code: str) -> None:
+def test_what_no_host_may_be(state: Path, name: str, asked: dict[str, Any], code: str) -> None:
     """A name or an address that is none of a loopback host is refused before anything is made."""
     with pytest.raises(OrchestratorError) as caught:
-        loopback.start("s", name, **asked)  # type: ignore[arg-type]
+        loopback.start("s", name, **asked)
     assert caught.value.code == code
     assert not state.exists()
 

@@ -237,7 +237,8 @@ def test_processes_that_settle_a_job_at_once_agree(tmp_path: Path) -> None:
     for number in supervisors(tmp_path):
         os.kill(number, signal.SIGKILL)
     for other in others:
-        other.stdin.close()  # type: ignore[union-attr]
+        assert other.stdin is not None
+        other.stdin.close()
         other.stdin = None
     ended = [other.communicate() for other in others]
     assert {error for _, error in ended} == {b""}

@@ -79,8 +79,7 @@ def test_a_run_of_the_holder_is_the_check_in() -> None:
     entrance = RunEntrance(desk.register, desk.clock, tuple, RegisterBookings(SOURCES.depends_on))
 
     def run(by: str) -> Run:
-        about = {"kind": "promotion", "environment": "staging", "release": SHOP, "by": by}
-        return Run(id=f"{by}-staging", root=by, **about)  # type: ignore[arg-type]
+        return Run(id=f"{by}-staging", root=by, kind="promotion", environment="staging", release=SHOP, by=by)
 
     assert entrance.closed(run("operator")).startswith("booked by release-manager")
     assert entrance.closed(run("release-manager")) == ""

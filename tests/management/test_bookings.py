@@ -1,6 +1,7 @@
 """Bookings by values: states, conflicts, free slots, contention and what time requires."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -34,9 +35,8 @@ def booking(number: int = 1, start: float = 8, hours: float = 4, **fields: objec
     return EnvironmentBooking.model_validate({"number": number, **about})
 
 
-def kinds(wanted: EnvironmentBooking, **facts: object) -> list[str]:
-    given = {"depends_on": DEPENDS, **facts}
-    return [str(conflict.kind) for conflict in conflicts(wanted, BookingFacts(**given))]  # type: ignore[arg-type]
+def kinds(wanted: EnvironmentBooking, **facts: Any) -> list[str]:
+    return [str(conflict.kind) for conflict in conflicts(wanted, BookingFacts(depends_on=DEPENDS, **facts))]
 
 
 @given(st.lists(st.sampled_from(list(BookingEvent)), max_size=20))

@@ -35,7 +35,7 @@ GOOD = PackageFacts(package="shop", promotions=20, rehearsed_s=60.0)
 def change_request(number: int = 1, **fields: object) -> ChangeRequest:
     about = {"title": "Sell gift cards", "reason": "asked for", "packages": ("shop",), "environments": ("production",)}
     given = {**about, "number": number, "reporter": "ann", "created_at": NOON, **fields}
-    return ChangeRequest(**given)  # type: ignore[arg-type]
+    return ChangeRequest.model_validate(given)
 
 
 # -- states ------------------------------------------------------------------------------------------------------------

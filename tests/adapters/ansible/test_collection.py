@@ -231,7 +231,7 @@ def test_another_artifact_than_announced_is_refused(host: Host, wrong: dict[str,
 
 
 @pytest.fixture
-def answering() -> Iterator[Callable[[], str]]:
+def answering() -> Iterator[Callable[[Path], str]]:
     """A service on loopback that answers with the version that a file names, or with an error."""
     told: dict[str, Any] = {"file": None}
 
@@ -253,7 +253,7 @@ def answering() -> Iterator[Callable[[], str]]:
         return f"http://127.0.0.1:{server.server_port}/"
 
     try:
-        yield url  # type: ignore[misc]
+        yield url
     finally:
         server.shutdown()
         server.server_close()

@@ -5,7 +5,8 @@ import json
 import os
 import shutil
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,12 @@ from tests.galaxy_server import Galaxy, collection, galaxy
 TASK = "- debug: {msg: hi}\n"
 
 
+@dataclass(frozen=True)
 class FolderGalaxy(GalaxyProcess):
     """Installs collections from archives in memory, the newest that is asked for, with what they need."""
 
-    def __init__(self, server: Galaxy) -> None:
-        super().__init__({}, ())
-        object.__setattr__(self, "server", server)
+    environ: Mapping[str, str] = field(default_factory=dict)
+    server: Galaxy = field(default_factory=Galaxy)
 
     def install(self, kind: str, file: Path, named: Path, target: Path, scratch: Path) -> None:  # noqa: ARG002
         waiting = list(yaml.safe_load(file.read_text())[kind])
@@ -41,7 +42,7 @@ class FolderGalaxy(GalaxyProcess):
             folder = target / "ansible_collections" / name.replace(".", "/")
             if folder.exists():
                 continue
-            found = self.server.published[name]  # type: ignore[attr-defined]
+            found = self.server.published[name]
             wanted = SpecifierSet("" if asked == "*" else asked if asked[0] in "<>=" else f"=={asked}")
             version = max((v for v in found if Version(v) in wanted), key=Version)
             archive, needs = found[version]
@@ -67,7 +68,7 @@ class Site:
         (self.project / "requirements.yml").write_text(text)
 
     def install(self) -> Installer:
-        installer = Installer(self.project, self.cache, FolderGalaxy(self.server))
+        installer = Installer(self.project, self.cache, FolderGalaxy(server=self.server))
         folder = installer(SearchPaths([self.project]))
         assert folder is not None
         self.folder = folder

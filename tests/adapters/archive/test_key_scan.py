@@ -8,7 +8,7 @@ import tarfile
 import time
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from cryptography.hazmat.primitives import serialization as form
@@ -58,9 +58,9 @@ def allowing(path: str) -> dict[str, object]:
     return {"package": {"key_material": [{"path": path, "reason": "a key for tests"}]}}
 
 
-def tar(files: dict[str, str | bytes], mode: str = "w:gz") -> bytes:
+def tar(files: dict[str, str | bytes], mode: Literal["w:", "w:gz", "w:bz2", "w:xz"] = "w:gz") -> bytes:
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode=mode) as archive:  # type: ignore[call-overload]
+    with tarfile.open(fileobj=out, mode=mode) as archive:
         for name, text in files.items():
             data = text.encode() if isinstance(text, str) else text
             info = tarfile.TarInfo(name)

@@ -76,6 +76,12 @@ def test_a_package_is_fetched_where_it_is_needed(tmp_path: Path, place: Verified
     assert SealedPackages(tmp_path / "b" / "packages").fetch(kept.digest).digest == kept.digest
 
 
+def extracted(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = archive.extractfile(member)
+    assert file is not None
+    return file.read()
+
+
 STRANGE = (
     f"shop/1.0.0/{'a' * 63}", f"shop/1.0.0/{'A' * 64}", f"SHOP/1.0.0/{'a' * 64}", f"shop/latest!/{'a' * 64}", f"shop/1.0.0/{'g' * 64}",
     f"{'a' * 64}/1.0.0/{'a' * 64}", f"shop/1.0.0/{'a' * 64}/more", "shop/1.0.0", "shop",
@@ -227,7 +233,7 @@ def test_a_bad_definition_is_refused(
     name = f"names/definitions/{digest.removeprefix('sha256:')}"
     place.get(objects.content[name].decode(), tmp_path / "archive")
     with tarfile.open(tmp_path / "archive") as archive:
-        members = [(member, archive.extractfile(member).read()) for member in archive]  # type: ignore[union-attr]
+        members = [(member, extracted(archive, member)) for member in archive]
     for member, _ in members:
         if member.name.endswith("hook.sh"):
             member.name = "../../outside" if wrong == "outside" else member.name

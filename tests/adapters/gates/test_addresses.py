@@ -89,9 +89,9 @@ def test_a_name_is_resolved_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     real = socket.getaddrinfo
 
-    def resolved(host: str, port: int, **more: object) -> list[object]:
+    def resolved(host: str, port: int, **more: int) -> list[object]:
         asked.append(host)
-        return list(real("127.0.0.1" if len(asked) == 1 else "169.254.169.254", port, **more))  # type: ignore[arg-type]
+        return list(real("127.0.0.1" if len(asked) == 1 else "169.254.169.254", port, **more))
 
     with serving() as server:
         monkeypatch.setattr(socket, "getaddrinfo", resolved)

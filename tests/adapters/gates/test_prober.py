@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -44,9 +44,9 @@ def begin(prober: LiveProber, url: str, probe: Probe = PROBE) -> str:
     return prober.begin(probe, package, inventory, Context(run="run", environment="staging"), JOB)
 
 
-def until(what: object, seconds: float = 20.0) -> None:
+def until(what: Callable[[], object], seconds: float = 20.0) -> None:
     end = time.monotonic() + seconds
-    while not what():  # type: ignore[operator]
+    while not what():
         assert time.monotonic() < end
         time.sleep(0.02)
 

@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
+from typing import Literal
 
 from cryptography.hazmat.primitives import serialization as form
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -149,9 +150,12 @@ PLACES = {
 }
 
 
-def _tar(name: str, data: bytes, mode: str) -> bytes:
+Mode = Literal["w:", "w:gz", "w:bz2", "w:xz"]
+
+
+def _tar(name: str, data: bytes, mode: Mode) -> bytes:
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode=mode) as archive:  # type: ignore[call-overload]
+    with tarfile.open(fileobj=out, mode=mode) as archive:
         info = tarfile.TarInfo(name)
         info.size = len(data)
         archive.addfile(info, io.BytesIO(data))

@@ -94,8 +94,9 @@ def _attempt(kind: str, killed: str, size: int, isolated: bool, yard: Yard) -> O
         "vault",
     ]
     with subprocess.Popen(words, stdin=subprocess.PIPE) as process:
-        process.stdin.write(secret)  # type: ignore[union-attr]
-        process.stdin.close()  # type: ignore[union-attr]
+        assert process.stdin is not None
+        process.stdin.write(secret)
+        process.stdin.close()
         if not _until((yard.inside / "begun").exists):
             return Outcome(accepted="the job does not start")
         _kill(killed, process, yard.inside / "jobs/one")

@@ -7,6 +7,7 @@ import shutil
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,14 +28,14 @@ TASK, EVIL = "- debug: {msg: hi}\n", "- shell: evil\n"
 SOURCE = "https://galaxy.example/"
 
 
+@dataclass(frozen=True)
 class Folder(GalaxyProcess):
     """Installs what a *server* in memory has, as `ansible-galaxy` does it: collections with what they need, and roles."""
 
-    def __init__(self, server: Galaxy, roles: dict[str, dict[str, str]], source: str = SOURCE) -> None:
-        super().__init__({}, ())
-        object.__setattr__(self, "server", server)
-        object.__setattr__(self, "roles", roles)
-        object.__setattr__(self, "source", source)
+    environ: Mapping[str, str] = field(default_factory=dict)
+    server: Galaxy = field(default_factory=Galaxy)
+    roles: dict[str, dict[str, str]] = field(default_factory=dict)
+    source: str = SOURCE
 
     def install(self, kind: str, file: Path, named: Path, target: Path, scratch: Path) -> None:  # noqa: ARG002
         for entry in yaml.safe_load(file.read_text())[kind]:
@@ -44,13 +45,13 @@ class Folder(GalaxyProcess):
                 self._collection(entry if isinstance(entry, dict) else {"name": entry}, target)
 
     def _role(self, entry: dict[str, Any], target: Path) -> None:
-        for name, text in self.roles[entry["name"]].items():  # type: ignore[attr-defined]
+        for name, text in self.roles[entry["name"]].items():
             path = target / entry["name"] / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
 
     def _collection(self, entry: dict[str, Any], target: Path) -> None:
-        name, found = entry["name"], self.server.published[entry["name"]]  # type: ignore[attr-defined]
+        name, found = entry["name"], self.server.published[entry["name"]]
         folder = target / "ansible_collections" / name.replace(".", "/")
         if folder.exists():
             return
@@ -61,7 +62,7 @@ class Folder(GalaxyProcess):
         info = target / f"ansible_collections/{name}-{version}.info"
         info.mkdir()
         namespace, _, short = name.partition(".")
-        about = {"namespace": namespace, "name": short, "server": self.source}  # type: ignore[attr-defined]
+        about = {"namespace": namespace, "name": short, "server": self.source}
         (info / "GALAXY.yml").write_text(yaml.safe_dump(about))
         for need in needs:
             self._collection({"name": need}, target)
@@ -85,7 +86,7 @@ class Site:
         self.server.publish("demo.tools", version, files, {"demo.base": "*"} if needs is None else needs)
 
     def install(self) -> Path:
-        folder = Installer(self.project, self.cache, Folder(self.server, self.roles, self.source))(
+        folder = Installer(self.project, self.cache, Folder(server=self.server, roles=self.roles, source=self.source))(
             SearchPaths([self.project])
         )
         assert folder is not None
