@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
@@ -77,7 +78,11 @@ def test_every_page_is_accessible(served: Served, size: str, scheme: str) -> Non
     """axe-core finds nothing on any page, no page is wider than its window, and the browser reports no error."""
     lay_more(served)
     width, height = SIZES[size]
-    context = {"viewport": {"width": width, "height": height}, "color_scheme": scheme, "bypass_csp": True}
+    context: dict[str, Any] = {
+        "viewport": {"width": width, "height": height},
+        "color_scheme": scheme,
+        "bypass_csp": True,
+    }
     page, out = served.page("root", **context), served.page(**context)
     found: dict[str, list[str]] = {}
     for path in PAGES:
