@@ -56,27 +56,25 @@ def test_another_file_is_a_fault(tmp_path: Path, files: dict[str, bytes], fault:
 
 def test_a_fetched_file_is_compared_before_it_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A package with another file under the listed name is refused, and nothing is written."""
-    listed = listed_assets(lock(tmp_path))
-    monkeypatch.setitem(assets.locked, "listed_assets", lambda: listed)
+    listed = lock(tmp_path)
     registry = tmp_path / "registry" / "@a" / "b" / "-"
     registry.mkdir(parents=True)
     monkeypatch.setenv("NPM_CONFIG_REGISTRY", (tmp_path / "registry").as_uri())
     (registry / "b-1.0.0.tgz").write_bytes(archive(a=GOOD, b=b"let evil"))
     with pytest.raises(SystemExit, match="does not have the digest"):
-        assets.fetch_assets(tmp_path / "kept")
+        assets.fetch_assets(tmp_path / "kept", lock=listed)
     assert list((tmp_path / "kept").iterdir()) == []
     (registry / "b-1.0.0.tgz").write_bytes(archive(b=GOOD))
-    assets.fetch_assets(tmp_path / "kept")
+    assets.fetch_assets(tmp_path / "kept", lock=listed)
     assert (tmp_path / "kept" / "b.js").read_bytes() == GOOD
 
 
 def test_a_package_without_the_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A listed file that its package does not have is an error that names both."""
-    listed = listed_assets(lock(tmp_path))
-    monkeypatch.setitem(assets.locked, "listed_assets", lambda: listed)
+    listed = lock(tmp_path)
     registry = tmp_path / "@a" / "b" / "-"
     registry.mkdir(parents=True)
     monkeypatch.setenv("NPM_CONFIG_REGISTRY", tmp_path.as_uri())
     (registry / "b-1.0.0.tgz").write_bytes(archive(a=GOOD))
     with pytest.raises(SystemExit, match=r"@a/b 1\.0\.0 has no file dist/b\.js"):
-        assets.fetch_assets(tmp_path / "kept")
+        assets.fetch_assets(tmp_path / "kept", lock=listed)
