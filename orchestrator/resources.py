@@ -1,7 +1,7 @@
 """Room for what is done: looked at before each piece of work, so that none is begun that could not be recorded.
 
-A disk that is full, and a machine that gives no more memory, files or processes, are no failures of a release: whoever
-meets them stands still, and goes on from there when there is room again.
+A full disk, and a machine without memory, files or processes, do not fail a release: the process parks, and continues
+when there is space again.
 """
 
 import errno

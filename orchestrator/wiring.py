@@ -58,7 +58,7 @@ class App(EngineParts, RegisterParts, ManagementParts, ManagedApplication):
         return (*super().duties(shows), *self.management_duties(), AutomaticPromotions(self))
 
     def warm(self) -> None:
-        """Import and read what every walk needs, so that a process that is forked need not."""
+        """Import and read what every workflow needs, so that a forked process need not."""
         import dbos  # noqa: F401 - it takes half a second
         import sqlalchemy.dialects.sqlite  # noqa: F401 - it imports this when it is launched
 
@@ -73,7 +73,7 @@ class App(EngineParts, RegisterParts, ManagementParts, ManagedApplication):
 
     @property
     def parked(self) -> bool:
-        """Whether the walk stands still, so that the process can end and the run be resumed."""
+        """Whether the workflow is parked, so that the process can end and the run can be resumed."""
         return self.engine.stop_signal.parked.is_set()
 
     @property

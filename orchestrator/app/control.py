@@ -15,7 +15,7 @@ DETACHED = "detached"  # the key of the entry that a run was detached
 
 
 def record_control(store: Store, by: str, run: Run, wish: ControlVerb, why: str = "") -> None:
-    """Record that *by* wants *run* to pause, to be cancelled or aborted; an empty *wish*: to continue after all.
+    """Record the control request of *by* to pause, cancel or abort *run*; an empty one requests that it continues.
 
     A control request of a rollout in waves holds for its runs that continue; none that rolls back is stopped.
     """

@@ -196,7 +196,7 @@ class Plans(UseCases):
 
     @use_case(Action.VIEW)
     def current_rollback(self, actor: Actor, environment: str) -> RollbackPlan | None:
-        """The way back of the promotion that is under way in *environment*; None when there is none.
+        """The rollback plan of the promotion that *environment* executes now; None without such a promotion.
 
         Raises R103, R130 to R133, and R137.
         """
@@ -207,7 +207,7 @@ class Plans(UseCases):
 
     @use_case(Action.PLAN)
     def forecast(self, actor: Actor, plan: RollbackPlan) -> RollbackForecast | None:
-        """What the way back *plan* would do to the stack, as far as that can be known now. Changes nothing."""
+        """What the rollback *plan* would do to the stack, as far as that is known before it runs. Changes nothing."""
         return preview_rollback(
             self._parts.services, self._parts.store.run(plan.run), plan, f"outlook-{secrets.token_hex(4)}"
         )
@@ -257,7 +257,7 @@ class Plans(UseCases):
         """The environments that a promotion of *package* in *waves* goes to.
 
         Nothing starts that would be refused later. Raises the code of each condition that an environment of the first
-        wave does not meet, the errors of `flow.walk.admitted_environments`, R203 unless
+        wave does not meet, the errors of `flow.wave_rollout.admitted_environments`, R203 unless
         the release may be promoted *again*, and for a *plan* R220 if it was made for other waves, or the reason why one
         of its plans may not be executed.
         Whether it is to *redeploy* follows from the *plan*, if there is one. A promotion that is *requested*, or that

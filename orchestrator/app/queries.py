@@ -152,7 +152,7 @@ class Queries(UseCases):
 
     @use_case(Action.VIEW)
     def coming(self, actor: Actor) -> dict[str, list[dict[str, Any]]]:
-        """The walks in waves that come to each environment with a wave that has not begun, as JSON data."""
+        """The promotions in waves that will reach each environment with a wave that has not started, as JSON data."""
         found: dict[str, list[dict[str, Any]]] = {}
         for work in self._parts.store.pending():
             asked = parse_request(work.asked)

@@ -232,7 +232,7 @@ class Releases(UseCases):
     def _fetched(self, ref: PackageRef) -> Package:
         """The package that is restored, shared where others may have to go on with that."""
         package = self._parts.packages.fetch(ref.digest)
-        with contextlib.suppress(OrchestratorError):  # a way back is not held up: this machine can go it
+        with contextlib.suppress(OrchestratorError):  # a rollback does not wait for it: this machine has the package
             self._share(package)
         return package
 

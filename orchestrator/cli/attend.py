@@ -29,7 +29,7 @@ POLL = 0.08
 class Follower:
     """Reads the journal of every run of one root as it grows, and tells it to a view; with *only*, of that run alone.
 
-    Along the path one run comes after the other. In waves the walk's own journal says which ones begin, side by side.
+    Along the path one run follows another. In waves the journal of the request's own run has the parallel ones.
     """
 
     def __init__(self, app: Application, asked: RunRequest, view: Lines, only: str = "") -> None:
@@ -42,7 +42,7 @@ class Follower:
     def poll(self) -> None:
         """Take what is new."""
         while True:
-            going = [story for story in reversed(self.stories) if not story.run.ended]  # the walk itself comes last
+            going = [story for story in reversed(self.stories) if not story.run.ended]  # the request's own comes last
             more = [self._read(story) for story in going]
             if not self._next() and not any(more):
                 break
@@ -59,7 +59,7 @@ class Follower:
         return False
 
     def _next(self) -> bool:
-        """Find the next run of the walk; the one after the last is only there once it has begun."""
+        """Find the next run of the request, which is in the journal once it has started."""
         if self.stories and not self._beside and not self.stories[-1].run.ended:
             return False
         for wanted in self._coming if self._beside else self._coming[:1]:
@@ -75,10 +75,10 @@ class Follower:
 
 
 def run_and_follow(app: Application, asked: RunRequest, wait: Callable[[], dict[str, Any]]) -> list[RunView]:
-    """Follow the walk *asked*, which this process does, to its end.
+    """Follow the request *asked*, which this process executes, to its end.
 
     The first interrupt cancels it, the second leaves it to a process in the background. SIGTERM parks it before its
-    next effect, and whoever comes next goes on with it. What an engine has begun is not cut off by any of them.
+    next effect, and another process resumes it. None of them interrupts an operation of an engine.
     """
     done, blockers = _Waiting(wait), Blockers(app, asked)
     with open_view() as view:
@@ -100,7 +100,7 @@ def run_and_follow(app: Application, asked: RunRequest, wait: Callable[[], dict[
 
 @contextlib.contextmanager
 def _patient() -> Iterator[None]:
-    """Look again later when the store does not answer: what goes on waits for it as well, or stands still."""
+    """Poll again later when the store does not answer: the run waits for it as well, or parks."""
     try:
         yield
     except OrchestratorError as error:
@@ -162,7 +162,7 @@ def work(app: Application, root: str) -> int:
 
 
 def _parked(app: Application, asked: RunRequest, follower: Follower, view: Lines) -> NoReturn:
-    """The walk stands still in this process: say why, and end."""
+    """End the process, whose request is parked, and print the reason."""
     if app.taken_over:
         leave(app, asked, "another process has taken over; this one touches nothing more", view)
     if app.stop_reason:
@@ -187,7 +187,7 @@ def _not_begun(asked: RunRequest, stories: list[RunView], first: Sequence[str] =
 
 
 def follow(app: Application, asked: RunRequest, only: str = "") -> list[RunView]:
-    """Follow a walk that another process does, until it has ended or nobody works on it; or *only* that run of it."""
+    """Follow a request that another process executes until it has ended or has no process; or *only* that run of it."""
     with open_view() as view:
         follower = Follower(app, asked, view, only)
         while True:
@@ -199,23 +199,23 @@ def follow(app: Application, asked: RunRequest, only: str = "") -> list[RunView]
 
 
 def exit_of(stories: list[RunView]) -> Exit:
-    """How the command ends: as the last run did, or the walk in waves."""
+    """The exit status of the command: that of the last run, or of the promotion in waves."""
     walk = next((story for story in stories if story.run.kind == "waves"), None)
     ending = (walk or stories[-1]).ending if stories else None
     return Exit(int(ending["exit"])) if ending else Exit.INTERRUPTED
 
 
 def leave(app: Application, asked: RunRequest, why: str, view: Lines) -> NoReturn:
-    """End this process now, with the walk as it is in the journal; whoever comes next need not wait for our claim."""
+    """End this process now, release its claim, and leave the request as the journal has it."""
     view.stop()
     run = asked.name if len(asked.targets) == 1 else asked.root
     app.engine.release()
     output.note(f"{why}; nothing is lost: orchestrator resume {run}")
-    os._exit(Exit.INTERRUPTED)  # threads stand still on purpose, and would keep the process
+    os._exit(Exit.INTERRUPTED)  # parked threads never return, and would keep the process
 
 
 def detach(app: Application, asked: RunRequest, view: Lines) -> NoReturn:
-    """Leave the walk to a process in the background, and end this one."""
+    """Leave the request to a process in the background, and end this one."""
     view.stop()
     app.control.detach(app.actor, app.queries.current_run(app.actor, asked.root))
     process = app.run_in_background(asked.root)
@@ -225,7 +225,7 @@ def detach(app: Application, asked: RunRequest, view: Lines) -> NoReturn:
 
 
 class _Waiting:
-    """The walk's end, waited for beside the view."""
+    """The end of the request, awaited in a thread while the view is shown."""
 
     def __init__(self, wait: Callable[[], dict[str, Any]]) -> None:
         self._error: BaseException | None = None
@@ -234,7 +234,7 @@ class _Waiting:
 
     @property
     def running(self) -> bool:
-        """Whether the walk goes on."""
+        """Whether the request is executed."""
         return self._thread.is_alive()
 
     def join(self, seconds: float) -> None:
@@ -242,7 +242,7 @@ class _Waiting:
         self._thread.join(seconds)
 
     def check(self) -> None:
-        """Raise what the walk raised."""
+        """Raise what the execution raised."""
         if self._error is not None:
             raise self._error
 

@@ -1,4 +1,4 @@
-"""Making a run stop as a person wishes, and seeing it through."""
+"""Control requests of operators: pause, cancel and abort a run, and follow it to its end."""
 
 from orchestrator.app.application import Application
 from orchestrator.cli.attend import follow, walk_of
@@ -10,7 +10,7 @@ from orchestrator.domain.journal import ControlVerb, Run
 
 
 def going(app: Application, wanted: str) -> Run:
-    """The run that *wanted* means, which must not have ended; its root is a whole walk. Raises R101, R102 and R141."""
+    """The run that *wanted* means, which must not have ended; a root means all its runs. Raises R101, R102 and R141."""
     asked, found = walk_of(app, app.actor, wanted)
     run = found if asked.waves is not None else app.queries.current_run(app.actor, asked.root)
     if run.ended:
@@ -19,7 +19,7 @@ def going(app: Application, wanted: str) -> Run:
 
 
 def stop_run(app: Application, wanted: str, wish: ControlVerb, why: str, *, as_json: bool) -> int:
-    """Write the *wish* down, and see the run to its end: by watching who does it, else by doing it here."""
+    """Record the control request, and follow the run to its end; if no process works on it, execute it here."""
     ignore_broken_pipe()
     run = going(app, wanted)
     asked = app.submissions.recorded(app.actor, run.root)

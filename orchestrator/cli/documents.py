@@ -30,7 +30,7 @@ from orchestrator.domain.way_back import RollbackForecast, RollbackPlan
 
 
 class WavesStatus(Model):
-    """A list of waves of the project, the last walk through it, and how far that came; *soaking* is a wave's number."""
+    """A list of waves of the project, its last promotion and the progress of that; *soaking* is a wave's number."""
 
     walk: Waves
     last_run: RunFacts | None
@@ -62,7 +62,7 @@ class Coming(Model):
 
 
 class QueueStatus(Model):
-    """Who holds one environment, who waits for it, in order, and which walks come to it."""
+    """The holder of an environment, the runs that wait for it in order, and the promotions that will reach it."""
 
     environment: str
     lease: Lease | None

@@ -22,7 +22,7 @@ def do(app: Application, asked: RunRequest, *, as_json: bool) -> int:
 
 
 def tell(app: Application, asked: RunRequest, stories: list[RunView], *, as_json: bool) -> int:
-    """Say how the runs of a walk ended, whoever did it. Returns the command's exit status."""
+    """Print how the runs of a request ended, in any process. Returns the exit status of the command."""
     code = exit_of(stories)
     if as_json:
         runs = [story.to_json() for story in stories]
@@ -81,7 +81,7 @@ def conclude(app: Application, story: RunView) -> None:
 
 
 def _walked(story: RunView, walk: Progress) -> None:
-    """What became of each environment of a walk in waves."""
+    """Print the result of each environment of a promotion in waves."""
     output.out(f"{story.run.id} {state_words(story.run.state)}: {story.run.message}")
     output.out(waves(walk.story))
     if story.run.state is State.NEEDS_INTERVENTION:

@@ -161,7 +161,7 @@ def _work(plan: Plan, say: Printer, *, err: bool) -> None:
 
 
 def _rehearsal(plan: Plan) -> Iterator[str]:
-    """What a rehearsal runs beside the steps: the way back, and the restored release on hosts that stand by."""
+    """What a rehearsal runs beside the steps: the rollback, and the restored release on standby hosts."""
     back = plan.back.release
     if not plan.rehearse or back is None:
         return

@@ -214,7 +214,7 @@ def open_view() -> Iterator[Lines]:
 
 
 def whose(story: RunView) -> str:
-    """What a line of *story* begins with where others stand beside it; nothing for the walk of all of them."""
+    """The prefix of a line of *story* among parallel runs; empty for the run of the whole request."""
     return "" if story.run.kind == "waves" else output.paint(f"{story.run.environment} ", fg="cyan", err=True)
 
 

@@ -172,7 +172,7 @@ def rollback_lines(plan: Mapping[str, Any], *, plays: bool = False) -> list[str]
 
 
 def waves(story: Sequence[WaveStatus], columns: int | None = None) -> str:
-    """A walk in waves as a table of at most so many *columns*."""
+    """A promotion in waves as a table of at most so many *columns*."""
     rows: list[list[Cell]] = [
         [
             str(wave.number) if not place else "",
@@ -188,7 +188,7 @@ def waves(story: Sequence[WaveStatus], columns: int | None = None) -> str:
 
 
 def outlook(seen: RollbackForecast | None) -> list[str]:
-    """What a way back would do to the stack, as far as it is known; none where that is no question."""
+    """What a rollback would do to the stack, as far as it is known; no line for an environment without a stack."""
     if seen is None:
         return []
     source = "as Pulumi sees it now" if seen.how == "preview" else "as far as the plan of the promotion tells"

@@ -18,7 +18,7 @@ Kind = Literal[
     "promotion", "rollback", "provision", "destroy", "resolve", "observe", "accept", "reap", "rehearsal", "waves"
 ]
 PROMOTION_KINDS: frozenset[Kind] = frozenset({"promotion", "rehearsal"})
-"""Runs that put a release into an environment: a rehearsal is a promotion that walks the way back before it stays."""
+"""Runs that put a release into an environment: a rehearsal is a promotion that rolls back once before it stays."""
 STORE_FAILURES = frozenset({STORE_FAILS, DISK_FULL})
 """Errors after which nothing can be written down: nothing more is done, and nothing is judged."""
 ControlVerb = Literal["", "pause", "cancel", "abort"]
@@ -157,7 +157,7 @@ class QueueEntry(Model):
 
 
 def run_id(root: str, environment: str) -> str:
-    """The id of the run that a request does in one environment; a rollback of a walk in waves ends with `_back`."""
+    """The id of the run of a request in one environment; that of a rollback in waves ends with `_back`."""
     return f"{root}-{environment}"
 
 

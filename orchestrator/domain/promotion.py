@@ -8,7 +8,7 @@ through *halting*, and ends either in *rolled back* or in *needs a person*; neve
 for either. What fails while closing does not undo a release that has been verified: it asks for a person.
 
 A run that only brings an environment up to date, or destroys it, goes from *planning* to *provisioning* and ends
-there. One that only asks hosts what runs on them ends after *planning*. The run of a walk in waves is *in waves* until
+there. One that only queries hosts ends after *planning*. The run of a promotion in waves is *in waves* until
 it ends: its environments have runs of their own. It is *held* when later waves were not begun and earlier ones stay.
 
 An event that the table does not list for a state is refused with :class:`IllegalMove` and changes nothing.

@@ -1,4 +1,4 @@
-"""A rehearsal: a release and the way back from it, walked before it is needed. What came of it is evidence.
+"""A rehearsal: a release is promoted, rolled back and promoted again. Its result is evidence.
 
 N → N+1 → N → N+1, by the packages' own steps, with the suites at each stop. What is on the hosts before and after is
 compared: what did not come back is listed.

@@ -1,4 +1,4 @@
-"""The plan over all environments of a walk in waves, as a document with a digest."""
+"""The plan over all environments of a promotion in waves, as a document with a digest."""
 
 from collections.abc import Iterator
 from typing import Any, Literal

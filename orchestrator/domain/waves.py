@@ -1,6 +1,6 @@
 """Waves: a release goes to several environments, some side by side, the next ones only once those are good.
 
-Here is what the file says of them, and the rules. Nothing in here knows how they are walked.
+This module has the content of the file and the rules. It does not know how waves are executed.
 """
 
 from collections.abc import Callable, Mapping
@@ -67,9 +67,9 @@ def why_held(waves: Waves, ended: Mapping[str, State]) -> str:
 
 
 def ending(ended: Mapping[str, State], returned: Mapping[str, bool] | None, why: str) -> State:
-    """How a walk ends whose runs have *ended* so, held because of *why* (empty: it was not).
+    """The end of a promotion in waves whose runs have *ended*; *why* it was held, empty if it was not.
 
-    *returned* says, of each environment that was to go back, whether it did; None where none was to.
+    *returned* has for each environment that was to roll back whether it did; None if none was to.
     """
     if not why:
         return State.SUCCEEDED
@@ -82,7 +82,7 @@ def ending(ended: Mapping[str, State], returned: Mapping[str, bool] | None, why:
 
 
 def outcome(waves: Waves, ended: Mapping[str, State], returned: Mapping[str, bool] | None, why: str) -> str:
-    """How a walk ended, in a sentence."""
+    """How a promotion in waves ended, in a sentence."""
     bad = [name for name, state in ended.items() if state in BAD]
     if not why:
         but = f"; {', '.join(bad)} failed, which max_failures allows" if bad else ""
@@ -111,7 +111,7 @@ class WaveEnvironment(Model):
 
 
 class WaveStatus(Model):
-    """One wave of a walk: what became of each environment, and *until* when it soaks, or has soaked (ISO 8601)."""
+    """One wave of a promotion: the result of each environment, and *until* when it soaks, or has soaked (ISO 8601)."""
 
     number: int
     environments: tuple[WaveEnvironment, ...]
@@ -159,7 +159,7 @@ _CHANGES: dict[str, Callable[[Mapping[str, Any]], Changes]] = {
 
 @dataclass
 class Progress:
-    """How far a walk has come, folded from the data of the records of its own run."""
+    """The progress of a promotion in waves, folded from the data of the records of its own run."""
 
     waves: Waves
     stations: dict[str, WaveEnvironment] = field(default_factory=dict)
@@ -168,7 +168,7 @@ class Progress:
 
     @classmethod
     def begun(cls, planned: Mapping[str, Any]) -> "Progress":
-        """A walk of which only what was *planned* is known."""
+        """A promotion in waves of which only what was *planned* is known."""
         waves, there = Waves.from_json(planned["walk"]), planned["there"]
         states = {name: "there" if name in there else "waiting" for name in waves.names}
         return cls(waves, {name: WaveEnvironment(environment=name, state=state) for name, state in states.items()})

@@ -1,4 +1,4 @@
-"""The way back of a promotion, as a document: what a rollback does, on which hosts, in which order."""
+"""The rollback plan of a promotion, as a document: what a rollback does, on which hosts, in which order."""
 
 from typing import Any, Literal
 

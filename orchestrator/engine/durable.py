@@ -38,14 +38,14 @@ Walk = Callable[[Parallel, RunOwnership, dict[str, Any]], dict[str, Any]]
 
 WORKFLOW_VERSION = "2"  # raised by hand, only for a change of the flow that old recorded runs could not follow
 T = TypeVar("T")
-CONNECTIONS = 4  # to the database of DBOS at once: one walk is one thread, and a few that watch
+CONNECTIONS = 4  # to the database of DBOS at once: one workflow is one thread, and a few that watch
 GLANCE = 0.2  # seconds between looks whether a wait is over
 
 
 class Steps:
     """The `Durable` and `Parallel` ports on DBOS: replay, else run, then record.
 
-    Nothing is begun without room in *folder*. *part* begins a part of the walk, and returns a way to wait for it.
+    No step starts without space in *folder*. *part* starts a part of the workflow, and returns a way to wait for it.
     """
 
     def __init__(self, dbos: Any, brake: StopSignal, folder: Path, secrets: SecretValues | None = None) -> None:
@@ -81,7 +81,7 @@ class Steps:
             time.sleep(min(GLANCE, max(0.0, end - time.monotonic())))
 
     def together(self, parts: Mapping[str, Any]) -> dict[str, Any]:
-        """Each part as a workflow of its own, which DBOS recovers by itself with that of the walk."""
+        """Each part as a workflow of its own, which DBOS recovers automatically with that of the request."""
         with self._stop_signal.together(parts):
             waiting = {name: self.part(name, data) for name, data in parts.items()}
             answers: dict[str, Any] = {}
@@ -96,7 +96,7 @@ class Steps:
         return answers
 
     def _recorded(self, name: str, work: Callable[[], Any]) -> Any:
-        """The answer of DBOS for *name*; when it cannot write down what was done, this process stands still."""
+        """The answer of DBOS for *name*; when it cannot record what was done, this process parks."""
 
         def recorded() -> Any:
             with translate_engine_errors():
@@ -111,9 +111,9 @@ def _no_part(name: str, data: Any) -> Callable[[], Any]:
 
 
 def record_or_park(brake: StopSignal, folder: Path, work: Callable[[], T]) -> T:
-    """What *work* returns. When the store, or a file in *folder*, cannot be written, this process stands still.
+    """What *work* returns. When the store, or a file in *folder*, cannot be written, this process parks.
 
-    DBOS would record the error as the end of the walk, and nobody could go on with it.
+    DBOS would record the error as the end of the workflow, which could not be resumed.
     """
     try:
         return work()
@@ -154,7 +154,7 @@ class EngineConfig:
 
 
 class Engine:
-    """Starts and resumes walks, one process at a time per root.
+    """Starts and resumes workflows, one process at a time per root.
 
     Args:
         place: the database and the folder for locks.
@@ -181,10 +181,10 @@ class Engine:
         self.stop_signal = StopSignal()
 
     def begin(self, root: str, arguments: dict[str, Any]) -> Callable[[], dict[str, Any]]:
-        """Start the walk *root*, or go on with it, in threads of this process. Returns a way to wait for its answer.
+        """Start or resume the workflow *root* in threads of this process. Returns a way to wait for its answer.
 
         Raises S120 when another process is, or may be, working on it, and RuntimeError when this process is working on
-        another walk.
+        another workflow.
         """
         self._only_engine()
         holder = self._claim(root)
@@ -231,7 +231,7 @@ class Engine:
         return wait
 
     def _configuration(self, root: str) -> "DBOSConfig":
-        """What DBOS is configured with for the walk *root*."""
+        """The configuration of DBOS for the workflow *root*."""
         from dbos import DBOSPortableJSONSerializer
 
         return {
@@ -324,7 +324,7 @@ class Engine:
             self._lock = None
 
     def _only_engine(self) -> None:
-        """Close the engine whose walk has ended in this process; raise RuntimeError while it has not ended.
+        """Close the engine whose workflow has ended in this process; raise RuntimeError while it has not ended.
 
         DBOS ignores the configuration of a second engine: its steps would be recorded in the database of the first
         one, under its executor, and the next process would execute them again.

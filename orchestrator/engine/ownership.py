@@ -1,8 +1,8 @@
 """Being the one process that acts for a run: said again while it goes on, and given up at once when it is not.
 
-A process works on a root under a claim that runs out. A thread renews it, and looks whether a person wants the run to
-be paused or aborted. A process that was paused for longer than its claim lasts, and wakes up after another one has
-taken over, finds that out before it acts or records anything, and stands still from then on.
+A process works on a root under a claim that expires. A thread renews it, and checks for requests to pause or abort
+the run. A process that was paused for longer than its claim lasts, and wakes up after another one has taken over,
+detects that before it acts or records anything, and parks.
 """
 
 import contextlib
@@ -33,10 +33,10 @@ def name() -> str:
 
 
 class StopSignal:
-    """A wish to stop: the flow parks before its next effect, so that it can be resumed from there.
+    """A request to stop: the flow parks before its next effect, so that it can be resumed from there.
 
-    Where a walk does several runs side by side, each in a thread of its own, the process has parked when all of them
-    stand still. What is true of the process as a whole (it was replaced, nothing can be written) parks it at once.
+    If a workflow executes several runs in parallel, each in its own thread, the process has parked when all of them
+    have. A reason that concerns the whole process (it was replaced, nothing can be written) parks it at once.
     """
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class StopSignal:
         return self._wanted.is_set()
 
     def fail(self, why: str) -> NoReturn:
-        """What happens cannot be written down: stand still, and say *why*."""
+        """Park because the journal cannot be written; *why* is the reason that is reported."""
         self.why = why
         self.request_stop()
         self.park_forever()
@@ -71,7 +71,7 @@ class StopSignal:
             threading.Event().wait()
 
     def park_while(self, wanted: Callable[[], bool]) -> None:
-        """Stand still as long as it is *wanted*: until the process ends, unless other runs of it go on beside."""
+        """Park as long as it is *wanted*: until the process ends, unless it executes other runs in parallel."""
         if self.part is None:
             self.park_forever()
         self._stand()
@@ -86,12 +86,12 @@ class StopSignal:
 
     @property
     def part(self) -> str | None:
-        """The run that this thread does beside others; None when it does the walk itself."""
+        """The run that this thread executes in parallel with others; None when it executes the workflow itself."""
         return getattr(self._here, "part", None)
 
     @contextlib.contextmanager
     def beside(self, run: str) -> Iterator[None]:
-        """This thread does *run*, beside others of the same walk."""
+        """This thread executes *run* in parallel with others of the same workflow."""
         self._here.part = run
         try:
             yield
@@ -100,7 +100,7 @@ class StopSignal:
 
     @contextlib.contextmanager
     def together(self, runs: Iterable[str]) -> Iterator[None]:
-        """The walk waits for these *runs*, which go on side by side."""
+        """The workflow waits for these *runs*, which are executed in parallel."""
         with self._busy:
             self._expected = set(runs)
         try:
@@ -110,7 +110,7 @@ class StopSignal:
                 self._expected = None
 
     def settle(self, ended: Callable[[str], bool]) -> None:
-        """See whether all runs that the walk waits for stand still, or have *ended*: then the process has parked."""
+        """Mark the process as parked if all runs that the workflow waits for are parked or have *ended*."""
         with self._busy:
             expected, standing = self._expected, set(self._standing)
         if expected and standing and all(ended(run) for run in expected - standing):
@@ -147,7 +147,7 @@ class ClaimKeeper:
         root: what is worked on.
         worker: this process's name.
         ttl: seconds that a claim lasts.
-        brake: how the flow is made to stand still.
+        brake: how the flow is made to park.
         bound: the file that tells the supervisors of jobs until when the claim lasts; None when jobs outlive it.
     """
 
@@ -203,10 +203,10 @@ class ClaimKeeper:
                 self._bound.unlink(missing_ok=True)
 
     def check(self) -> None:
-        """Return when this process may act: it is asked of the database, and not of a clock that may have stood still.
+        """Return when this process may act. The database decides, since a clock may have stopped.
 
-        While the database does not answer, nothing is done; when it has no space, this process stands still. What has
-        ended is recorded also when somebody wants it to stop: the next piece of work is not begun.
+        While the database does not answer, this waits; when it has no space, this process parks. A result is recorded
+        after a request to stop as well: the next piece of work does not start.
         """
         while not self._ended.is_set():
             try:
@@ -228,7 +228,7 @@ class ClaimKeeper:
             self._acting[threading.get_ident()] = run, known
 
     def park(self) -> None:
-        """Stand still until the process ends; beside other runs, only as long as a person wants this one to."""
+        """Park until the process ends; in parallel with other runs, only as long as an operator has paused this one."""
         run = self._stop_signal.part
         self._stop_signal.park_while(lambda: run is None or self._paused(run))
 
@@ -239,7 +239,7 @@ class ClaimKeeper:
             return True
 
     def taken_over(self) -> NoReturn:
-        """Stand still: another process acts for the run."""
+        """Park, because another process acts for the run."""
         self._stop_signal.lost.set()
         self._stop_signal.park_forever()
 

@@ -27,7 +27,7 @@ def _client(url: str) -> Iterator[Any]:
 
 
 def complete_requests(url: str, by: str) -> set[str]:
-    """The requests whose walk was complete *by* a time (ISO 8601)."""
+    """The requests whose workflow was complete *by* a time (ISO 8601)."""
     found: set[str] = set()
     with _client(url) as client:
         while client is not None:

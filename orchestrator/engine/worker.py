@@ -278,9 +278,9 @@ class _Look:
             self._holders[environment] = self._holder(environment) or run
 
     def waits(self, work: QueuedRequest) -> bool:
-        """Whether it stands in a queue behind somebody who has the environment; of several, whether all do.
+        """Whether it waits in a queue for the holder of the environment; of several runs, whether all do.
 
-        A walk between two waves waits as well.
+        A promotion between two waves waits as well.
         """
         places = self._place(work)
         if not places and _in_waves(work):

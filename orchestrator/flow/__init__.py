@@ -39,18 +39,18 @@ FLOW: tuple[Verb, ...] = (
     plan.resolve_plan,  # what would be done; with an approved plan: does it still hold?
     build.unpack_release,  # the sealed package, verified again file by file
     provision.update,  # the infrastructure, held to the plan
-    rehearse.look_before,  # what is on the hosts now, when the way back is to be rehearsed
+    rehearse.look_before,  # what is on the hosts now, if the rollback is to be rehearsed
     deploy.roll_out,  # every step, batch by batch, each batch verified before the next
     switch.switch_over,  # from the side that is live to the one that was deployed to, where there are sides
     verify.verify_environment,  # the release's own tests over the whole environment
-    rehearse.there_and_back,  # the way back, and forward again, when it is to be rehearsed
+    rehearse.there_and_back,  # the rollback, and the release again, if that is to be rehearsed
     promote.record,  # this release is now the environment's own
     watch.watch_release,  # the tests again, for as long as the release asks
     close.finish,  # the lease back, nothing left behind
 )
 
 ROLLBACK: tuple[Verb, ...] = (
-    rollback.halt,  # nothing of the failed step still runs; is there a way back?
+    rollback.halt,  # nothing of the failed step still runs; is a rollback possible?
     switch.back,  # to the side that was live, where it was switched
     rollback.undo,  # steps with an undo of their own, newest started first
     rollback.restore,  # infrastructure and touched hosts, by the last verified release's own steps
@@ -99,7 +99,7 @@ def promotion(ctx: RunContext) -> Run:
 
 
 def rehearsal(ctx: RunContext) -> Run:
-    """A promotion that walks the way back, and forward again, before its release stays."""
+    """A promotion that rolls back, and promotes again, before its release stays."""
     return promotion(ctx)
 
 

@@ -8,7 +8,7 @@ from orchestrator.ports import Emit
 
 
 def unpack_release(ctx: RunContext) -> None:
-    """Have the package of this run, and that of the way back, ready on disk with every file's digest checked."""
+    """Unpack the package of this run and that of its rollback, and check the digest of every file."""
     ctx.move(Event.BUILD)
     plan = ctx.pinned_plan()
     wanted = [plan.release, *([plan.back.release] if plan.back.release and plan.back.available else [])]

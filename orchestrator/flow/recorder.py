@@ -1,4 +1,4 @@
-"""How the steps of a run are recorded: events in bunches, and names that are unique in a walk."""
+"""How the steps of a run are recorded: events in batches, and names that are unique in a workflow."""
 
 import threading
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from orchestrator.ports import Clock, Durable
 
 
 class Prefixed:
-    """Steps of one environment of a walk: the engine wants each name once."""
+    """Steps of one environment of a workflow: the engine requires unique names."""
 
     def __init__(self, durable: Durable, prefix: str) -> None:
         self._durable, self._prefix = durable, prefix

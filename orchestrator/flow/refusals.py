@@ -1,4 +1,4 @@
-"""Hosts that refuse our fencing token while a run goes back: the way back goes on without them.
+"""Hosts that refuse the fencing token of a run during its rollback, which continues without them.
 
 A host refuses an older token than it has seen. Where another process has taken the run over, all hosts are right, and
 the store says so too (S103). Where the store knows of no newer token, that host alone has one: it holds nobody else up.

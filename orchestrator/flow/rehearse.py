@@ -1,4 +1,4 @@
-"""Rehearse: before a release stays, the way back from it is walked, and walked forward again: N → N+1 → N → N+1.
+"""Rehearse: before a release stays, it is rolled back and promoted again: N → N+1 → N → N+1.
 
 The first leg is the promotion itself. Where it changes the stack, that goes back after the hosts, and forward again,
 unless something stateful would be lost. What is on the hosts is looked at at each stop, and what did not come back
@@ -45,7 +45,7 @@ def look_before(ctx: RunContext) -> None:
 
 
 def _level(ctx: RunContext, back: Package) -> None:
-    """Put N on the side that stands by with something else: what a way back leaves behind is seen from N to N."""
+    """Deploy N to a standby side that has another release: what a rollback leaves behind is compared from N to N."""
     aside = {state.host for state in ctx.pinned_plan().base if state.aside(back.digest)}
     hosts = tuple(host for host in ctx.hosts if host in aside)
     if hosts:
@@ -115,7 +115,7 @@ def _stack_back(ctx: RunContext, back: Package) -> bool:
 
 
 def _spared(_course: RunContext, losses: tuple[Loss, ...], why: str) -> StepResult:
-    """The infrastructure is not walked back, and that speaks against nothing."""
+    """The result of the infrastructure's rehearsal if it is skipped, which does not fail the rehearsal."""
     text = f"that would {'; '.join(map(str, losses))}" if losses else why
     message = f"the infrastructure is not walked back: {text}"
     return StepResult(outcome=Outcome.SKIPPED, message=message, data={"untouched": True, "why": text})
@@ -148,7 +148,7 @@ def _again(ctx: RunContext, *, stack: bool) -> None:
 
 
 def _package(ctx: RunContext) -> Package:
-    """N: the release that the way back leads to."""
+    """N: the release that the rollback restores."""
     release = ctx.pinned_plan().back.release
     if release is None:
         raise RuntimeError("a rehearsal without a way back")

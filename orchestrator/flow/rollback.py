@@ -32,7 +32,7 @@ Alone = Callable[[RunContext, tuple[Loss, ...], str], StepResult]
 
 
 def halt(ctx: RunContext) -> None:
-    """Stop here, and see that there is a way back; else raise `RunHalted`, and a person is asked."""
+    """Stop, and check that a rollback is possible. Raises `RunHalted` otherwise: the run needs manual intervention."""
     ctx.move(Event.HALT)
     if not ctx.effects.switching:  # else there is something to be done first
         observe.after_doubt(ctx)
@@ -80,7 +80,7 @@ def undo(ctx: RunContext) -> None:
 
 
 def take_back(ctx: RunContext, prefix: str) -> None:
-    """Go the way back as it is now, but for the stack, and stay in the run. Names of steps begin with *prefix*.
+    """Execute the current rollback plan, except for the stack, within the run. Names of steps start with *prefix*.
 
     The steps are no undo of a rollback: whoever goes back after them undoes what was started all the same.
     """
@@ -140,7 +140,7 @@ def _restore_stack(ctx: RunContext, restoration: Restoration) -> tuple[str, ...]
 def _update_stack(ctx: RunContext, restoration: Restoration, definition: str) -> None:
     """Bring the stack back to its *definition*.
 
-    Where the way back would replace or delete a stateful resource, the stack is left alone, and a person is asked. An
+    If the rollback would replace or delete a stateful resource, the stack stays and the run needs intervention. An
     update that was killed is begun again, as often as other work: there is no other way left, and each looks first at
     what the one before has done.
     """
@@ -171,7 +171,7 @@ def _killed(result: StepResult) -> bool:
 
 
 def made_anew(ctx: RunContext, name: str) -> tuple[str, ...]:
-    """The hosts that the infrastructure has replaced on its way back: they had the release, and say so no longer.
+    """The hosts that the rollback of the infrastructure has replaced: they reported the release, and do not any more.
 
     Of a host that never said itself what runs on it nobody can tell.
     """
@@ -270,7 +270,7 @@ def _play(
     release: PackageRef | None = None,
     later: frozenset[str] = frozenset(),
 ) -> None:
-    """Run one play of the way back, which leaves *release* (None: it undoes a step); halt unless it is good.
+    """Run one play of the rollback, which leaves *release* (None: it undoes a step); halt if it fails.
 
     *later* are the hosts on which another play for the same release follows.
     """
@@ -303,6 +303,6 @@ def _play(
 
 
 def stop_if_refused(ctx: RunContext) -> None:
-    """Halt the way back at its end if hosts have refused our token: it went on without them."""
+    """Halt the rollback at its end if hosts have refused our token: it continued without them."""
     for halt in ctx.refusing_hosts.values():
         raise halt

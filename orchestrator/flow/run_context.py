@@ -45,9 +45,9 @@ class RunContext:
     *acknowledgements* what was agreed to by name, where no plan was approved; *override_reason* why a release may come
     that was rolled back before; *overrun* whether it may last beyond the time at which its environment closes;
     *excluded_hosts* are the hosts whose failure was tolerated, with how it went there; *refusing_hosts* those that
-    refused our token on the way back, which goes on without them. *effects* is what it may have changed so far,
+    refused our token in the rollback, which continues without them. *effects* is what it may have changed so far,
     *probed* since when a probe looks; empty when none does. *sides* are those of the plan with their hosts, *live* the
-    one that is live now. *previous_package* is the package of the way back as it was verified when the run began.
+    one that is live now. *previous_package* is the package of the rollback as it was verified when the run started.
     *before_step* is checked before each step while the run has changed nothing, and *recheck* after it was held.
     *variables* is the digest of the hosts and outputs that plays were given last; None when some of them are secret.
     """
@@ -130,7 +130,7 @@ class RunContext:
         """The environment's hosts with their variables; never recorded either.
 
         Raises R123 when they are no longer those that this run settled on. The operator's own files are compared each
-        time: a play reads them as they are then. A way back takes them as they are.
+        time: a play reads them as they are then. A rollback takes them as they are.
         """
         if self._inventory is None:
             self._inventory = inventory_of(self.services, self.run.environment, self.outputs())
@@ -268,7 +268,7 @@ class RunContext:
             stopped = self._stopped(begun=begun) or self._held(name, reporter, begun=begun)
             if stopped is None and name != "lease":
                 self.enter()
-            if self.going_back or not begun:  # a wish that is older than this work is why it is done, or was refused
+            if self.going_back or not begun:  # an older control request is the cause of this work, or was refused
                 known = self.services.store.run(self.run.id).wished_at
             self.ownership.acting(self.run.id, known)
             result = stopped or work(f"{self.run.id}.{name}", reporter)

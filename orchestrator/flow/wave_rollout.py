@@ -1,8 +1,8 @@
 """Waves: one release to several environments, those of one wave side by side, the next wave once they are good.
 
-The walk has a run of its own, whose journal says which wave began when, what came of it, how long it soaks, and which
-environments were not begun and why. Each environment has a run like any other, with its own lease, plan and way back.
-The way taken follows from recorded answers only, so that a walk whose process died goes on where it was.
+The promotion in waves has a run of its own. Its journal has the start, the result and the soak time of each wave, and
+which environments were not started and why. Each environment has an ordinary run with a lease, plan and rollback plan.
+The next action follows from recorded answers only, so that a promotion whose process died resumes where it was.
 """
 
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ ENDS = {
 
 @dataclass(frozen=True)
 class WaveRolloutRequest:
-    """What a walk was asked for: to take *release* through *waves*.
+    """A request to promote *release* through *waves*.
 
     *plans* are the digests of the plans that its environments are held to, *plan* that over all of them; *wait*,
     *named*, *again* and *overrun* are as of a `RunContext`, and the same for each environment. With *redeploy* the
@@ -59,7 +59,7 @@ class WaveRolloutRequest:
     overrun: bool = False
 
     def run(self, at: str) -> Run:
-        """The run of the walk itself, which has the name of its root."""
+        """The run of the whole promotion, which has the name of its root."""
         return Run(
             id=self.root,
             root=self.root,
@@ -73,7 +73,7 @@ class WaveRolloutRequest:
 
 @dataclass(frozen=True)
 class WaveMember:
-    """What is done in one *environment* of a walk: its promotion, or the rollback to *release*."""
+    """The run of one *environment* of a promotion in waves: its promotion, or the rollback to *release*."""
 
     environment: str
     kind: Kind
@@ -109,7 +109,7 @@ def already_deployed(services: Services, waves: Waves, ref: PackageRef) -> tuple
 def admitted_environments(
     services: Services, waves: Waves, package: Package, *, redeploy: bool = False
 ) -> tuple[str, ...]:
-    """The environments that the walk would promote *package* to, in order; refused when it may not go to one of them.
+    """The environments that *package* would be promoted to, in order; refused if one of them does not admit it.
 
     Environments that have the release are left out unless it is to *redeploy*. What is verified on the way, in an
     earlier wave, counts as verified here. Raises R104, R105 and R108.
@@ -167,7 +167,7 @@ def _rules(waves: Waves) -> str:
 def one(
     services: Services, durable: Durable, ownership: RunOwnership, way: WaveRolloutRequest, part: WaveMember
 ) -> dict[str, Any]:
-    """Do one *part* of a walk, beside the others of its wave. Returns how its run ended."""
+    """Execute one *part* of a promotion in parallel with the others of its wave. Returns how its run ended."""
     name = part.run(way.root)
     durable = Prefixed(durable, name.removeprefix(f"{way.root}-"))
     run = Run(
@@ -199,7 +199,7 @@ def one(
 
 
 def _pass_on(services: Services, run: Run) -> None:
-    """What a person has wished of the walk before this *run* of it was there holds for it as well."""
+    """Apply a control request for the whole promotion, made before this *run* existed, to the run as well."""
     walk = services.store.run(run.root)
     if walk.wish:
         data = {"wish": walk.wish, "by": walk.wished_by, "why": f"as for {walk.id}"}
@@ -215,7 +215,7 @@ def _exit(services: Services, run: str) -> int:
 
 @dataclass
 class WaveRollout:
-    """A walk on its way: what it was asked for, and what came of each environment so far.
+    """A promotion in waves under execution: its request, and the result of each environment so far.
 
     *ended* maps environments to how their promotions did, *exits* to their exit statuses; *returned* says, of each that
     was to go back, whether it did.
@@ -233,7 +233,7 @@ class WaveRollout:
     _moves: int = 0
 
     def go(self) -> Run:
-        """Walk to the end; the walk's own run as it ended."""
+        """Execute the promotion to its end. Returns its own run as it ended."""
         store, way = self.services.store, self.way
         store.create(way.run(self.durable.step("walk.requested", self.services.clock.now)))
         self._move(Event.WALK)
@@ -294,7 +294,7 @@ class WaveRollout:
         self.durable.sleep(f"wave.{number}.soak", time, lambda: self.services.store.run(self.way.root).wish != "")
 
     def _stopped(self, name: str) -> str:
-        """Who has stopped the walk; empty when nobody has. A paused one stands still here."""
+        """The operator who stopped the promotion; empty if it was not stopped. A paused one waits here."""
 
         def look() -> str:
             self.ownership.check()
@@ -309,7 +309,7 @@ class WaveRollout:
     # -- going back
 
     def _return(self, waves: list[tuple[int, list[str]]]) -> None:
-        """Put back what this walk has promoted, newest wave first. A rollback is not rolled back."""
+        """Roll back what this promotion has promoted, newest wave first. A rollback is not rolled back."""
         self.returned = {}
         for number, names in reversed(waves):
             found = [self._part_back(name) for name in names if self.ended.get(name) is State.SUCCEEDED]
@@ -322,7 +322,7 @@ class WaveRollout:
                 self.returned |= back
 
     def _part_back(self, name: str) -> WaveMember | None:
-        """The way back of the environment *name*; None where it stays as it is."""
+        """The rollback of the environment *name*; None if it stays as it is."""
         found = self.durable.step(f"walk.{name}.back", lambda: self._goes_back(name))
         if found["release"] is not None:
             return WaveMember(name, "rollback", PackageRef.from_json(found["release"]))

@@ -162,7 +162,7 @@ def steps_to_undo(services: Services, environment: str, target: Package) -> tupl
     """The steps that a rollback to *target* takes back, newest first: those of the releases that are there now.
 
     First what the runs which needed a person started and nobody has undone, on the hosts that they touched; then all
-    steps of the last verified release, and of each further one on the way back to the one to be restored.
+    steps of the last verified release, and of each further one down to the release that is restored.
     """
     begun = _stuck(services, environment)
     for release in _between(services, environment, target):

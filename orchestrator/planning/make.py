@@ -65,7 +65,7 @@ def _refuse_behind(plan: Plan, survey: Survey) -> None:
 
 
 def _drafted(services: Services, wanted: PlanRequest, survey: Survey, aim: Side | None) -> Draft:
-    """What follows from the *survey*: the way back, what is undone, and the sides. Raises R-codes.
+    """What follows from the *survey*: the rollback target, what is undone, and the sides. Raises R-codes.
 
     *aim* is the side whose stack was looked at.
     """

@@ -24,7 +24,7 @@ CALENDAR = "calendar"
 """What is printed with a plan, and is not part of it."""
 SHARED, UPDATES = "plans/", "updates/"  # names of shared plans, and of Pulumi's: digests in hexadecimal digits
 
-AnyPlan = Plan | WavePlan  # of one environment, or of a walk
+AnyPlan = Plan | WavePlan  # of one environment, or of a promotion in waves
 
 
 def folder(services: Services, digest: str) -> Path:
@@ -60,7 +60,7 @@ def document(services: Services, plan: AnyPlan) -> dict[str, Any]:
 def save(services: Services, plan: AnyPlan) -> Path:
     """Keep the plan under its digest, and Pulumi's own with it, here and where they are shared. Returns its file.
 
-    Of a walk each environment's is kept too. A rollback is not held up where they cannot be shared: it goes on, and
+    The plan of each environment of a promotion in waves is kept too. A rollback continues if they cannot be shared, and
     only on this machine. Raises S-codes.
     """
     if isinstance(plan, WavePlan):
@@ -102,7 +102,7 @@ def stored_plans(services: Services, start: str) -> list[str]:
 def load_plan(services: Services, digest: str) -> Plan:
     """The kept plan of one environment, by a digest from the journal.
 
-    Raises as :func:`load_any` does, and R121 when it is a walk's.
+    Raises as :func:`load_any` does, and R121 if it is the plan of a promotion in waves.
     """
     plan = load_any(services, digest, recorded=True)
     if isinstance(plan, WavePlan):
@@ -111,7 +111,7 @@ def load_plan(services: Services, digest: str) -> Plan:
 
 
 def load_any(services: Services, digest: str, *, recorded: bool = False) -> AnyPlan:
-    """The kept plan of one environment or of a walk, from where it is shared when it is not here.
+    """The kept plan of one environment or of a promotion in waves, from the shared store if it is not on this machine.
 
     *recorded* says that the journal has the digest. Raises R121 when it is nowhere, R122 when it is not what its digest
     says, R240 to R242 when this project did not make it, and S-codes.

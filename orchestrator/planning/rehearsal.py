@@ -10,7 +10,7 @@ from orchestrator.services import Services
 def rehearsed(
     services: Services, wanted: PlanRequest, back: RollbackTarget, base: tuple[HostState, ...]
 ) -> tuple[bool, tuple[str, ...]]:
-    """Whether the way back is walked before the release stays; when the files want it and it cannot be, a note why.
+    """Whether the rollback is rehearsed before the release stays; a note if files require it and it is not possible.
 
     Raises R183 when it was asked for by name and cannot be.
     """

@@ -1,4 +1,4 @@
-"""The way back of a promotion, computed from what its steps recorded: when it is gone, and before anybody needs it."""
+"""The rollback plan of a promotion, computed from the records of its steps: for its rollback, and in advance."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -78,7 +78,7 @@ class PromotionProgress:
 
 
 def closed(plan: Plan, started: Iterable[StartedStep]) -> OrchestratorError | None:
-    """Why there is no way back by itself: R130 to R133. None when there is one."""
+    """Why no automatic rollback is possible: R130 to R133. None if one is."""
     gone = [item.step.play.step for item in started if item.step.undo == "impossible"]
     if not plan.automatic_rollback:
         return OrchestratorError("R130", "automatic rollback is switched off for this environment")
@@ -92,7 +92,7 @@ def closed(plan: Plan, started: Iterable[StartedStep]) -> OrchestratorError | No
 
 
 def compute(run: Run, plan: Plan, back: Manifest, gone: PromotionProgress) -> RollbackPlan:
-    """The way back of *run*, which executes *plan* and has come as far as *gone*, to the release of *back*."""
+    """The rollback plan of *run*, which executes *plan* and has come as far as *gone*, to the release of *back*."""
     if plan.back.release is None or run.release is None:
         raise RuntimeError("there is no way back")
     changed = gone.provisioned and plan.back.definition != plan.definition
@@ -170,7 +170,7 @@ def restoring(back: Manifest, outline: Inventory, hosts: tuple[str, ...]) -> tup
 
 
 def current_rollback_plan(services: Services, run: Run) -> RollbackPlan:
-    """The way back of the promotion *run* as far as its journal has come; the one that it goes once it goes back.
+    """The rollback plan of the promotion *run* at this point of its journal; once it rolls back, the one it executes.
 
     Raises R130 to R133 when there is none, and R137 before it has a plan.
     """
@@ -192,7 +192,7 @@ def current_rollback_plan(services: Services, run: Run) -> RollbackPlan:
 
 
 def preview_rollback(services: Services, run: Run, plan: RollbackPlan, job: str) -> RollbackForecast | None:
-    """What the way back *plan* of *run* would do to the stack, if it were gone now; None when that is no question.
+    """What the rollback *plan* of *run* would do to the stack if it were executed now; None without such a change.
 
     Pulumi is asked under the key *job*, for the definition that comes back, as the rollback will ask it. While it
     works on the stack for the promotion it is not: a look between two changes would say nothing.
@@ -248,7 +248,7 @@ def _gone(plan: Plan, records: Sequence[Record]) -> PromotionProgress:
 
 
 def _change(record: Record, steps: Mapping[str, PlannedStep]) -> Change | None:
-    """What a step of a promotion may change, by the record of its start; None for one that the way back ignores."""
+    """What a step of a promotion may change, by the record of its start; None for one that the rollback ignores."""
     verb, hosts = record.data.get("verb"), tuple(record.data.get("hosts", ()))
     if verb == "deploy":
         return Change("hosts", hosts, steps[record.step.removeprefix(AGAIN).rpartition(".")[0]])

@@ -87,7 +87,7 @@ def left_over(services: Services, environment: str, package: Package) -> tuple[s
 
 
 def irreversible(undone: tuple[Begun, ...]) -> RollbackTarget:
-    """A rollback has no way back itself; what it cannot undo is said beforehand."""
+    """A rollback has no rollback plan itself; the plan names in advance what it cannot undo."""
     gone = tuple(dict.fromkeys(begun.step.name for begun in undone if begun.step.undo == "impossible"))
     return RollbackTarget(impossible=gone, reason="this is the way back")
 

@@ -30,7 +30,7 @@ class PlanRequest:
     preview is not asked for again, since its update plan will hold the update to what was approved. *no_return* is a
     person's word that a rollback may leave behind what cannot be undone, *named* what else was agreed to by name.
     *then* is the time to which a rollback goes back, and its definition. *rehearse* is whether it is to be rehearsed.
-    *coming* are environments in which the package will have been verified by then: a walk comes to them before.
+    *coming* are environments in which the package will have been verified by then: earlier waves promote it there.
     *told* is called with what the hosts said. *all_at_once*: a rollback restores all hosts at the same time.
     """
 

@@ -1,7 +1,7 @@
 """The controller files that an environment declares: kept over releases, each version with the run that wrote it.
 
 `lookup('password', ...)` and fetched files then behave over releases as they do by hand. A play gets the newest version
-into its copy. A step of a way back gets the version which the release of its package wrote last, and so does the
+into its copy. A step of a rollback gets the version which the release of its package wrote last, and so does the
 promotion of an older release, as by the rules of a rollback. A rehearsal gets it as well, and keeps none. Machines that
 share artifacts share the versions, encrypted.
 
@@ -88,7 +88,7 @@ class KeptFiles:
     def lay(self, copy: Path, writer: Writer) -> None:
         """Put the version for *writer* into *copy*; a sealed file is never replaced. Raises what `exchange` does.
 
-        A way back does not wait for what machines share when the version of its release is on this one.
+        A rollback does not wait for the shared store when the version of its release is on this machine.
         """
         try:
             self.exchange()
@@ -103,7 +103,7 @@ class KeptFiles:
     def take(self, copy: Path, sealed: Path, writer: Writer) -> None:
         """Keep what *writer* left in *copy*, in a version of its own where it differs from the version before.
 
-        Raises D186 if they are too many, and what `exchange` does, except on a way back; the version is kept then.
+        Raises D186 for too many files, and what `exchange` raises; during a rollback the version is kept anyway.
         """
         if not self._declared or writer.rehearses:
             return

@@ -9,7 +9,7 @@ class MemoryDurable:
     """The `Durable` port: remembers answers in a dictionary that outlives it, and can crash where it is told to.
 
     *crash* is called with the name of a step and `before` or `after` its work is recorded; what it raises is the
-    crash. A second instance on the same *answers* is the recovery. *part* does one part of a walk that does several.
+    crash. A second instance on the same *answers* is the recovery. *part* executes one of several parts of a workflow.
     """
 
     def __init__(

@@ -29,7 +29,7 @@ from orchestrator.domain.plan import HostState, after_switch
 
 
 class ManualClock:
-    """A clock that stands still until it is moved; every look at the wall clock moves it by a millisecond."""
+    """A clock that only moves when a test moves it; each reading of the wall clock moves it by a millisecond."""
 
     def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
         self._start, self._seconds, self._ahead = start, 0.0, 0.0

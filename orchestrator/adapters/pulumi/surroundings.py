@@ -111,7 +111,7 @@ def _python(text: bytes) -> tuple[bytes, set[str]]:
             case ast.Constant(value=str() | bytes() as value) if id(node) not in documented:
                 strings.append(value if isinstance(value, bytes) else value.encode(errors="replace"))
         if isinstance(node, _DOCUMENTED) and node.body and isinstance(node.body[0], ast.Expr):
-            documented.add(id(node.body[0].value))  # a parent is walked before its children
+            documented.add(id(node.body[0].value))  # a parent is visited before its children
     return b"\n".join(strings), modules
 
 

@@ -1,4 +1,4 @@
-"""`orchestrator pause`: let a run stand still before its next step."""
+"""`orchestrator pause`: stop a run before its next step, until it is resumed."""
 
 from pathlib import Path
 

@@ -148,7 +148,7 @@ def _returning(app: "Application", environment: str) -> "Plan | RollbackPlan":
 
 
 def _outlook(app: "Application", plan: "Plan | RollbackPlan | WavePlan") -> "RollbackForecast | None":
-    """What a way back that is known now would do to the stack."""
+    """What a rollback plan that is known already would do to the stack."""
     if plan.kind != "RollbackPlan" or plan.definition is None:
         return None
     note("asking Pulumi what would become of the infrastructure …")

@@ -1,4 +1,4 @@
-"""`orchestrator rehearse`: a release, and the way back from it, before it is needed."""
+"""`orchestrator rehearse`: promote a release, roll it back and promote it again, before a rollback is needed."""
 
 from pathlib import Path
 

@@ -66,7 +66,7 @@ def _when_free(app: "Application", asked: "RunRequest", *, as_json: bool) -> int
 
 
 def _goes_on(runs: "list[Run]", targets: int) -> bool:
-    """Whether the walk died between two environments."""
+    """Whether the process of the request died between two environments."""
     from orchestrator.domain.promotion import State
 
     return len(runs) < targets and all(run.state is State.SUCCEEDED for run in runs)
