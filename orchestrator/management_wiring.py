@@ -5,17 +5,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from orchestrator.app.bookings import Bookings
     from orchestrator.app.front_end import FrontEndParts
     from orchestrator.app.scheduler import Duty
     from orchestrator.domain.calendar.rules import CalendarRule
+    from orchestrator.domain.release import PackageRef
     from orchestrator.management.bookings.ports import BookingSources, Use
     from orchestrator.management.change_requests.file import ChangeFile
     from orchestrator.management.change_requests.ports import ChangeSources, CommitRange
     from orchestrator.management.change_requests.risk import ChangeFacts
+    from orchestrator.management.planned_releases.ports import PackagePlace, ReleaseSources
 
     Base = FrontEndParts
 else:
@@ -36,6 +38,11 @@ class ManagementParts(Base):
         return ProjectBookingSources(self)
 
     @cached_property
+    def release_sources(self) -> "ReleaseSources":
+        """The facts of planned releases."""
+        return ProjectReleaseSources(self)
+
+    @cached_property
     def bookings(self) -> "Bookings":
         """What keeps others out of environments."""
         from orchestrator.management.bookings.admission import RegisterBookings
@@ -46,8 +53,13 @@ class ManagementParts(Base):
         """What the scheduler does for release management."""
         from orchestrator.management.bookings.duties import AdvanceBookings
         from orchestrator.management.change_requests.duties import RankRequests
+        from orchestrator.management.planned_releases.duties import FollowReleases
 
-        return AdvanceBookings(self.acting, self.booking_sources), RankRequests(self.acting, self.change_sources)
+        return (
+            AdvanceBookings(self.acting, self.booking_sources),
+            RankRequests(self.acting, self.change_sources),
+            FollowReleases(self.acting, self.release_sources),
+        )
 
 
 class ProjectChangeSources:
@@ -121,3 +133,17 @@ class ProjectBookingSources:
         from orchestrator.management.bookings.facts import uses_of
 
         return uses_of(self._app.services, environment, since)
+
+
+class ProjectReleaseSources(ProjectBookingSources):
+    """The `ReleaseSources` of a project: its packages, its files and its journal."""
+
+    def built(self) -> "Iterable[PackageRef]":
+        """The kept packages."""
+        return self._app.packages.refs()
+
+    def place(self, environment: str, package: "PackageRef") -> "PackagePlace":
+        """What the journal has of *package* in *environment*."""
+        from orchestrator.management.planned_releases.facts import package_place
+
+        return package_place(self._app.services, environment, package)

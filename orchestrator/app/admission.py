@@ -110,6 +110,7 @@ def admission(view: View, promotion: Promotion, actor: Actor) -> Admission:
         request.overrides if request else (),
         request.start if request else None,
         request,
+        promotion.package.digest,
     )
     return may_promote(start, actor, facts_at(view, promotion, start, actor), view.now)
 

@@ -9,6 +9,7 @@ from orchestrator.app.opening import open_application
 if TYPE_CHECKING:
     from orchestrator.management.bookings.ports import BookingSources
     from orchestrator.management.change_requests.ports import ChangeSources
+    from orchestrator.management.planned_releases.ports import ReleaseSources
 
 
 class ManagedApplication(Application):
@@ -23,6 +24,10 @@ class ManagedApplication(Application):
         @property
         def booking_sources(self) -> BookingSources:
             """The facts of bookings."""
+
+        @property
+        def release_sources(self) -> ReleaseSources:
+            """The facts of planned releases."""
 
 
 def open_managed(start: Path) -> ManagedApplication:

@@ -27,6 +27,7 @@ WORDS = {
     "0008": "sha256:dc377fdfa5616e6c014ad3f519cbcaf770b987b5c000696e4b29c409b61960f8",
     "0009": "sha256:dc377fdfa5616e6c014ad3f519cbcaf770b987b5c000696e4b29c409b61960f8",
     "0010": "sha256:dc377fdfa5616e6c014ad3f519cbcaf770b987b5c000696e4b29c409b61960f8",
+    "0013": "sha256:dc377fdfa5616e6c014ad3f519cbcaf770b987b5c000696e4b29c409b61960f8",
 }
 """The digest of all words for each schema. A new word needs a new schema, with a migration that may do nothing else."""
 

@@ -33,6 +33,7 @@ class Action(StrEnum):
     MANAGE_BOOKINGS = "bookings:manage"
     EDIT_REQUESTS = "change-request:edit"
     DECIDE_REQUESTS = "change-request:decide"
+    PLAN_RELEASES = "release:plan"
     MANAGE_PEOPLE = "people:manage"
     MANAGE_ACCESS = "access:manage"
     MANAGE_TOKENS = "tokens:manage"
@@ -60,10 +61,11 @@ SYSTEM = frozenset(
         _A.DECIDE_REQUESTS,
         _A.BOOK,
         _A.MANAGE_BOOKINGS,
+        _A.PLAN_RELEASES,
     }
 )
 """What the system itself does: start approved and automatic promotions, expire requests, roll back, observe, rank,
-destroy what a promotion made for itself, and end bookings."""
+destroy what a promotion made for itself, end bookings, and let planned releases follow their runs."""
 
 _VIEWER = frozenset({_A.VIEW})
 _OPERATOR = _VIEWER | {
@@ -95,6 +97,7 @@ BUILT_IN: dict[str, frozenset[Action]] = {
         _A.RESUME_LINE,
         _A.DECIDE_REQUESTS,
         _A.MANAGE_BOOKINGS,
+        _A.PLAN_RELEASES,
     },
     "approver": _VIEWER | {_A.PLAN, _A.APPROVE, _A.RAISE_RISK, _A.EDIT_REQUESTS},
     "platform-engineer": _VIEWER

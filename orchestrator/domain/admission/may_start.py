@@ -74,7 +74,8 @@ class PathFacts:
 class Start:
     """What is to start: a promotion into *environment* for *requested_by*, requested (*request*) or not yet.
 
-    *overrides* are the calendar entries that were passed, *start* is the earliest start.
+    *overrides* are the calendar entries that were passed, *start* is the earliest start. *package* is the digest of the
+    package.
     """
 
     project: str
@@ -85,6 +86,7 @@ class Start:
     overrides: tuple[str, ...] = ()
     start: datetime | None = None
     request: RunRequest | None = None
+    package: str = ""
 
     @property
     def target(self) -> Target:
@@ -127,6 +129,7 @@ def start_of(request: RunRequest) -> Start:
         request.overrides,
         request.start,
         request,
+        request.package,
     )
 
 
@@ -134,7 +137,7 @@ def question_of(start: Start, overrides: Iterable[str] = ()) -> CalendarQuestion
     """What the calendar is checked for. An emergency passes by its own kind; a standard change by its requirement's."""
     kind = start.kind if start.kind is ChangeKind.EMERGENCY else start.requirement.kind
     passed = frozenset((*start.overrides, *overrides))
-    return CalendarQuestion(start.environment, str(start.requested_by), kind, overridden=passed)
+    return CalendarQuestion(start.environment, str(start.requested_by), kind, overridden=passed, package=start.package)
 
 
 def may_start(request: RunRequest, actor: Actor, facts: AdmissionFacts, now: Now) -> Admission:

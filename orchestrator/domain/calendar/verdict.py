@@ -52,7 +52,10 @@ class LineStop(Model):
 
 
 class Booking(Model):
-    """An exclusive use of *environment* from *start* to *end* by *holder*. *members* may use it too."""
+    """An exclusive use of *environment* from *start* to *end* by *holder*.
+
+    *members* may use it too, and anyone who promotes one of *packages* (digests), which the holder carries.
+    """
 
     id: str
     environment: str
@@ -61,6 +64,7 @@ class Booking(Model):
     holder: str
     purpose: str = ""
     members: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
 
 
 class Calendar(Model):
@@ -75,6 +79,7 @@ class Calendar(Model):
 class CalendarQuestion:
     """What is to happen where: *action* `promotion` or `rollback` of a *change* kind by *actor* in *environment*.
 
+    *package* is the digest of what is promoted.
     *overridden* are the ids of rules, line stops and bookings that an actor with the right to do so has passed, with a
     reason; `windows` stands for the windows of the environment.
     """
@@ -84,6 +89,7 @@ class CalendarQuestion:
     change: ChangeKind = ChangeKind.NORMAL
     action: Literal["promotion", "rollback"] = "promotion"
     overridden: frozenset[str] = frozenset()
+    package: str = ""
 
 
 @dataclass(frozen=True)
@@ -257,7 +263,7 @@ def _freezes(rules: Iterable[CalendarRule], question: CalendarQuestion, horizon:
 def _booked(bookings: Iterable[Booking], question: CalendarQuestion, horizon: Interval) -> Iterator[Closing]:
     for booking in bookings:
         lasts = Interval(booking.start, booking.end)
-        mine = question.actor in {booking.holder, *booking.members}
+        mine = question.actor in {booking.holder, *booking.members} or question.package in booking.packages
         if booking.environment == question.environment and not mine and lasts.overlaps(horizon):
             yield Closing(Cause.BOOKED, booking.id, lasts, booking.purpose, booking.holder, booking.end)
 

@@ -1,4 +1,7 @@
-"""Codes G…: release management. G101 to G109 are of change requests, and of the states of all nouns."""
+"""Codes G…: release management.
+
+G101 to G109 are of change requests, and of the states of all nouns. G201 to G209 are of planned releases.
+"""
 
 from orchestrator.domain.errors import ErrorCode, Exit
 
@@ -29,6 +32,55 @@ CODES: tuple[ErrorCode, ...] = (
         "no commit to start from",
         "Commits are imported from the one of the release that runs in the environment. No release was verified there, or its package has no Git revision.",
         "Give the commit with `--from`.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "G201",
+        "planned release has no package",
+        "A planned release follows the runs of its packages. A draft without a package in its scope cannot be confirmed.",
+        "Add a package with `orchestrator release add REL-1 --package shop-1.5.0`.",
+        Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
+        "G202",
+        "planned release is fixed",
+        "The state of the release, of a phase, or the freeze of its scope does not allow this change. The message names it.",
+        "Re-plan another phase. A frozen scope grows only with `orchestrator release add --late -m WHY`.",
+        Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
+        "G203",
+        "resources of a release not available",
+        "An environment of a phase is booked or closed for its whole time, or the responsible user is absent. The message names every conflict.",
+        "Choose another time with `orchestrator release phase`, wait for a booked environment with `--wait`, or name another user.",
+        Exit.BUSY,
+    ),
+    ErrorCode(
+        "G204",
+        "phase cannot start or end",
+        "A phase starts when every phase that it depends on was completed, and ends after it has started. The message names what it waits for.",
+        "Complete that phase first with `orchestrator release complete`.",
+        Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
+        "G205",
+        "wrong dependency of a phase",
+        "A phase comes after a phase that does not exist, after itself, or starts before a phase ends that it depends on.",
+        "Name an existing phase with `--after`, such as `build` or `REL-2:deploy`, or choose a later start.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "G206",
+        "dates of a release do not fit",
+        "The freeze time is after the release time, a phase has no length, or the phase `deploy` starts after the release time of a timeline-driven release.",
+        "Move the release time with `orchestrator release edit --release-at`, or choose other times.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "G207",
+        "unknown package of a scope",
+        "The text does not name a package with its version, or the scope does not contain what is to be removed.",
+        "Name a package as `shop-1.5.0`. `orchestrator release show` lists the scope.",
         Exit.USAGE,
     ),
     ErrorCode(

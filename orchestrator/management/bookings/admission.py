@@ -13,6 +13,8 @@ from orchestrator.management.bookings.decisions import check_in
 from orchestrator.management.bookings.model import EnvironmentBooking
 from orchestrator.management.bookings.state import BookingState
 from orchestrator.management.bookings.store import BOOKINGS
+from orchestrator.management.planned_releases.state import PASSING
+from orchestrator.management.planned_releases.store import PLANNED_RELEASES
 from orchestrator.register_ports import Records
 
 
@@ -41,8 +43,14 @@ class RegisterBookings:
     def _unused(self, records: Records, now: Now, run: Run) -> EnvironmentBooking | None:
         """The booking that *run* uses first: the user passes by it, and its time has come."""
         for record, booking in self._keeping_out(records, now):
-            mine = booking.environment == run.environment and run.by in {booking.holder, *booking.members}
-            if mine and record.state is BookingState.CONFIRMED and now.has_reached(record.start):
+            carried = run.release is not None and run.release.digest in booking.packages
+            mine = carried or run.by in {booking.holder, *booking.members}
+            if (
+                booking.environment == run.environment
+                and mine
+                and record.state is BookingState.CONFIRMED
+                and now.has_reached(record.start)
+            ):
                 return record
         return None
 
@@ -54,5 +62,14 @@ class RegisterBookings:
         for each in found:
             kind, _, name = each.holder.partition(":")
             members = tuple(user.name for user in users if user.team == name) if kind == "team" else ()
+            packages = _carried(records, name) if kind == "release" else ()
             for environment in closed.get(each.environment, ()):
-                yield each, each.as_closing(environment, members)
+                yield each, each.as_closing(environment, members, packages)
+
+
+def _carried(records: Records, name: str) -> tuple[str, ...]:
+    """The digests of the packages that pass bookings of the planned release *name*; none while it is on hold."""
+    release = records.get(PLANNED_RELEASES, name)
+    if release is None or release.state not in PASSING:
+        return ()
+    return tuple(package.digest for package in release.packages if package.digest)

@@ -24,6 +24,7 @@ from orchestrator.management.bookings.ports import BookingSources
 from orchestrator.management.bookings.state import BookingEvent, BookingState
 from orchestrator.management.bookings.store import BOOKINGS, QUOTAS
 from orchestrator.management.numbers import next_number
+from orchestrator.management.planned_releases.store import PLANNED_RELEASES
 
 NOUN = "booking"
 HORIZON = timedelta(days=90)
@@ -39,24 +40,7 @@ def book(acting: Acting, draft: Draft, sources: BookingSources, *, wait: bool = 
     time that is past.
     """
     place = str(draft["environment"])
-
-    def work(task: Change) -> EnvironmentBooking:
-        owner = str(task.acting.actor)
-        about = {"holder": f"user:{owner}", **draft, "number": next_number(task.records, NOUN), "owner": owner}
-        made = EnvironmentBooking.model_validate({**about, "created_at": task.now.earliest})
-        _check_names(task, made)
-        if task.now.may_have_reached(made.end):
-            raise OrchestratorError("G302", f"the time ended at {minute_text(made.end)}")
-        facts = booking_facts(task, sources)
-        found = conflicts(made, facts)
-        if found and not wait:
-            raise refused_booking(made, found, facts, task.now)
-        if found:
-            return _put(task, made.after(BookingEvent.WAIT, note=found[0].text), BookingEvent.WAIT)
-        confirmed = made.after(BookingEvent.CONFIRM, confirmed_at=task.now.earliest)
-        return _put(task, confirmed, BookingEvent.CONFIRM)
-
-    return change(acting, Action.BOOK, work, environment=place)
+    return change(acting, Action.BOOK, lambda task: make_booking(task, draft, sources, wait=wait), environment=place)
 
 
 def cancel_booking(acting: Acting, key: str, sources: BookingSources, reason: str = "") -> EnvironmentBooking:
@@ -128,6 +112,30 @@ def set_quota(acting: Acting, team: str, environment: str, hours: float | None) 
 
 
 # -- parts, also for admission and the duties of the system ------------------------------------------------------------
+
+
+def make_booking(task: Change, draft: Draft, sources: BookingSources, *, wait: bool = False) -> EnvironmentBooking:
+    """Book an environment within the transaction of *task*; see `book`."""
+    owner = str(task.acting.actor)
+    about = {"holder": f"user:{owner}", **draft, "number": next_number(task.records, NOUN), "owner": owner}
+    made = EnvironmentBooking.model_validate({**about, "created_at": task.now.earliest})
+    _check_names(task, made)
+    if task.now.may_have_reached(made.end):
+        raise OrchestratorError("G302", f"the time ended at {minute_text(made.end)}")
+    facts = booking_facts(task, sources)
+    found = conflicts(made, facts)
+    if found and not wait:
+        raise refused_booking(made, found, facts, task.now)
+    if found:
+        return _put(task, made.after(BookingEvent.WAIT, note=found[0].text), BookingEvent.WAIT)
+    confirmed = made.after(BookingEvent.CONFIRM, confirmed_at=task.now.earliest)
+    return _put(task, confirmed, BookingEvent.CONFIRM)
+
+
+def stop_booking(task: Change, booking: EnvironmentBooking, reason: str) -> EnvironmentBooking:
+    """End *booking* if it is in use, otherwise cancel it. `confirm_waiting` then confirms those that waited for it."""
+    event = BookingEvent.END if booking.state is BookingState.ACTIVE else BookingEvent.CANCEL
+    return _put(task, booking.after(event, ended_at=task.now.earliest, note=reason), event)
 
 
 def booking_facts(view: View, sources: BookingSources) -> BookingFacts:
@@ -227,6 +235,8 @@ def _check_names(view: View, booking: EnvironmentBooking) -> None:
         raise unknown("team", name, sorted(teams))
     if kind == "user" and name not in users and name != str(view.acting.actor):
         raise unknown("user", name, sorted(users))
+    if kind == "release":
+        view.existing(PLANNED_RELEASES, name)
 
 
 def _put(task: Change, booking: EnvironmentBooking, event: BookingEvent) -> EnvironmentBooking:

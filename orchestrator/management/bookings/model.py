@@ -83,8 +83,8 @@ class EnvironmentBooking(Model):
         state = BOOKING_TABLE.after(self.state, event, self.id)
         return self.model_validate({**dict(self), "state": state, **fields})
 
-    def as_closing(self, environment: str, members: tuple[str, ...]) -> Booking:
-        """What the calendar of *environment* knows of it; *members* are the users who pass."""
+    def as_closing(self, environment: str, members: tuple[str, ...], packages: tuple[str, ...] = ()) -> Booking:
+        """What the calendar of *environment* knows of it; *members* and *packages* (digests) pass."""
         where = "" if environment == self.environment else f"{self.environment}: "
         return Booking(
             id=self.id,
@@ -94,6 +94,7 @@ class EnvironmentBooking(Model):
             holder=self.holder.removeprefix("user:"),
             purpose=f"{where}{self.purpose}",
             members=members,
+            packages=packages,
         )
 
     def __str__(self) -> str:

@@ -147,6 +147,14 @@ def import_changes(acting: Acting, incoming: Iterable[Incoming], sources: Change
 # -- parts, also for the duties of the system --------------------------------------------------------------------------
 
 
+def follow_release(task: Change, key: str, event: ChangeEvent, release: str, reason: str) -> ChangeRequest:
+    """The request *key* after *event* of the planned release *release*, which contains it. Raises A110 and G101."""
+    request = task.existing(CHANGE_REQUESTS, key)
+    after = request.after(event, release="" if event is ChangeEvent.UNPLAN else release)
+    about = {"note": reason, "until": None, "decided_by": str(task.acting.actor), "decided_at": task.now.earliest}
+    return _move(task, request, after.model_copy(update=about), event)
+
+
 def recomputed(view: View, request: ChangeRequest, facts: ChangeFacts, sources: ChangeSources) -> ChangeRequest:
     """*request* by the *facts* of now: its rank, and while it is assessed its checks."""
     after = request.ranked(view.now.earliest, _why_moved(request, facts), facts=facts)

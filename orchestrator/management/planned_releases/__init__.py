@@ -1,0 +1,1 @@
+"""Planned releases: scope, phases and dates. They hold bookings, move change requests, and follow the journal."""

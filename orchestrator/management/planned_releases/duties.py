@@ -1,0 +1,84 @@
+"""What the scheduler does for planned releases: scopes freeze, and releases follow runs and time."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from orchestrator.app.acting import Acting, Change, View, access_of, change, read_register
+from orchestrator.domain.access.actions import Action
+from orchestrator.domain.moments import Now
+from orchestrator.management.planned_releases.model import PlannedRelease
+from orchestrator.management.planned_releases.phases import overdue
+from orchestrator.management.planned_releases.ports import ReleaseSources
+from orchestrator.management.planned_releases.progress import (
+    advance,
+    end_text,
+    facts_of,
+    next_step,
+    overdue_key,
+    remind,
+)
+from orchestrator.management.planned_releases.records import open_releases, was_notified
+from orchestrator.management.planned_releases.store import PLANNED_RELEASES
+from orchestrator.register_ports import Records
+
+
+def advance_releases(acting: Acting, sources: ReleaseSources) -> tuple[str, ...]:
+    """Do everything that time and runs require of planned releases. A phrase for each step; nothing happens twice."""
+    due = read_register(acting, Action.PLAN_RELEASES, lambda view: _due(view, sources))
+    return tuple(text for key in due for text in _advance(acting, key, sources))
+
+
+def _due(view: View, sources: ReleaseSources) -> list[str]:
+    releases = open_releases(view)
+    late = {release.id for release, _ in _unnoticed(view, releases.values())}
+    return [
+        key
+        for key, release in releases.items()
+        if key in late or next_step(release, facts_of(view, release, sources), view.now) is not None
+    ]
+
+
+def _unnoticed(view: View, releases: Iterable[PlannedRelease]) -> list[tuple[PlannedRelease, str]]:
+    """The phases that are overdue, and of which the owner was not notified."""
+    found = overdue(releases, view.now.earliest)
+    return [
+        (release, phase.name)
+        for release, phase in found
+        if not was_notified(view, release, overdue_key(phase.name, end_text(release, phase.name)))
+    ]
+
+
+def _advance(acting: Acting, key: str, sources: ReleaseSources) -> tuple[str, ...]:
+    def work(task: Change) -> tuple[str, ...]:
+        release = task.existing(PLANNED_RELEASES, key)
+        done = list(advance(task, release, facts_of(task, release, sources), sources))
+        for late, phase in _unnoticed(task, [task.existing(PLANNED_RELEASES, key)]):
+            remind(task, late, phase, end_text(late, phase))
+            done.append(f"{key}: {late.owner} was notified that {phase} is overdue")
+        return tuple(done)
+
+    return change(acting, Action.PLAN_RELEASES, work)
+
+
+@dataclass
+class FollowReleases:
+    """The scheduler's duty."""
+
+    acting: Acting
+    sources: ReleaseSources
+    name: str = "planned releases"
+
+    def due(self, now: Now) -> bool:
+        """Whether something is due for a release."""
+        del now
+
+        def work(records: Records) -> bool:
+            view = View(self.acting, records, access_of(records), self.acting.now(records))
+            return bool(_due(view, self.sources))
+
+        return self.acting.register.reading(work)
+
+    def do(self, acting: Acting, now: Now) -> Iterable[str]:
+        """Do it."""
+        del now
+        return advance_releases(acting, self.sources)
