@@ -63,6 +63,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     },
     "Release management": {
         "request": "Add, rank and decide change requests, the entries of the backlog.",
+        "release": "Plan releases: their scope, phases and dates.",
         "book": "Book an environment for a time and a purpose.",
         "bookings": "List the bookings of environments.",
         "booking": "Show, extend, hand over, end and cancel a booking.",

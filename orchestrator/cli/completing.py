@@ -92,6 +92,21 @@ def change_requests(_context: click.Context, _parameter: click.Parameter, begun:
 
 
 @_quietly
+def planned_releases(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offers:
+    """The planned releases that have not ended, each with what it is."""
+    from click.shell_completion import CompletionItem
+
+    from orchestrator.management.planned_releases.queries import list_planned_releases
+
+    found = list_planned_releases(_app().acting, limit=RECENT).items
+    return [
+        CompletionItem(release.id, help=f"{release.state}: {release.title}")
+        for release in found
+        if release.id.lower().startswith(begun.lower())
+    ]
+
+
+@_quietly
 def bookings(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offers:
     """The bookings that have not ended, each with what it is."""
     from click.shell_completion import CompletionItem

@@ -5,11 +5,15 @@ from typing import Literal
 from orchestrator.cli.document import Document
 from orchestrator.domain.model import Model
 from orchestrator.domain.moments import Moment
+from orchestrator.domain.release import PackageRef
 from orchestrator.domain.risk.assessment import RiskLine
 from orchestrator.management.bookings.contention import WeekDemand
 from orchestrator.management.bookings.model import EnvironmentBooking, Quota
 from orchestrator.management.change_requests.imports import Incoming, Skipped
 from orchestrator.management.change_requests.model import ChangeRequest, RankMove
+from orchestrator.management.planned_releases.model import PlannedRelease
+from orchestrator.management.planned_releases.phases import PhaseMoved
+from orchestrator.management.planned_releases.ports import PlaceState
 
 
 class ChangeItem(Model):
@@ -108,12 +112,68 @@ class QuotasDocument(Document):
     quotas: tuple[Quota, ...]
 
 
+class ReleaseItem(Model):
+    """A planned release with its id."""
+
+    id: str
+    release: PlannedRelease
+
+
+class PlaceItem(Model):
+    """What the journal has of a *package* in the environment of the release. *replaces* ran there before."""
+
+    package: str
+    state: PlaceState
+    run: str
+    at: Moment | None
+    replaces: PackageRef | None
+
+
+class UnreadyItem(Model):
+    """What of a scope is not ready, and why."""
+
+    item: str
+    reason: str
+
+
+class PlannedReleaseDocument(ReleaseItem, Document):
+    """`orchestrator release show --json`, and what the commands that change a release print.
+
+    Only `show` fills *places*, *not_ready* and *conflicts*.
+    """
+
+    kind: Literal["PlannedRelease"]
+    places: tuple[PlaceItem, ...]
+    not_ready: tuple[UnreadyItem, ...]
+    conflicts: tuple[str, ...]
+
+
+class PlannedReleasesDocument(Document):
+    """`orchestrator release list --json`, by the release time."""
+
+    kind: Literal["PlannedReleases"]
+    releases: tuple[ReleaseItem, ...]
+    cursor: str | None
+
+
+class ReleaseSlipDocument(ReleaseItem, Document):
+    """`orchestrator release phase --json` and `complete --json`. *applied* is false for a preview."""
+
+    kind: Literal["ReleaseSlip"]
+    moved: tuple[PhaseMoved, ...]
+    conflicts: tuple[str, ...]
+    applied: bool
+
+
 MODELS: dict[str, type[Document]] = {
     "booking": BookingDocument,
     "bookings": BookingsDocument,
     "free-slots": FreeSlotsDocument,
     "contention": ContentionDocument,
     "quotas": QuotasDocument,
+    "planned-release": PlannedReleaseDocument,
+    "planned-releases": PlannedReleasesDocument,
+    "release-slip": ReleaseSlipDocument,
     "change-request": ChangeRequestDocument,
     "change-requests": ChangeRequestsDocument,
     "change-ranking": ChangeRankingDocument,

@@ -5,11 +5,13 @@ from datetime import datetime
 from pathlib import Path
 
 from orchestrator.domain.calendar.rules import CalendarRule
+from orchestrator.domain.release import PackageRef
 from orchestrator.management.bookings.ports import Use
 from orchestrator.management.change_requests.file import ChangeFile
 from orchestrator.management.change_requests.model import ChangeDraft
 from orchestrator.management.change_requests.ports import CommitRange
 from orchestrator.management.change_requests.risk import ChangeFacts, PackageFacts
+from orchestrator.management.planned_releases.ports import PackagePlace
 
 DRAFT = ChangeDraft(title="Sell gift cards", reason="asked for", packages=("shop",), environments=("production",))
 
@@ -54,3 +56,21 @@ class BookingFacts:
 
     def uses(self, environment: str, since: datetime) -> tuple[Use, ...]:
         return (Use(environment, "ann", since, since, since),)
+
+
+SHOP = PackageRef(name="shop", version="1.5.0", digest=f"sha256:{'1' * 64}")
+
+
+@dataclass
+class ReleaseFacts(BookingFacts):
+    """What the project of these tests tells planned releases."""
+
+    refs: list[PackageRef] = field(default_factory=lambda: [SHOP])
+    places: dict[str, PackagePlace] = field(default_factory=dict)
+
+    def built(self) -> tuple[PackageRef, ...]:
+        return tuple(self.refs)
+
+    def place(self, environment: str, package: PackageRef) -> PackagePlace:
+        del environment
+        return self.places.get(package.name, PackagePlace())

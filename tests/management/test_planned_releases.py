@@ -14,8 +14,8 @@ from orchestrator.management.change_requests.state import ChangeState
 from orchestrator.management.planned_releases.model import Mode, Phase, PlannedRelease, ScopePackage, Span
 from orchestrator.management.planned_releases.phases import (
     check_phases,
-    order,
-    overdue,
+    overdue_phases,
+    phase_order,
     slip,
     standard_phases,
     timed,
@@ -121,21 +121,25 @@ def test_after_a_slip_no_phase_starts_before_what_it_depends_on_ends(at: int, ho
 def test_wrong_dependencies_are_refused() -> None:
     """An unknown phase, a cycle and a start that is too early are refused with G205, and the nearest name is the hint."""
     release = planned()
-    for after, text in (("biuld", "comes after biuld"), ("REL-9:test", "does not exist"), ("deploy", "before deploy ends")):
+    for after, text in (
+        ("biuld", "comes after biuld"),
+        ("REL-9:test", "does not exist"),
+        ("deploy", "before deploy ends"),
+    ):
         changed = release.with_phases([phase(release, "test").model_copy(update={"after": (after,)})])
         with pytest.raises(OrchestratorError, match=text) as error:
             check_phases({"REL-1": release}, changed)
         assert error.value.code == "G205"
     circle = release.with_phases([phase(release, "build").model_copy(update={"after": ("close",)})])
     with pytest.raises(OrchestratorError, match="depend on each other"):
-        order({"REL-1": circle})
-    assert [each.name for _, each in overdue([release], FREEZE)] == ["build"]
+        phase_order({"REL-1": circle})
+    assert [each.name for _, each in overdue_phases([release], FREEZE)] == ["build"]
 
 
 def test_dates_have_their_order() -> None:
     """A freeze after the release, two phases of one name and a phase without a length are no plan."""
     for wrong in ({"freeze_at": RELEASE + HOUR}, {"phases": (planned().phases[0],) * 2}):
-        with pytest.raises(ValueError, match="after the release time|named twice"):
+        with pytest.raises(ValueError, match=r"after the release time|named twice"):
             planned(**wrong)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="ends before it starts"):
         Span(start=MONDAY, end=MONDAY)

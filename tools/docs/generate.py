@@ -7,6 +7,7 @@ docs/life-of-a-promotion.md  the diagram, between two marks
 docs/life-of-a-run-request.md  the diagram of a run request, and the tables of roles and risk
 docs/reference/change-requests.md  the diagram of a change request, and its table of risk
 docs/reference/bookings.md   the diagram of a booking
+docs/reference/planned-releases.md  the diagram of a planned release
 docs/schemas/*.json          the files' and documents' schemas
 """
 
@@ -32,6 +33,7 @@ from orchestrator.domain.risk.assessment import FACTORS
 from orchestrator.management.bookings.state import BOOKING_TABLE
 from orchestrator.management.change_requests.risk import FACTORS as CHANGE_FACTORS
 from orchestrator.management.change_requests.state import CHANGE_REQUEST_TABLE
+from orchestrator.management.planned_releases.state import PLANNED_RELEASE_TABLE
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tools.docs.routes import routes
@@ -65,6 +67,8 @@ def pages() -> Iterator[tuple[Path, str]]:
     changes = [diagram(CHANGE_REQUEST_TABLE.moves, CHANGE_REQUEST_TABLE.initial), change_risk_table()]
     yield _between_marks("reference/change-requests.md", "\n".join([*changes, ""]))
     yield _between_marks("reference/bookings.md", diagram(BOOKING_TABLE.moves, BOOKING_TABLE.initial) + "\n")
+    planned = diagram(PLANNED_RELEASE_TABLE.moves, PLANNED_RELEASE_TABLE.initial)
+    yield _between_marks("reference/planned-releases.md", planned + "\n")
     for kind in MODELS:
         yield DOCS / "schemas" / f"{kind}.json", json.dumps(schema(kind), indent=2) + "\n"
     for kind in DOCUMENTS:

@@ -71,7 +71,7 @@ CODES: tuple[ErrorCode, ...] = (
     ),
     ErrorCode(
         "G206",
-        "dates of a release do not fit",
+        "dates of release not possible",
         "The freeze time is after the release time, a phase has no length, or the phase `deploy` starts after the release time of a timeline-driven release.",
         "Move the release time with `orchestrator release edit --release-at`, or choose other times.",
         Exit.USAGE,

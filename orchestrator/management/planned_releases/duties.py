@@ -7,15 +7,15 @@ from orchestrator.app.acting import Acting, Change, View, access_of, change, rea
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.moments import Now
 from orchestrator.management.planned_releases.model import PlannedRelease
-from orchestrator.management.planned_releases.phases import overdue
+from orchestrator.management.planned_releases.phases import overdue_phases
 from orchestrator.management.planned_releases.ports import ReleaseSources
 from orchestrator.management.planned_releases.progress import (
-    advance,
+    advance_release,
     end_text,
-    facts_of,
     next_step,
     overdue_key,
-    remind,
+    release_facts,
+    remind_overdue,
 )
 from orchestrator.management.planned_releases.records import open_releases, was_notified
 from orchestrator.management.planned_releases.store import PLANNED_RELEASES
@@ -34,13 +34,13 @@ def _due(view: View, sources: ReleaseSources) -> list[str]:
     return [
         key
         for key, release in releases.items()
-        if key in late or next_step(release, facts_of(view, release, sources), view.now) is not None
+        if key in late or next_step(release, release_facts(view, release, sources), view.now) is not None
     ]
 
 
 def _unnoticed(view: View, releases: Iterable[PlannedRelease]) -> list[tuple[PlannedRelease, str]]:
     """The phases that are overdue, and of which the owner was not notified."""
-    found = overdue(releases, view.now.earliest)
+    found = overdue_phases(releases, view.now.earliest)
     return [
         (release, phase.name)
         for release, phase in found
@@ -51,9 +51,9 @@ def _unnoticed(view: View, releases: Iterable[PlannedRelease]) -> list[tuple[Pla
 def _advance(acting: Acting, key: str, sources: ReleaseSources) -> tuple[str, ...]:
     def work(task: Change) -> tuple[str, ...]:
         release = task.existing(PLANNED_RELEASES, key)
-        done = list(advance(task, release, facts_of(task, release, sources), sources))
+        done = list(advance_release(task, release, release_facts(task, release, sources), sources))
         for late, phase in _unnoticed(task, [task.existing(PLANNED_RELEASES, key)]):
-            remind(task, late, phase, end_text(late, phase))
+            remind_overdue(task, late, phase, end_text(late, phase))
             done.append(f"{key}: {late.owner} was notified that {phase} is overdue")
         return tuple(done)
 

@@ -131,7 +131,7 @@ def start_phase(acting: Acting, key: str, name: str) -> PlannedRelease:
         phase = _existing(release, name)
         _check_can_start(open_releases(task), release, phase)
         text = f"{release.id} {name} has started"
-        return record_start(task, release, phase, text)
+        return record_phase_start(task, release, phase, text)
 
     return change(acting, Action.PLAN_RELEASES, work)
 
@@ -146,7 +146,7 @@ def complete_phase(acting: Acting, key: str, name: str, sources: ReleaseSources)
             release.after(ReleaseEvent.RELEASE)
         if phase.progress != "active":
             raise OrchestratorError("G204", f"{release.id} {name} is {phase.progress}, and cannot be completed")
-        return record_end(task, release, phase, sources)
+        return record_phase_end(task, release, phase, sources)
 
     return change(acting, Action.PLAN_RELEASES, work)
 
@@ -154,7 +154,7 @@ def complete_phase(acting: Acting, key: str, name: str, sources: ReleaseSources)
 # -- parts, also for the duty that follows runs ------------------------------------------------------------------------
 
 
-def record_start(task: Change, release: PlannedRelease, phase: Phase, text: str = "") -> PlannedRelease:
+def record_phase_start(task: Change, release: PlannedRelease, phase: Phase, text: str = "") -> PlannedRelease:
     """Record that *phase* starts now; the first one of a scheduled release starts the release."""
     at = task.now.earliest
     started = phase.model_copy(update={"started_at": at})
@@ -167,7 +167,7 @@ def record_start(task: Change, release: PlannedRelease, phase: Phase, text: str 
     return put(task, after, "start phase", text, phase=phase.name)
 
 
-def record_end(task: Change, release: PlannedRelease, phase: Phase, sources: ReleaseSources) -> Slip:
+def record_phase_end(task: Change, release: PlannedRelease, phase: Phase, sources: ReleaseSources) -> Slip:
     """Record that *phase* ends now, and give up its booking. What it makes late moves, whether or not that fits."""
     at = task.now.earliest
     ended = phase.model_copy(update={"completed_at": at, "started_at": phase.started_at or at})

@@ -96,10 +96,10 @@ def check_phases(releases: Mapping[str, PlannedRelease], changed: PlannedRelease
             if phase.progress == "pending" and phase.span.start < known[full].end:
                 text = f"{changed.id} {phase.name} would start before {key} ends, at {minute_text(known[full].end)}"
                 raise OrchestratorError("G205", text)
-    order(together)
+    phase_order(together)
 
 
-def order(releases: Mapping[str, PlannedRelease]) -> tuple[str, ...]:
+def phase_order(releases: Mapping[str, PlannedRelease]) -> tuple[str, ...]:
     """Every phase as `REL-1:test`, each one behind those it depends on. Raises G205 for a cycle."""
     graph = {
         f"{each.id}:{phase.name}": [full_key(each, key) for key in phase.after]
@@ -124,7 +124,7 @@ def slip(releases: Mapping[str, PlannedRelease], name: str, phase: Phase) -> tup
     moves = [PhaseMove(first, phase, was.span, phase.span)] if was is not None and was.span != phase.span else []
     releases = {**releases, name: first.with_phases([phase])}
     known = {f"{each.id}:{p.name}": (each, p) for each in releases.values() for p in each.phases}
-    for key in order(releases):
+    for key in phase_order(releases):
         release, found = known[key]
         if key in changed or found.progress != "pending":
             continue
@@ -150,7 +150,7 @@ def timed(phase: Phase, span: Span, *, replan: bool) -> Phase:
     return phase.model_copy(update={"replanned": span} if replan else {"planned": span})
 
 
-def overdue(releases: Iterable[PlannedRelease], now: Moment) -> Iterator[tuple[PlannedRelease, Phase]]:
+def overdue_phases(releases: Iterable[PlannedRelease], now: Moment) -> Iterator[tuple[PlannedRelease, Phase]]:
     """The phases that have not been completed at their end, of releases that are not drafts."""
     for release in releases:
         if release.state in {ReleaseState.SCHEDULED, ReleaseState.IN_PROGRESS, ReleaseState.ROLLED_BACK}:

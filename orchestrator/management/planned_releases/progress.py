@@ -11,7 +11,7 @@ from orchestrator.management.change_requests.model import ChangeRequest
 from orchestrator.management.change_requests.state import ChangeEvent
 from orchestrator.management.planned_releases import scope
 from orchestrator.management.planned_releases.model import DEPLOY, Mode, PlannedRelease, ScopePackage
-from orchestrator.management.planned_releases.phase_decisions import record_end, record_start
+from orchestrator.management.planned_releases.phase_decisions import record_phase_end, record_phase_start
 from orchestrator.management.planned_releases.ports import PackagePlace, PlaceState, ReleaseSources
 from orchestrator.management.planned_releases.records import notify, put
 from orchestrator.management.planned_releases.state import PLANNED_RELEASE_TABLE, ReleaseEvent, ReleaseState
@@ -39,7 +39,7 @@ class ReleaseFacts:
     requests: Mapping[str, ChangeRequest] = field(default_factory=dict)
 
 
-def facts_of(view: View, release: PlannedRelease, sources: ReleaseSources) -> ReleaseFacts:
+def release_facts(view: View, release: PlannedRelease, sources: ReleaseSources) -> ReleaseFacts:
     """The facts of *release* at this moment."""
     built = {str(ref): ref for ref in sources.built()}
     refs = {package.name: _ref(package, built) for package in release.packages}
@@ -94,7 +94,9 @@ def _places(release: PlannedRelease, facts: ReleaseFacts) -> Iterator[tuple[Scop
             yield package, place
 
 
-def advance(task: Change, release: PlannedRelease, facts: ReleaseFacts, sources: ReleaseSources) -> Iterator[str]:
+def advance_release(
+    task: Change, release: PlannedRelease, facts: ReleaseFacts, sources: ReleaseSources
+) -> Iterator[str]:
     """Do everything that is due for *release*. A phrase for each step."""
     current = release
     while (step := next_step(current, facts, task.now)) is not None:
@@ -125,7 +127,7 @@ def _start(task: Change, release: PlannedRelease, facts: ReleaseFacts, sources: 
     deploy = release.phase(DEPLOY)
     text = f"{release.id} has started, by {run}"
     if deploy is not None and deploy.progress == "pending":
-        return record_start(task, release, deploy, text)
+        return record_phase_start(task, release, deploy, text)
     after = release.after(ReleaseEvent.START, started_at=task.now.earliest)
     return put(task, after, ReleaseEvent.START, text, run=run)
 
@@ -139,7 +141,7 @@ def _release(task: Change, release: PlannedRelease, facts: ReleaseFacts, sources
     current = release.with_packages(packages)
     deploy = release.phase(DEPLOY)
     if deploy is not None and deploy.progress != "completed":
-        current = record_end(task, current, deploy, sources).release
+        current = record_phase_end(task, current, deploy, sources).release
     done = current.after(ReleaseEvent.RELEASE, released_at=task.now.earliest)
     moved = scope.move_requests(task, done, ChangeEvent.RELEASE, f"released with {done.id} into {done.environment}")
     text = f"{done.id} '{done.title}' was released into {done.environment}"
@@ -170,7 +172,7 @@ STEPS: dict[Step, Work] = {
 }
 
 
-def remind(task: Change, release: PlannedRelease, phase: str, end: str) -> None:
+def remind_overdue(task: Change, release: PlannedRelease, phase: str, end: str) -> None:
     """Notify the owner, and who is responsible, once that *phase* was not completed at its end."""
     found = release.phase(phase)
     users = [user for user in (release.owner, found.responsible if found else "") if user]

@@ -9,7 +9,7 @@ from orchestrator.domain.register import ENDED, OPEN
 from orchestrator.management.change_requests.model import ChangeRequest
 from orchestrator.management.planned_releases.model import PlannedRelease
 from orchestrator.management.planned_releases.ports import PackagePlace, ReleaseSources
-from orchestrator.management.planned_releases.progress import facts_of
+from orchestrator.management.planned_releases.progress import release_facts
 from orchestrator.management.planned_releases.resources import resource_conflicts
 from orchestrator.management.planned_releases.scope import not_ready
 from orchestrator.management.planned_releases.state import CHANGEABLE
@@ -47,7 +47,7 @@ def show_planned_release(acting: Acting, key: str, sources: ReleaseSources) -> S
 
     def work(view: View) -> ShownRelease:
         release = view.existing(PLANNED_RELEASES, key)
-        facts = facts_of(view, release, sources)
+        facts = release_facts(view, release, sources)
         own = frozenset(phase.booking for phase in release.phases if phase.booking)
         needs = [(release, phase) for phase in release.phases if phase.progress != "completed"]
         conflicts = resource_conflicts(view, needs, sources, own) if release.state in CHANGEABLE else ()
