@@ -12,12 +12,13 @@ if TYPE_CHECKING:
     from orchestrator.app.front_end import FrontEndParts
     from orchestrator.app.scheduler import Duty
     from orchestrator.domain.calendar.rules import CalendarRule
-    from orchestrator.domain.release import PackageRef
+    from orchestrator.domain.release import PackageRef, Revision
     from orchestrator.management.bookings.ports import BookingSources, Use
     from orchestrator.management.change_requests.file import ChangeFile
     from orchestrator.management.change_requests.ports import ChangeSources, CommitRange
     from orchestrator.management.change_requests.risk import ChangeFacts
-    from orchestrator.management.planned_releases.ports import PackagePlace, ReleaseSources
+    from orchestrator.management.planned_releases.notes import ChangedFile, NoteSources, PackageDifference
+    from orchestrator.management.planned_releases.ports import PackagePlace
 
     Base = FrontEndParts
 else:
@@ -38,7 +39,7 @@ class ManagementParts(Base):
         return ProjectBookingSources(self)
 
     @cached_property
-    def release_sources(self) -> "ReleaseSources":
+    def release_sources(self) -> "NoteSources":
         """The facts of planned releases."""
         return ProjectReleaseSources(self)
 
@@ -147,3 +148,43 @@ class ProjectReleaseSources(ProjectBookingSources):
         from orchestrator.management.planned_releases.facts import package_place
 
         return package_place(self._app.services, environment, package)
+
+    def difference(self, environment: str, before: "PackageRef", after: "PackageRef") -> "PackageDifference":
+        """What differs between two kept packages, for their use in *environment*. Raises P-codes."""
+        from orchestrator.adapters.archive.compare import compare_packages
+        from orchestrator.management.planned_releases.notes import ChangedFile, FileDifference, PackageDifference
+
+        packages = [self._app.packages.fetch(ref.digest) for ref in (before, after)]
+        found = compare_packages(Path(packages[0].path), Path(packages[1].path), self._app.root)
+        files = (
+            FileDifference(ChangedFile(change=each.change, path=each.path, area=each.area), each.diff or ())
+            for each in found.files
+        )
+        return PackageDifference(
+            files=tuple(files),
+            fields=tuple(field.field for field in found.fields),
+            commits=found.commits,
+            commits_unknown=found.commits_unknown,
+            suites=tuple(sorted({suite for each in packages for suite in each.manifest.release.suites()})),
+            infrastructure=self._infrastructure(environment, found.revisions) if found.commits is not None else (),
+        )
+
+    def _infrastructure(
+        self, environment: str, revisions: "tuple[Revision | None, Revision | None]"
+    ) -> "tuple[ChangedFile, ...]":
+        """The files of the environment and its Pulumi program in which the commits of two packages differ."""
+        from orchestrator.adapters.archive.tree import files_between
+        from orchestrator.management.planned_releases.notes import CHANGES, ChangedFile
+
+        before, after = revisions
+        assert before is not None
+        assert after is not None
+        found = files_between(self._app.root, before, after, self._programs(environment), self._app.environ)
+        return tuple(ChangedFile(change=CHANGES[state], path=path, area="environment") for state, path in found)
+
+    def _programs(self, environment: str) -> tuple[str, ...]:
+        """The folders of *environment* with its infrastructure, relative to the project."""
+        item, folder = self._app.environments[environment]
+        root, own = self._app.root.resolve(), folder.resolve()
+        places = [own, *([(own / item.program).resolve()] if item.program is not None else [])]
+        return tuple(dict.fromkeys(str(each.relative_to(root)) for each in places if each.is_relative_to(root)))

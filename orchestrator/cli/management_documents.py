@@ -12,6 +12,7 @@ from orchestrator.management.bookings.model import EnvironmentBooking, Quota
 from orchestrator.management.change_requests.imports import Incoming, Skipped
 from orchestrator.management.change_requests.model import ChangeRequest, RankMove
 from orchestrator.management.planned_releases.model import PlannedRelease
+from orchestrator.management.planned_releases.notes import ReleaseNotes
 from orchestrator.management.planned_releases.phases import PhaseMoved
 from orchestrator.management.planned_releases.ports import PlaceState
 
@@ -165,6 +166,20 @@ class ReleaseSlipDocument(ReleaseItem, Document):
     applied: bool
 
 
+class ReleaseNotesDocument(Document):
+    """`orchestrator release notes --json`."""
+
+    kind: Literal["ReleaseNotes"]
+    notes: ReleaseNotes
+
+
+class ReleaseScheduleDocument(Document):
+    """`orchestrator release schedule --json`, by the release time."""
+
+    kind: Literal["ReleaseSchedule"]
+    releases: tuple[ReleaseItem, ...]
+
+
 MODELS: dict[str, type[Document]] = {
     "booking": BookingDocument,
     "bookings": BookingsDocument,
@@ -174,6 +189,8 @@ MODELS: dict[str, type[Document]] = {
     "planned-release": PlannedReleaseDocument,
     "planned-releases": PlannedReleasesDocument,
     "release-slip": ReleaseSlipDocument,
+    "release-notes": ReleaseNotesDocument,
+    "release-schedule": ReleaseScheduleDocument,
     "change-request": ChangeRequestDocument,
     "change-requests": ChangeRequestsDocument,
     "change-ranking": ChangeRankingDocument,

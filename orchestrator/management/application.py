@@ -9,7 +9,7 @@ from orchestrator.app.opening import open_application
 if TYPE_CHECKING:
     from orchestrator.management.bookings.ports import BookingSources
     from orchestrator.management.change_requests.ports import ChangeSources
-    from orchestrator.management.planned_releases.ports import ReleaseSources
+    from orchestrator.management.planned_releases.notes import NoteSources
 
 
 class ManagedApplication(Application):
@@ -26,7 +26,7 @@ class ManagedApplication(Application):
             """The facts of bookings."""
 
         @property
-        def release_sources(self) -> ReleaseSources:
+        def release_sources(self) -> NoteSources:
             """The facts of planned releases."""
 
 

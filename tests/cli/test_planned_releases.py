@@ -23,6 +23,7 @@ PLAN = ("release", "plan", "Advent", "--to", "production", "--freeze", at(1), "-
 def test_a_release_is_planned_slips_and_is_released_by_its_run(project: MemoryProject) -> None:
     """A plan is confirmed with its booking, a slip prints whom it hits, a run releases it with its request, and it closes."""
     assert "there are no planned releases" in project.say("release", "list")
+    assert "there are no planned releases" in project.say("release", "schedule")
     project.say("people", "add", "bob")
     package = project.packages.put(project.release("1.0.0"))
     fields = ("--why", "asked for", "--package", package.ref.name, "--environment", "production")
@@ -48,6 +49,17 @@ def test_a_release_is_planned_slips_and_is_released_by_its_run(project: MemoryPr
     for kind, words in said.items():
         MODELS[kind].model_validate_json(project.say(*words, "--json"))
     assert "missing" not in project.say("release", "show", "REL-1")
+    assert "for " in project.say("release", "notes", "REL-1")
+    assert "## Requests" in project.say("release", "notes", "REL-1", "--format", "markdown")
+    said = {"release-notes": ("release", "notes", "REL-1"), "release-schedule": ("release", "schedule", "--all")}
+    for kind, words in said.items():
+        MODELS[kind].model_validate_json(project.say(*words, "--json"))
+    assert "REL-1" in project.say("release", "schedule")
+    for file in ("schedule.svg", "schedule.html"):
+        project.say("release", "schedule", "--out", file)
+        assert "REL-1 Advent" in (project.folder / file).read_text()
+    for wrong in ("schedule.png", "nowhere/schedule.svg"):
+        project.say("release", "schedule", "--out", wrong, code=2)
     project.go("production", "1.0.0")
     project.say("release", "list", "--refresh")
     shown = project.json("release", "show", "REL-1")

@@ -65,6 +65,7 @@ READS: dict[str, tuple[tuple[str, ...], ...]] = {
     "request rank": ((), ("--json",)),
     "bookings": ((), ("--json",)),
     "release list": ((), ("--json",)),
+    "release schedule": ((), ("--json",)),
     "free": (("eu-1", "--for", "1h"), ("eu-1", "--for", "1h", "--json")),
     "contention": ((), ("--json",)),
     "environment quota": ((), ("--json",)),
@@ -81,7 +82,7 @@ ACTS = {
     "request accept", "request add", "request close", "request defer", "request edit", "request import", "request reject",
     "request reopen", "request show", "request submit", "request withdraw",
     "release add", "release cancel", "release close", "release complete", "release confirm", "release edit", "release freeze",
-    "release hold", "release phase", "release plan", "release remove", "release resume", "release show", "release start",
+    "release hold", "release notes", "release phase", "release plan", "release remove", "release resume", "release show", "release start",
     "book", "booking cancel", "booking end", "booking extend", "booking hand-over", "booking show",
 }  # fmt: skip
 OWN = ("keys", "crash-", "project.key")  # what any command may make for itself in the state folder

@@ -19,6 +19,7 @@ from orchestrator.management.change_requests.state import ChangeState
 from orchestrator.management.change_requests.store import CHANGE_REQUESTS
 from orchestrator.management.planned_releases import decisions as release
 from orchestrator.management.planned_releases import duties as release_duties
+from orchestrator.management.planned_releases import notes
 from orchestrator.management.planned_releases import phase_decisions as phases
 from orchestrator.management.planned_releases import queries as releases
 from orchestrator.management.planned_releases.decisions import Scope
@@ -101,6 +102,7 @@ MANAGEMENT_CALLS: dict[str, Call] = {
     "planned_releases.show_planned_release": lambda a, _: releases.show_planned_release(a, "REL-1", RELEASES),
     "planned_releases.show_schedule": lambda a, _: releases.show_schedule(a),
     "planned_releases.start_phase": lambda a, _: phases.start_phase(a, "REL-2", "build"),
+    "planned_releases.write_notes": lambda a, _: notes.write_notes(a, "REL-1", RELEASES),
     "change_requests.accept_change": lambda a, _: decisions.accept_change(a, "R-2", SOURCES),
     "change_requests.add_change": lambda a, _: decisions.add_change(a, DRAFT, SOURCES),
     "change_requests.close_change": lambda a, _: decisions.close_change(a, "R-4"),

@@ -11,6 +11,7 @@ from orchestrator.management.change_requests.file import ChangeFile
 from orchestrator.management.change_requests.model import ChangeDraft
 from orchestrator.management.change_requests.ports import CommitRange
 from orchestrator.management.change_requests.risk import ChangeFacts, PackageFacts
+from orchestrator.management.planned_releases.notes import PackageDifference
 from orchestrator.management.planned_releases.ports import PackagePlace
 
 DRAFT = ChangeDraft(title="Sell gift cards", reason="asked for", packages=("shop",), environments=("production",))
@@ -67,6 +68,7 @@ class ReleaseFacts(BookingFacts):
 
     refs: list[PackageRef] = field(default_factory=lambda: [SHOP])
     places: dict[str, PackagePlace] = field(default_factory=dict)
+    found: PackageDifference = field(default_factory=PackageDifference)
 
     def built(self) -> tuple[PackageRef, ...]:
         return tuple(self.refs)
@@ -74,3 +76,8 @@ class ReleaseFacts(BookingFacts):
     def place(self, environment: str, package: PackageRef) -> PackagePlace:
         del environment
         return self.places.get(package.name, PackagePlace())
+
+    def difference(self, environment: str, before: PackageRef, after: PackageRef) -> PackageDifference:
+        assert {environment} <= set(self.depends)
+        assert before != after
+        return self.found

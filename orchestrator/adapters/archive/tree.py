@@ -6,7 +6,7 @@ never followed.
 
 import os
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -66,6 +66,13 @@ def commits_between(
     if not git.manages(project):
         raise _unlisted(project, "the folder is not in a work tree")
     return tuple(git.commits(project, before.commit, after.commit))
+
+
+def files_between(
+    project: Path, before: Revision, after: Revision, folders: Sequence[str], environ: Mapping[str, str] = os.environ
+) -> tuple[tuple[str, str], ...]:
+    """The files in *folders* of *project* in which two revisions differ: `A`, `D` or `M`, and the path. Raises P119."""
+    return tuple(_Git(environ).differences(project, before.commit, after.commit, folders))
 
 
 def is_cache(name: str) -> bool:
@@ -179,6 +186,16 @@ class _Git:
                 change: Literal["added", "removed"] = "added" if side == ">" else "removed"
                 texts = {"author": clean_text(author, 80), "subject": clean_text(subject, 160)}
                 yield Commit(change=change, commit=commit, at=at, **texts)
+
+    def differences(self, project: Path, before: str, after: str, folders: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """The files in *folders* in which two commits differ, with `A`, `D` or `M`. Raises P119."""
+        words = ("diff", "--name-status", "-z", "--no-renames", "--relative", before, after)
+        code, out, error = self._run(project, *words, "--", *folders)
+        if code:
+            raise _unlisted(project, error)
+        fields = out.decode("utf-8", "replace").split("\0")
+        for state, path in zip(fields[0::2], fields[1::2], strict=False):
+            yield state, clean_text(path, 1024)
 
     def resolved(self, project: Path, name: str) -> str:
         """The commit that *name* means: a hash, a tag or a branch. Raises P119."""

@@ -1,9 +1,8 @@
 """`orchestrator release`: planned releases, with their scope, phases and dates."""
 
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,12 +18,18 @@ from orchestrator.cli.planned_releases import (
     shown_item,
 )
 from orchestrator.cli.register_options import MOMENT, model_of
+from orchestrator.cli.release_options import (
+    given_fields,
+    plan_options,
+    release_argument,
+    release_reason_option,
+    scope_options,
+    wait_booked_option,
+)
 
 if TYPE_CHECKING:
     from orchestrator.management.application import ManagedApplication
     from orchestrator.management.planned_releases.decisions import Scope
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 @click.group("release")
@@ -34,69 +39,6 @@ def command() -> None:
     A planned release contains change requests and packages. Its phases book their environments, and the runs of its
     packages release it or roll it back. A release that is built is a package: see `orchestrator package`.
     """
-
-
-def release_argument(function: F) -> F:
-    """The argument RELEASE, which arrives as *release*, with its completion."""
-    return click.argument("release", metavar="RELEASE", shell_complete=completing.planned_releases)(function)
-
-
-def release_reason_option(*, required: bool = False) -> Callable[[F], F]:
-    """The option `--message`, which arrives as *message*."""
-    help_ = "The reason, shown with the release" + (" (required)." if required else ".")
-    return click.option("-m", "--message", default="", metavar="WHY", required=required, help=help_)
-
-
-def wait_booked_option(function: F) -> F:
-    """The option `--wait`, which arrives as *wait*."""
-    return click.option("--wait", is_flag=True, help="Wait for environments that are booked.")(function)
-
-
-def scope_options(function: F) -> F:
-    """The options `--request` and `--package`, which arrive as *requests* and *packages*."""
-    requests = "A change request. May be repeated."
-    packages = "A package, built or not, such as shop-1.5.0. May be repeated."
-    complete_ = completing.change_requests
-    package = click.option("--package", "packages", multiple=True, metavar="NAME-VERSION", help=packages)
-    request = click.option(
-        "--request", "requests", multiple=True, metavar="REQUEST", shell_complete=complete_, help=requests
-    )
-    return request(package(function))
-
-
-def plan_options(*, new: bool) -> Callable[[F], F]:
-    """The options with the fields of a plan; those of a *new* one are required."""
-    options = (
-        click.option("--to", "environment", required=new, metavar="ENV", shell_complete=completing.environments,
-                     help="The environment into which it is released."),
-        click.option("--freeze", "freeze_at", required=new, type=MOMENT, metavar="TIME", help="The freeze time."),
-        click.option("--release-at", required=new, type=MOMENT, metavar="TIME", help="The release time."),
-        click.option("--mode", type=click.Choice(["timeline", "completion"]),
-                     help="Whether dates bind, or completion (default: timeline)."),
-        click.option("--owner", metavar="USER", help="The owner (default: you)."),
-        click.option("--role", "roles", multiple=True, metavar="ROLE=USER",
-                     help="A role and its user. May be repeated."),
-        click.option("--description", metavar="TEXT", help="What it is about."),
-    )  # fmt: skip
-
-    def whole(function: F) -> F:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return whole
-
-
-def _given(fields: dict[str, Any]) -> dict[str, Any]:
-    """The *fields* that were given, as JSON data."""
-    given = {name: value for name, value in fields.items() if value not in (None, ())}
-    for name in ("freeze_at", "release_at"):
-        if isinstance(given.get(name), datetime):
-            given[name] = given[name].isoformat()
-    if "roles" in given:
-        pairs = [text.partition("=") for text in given["roles"]]
-        given["roles"] = [{"role": role, "user": user} for role, _, user in pairs]
-    return given
 
 
 def _open() -> "ManagedApplication":
@@ -142,7 +84,7 @@ def plan(
         raise click.UsageError("give a start, a freeze time and a release time in this order")
     app = _open()
     phases = [phase.to_json() for phase in standard_phases(begin, freeze, release_at, environment)]
-    about = {"owner": str(app.acting.actor), **_given(fields), "title": title, "phases": phases}
+    about = {"owner": str(app.acting.actor), **given_fields(fields), "title": title, "phases": phases}
     draft = model_of(ReleaseDraft, **about)
     print_release(plan_release(app.acting, draft, app.release_sources, _scope(requests, packages)), as_json=as_json)
 
@@ -157,7 +99,7 @@ def edit(release: str, message: str, as_json: bool, **fields: Any) -> None:
     """Change fields of RELEASE. The environment and the mode change in a draft only."""
     from orchestrator.management.planned_releases.decisions import edit_release
 
-    given = _given(fields)
+    given = given_fields(fields)
     if not given:
         raise click.UsageError("give at least one field to change, for example --owner ann")
     print_release(edit_release(_open().acting, release, given, message.strip()), as_json=as_json)
@@ -374,3 +316,61 @@ def close(release: str, message: str, as_json: bool) -> None:
 
     app = _open()
     print_release(close_release(app.acting, release, app.release_sources, message.strip()), as_json=as_json)
+
+
+@command.command("notes")
+@release_argument
+@click.option("--format", "form", type=click.Choice(["text", "markdown"]), default="text", show_default=True,
+              help="The form of the notes.")  # fmt: skip
+@json_option
+def notes_(release: str, form: str, as_json: bool) -> None:
+    """Print the notes of RELEASE: what differs between what runs in its environment and what it brings.
+
+    These are its change requests, and for each package the commits, the infrastructure, the files, and the tests that
+    were added and removed. After the release, the notes are against what ran before it.
+    """
+    from orchestrator.cli.release_notes import markdown_lines, note_lines
+    from orchestrator.management.planned_releases.notes import write_notes
+
+    app = _open()
+    found = write_notes(app.acting, release, app.release_sources)
+    if as_json:
+        print_json("ReleaseNotes", {"notes": found.to_json()})
+        return
+    for line in markdown_lines(found) if form == "markdown" else note_lines(found):
+        out(line)
+
+
+@command.command("schedule")
+@click.option("--all", "ended", is_flag=True, help="Include releases that have ended.")
+@click.option("--out", "target", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="Write a timeline into FILE, which ends in .svg or .html.")  # fmt: skip
+@json_option
+def schedule(ended: bool, target: Path | None, as_json: bool) -> None:
+    """Print the phases of every planned release, or write them as a timeline that a browser opens without a server."""
+    from datetime import UTC
+
+    from orchestrator.management.planned_releases.queries import show_schedule
+    from orchestrator.management.planned_releases.timeline import (
+        SCHEDULE_HEADS,
+        schedule_rows,
+        timeline_html,
+        timeline_svg,
+    )
+
+    pictures = {".svg": timeline_svg, ".html": timeline_html}
+    if target is not None and target.suffix not in pictures:
+        raise click.UsageError("--out is a file that ends in .svg or .html")
+    found = show_schedule(_open().acting, ended=ended)
+    if target is not None:
+        try:
+            target.write_text(pictures[target.suffix](found, datetime.now(UTC)), encoding="utf-8")
+        except OSError as error:
+            raise click.UsageError(f"cannot write {target}: {error.strerror}") from error
+        note(f"written: {target}")
+    if as_json:
+        print_json("ReleaseSchedule", {"releases": [release_item(each) for each in found]})
+        return
+    if target is None:
+        rows = list(schedule_rows(found))
+        out(table(SCHEDULE_HEADS, rows, screen()) if rows else "there are no planned releases")
