@@ -73,7 +73,7 @@ CODES: tuple[ErrorCode, ...] = (
         "G206",
         "dates of release not possible",
         "The freeze time is after the release time, a phase has no length, or the phase `deploy` starts after the release time of a timeline-driven release.",
-        "Move the release time with `orchestrator release edit --release-at`, or choose other times.",
+        "Move the release time with `--release-at` of `orchestrator release edit`, or choose other times.",
         Exit.USAGE,
     ),
     ErrorCode(
