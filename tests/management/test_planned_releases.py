@@ -140,7 +140,7 @@ def test_dates_have_their_order() -> None:
     """A freeze after the release, two phases of one name and a phase without a length are no plan."""
     for wrong in ({"freeze_at": RELEASE + HOUR}, {"phases": (planned().phases[0],) * 2}):
         with pytest.raises(ValueError, match=r"after the release time|named twice"):
-            planned(**wrong)  # type: ignore[arg-type]
+            planned(**wrong)
     with pytest.raises(ValueError, match="ends before it starts"):
         Span(start=MONDAY, end=MONDAY)
 
