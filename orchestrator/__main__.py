@@ -9,6 +9,7 @@ from orchestrator.app.opening import ServerOptions, compose
 
 if TYPE_CHECKING:
     from orchestrator.app.application import Application
+    from orchestrator.app.machine import Machine
     from orchestrator.app.request_duties import Shows
 
 
@@ -17,6 +18,13 @@ def open_real_project(start: Path, environ: Mapping[str, str], *, restoring: boo
     from orchestrator.wiring import open_app
 
     return open_app(start, environ, restoring=restoring)
+
+
+def open_real_machine(environ: Mapping[str, str]) -> "Machine":
+    """This machine, with the real adapters; they are imported when they are used."""
+    from orchestrator.machine_wiring import RealMachine
+
+    return RealMachine(environ)
 
 
 def serve_real_project(application: "Application", options: ServerOptions, shows: "Shows") -> None:
@@ -32,13 +40,13 @@ def serve_real_project(application: "Application", options: ServerOptions, shows
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that *arguments* (by default those of the process) request, and return its exit status."""
-    compose(open_real_project, serve_real_project)
+    compose(open_real_project, open_real_machine, serve_real_project)
     return cli.main(arguments)
 
 
 def run() -> NoReturn:
     """The console script."""
-    compose(open_real_project, serve_real_project)
+    compose(open_real_project, open_real_machine, serve_real_project)
     cli.run_and_end()
 
 

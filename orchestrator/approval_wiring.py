@@ -70,6 +70,12 @@ class ApprovalParts:
         ]
         return self.services.store.run(found[0].run).by if found else ""
 
+    def submit_started(self, request: "RunRequest") -> "RunRequest | None":
+        """Record the run of a *request* that the actor has started; None if it was recorded before."""
+        from orchestrator.app.starts import submit_started
+
+        return submit_started(self.services.store, self.acting, request)
+
     def settle_request(self, request: "RunRequest", shows: "Shows") -> "RunRequest | None":
         """*request* after the end of its run, whoever started it; None while the run goes on."""
         from orchestrator.app.request_duties import as_system, settle_request

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from orchestrator.app.bookings import Bookings
-    from orchestrator.app.front_end import FrontEndParts
+    from orchestrator.app.front_end import ApplicationParts
     from orchestrator.app.scheduler import Duty
     from orchestrator.domain.calendar.rules import CalendarRule
     from orchestrator.domain.release import PackageRef, Revision
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.management.planned_releases.notes import ChangedFile, NoteSources, PackageDifference
     from orchestrator.management.planned_releases.ports import PackagePlace
 
-    Base = FrontEndParts
+    Base = ApplicationParts
 else:
     Base = object
 
@@ -66,7 +66,7 @@ class ManagementParts(Base):
 class ProjectChangeSources:
     """The `ChangeSources` of a project: its files, its journal and its Git repository."""
 
-    def __init__(self, app: "FrontEndParts") -> None:
+    def __init__(self, app: "ApplicationParts") -> None:
         self._app = app
 
     def known_packages(self) -> frozenset[str]:
@@ -118,7 +118,7 @@ class ProjectChangeSources:
 class ProjectBookingSources:
     """The `BookingSources` of a project: its files and its journal."""
 
-    def __init__(self, app: "FrontEndParts") -> None:
+    def __init__(self, app: "ApplicationParts") -> None:
         self._app = app
 
     def declared_rules(self) -> "tuple[CalendarRule, ...]":

@@ -13,10 +13,11 @@ from orchestrator.project_wiring import ProjectParts
 
 if TYPE_CHECKING:
     from orchestrator.adapters.archive.checks import Declared
-    from orchestrator.adapters.backup.archive import BackupManifest
+    from orchestrator.adapters.backup.project_backups import ProjectBackups
     from orchestrator.adapters.project_key import FileKeys
     from orchestrator.adapters.views import Views
     from orchestrator.adapters.withheld import WithheldSecrets
+    from orchestrator.app.front_end import LoopbackHost
     from orchestrator.app.parts import PackageStore
 
 
@@ -74,13 +75,19 @@ class StorageParts(ProjectParts):
 
         return WithheldSecrets(self.state, self.environ)
 
-    def take_backup(self, target: Path, at: str, passphrase: bytes, *, logs: bool, secrets: bool) -> "BackupManifest":
-        """Write the state into the new file *target*, and read it again."""
+    @property
+    def backups(self) -> "ProjectBackups":
+        """The backups of the project."""
         from orchestrator.adapters.backup.content import BackupPaths
-        from orchestrator.adapters.backup.take import take
+        from orchestrator.adapters.backup.project_backups import ProjectBackups
 
-        places = BackupPaths(self.project.name, self.state, self.store_url, self.secret_paths())
-        return take(places, target, at, passphrase, logs=logs, secrets=secrets)
+        return ProjectBackups(BackupPaths(self.project.name, self.state, self.store_url), self.secret_paths)
+
+    def loopback_hosts(self) -> "list[tuple[LoopbackHost, bool]]":
+        """The recorded loopback hosts, and whether each is running."""
+        from orchestrator.hosts import loopback
+
+        return [(host, loopback.alive(host)) for host in loopback.recorded(self.state)]
 
     @cached_property
     def packages(self) -> "PackageStore":

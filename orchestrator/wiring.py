@@ -14,6 +14,7 @@ from orchestrator.management_wiring import ManagementParts
 from orchestrator.register_wiring import RegisterParts
 
 if TYPE_CHECKING:
+    from orchestrator.app.front_end import ApplicationParts, RunFeed
     from orchestrator.app.request_duties import Shows
     from orchestrator.app.scheduler import Duty
     from orchestrator.services import Services
@@ -67,6 +68,23 @@ class App(EngineParts, RegisterParts, ManagementParts, ManagedApplication):
         assert self.engine is not None
         assert self.services is not None
 
+    @property
+    def _parts(self) -> "ApplicationParts":
+        return self
+
+    @property
+    def feed(self) -> "RunFeed":
+        """The entries of all runs, in the order in which they become visible."""
+        return self.store
+
+    def require_store(self) -> None:
+        """Return if the journal can be read, and has the schema of this program. Raises S-codes."""
+        self.store.runs(limit=1)
+
+    def release_claim(self) -> None:
+        """Give the claim of this process back: another one can continue what it was doing."""
+        self.engine.release()
+
     def stop_softly(self) -> None:
         """Park before the next effect; what goes on now is finished first."""
         self.engine.stop_signal.request_stop()
@@ -93,6 +111,12 @@ class App(EngineParts, RegisterParts, ManagementParts, ManagedApplication):
         for name in ("store", "register", "sign_ins"):
             if name in self.__dict__:
                 getattr(self, name).close()
+
+    def forget(self) -> None:
+        """Close what was opened, so that files can be moved and the next reading finds what is there then."""
+        self.close()
+        for part in ("engine", "store", "register", "rights", "services", "queries", "acting", "maintenance"):
+            self.__dict__.pop(part, None)
 
 
 def open_app(start: Path, environ: Mapping[str, str] = os.environ, *, restoring: bool = False) -> App:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from orchestrator.__main__ import open_real_project
+from orchestrator.__main__ import open_real_machine, open_real_project
 from orchestrator.app.opening import compose
 from orchestrator.isolation.find import available
 from tests import postgres as databases
@@ -23,7 +23,9 @@ from tests.leftovers import Leftovers
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tests")
 
-compose(open_real_project)  # commands that a test calls in its own process open projects with the real wiring
+compose(
+    open_real_project, open_real_machine
+)  # commands that a test calls in its own process open projects with the real wiring
 
 LONGEST = ("journeys", "unchanged", "packaging", "campaigns")
 """The folders whose tests take longest: they begin first, so that no processor waits for the last of them."""

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from orchestrator.__main__ import open_real_project
+from orchestrator.__main__ import open_real_machine, open_real_project
 from orchestrator.app.opening import compose
 from orchestrator.cli import main
 
-compose(open_real_project)  # campaigns run without pytest, and do not load `tests/conftest.py`
+compose(open_real_project, open_real_machine)  # campaigns run without pytest, and do not load `tests/conftest.py`
 
 READING = (
     ("history",), ("logs",), ("matrix",), ("package", "diff"), ("package", "show"), ("queue",), ("show",), ("status",),

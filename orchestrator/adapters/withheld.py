@@ -19,7 +19,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Protocol, Self
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
@@ -76,6 +76,14 @@ class Withheld(Model):
         return hmac.compare_digest(found, self.id)
 
 
+class SecretPlace(Protocol):
+    """What has a place in the state folder."""
+
+    @property
+    def name(self) -> str:
+        """Its path below the state folder."""
+
+
 @dataclass(frozen=True)
 class WithheldSecrets:
     """The secrets that a state folder waits for.
@@ -91,6 +99,10 @@ class WithheldSecrets:
     def missing(self) -> list[Withheld]:
         """Those that were not given yet. Raises S193 if the list cannot be read."""
         return [item for item in awaited(self.state) if not self._given(item)]
+
+    def place(self, item: "SecretPlace") -> Path:
+        """Where *item* has its place in the state folder."""
+        return self.state / item.name
 
     def give_up(self, name: str) -> bool:
         """Do not wait for the controller file *name*, which is lost; whether it was missing."""

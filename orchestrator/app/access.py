@@ -1,5 +1,7 @@
 """Bindings, the access file, and the question who may do what."""
 
+from pathlib import Path
+
 from orchestrator.app.acting import Acting, Change, View, change, read_own, read_register, unknown
 from orchestrator.domain.access.access_file import AccessDifference, AccessFile, difference, problems
 from orchestrator.domain.access.actions import Action
@@ -11,6 +13,14 @@ from orchestrator.domain.moments import moment_text
 from orchestrator.domain.register import ACCESS_KINDS, BINDINGS, RecordKind, T
 
 MANAGE = Action.MANAGE_ACCESS
+
+
+def read_access_file(file: Path, acting: Acting) -> AccessFile:
+    """The access file at *file*. Names may be those that the project has recorded. Raises F-codes, A104 and A105."""
+    from orchestrator.app.people import show_access
+    from orchestrator.config.access import load_access
+
+    return load_access(file, show_access(acting))
 
 
 def grant(acting: Acting, binding: Binding) -> Binding:

@@ -4,18 +4,25 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from orchestrator.app.control import Control
     from orchestrator.app.environments import Environments
     from orchestrator.app.execute import Execution
-    from orchestrator.app.front_end import FrontEndParts
+    from orchestrator.app.front_end import ApplicationParts, FrontEndParts
     from orchestrator.app.inspections import Inspections
+    from orchestrator.app.machine import Machine
     from orchestrator.app.maintenance import Maintenance
     from orchestrator.app.plans import Plans
+    from orchestrator.app.project_diagnosis import ProjectDiagnosis
     from orchestrator.app.queries import Queries
     from orchestrator.app.recovery import Recovery
     from orchestrator.app.releases import Releases
+    from orchestrator.app.resumption import Resumption
     from orchestrator.app.retention import Retention
+    from orchestrator.app.state_restore import StateRestore
     from orchestrator.app.submit import Submissions
+    from orchestrator.domain.environment import Environment
 
     Base = FrontEndParts
 else:
@@ -23,81 +30,114 @@ else:
 
 
 class Application(Base):
-    """The groups of use cases, each made when it is first used. `wiring` adds the parts."""
+    """The groups of use cases, each made when it is first used. `wiring` adds the parts.
+
+    A front end reaches the journal and durable execution through use cases only: this type has neither.
+    """
+
+    if TYPE_CHECKING:  # `wiring` has it
+
+        @property
+        def _parts(self) -> ApplicationParts:
+            """All parts of the project."""
+
+    def require_environment(self, name: str) -> "tuple[Environment, Path]":
+        """The environment *name* and its folder. Raises R103 if the project has none of that name."""
+        return self._parts.services.environment(name)
 
     @cached_property
     def releases(self) -> "Releases":
         """Packages."""
         from orchestrator.app.releases import Releases
 
-        return Releases(self)
+        return Releases(self._parts)
 
     @cached_property
     def plans(self) -> "Plans":
         """Plans."""
         from orchestrator.app.plans import Plans
 
-        return Plans(self)
+        return Plans(self._parts)
 
     @cached_property
     def submissions(self) -> "Submissions":
         """Requests."""
         from orchestrator.app.submit import Submissions
 
-        return Submissions(self)
+        return Submissions(self._parts)
 
     @cached_property
     def control(self) -> "Control":
         """Control requests and locks."""
         from orchestrator.app.control import Control
 
-        return Control(self)
+        return Control(self._parts)
 
     @cached_property
     def execution(self) -> "Execution":
         """Execution of requests."""
         from orchestrator.app.execute import Execution
 
-        return Execution(self)
+        return Execution(self._parts)
 
     @cached_property
     def queries(self) -> "Queries":
         """What is true now, from the journal."""
         from orchestrator.app.queries import Queries
 
-        return Queries(self)
+        return Queries(self._parts)
 
     @cached_property
     def inspections(self) -> "Inspections":
         """What is true on hosts and in stacks."""
         from orchestrator.app.inspections import Inspections
 
-        return Inspections(self)
+        return Inspections(self._parts)
 
     @cached_property
     def stacks(self) -> "Environments":
         """Stacks of environments."""
         from orchestrator.app.environments import Environments
 
-        return Environments(self)
+        return Environments(self._parts)
 
     @cached_property
     def recovery(self) -> "Recovery":
         """What was left behind."""
         from orchestrator.app.recovery import Recovery
 
-        return Recovery(self)
+        return Recovery(self._parts)
+
+    @cached_property
+    def resumption(self) -> "Resumption":
+        """What was interrupted."""
+        from orchestrator.app.resumption import Resumption
+
+        return Resumption(self._parts)
 
     @cached_property
     def retention(self) -> "Retention":
         """What old runs have left."""
         from orchestrator.app.retention import Retention
 
-        return Retention(self)
+        return Retention(self._parts)
+
+    @cached_property
+    def state_restore(self) -> "StateRestore":
+        """The state, replaced by that of a backup."""
+        from orchestrator.app.state_restore import StateRestore
+
+        return StateRestore(self._parts)
+
+    def diagnosis(self, machine: "Machine") -> "ProjectDiagnosis":
+        """The checks of the project on this *machine*."""
+        from orchestrator.app.project_diagnosis import ProjectDiagnosis
+
+        return ProjectDiagnosis(self._parts, machine)
 
     @cached_property
     def maintenance(self) -> "Maintenance":
         """The project key, backups, and workers."""
         from orchestrator.app.maintenance import Maintenance
 
-        return Maintenance(self)
+        return Maintenance(self._parts)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from orchestrator.app.acting import Acting
+from orchestrator.app.admission import Promotion
 from orchestrator.app.authentication import Authentication
 from orchestrator.app.exchange import Exchange
 from orchestrator.app.once import Once
@@ -14,10 +15,14 @@ from orchestrator.app.request_facts import RequestRules
 from orchestrator.app.scheduler import Scheduler
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.approval.requests import RunRequest
+from orchestrator.domain.audit.restores import RestoreNote
 from orchestrator.domain.authentication import KeyRecord
 from orchestrator.domain.calendar.rules import CalendarRule
 from orchestrator.domain.calendar.state import EnvironmentCalendar
+from orchestrator.domain.environment import Environment, Project
+from orchestrator.domain.listing import PAGE_SIZE, FeedEntry
 from orchestrator.domain.plan import Plan
+from orchestrator.domain.release import Package
 from orchestrator.domain.worker import WorkerConfig, WorkerEvent
 from orchestrator.ports import Keys
 from orchestrator.register_ports import AuditHeads, AuditKeys, Register
@@ -61,6 +66,9 @@ class WithheldFiles(Protocol):
     def missing(self) -> Sequence[MissingFile]:
         """Those that are missing now."""
 
+    def place(self, item: MissingFile) -> Path:
+        """Where *item* has its place."""
+
     def give_up(self, name: str) -> bool:
         """Do not wait for one any more; whether it was missing."""
 
@@ -88,31 +96,94 @@ class BackupContent(Protocol):
     def withheld(self) -> Sequence[MissingFile]:
         """The secrets that it does not contain."""
 
+    def to_json(self) -> dict[str, Any]:
+        """As JSON data."""
 
-class FrontEndParts(Parts, Protocol):
-    """The parts of a project with those that only a front end uses."""
+
+class Backups(Protocol):
+    """The backups of a project."""
+
+    def take(self, target: Path, at: str, passphrase: bytes, *, logs: bool, secrets: bool) -> BackupContent:
+        """Write the state into the new file *target*, made *at* a time, and read it again."""
+
+    def has_state(self) -> bool:
+        """Whether there may be a state that a restore replaces."""
+
+    def locked_requests(self) -> list[str]:
+        """The requests on which a process of this machine works, by its locks."""
+
+    def inspect(self, file: Path, passphrase: bytes | None) -> BackupContent:
+        """What *file* contains. Raises S-codes."""
+
+    def restore(self, file: Path, passphrase: bytes | None, note: RestoreNote) -> Path:
+        """Replace the state by that of *file*, with *note* for the audit stream; where the old one is kept.
+
+        Raises S-codes.
+        """
+
+    def undo_restore(self) -> bool:
+        """Put back what an interrupted restore has replaced; whether there was one."""
+
+
+class RunFeed(Protocol):
+    """The entries of all runs, in the order in which they become visible."""
+
+    def feed(self, *, cursor: str | None = None, limit: int = PAGE_SIZE) -> list[FeedEntry]:
+        """The entries after *cursor*; from the first one without it."""
+
+    def feed_end(self) -> str | None:
+        """The cursor of the newest entry; None if there is none."""
+
+
+class LoopbackHost(Protocol):
+    """A host on this machine that a program of the project has made."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def stack(self) -> str:
+        """The stack that it belongs to."""
+
+    @property
+    def address(self) -> str:
+        """Its loopback address."""
+
+    @property
+    def port(self) -> int:
+        """The port of its SSH server."""
+
+
+class FrontEndParts(Protocol):
+    """What a front end is given. The journal, durable execution and what runs are given are not among it."""
+
+    @property
+    def root(self) -> Path:
+        """The folder of the project."""
+
+    @property
+    def project(self) -> Project:
+        """The file of the project."""
+
+    @property
+    def environments(self) -> Mapping[str, tuple[Environment, Path]]:
+        """Every environment with its folder, in the order of the path."""
 
     @property
     def environ(self) -> Mapping[str, str]:
         """The environment variables to act under."""
 
     @property
-    def store_url(self) -> str:
-        """Where the journal is."""
-
-    @property
     def keys(self) -> ProjectKeys:
         """The project key."""
+
+    def loopback_hosts(self) -> list[tuple[LoopbackHost, bool]]:
+        """The recorded loopback hosts, and whether each is running."""
 
     @property
     def withheld(self) -> WithheldFiles:
         """The secrets that a restored backup did not contain."""
-
-    def take_backup(self, target: Path, at: str, passphrase: bytes, *, logs: bool, secrets: bool) -> BackupContent:
-        """Write the state into the new file *target*, made *at* a time, and read it again."""
-
-    def secret_paths(self) -> dict[str, tuple[str, ...]]:
-        """The controller files that each environment declares as secret."""
 
     @property
     def register(self) -> Register:
@@ -121,6 +192,28 @@ class FrontEndParts(Parts, Protocol):
     @property
     def audit_head(self) -> AuditHeads:
         """The file with the newest place of the audit stream."""
+
+    @property
+    def feed(self) -> RunFeed:
+        """The entries of all runs, in the order in which they become visible."""
+
+    def require_store(self) -> None:
+        """Return if the journal can be read. Raises S-codes."""
+
+    def acting_as(self, actor: Actor) -> Acting:
+        """The *actor* at the register."""
+
+    def promotion(
+        self,
+        package: Package,
+        environment: str,
+        *,
+        again: bool = False,
+        overrun: bool = False,
+        rehearsal: bool = False,
+        requested: bool = False,
+    ) -> Promotion:
+        """What a promotion of *package* into *environment* is checked with. Raises R103."""
 
     @property
     def actor(self) -> Actor:
@@ -166,6 +259,12 @@ class FrontEndParts(Parts, Protocol):
     def verifier_of(self, plan: Plan) -> str:
         """The user whose run verified the release of *plan* in the environment before; empty if there is none."""
 
+    def submit_started(self, request: RunRequest) -> RunRequest | None:
+        """Record the run of a *request* that the actor has started, for this process; None if it was recorded before.
+
+        The result has another run if the name of the first one was taken meanwhile.
+        """
+
     def settle_request(self, request: RunRequest, shows: Shows) -> RunRequest | None:
         """*request* after the end of its run, whoever started it; None while the run continues."""
 
@@ -192,6 +291,9 @@ class FrontEndParts(Parts, Protocol):
     def stop_softly(self) -> None:
         """Park before the next effect."""
 
+    def release_claim(self) -> None:
+        """Let another process continue what this one was doing."""
+
     @property
     def parked(self) -> bool:
         """Whether this process can end, and the run be resumed."""
@@ -206,3 +308,22 @@ class FrontEndParts(Parts, Protocol):
 
     def close(self) -> None:
         """Close databases and locks."""
+
+
+class ApplicationParts(Parts, FrontEndParts, Protocol):
+    """All parts of a project: those of use cases, and those of a front end."""
+
+    @property
+    def keys(self) -> ProjectKeys:
+        """The project key."""
+
+    @property
+    def withheld(self) -> WithheldFiles:
+        """The secrets that a restored backup did not contain."""
+
+    @property
+    def backups(self) -> Backups:
+        """The backups of the project."""
+
+    def forget(self) -> None:
+        """Close everything, and read again what is needed next: files of the state are replaced meanwhile."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from orchestrator.app.acting import Right
 from orchestrator.app.authorize import UseCases, use_case
-from orchestrator.app.front_end import BackupContent, FrontEndParts
+from orchestrator.app.front_end import ApplicationParts, BackupContent
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.authentication import KeyRecord
@@ -19,7 +19,7 @@ KEY_UNUSABLE = frozenset({"S150", "S151", "S193"})
 class Maintenance(UseCases):
     """The use cases that keep a project and its state in order."""
 
-    def __init__(self, parts: FrontEndParts) -> None:
+    def __init__(self, parts: ApplicationParts) -> None:
         super().__init__(parts)
         self._parts = parts
 
@@ -54,7 +54,7 @@ class Maintenance(UseCases):
         self, actor: Actor, target: Path, at: str, passphrase: bytes, *, logs: bool = False, secrets: bool = False
     ) -> BackupContent:
         """Write the state into the new file *target*. Raises S112, S114, S133, S134 and S193."""
-        return self._parts.take_backup(target, at, passphrase, logs=logs, secrets=secrets)
+        return self._parts.backups.take(target, at, passphrase, logs=logs, secrets=secrets)
 
     @use_case(Action.RESTORE)
     def admit_restore(self, actor: Actor) -> None:

@@ -10,6 +10,7 @@ from orchestrator.domain.errors import OrchestratorError
 
 if TYPE_CHECKING:
     from orchestrator.app.application import Application
+    from orchestrator.app.machine import Machine
     from orchestrator.app.request_duties import Shows
 
 
@@ -50,13 +51,21 @@ class Serving(Protocol):
         """Serve *application*. Plans are shown to approvers by *shows*. Raises N-codes."""
 
 
+class MachineOpener(Protocol):
+    """Gives what front ends use of this machine."""
+
+    def __call__(self, environ: Mapping[str, str]) -> "Machine":
+        """This machine, for programs with the variables *environ*."""
+
+
 _openers: list[Opener] = []
 _servers: list[Serving] = []
+_machines: list[MachineOpener] = []
 
 
-def compose(opener: Opener, serving: Serving | None = None) -> None:
-    """Let *opener* open projects from now on, and *serving* serve them."""
-    _openers[:] = [opener]
+def compose(opener: Opener, machine: MachineOpener, serving: Serving | None = None) -> None:
+    """Let *opener* open projects from now on, *machine* give what there is beside them, and *serving* serve them."""
+    _openers[:], _machines[:] = [opener], [machine]
     _servers[:] = [serving] if serving is not None else []
 
 
@@ -74,3 +83,9 @@ def open_application(start: Path, environ: Mapping[str, str] = os.environ, *, re
     """
     [opener] = _openers
     return opener(start, environ, restoring=restoring)
+
+
+def this_machine(environ: Mapping[str, str] = os.environ) -> "Machine":
+    """What front ends use of this machine without a project."""
+    [machine] = _machines
+    return machine(environ)

@@ -128,6 +128,10 @@ class Parts(Protocol):
         """The journal."""
 
     @property
+    def store_url(self) -> str:
+        """Where the journal is."""
+
+    @property
     def engine(self) -> Execution:
         """Durable execution."""
 

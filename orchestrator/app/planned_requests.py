@@ -56,7 +56,7 @@ def request_planned(
             app.refuse_rolled_back(part, how.again)
     shown = shown_plan(shows, plan)
     drafted = _draft(app, actor, plan, shown.digest, how)
-    supersede = app.services.environment(drafted.first[0])[0].queue.supersede
+    supersede = app.require_environment(drafted.first[0])[0].queue.supersede
     return request_promotion(app.acting_as(actor), drafted, shown, app.request_rules(), supersede=supersede)
 
 
@@ -80,7 +80,7 @@ def _draft(app: "Application", actor: Actor, plan: Plan | WavePlan, rendered: st
         rendered=rendered,
         requirement=reduce(stricter, needed.values()),
         requested_by=actor,
-        requested_at=parse_moment(app.services.clock.now()),
+        requested_at=parse_moment(app.acting_as(actor).clock.now()),
         verifier=next((user for part in plans if (user := _verifier(app, actor, part, plans))), ""),
         kind=how.kind,
         reason=how.reason,

@@ -14,6 +14,7 @@ from orchestrator.app.journal import current_run, has_process, is_paused, open_r
 from orchestrator.app.parts import Parts
 from orchestrator.app.release_matrix import every_release, release_rows
 from orchestrator.app.requests import parse_request
+from orchestrator.app.run_reader import RunReader
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.admission.documents import NextPromotion, next_promotion
@@ -22,6 +23,7 @@ from orchestrator.domain.facts import EnvironmentFacts, QueueFacts, RunFacts
 from orchestrator.domain.journal import Lease, Record, Run
 from orchestrator.domain.listing import Page, RunFilter
 from orchestrator.domain.log_lines import LogFilter, OutputPart, read_lines
+from orchestrator.domain.plan import HostState
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.story import RunView
 from orchestrator.domain.text import clean_text
@@ -123,6 +125,36 @@ class Queries(UseCases):
             run_facts(self._parts.store, run, queues.get(run.environment, []), self._works_on) for run in page.items
         )
         return Page[RunFacts](items=tuple(found), cursor=page.cursor)
+
+    @use_case(Action.VIEW)
+    def recent_runs(self, actor: Actor, limit: int) -> list[Run]:
+        """The newest runs, newest first, at most *limit*."""
+        return self._parts.store.runs(limit=limit)
+
+    @use_case(Action.VIEW)
+    def newest_run(self, actor: Actor, environment: str) -> Run | None:
+        """The newest run of *environment*, or of a list of waves; None if there is none."""
+        return next(iter(self._parts.store.runs(environment, limit=1)), None)
+
+    @use_case(Action.VIEW)
+    def runs_of(self, actor: Actor, root: str) -> list[Run]:
+        """Every run of *root*, oldest first."""
+        return self._parts.store.runs_of(root)
+
+    @use_case(Action.VIEW)
+    def reader(self, actor: Actor) -> RunReader:
+        """What reads runs while they continue."""
+        return RunReader(self._parts)
+
+    @use_case(Action.VIEW)
+    def has_worker(self, actor: Actor, root: str) -> bool:
+        """Whether a process works, or may work, on *root*. See :meth:`has_process`."""
+        return self._parts.engine.working(root)
+
+    @use_case(Action.VIEW)
+    def hosts(self, actor: Actor, environment: str) -> list[HostState]:
+        """What is known of each host of *environment*."""
+        return self._parts.store.hosts(environment)
 
     @use_case(Action.VIEW)
     def story(self, actor: Actor, name: str) -> RunView:

@@ -88,6 +88,11 @@ class Releases(UseCases):
         files = {ref.digest: len(manifest.files) for ref, manifest in packages.known()}
         return KeptPackages(tuple(packages.refs()), files, tuple(packages.strange_names()))
 
+    @use_case(Action.VIEW)
+    def kept_refs(self, actor: Actor) -> list[PackageRef]:
+        """The packages that the project keeps, without reading them."""
+        return self._parts.packages.refs()
+
     @use_case(Action.BUILD)
     def keep(self, actor: Actor, file: Path) -> Package:
         """Verify the sealed *file*, and put it into the store. Raises P-codes."""

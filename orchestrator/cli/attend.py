@@ -6,15 +6,16 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NoReturn, Self
 
 from orchestrator.app.application import Application
 from orchestrator.app.requests import RunRequest
+from orchestrator.app.run_reader import RunReader
 from orchestrator.app.scheduler import Scheduler
 from orchestrator.cli import output
 from orchestrator.cli.planned import plan_text
-from orchestrator.cli.recovery import Blockers, recover
+from orchestrator.cli.recovery import recover, report_resumed
 from orchestrator.cli.view import Lines, Live, open_view
 from orchestrator.domain.access.principals import SYSTEM_ACTOR, Actor
 from orchestrator.domain.error_codes import RIGHT_MISSING
@@ -30,14 +31,20 @@ class Follower:
     """Reads the journal of every run of one root as it grows, and tells it to a view; with *only*, of that run alone.
 
     Along the path one run follows another. In waves the journal of the request's own run has the parallel ones.
+    The right of *actor* to view them is checked once, with the first reading.
     """
 
-    def __init__(self, app: Application, asked: RunRequest, view: Lines, only: str = "") -> None:
-        self._app, self._view = app, view
+    def __init__(self, app: Application, actor: Actor, asked: RunRequest, view: Lines, only: str = "") -> None:
+        self._app, self._actor, self._view = app, actor, view
         self._beside = view.beside = asked.waves is not None and not only
         path = [only] if only else [run_id(asked.root, target) for target in asked.targets]
         self._coming = [asked.root] if self._beside else path
         self.stories: list[RunView] = []
+
+    @cached_property
+    def reader(self) -> RunReader:
+        """What reads the runs."""
+        return self._app.queries.reader(self._actor)
 
     def poll(self) -> None:
         """Take what is new."""
@@ -50,7 +57,7 @@ class Follower:
 
     def _read(self, story: RunView) -> bool:
         """Take the records of one run; True when runs have begun in it, which are to be told before the rest."""
-        for record in self._app.store.records(story.run.id, story.last):
+        for record in self.reader.records(story.run.id, story.last):
             story.take(record)
             self._view.take(story, record)
             if record.kind == "wave" and self._beside and record.data.get("runs"):
@@ -64,7 +71,7 @@ class Follower:
             return False
         for wanted in self._coming if self._beside else self._coming[:1]:
             with contextlib.suppress(OrchestratorError):
-                run = self._app.store.run(wanted)
+                run = self.reader.run(wanted)
                 if run.id == wanted:
                     self._coming.remove(wanted)
                     story = RunView(run.model_copy(update={"ended_at": None}))
@@ -80,15 +87,15 @@ def run_and_follow(app: Application, asked: RunRequest, wait: Callable[[], dict[
     The first interrupt cancels it, the second leaves it to a process in the background. SIGTERM parks it before its
     next effect, and another process resumes it. None of them interrupts an operation of an engine.
     """
-    done, blockers = _Waiting(wait), Blockers(app, asked)
+    done, blockers = _Waiting(wait), app.resumption.blockers(asked)
     with open_view() as view:
-        follower = Follower(app, asked, view)
+        follower = Follower(app, SYSTEM_ACTOR, asked, view)  # the right was checked when it was requested
         with _Signals(app, asked, view, follower) as signals:
             while done.running and not app.parked:
                 with _patient():
                     follower.poll()
                     signals.apply_control()
-                blockers.recover()
+                report_resumed(blockers.resume())
                 done.join(view.every)
         with _patient():
             follower.poll()
@@ -135,10 +142,7 @@ def tidy(app: Application, queue: str) -> None:
     A run whose process died is resumed in the background, unless it is for workers, who do that anyway.
     """
     recover(app)
-    for left in app.recovery.leftovers(SYSTEM_ACTOR):
-        asked = app.recovery.reap(SYSTEM_ACTOR, left, queue=queue)
-        if not left.run.ended and not app.store.work(asked.root).queue:
-            app.run_in_background(asked.root)
+    app.resumption.reap_overdue(queue)
 
 
 def work(app: Application, root: str) -> int:
@@ -149,13 +153,14 @@ def work(app: Application, root: str) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: app.stop_softly())
     asked = app.submissions.recorded(SYSTEM_ACTOR, root)
-    done, blockers = _Waiting(app.execution.begin(SYSTEM_ACTOR, asked)), Blockers(app, asked)
+    done = _Waiting(app.execution.begin(SYSTEM_ACTOR, asked))
+    blockers = app.resumption.blockers(asked)
     while done.running and not app.parked:
-        blockers.recover()
+        report_resumed(blockers.resume())
         done.join(POLL)
     if done.running:
         output.note(f"{root}: {app.stop_reason or 'stopped before its next step'}")
-        app.engine.release()
+        app.release_claim()
         return int(Exit.INTERRUPTED)
     done.check()
     return int(Exit.OK)
@@ -189,9 +194,9 @@ def _not_begun(asked: RunRequest, stories: list[RunView], first: Sequence[str] =
 def follow(app: Application, asked: RunRequest, only: str = "") -> list[RunView]:
     """Follow a request that another process executes until it has ended or has no process; or *only* that run of it."""
     with open_view() as view:
-        follower = Follower(app, asked, view, only)
+        follower = Follower(app, app.actor, asked, view, only)
         while True:
-            working = app.engine.working(asked.root)
+            working = follower.reader.has_worker(asked.root)
             follower.poll()
             if not working or (only and all(story.run.ended for story in follower.stories)):
                 return follower.stories
@@ -209,7 +214,7 @@ def leave(app: Application, asked: RunRequest, why: str, view: Lines) -> NoRetur
     """End this process now, release its claim, and leave the request as the journal has it."""
     view.stop()
     run = asked.name if len(asked.targets) == 1 else asked.root
-    app.engine.release()
+    app.release_claim()
     output.note(f"{why}; nothing is lost: orchestrator resume {run}")
     os._exit(Exit.INTERRUPTED)  # parked threads never return, and would keep the process
 
@@ -219,7 +224,7 @@ def detach(app: Application, asked: RunRequest, view: Lines) -> NoReturn:
     view.stop()
     app.control.detach(app.actor, app.queries.current_run(app.actor, asked.root))
     process = app.run_in_background(asked.root)
-    app.engine.release()
+    app.release_claim()
     output.note(f"left; it goes on in the background (process {process}): orchestrator watch {asked.root}")
     os._exit(Exit.INTERRUPTED)
 
@@ -325,5 +330,5 @@ def walk_of(app: Application, actor: Actor, wanted: str) -> tuple[RunRequest, Ru
     except OrchestratorError as error:
         if error.code == RIGHT_MISSING:
             raise
-        run = app.store.run(wanted)
+        run = app.queries.find_run(actor, wanted)
     return app.submissions.recorded(actor, run.root), run

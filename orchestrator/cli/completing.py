@@ -36,20 +36,17 @@ def _quietly(offer: Complete) -> Complete:
 @_quietly
 def environments(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offers:
     """The environments of the project."""
-    from orchestrator.config import declared, find_project, load_project
+    from orchestrator.app.project_files import environment_names
 
-    root = find_project(Path.cwd())
-    return _fitting(declared(root, load_project(root)), begun)
+    return _fitting(environment_names(Path.cwd()), begun)
 
 
 @_quietly
 def places(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offers:
     """The environments of the project, and its lists of waves."""
-    from orchestrator.config import declared, find_project, load_project
+    from orchestrator.app.project_files import place_names
 
-    root = find_project(Path.cwd())
-    project = load_project(root)
-    return _fitting([*declared(root, project), *(waves.name for waves in project.waves)], begun)
+    return _fitting(place_names(Path.cwd()), begun)
 
 
 @_quietly
@@ -57,7 +54,8 @@ def complete_runs(_context: click.Context, _parameter: click.Parameter, begun: s
     """The newest runs, each with what it is."""
     from click.shell_completion import CompletionItem
 
-    found = [run for run in _app().store.runs(limit=RECENT) if run.id.startswith(begun)]
+    app = _app()
+    found = [run for run in app.queries.recent_runs(app.actor, RECENT) if run.id.startswith(begun)]
     return [CompletionItem(run.id, help=f"{run.kind} of {run.release or run.environment}") for run in found]
 
 
@@ -126,16 +124,17 @@ def releases(_context: click.Context, _parameter: click.Parameter, begun: str) -
     """The kept packages, and the release folders of the project."""
     app = _app()
     folders = sorted(file.parent for file in (app.root / app.project.releases).glob("*/release.yaml"))
-    kept = [f"{ref.name}-{ref.version}" for ref in app.packages.refs()]
+    kept = [f"{ref.name}-{ref.version}" for ref in app.releases.kept_refs(app.actor)]
     return _fitting([*kept, *(str(folder.relative_to(app.root)) for folder in folders)], begun)
 
 
 @_quietly
 def steps(context: click.Context, _parameter: click.Parameter, begun: str) -> Offers:
     """The steps of the run that the command line names."""
-    store = _app().store
+    app = _app()
     wanted = context.params.get("run") or context.args[0]  # click leaves it there while an option has no value yet
-    records = store.records(store.run(str(wanted)).id)
+    reader = app.queries.reader(app.actor)
+    records = reader.records(reader.run(str(wanted)).id)
     return _fitting((record.step for record in records if record.kind == "step.started"), begun)
 
 

@@ -24,7 +24,7 @@ def stop_run(app: Application, wanted: str, wish: ControlVerb, why: str, *, as_j
     run = going(app, wanted)
     asked = app.submissions.recorded(app.actor, run.root)
     app.control.request(app.actor, run, wish, why)
-    if not app.engine.working(run.root):
+    if not app.queries.has_worker(app.actor, run.root):
         note(f"{run.id} has no active worker; ending it now")
         try:
             return do(app, asked, as_json=as_json)

@@ -37,7 +37,7 @@ def tell(app: Application, asked: RunRequest, stories: list[RunView], *, as_json
 def start_in_background(app: Application, asked: RunRequest, requests: tuple[str, ...] = (), *, as_json: bool) -> int:
     """Have *asked* done by a process in the background. *requests* are the run requests that were recorded after it."""
     run = asked.name
-    app.control.detach(app.actor, app.store.run(run))
+    app.control.detach(app.actor, app.queries.find_run(app.actor, run))
     process = app.run_in_background(asked.root)
     if as_json:
         output.print_json("Asked", {"root": asked.root, "run": run, "process": process, "requests": list(requests)})
@@ -62,8 +62,7 @@ def conclude(app: Application, story: RunView) -> None:
     if story.walk is not None:
         _walked(story, story.walk)
         return
-    hosts = app.store.hosts(environment)
-    truth = hosts_summary(hosts)
+    truth = hosts_summary(app.queries.hosts(SYSTEM_ACTOR, environment))  # the result of what the actor requested
     if run.kind == "destroy" and run.state is State.SUCCEEDED:
         output.out(f"{environment}: destroyed")
     elif run.state is not State.FAILED:

@@ -17,11 +17,11 @@ from typing import Any, TextIO, TypeVar
 import click
 
 from orchestrator import API_VERSION
+from orchestrator.app.own_process import mask_data, mask_text
 from orchestrator.cli import completing
 from orchestrator.cli.durations import DURATION
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.text import clean_text, coloured, is_seen
-from orchestrator.secret_values import process_secrets
 
 F = TypeVar("F", bound=Callable[..., Any])
 Cell = str | tuple[str, str]
@@ -145,7 +145,7 @@ def revealed(*, clear: bool) -> Iterator[None]:
 
 def masked(text: str) -> str:
     """*text* with known secrets masked, except within :func:`revealed`."""
-    return text if _reveal else process_secrets().text(text)
+    return text if _reveal else mask_text(text)
 
 
 def print_json(kind: str, data: dict[str, Any]) -> None:
@@ -170,7 +170,7 @@ def _json(document: dict[str, Any], **form: Any) -> str:
 
 def _masked_data(data: dict[str, Any]) -> dict[str, Any]:
     """*data* with known secrets masked, so that it stays JSON."""
-    return data if _reveal else dict(process_secrets().data(data))
+    return data if _reveal else mask_data(data)
 
 
 def out(text: str = "") -> None:

@@ -20,11 +20,10 @@ from typing import Any
 
 import click
 
+from orchestrator.app.own_process import exhaustion, mask_text
 from orchestrator.cli import output
 from orchestrator.domain.errors import Exit, OrchestratorError, OrchestratorErrors, Where
 from orchestrator.domain.text import clean_text
-from orchestrator.resources import as_error, is_exhausted
-from orchestrator.secret_values import process_secrets
 
 BROKEN_PIPE = 141  # 128 + SIGPIPE: what a shell sees of any program whose reader has gone
 WINDOW = 100  # columns of a long line that are shown
@@ -76,9 +75,8 @@ def run_guarded(run: Callable[[], Any], words: Sequence[str]) -> int:  # noqa: P
         output.silence(sys.stderr)
         return BROKEN_PIPE
     except Exception as error:  # noqa: BLE001 - the last net: everything else was caught by its name
-        if is_exhausted(error):
-            return show([OrchestratorError(*as_error(error))], as_json)
-        return _crash(error, as_json)
+        exhausted = exhaustion(error)
+        return show([exhausted], as_json) if exhausted is not None else _crash(error, as_json)
 
 
 def show(errors: Sequence[OrchestratorError], as_json: bool) -> int:
@@ -117,7 +115,7 @@ def _crash(error: Exception, as_json: bool) -> int:
     folder = next((path for path in _crash_folders() if path.is_dir() and os.access(path, os.W_OK)), None)
     descriptor, name = tempfile.mkstemp(prefix="crash-", suffix=".log", dir=folder)
     with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:  # noqa: PTH123 - it is open
-        file.write(process_secrets().text("".join(traceback.format_exception(error))))
+        file.write(mask_text("".join(traceback.format_exception(error))))
     kind = type(error).__name__
     hint = f"the details are in {name}"
     return show(

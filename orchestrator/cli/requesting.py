@@ -259,11 +259,10 @@ def _start(app: "Application", seen: "RequestView", *, as_json: bool) -> int:
 
 def _execute(app: "Application", started: "RunRequest", *, as_json: bool) -> int:
     """Execute the run of a request that this process has started, and settle the request by its end."""
-    from orchestrator.app.starts import submit_started
     from orchestrator.cli.follow_run import do
     from orchestrator.cli.planned import plan_text
 
-    recorded = submit_started(app.store, app.acting, started)
+    recorded = app.submit_started(started)
     if recorded is None:
         return _follow_run(app, started, as_json=as_json)
     code = do(app, app.submissions.recorded(app.actor, recorded.root), as_json=as_json)

@@ -70,6 +70,11 @@ class Host:
     word: str = ""
 
     @property
+    def stack(self) -> str:
+        """The stack that it belongs to."""
+        return Path(self.folder).parent.name
+
+    @property
     def root(self) -> str:
         """What the host calls its own."""
         return f"{self.folder}/root"

@@ -73,7 +73,7 @@ def promote(
     is requested with `request_plan`.
     """
     package = app.releases.kept_package(actor, release)
-    app.services.environment(environment)
+    app.require_environment(environment)
     if app.request_rules().approvals.govern(package.ref.name, environment):
         name = f"{package.ref.name}-{package.ref.version}"
         hint = f"orchestrator promote {name} --to {environment}, or request a plan that was made before"
@@ -86,7 +86,7 @@ def roll_back(
     app: "Application", actor: Actor, environment: str, version: str | None, *, queue: str = DEFAULT_QUEUE
 ) -> RunRequest:
     """Queue a rollback of *environment*, for workers. Returns the request. Raises R134 if there is no target."""
-    app.services.environment(environment)
+    app.require_environment(environment)
     package = app.releases.rollback_package(actor, environment, version)
     return app.submissions.submit(actor, RollBack(package=package.ref, targets=(environment,)), queue=queue)
 

@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
+from orchestrator.app.front_end import RunFeed
 from orchestrator.domain.listing import FeedEntry
 from orchestrator.domain.model import canonical_json
-from orchestrator.ports.lists import Feed
 
 KEPT = 5000
 PAGE = 500
@@ -40,7 +40,7 @@ def event_of(entry: FeedEntry) -> Event:
 class Broadcast:
     """Reads *feed* every *pause_s* seconds and wakes the listeners."""
 
-    def __init__(self, feed: Feed, pause_s: float = 0.2) -> None:
+    def __init__(self, feed: RunFeed, pause_s: float = 0.2) -> None:
         self._feed, self._pause = feed, pause_s
         self._newest: deque[Event] = deque(maxlen=KEPT)
         self._cursor: str | None = None

@@ -19,5 +19,5 @@ def healthz() -> Response:
 def readyz(request: Request) -> Response:
     """The store can be read, and whether a worker does what is due. Raises S-codes."""
     app = application(request)
-    app.store.feed_end()
+    app.require_store()
     return Response(canonical_json({"store": True, "worker": app.scheduler_runs()}), media_type="application/json")

@@ -76,7 +76,7 @@ def server_of(application: "Application", shows: Shows, hosts: frozenset[str] = 
         responses={"default": PROBLEM_RESPONSE},
     )
     server.state.application, server.state.shows = application, shows
-    server.state.broadcast = Broadcast(application.store)
+    server.state.broadcast = Broadcast(application.feed)
     for router in ROUTERS:
         server.include_router(router)
     server.add_exception_handler(OrchestratorError, _known)

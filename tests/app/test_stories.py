@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from orchestrator.__main__ import open_real_project
+from orchestrator.__main__ import open_real_machine, open_real_project
 from orchestrator.app.opening import compose
 from orchestrator.domain.audit.chain import AuditEntry
 from tests.app.memory_application import MemoryApplication, MemoryComposition
@@ -17,9 +17,9 @@ __all__ = ["project"]  # the fixture
 def application(project: MemoryProject) -> Iterator[MemoryApplication]:
     """The application that commands open."""
     composition = MemoryComposition(project)
-    compose(composition)
+    compose(composition, open_real_machine)
     yield composition(project.folder, {}, restoring=False)
-    compose(open_real_project)
+    compose(open_real_project, open_real_machine)
 
 
 def audit(application: MemoryApplication) -> tuple[AuditEntry, ...]:

@@ -5,12 +5,13 @@ import threading
 import time
 from collections.abc import Iterable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from orchestrator.adapters.memory.store import MemoryStore
 from orchestrator.app.requests import Promote
+from orchestrator.app.run_reader import RunReader
 from orchestrator.cli import attend
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.errors import OrchestratorError
@@ -19,6 +20,13 @@ from orchestrator.domain.release import PackageRef
 
 REF = PackageRef(name="shop", version="1.0.0", digest=f"sha256:{'0' * 64}")
 REQUEST = Promote(root="abc", package=REF, targets=("staging",), by="ann")
+
+
+def parts_over(store: MemoryStore) -> dict[str, Any]:
+    """What a follower uses of an application over *store*: what reads runs, and nothing that a run waits for."""
+    reader = RunReader(cast("Any", SimpleNamespace(store=store)))
+    queries = SimpleNamespace(reader=lambda _actor: reader, current_run=lambda _actor, root: store.run(root))
+    return {"queries": queries, "resumption": SimpleNamespace(blockers=lambda _: SimpleNamespace(resume=tuple))}
 
 
 class Locked(MemoryStore):
@@ -38,7 +46,7 @@ def test_a_journal_that_cannot_be_read_is_read_later() -> None:
     """A database that does not answer for a while ends no command: the promotion goes on, and its end is told."""
     store = Locked()
     store.create(Run(id="abc-staging", root="abc", kind="promotion", environment="staging"))
-    app: Any = SimpleNamespace(store=store, parked=False)
+    app: Any = SimpleNamespace(**parts_over(store), parked=False)
 
     def wait() -> dict[str, Any]:
         time.sleep(0.6)
@@ -83,12 +91,11 @@ def test_two_interrupts_at_once_cancel_and_leave(monkeypatch: pytest.MonkeyPatch
     store = Interrupted()
     store.create(Run(id="abc-staging", root="abc", kind="promotion", environment="staging"))
     app: Any = SimpleNamespace(
-        store=store,
+        **parts_over(store),
         parked=False,
         interrupted=False,
         actor=Actor(name="ann"),
         control=SimpleNamespace(request=wish),
-        queries=SimpleNamespace(current_run=lambda _actor, root: store.run(root)),
     )
     monkeypatch.setattr(attend, "detach", detach)
     over = threading.Event()

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.adapters import withheld
+from orchestrator.app.diagnosis import examine, examine_project
 from orchestrator.cli import main
-from orchestrator.cli.diagnosis import Check, examine, examine_project
+from orchestrator.domain.diagnosis import Check
 
 
 @pytest.fixture
@@ -137,16 +138,19 @@ def test_what_is_wrong_is_named_with_a_remedy(
 
 def test_isolation_is_reported(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What isolates processes is named. Without isolation there is a warning, and a problem where it is required."""
-    from orchestrator.cli.diagnosis import _isolation
+    from orchestrator.app.machine_diagnosis import check_isolation
     from orchestrator.isolation.isolator import Isolator
 
     environ, file = {"PATH": "/usr/bin"}, project / "orchestrator.yaml"
     monkeypatch.setattr("orchestrator.isolation.find.available", lambda _path: Isolator("namespaces"))
-    assert (_isolation(project, environ).level, "by namespaces" in _isolation(project, environ).says) == ("ok", True)
-    off = _isolation(project, {**environ, "ORCHESTRATOR_JOB_ISOLATION": "off"})
+    assert (check_isolation(project, environ).level, "by namespaces" in check_isolation(project, environ).says) == (
+        "ok",
+        True,
+    )
+    off = check_isolation(project, {**environ, "ORCHESTRATOR_JOB_ISOLATION": "off"})
     assert (off.level, "can do what you can do" in off.says) == ("warning", True)
     monkeypatch.setattr("orchestrator.isolation.find.available", lambda _path: Isolator("none", reason="no namespaces"))
-    assert _isolation(project, environ).level == "warning"
+    assert check_isolation(project, environ).level == "warning"
     file.write_text(file.read_text() + "isolation: required\n")
-    required = _isolation(project, environ)
+    required = check_isolation(project, environ)
     assert (required.level, "no namespaces" in required.says, bool(required.remedy)) == ("problem", True, True)

@@ -8,7 +8,8 @@ import pytest
 
 from orchestrator.adapters.database.driver import driver, journal_mode
 from orchestrator.adapters.database.engine import SCHEMA, engine_url, sqlite_path
-from orchestrator.cli.diagnosis import Check, examine_project
+from orchestrator.app.diagnosis import examine_project
+from orchestrator.domain.diagnosis import Check
 from tests.postgres import Server
 
 

@@ -198,7 +198,7 @@ def test_matrix_is_true_of_every_end(made: tuple[MemoryProject, Case, Run]) -> N
 
 def test_doctor_is_true_of_every_end(made: tuple[MemoryProject, Case, Run], monkeypatch: pytest.MonkeyPatch) -> None:
     """`doctor` names what needs intervention as a problem, what is interrupted or unknown as a warning, and their remedy."""
-    from orchestrator.cli.diagnosis import examine_project
+    from orchestrator.app.diagnosis import examine_project
 
     project, case, run = made
     monkeypatch.chdir(project.folder)
@@ -311,7 +311,7 @@ def test_matrix_shows_what_a_manual_rollback_left_and_restored(project: MemoryPr
 
 def test_doctor_warns_of_a_missing_journal(project: MemoryProject) -> None:
     """`doctor` warns when the state folder has files of earlier runs and the journal has no run."""
-    from orchestrator.cli.diagnosis import examine_project
+    from orchestrator.app.diagnosis import examine_project
 
     assert not [check for check in examine_project(project.folder, {}) if check.level == "warning"]
     (project.folder / ".orchestrator" / "jobs" / "abc123-staging.deploy.1").mkdir(parents=True)

@@ -8,20 +8,15 @@ the second recommended parameters of RFC 9106, section 4: 3 iterations, 4 lanes,
 import functools
 import hashlib
 import hmac
-import os
 import secrets
-import stat
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import StringConstraints
 
-from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import Model, canonical_json
 
 ITERATIONS, LANES, MEMORY_KIB = 3, 4, 64 * 1024
 SALT_BYTES, KEY_BYTES = 16, 32
-SHORTEST, LONGEST = 12, 4096  # bytes of a passphrase
 PREFIX = b"orchestrator/v1 backup\0"
 
 
@@ -61,30 +56,3 @@ def _derived(salt: str, passphrase: bytes) -> bytes:
         salt=bytes.fromhex(salt), length=KEY_BYTES, iterations=ITERATIONS, lanes=LANES, memory_cost=MEMORY_KIB
     )
     return kdf.derive(passphrase)
-
-
-def read_passphrase(file: Path) -> bytes:
-    """The passphrase in *file*, without the end of its line. Raises S190.
-
-    It is a file that only its owner can read, or a pipe from a password manager.
-    """
-    try:
-        handle = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise OrchestratorError("S190", f"cannot read the passphrase file {file}: {error.strerror}") from error
-    try:
-        mode = os.fstat(handle).st_mode
-        if stat.S_ISREG(mode) and mode & 0o077:
-            text = f"the passphrase file {file} has the mode {mode & 0o777:04o}: other users can read or write it"
-            raise OrchestratorError("S190", text, hint=f"chmod 600 {file}")
-        data = b""
-        while len(data) <= LONGEST + 1 and (piece := os.read(handle, LONGEST)):
-            data += piece
-    except OSError as error:
-        raise OrchestratorError("S190", f"cannot read the passphrase file {file}: {error.strerror}") from error
-    finally:
-        os.close(handle)
-    data = data.removesuffix(b"\n").removesuffix(b"\r")
-    if not SHORTEST <= len(data) <= LONGEST or b"\n" in data:
-        raise OrchestratorError("S190", f"the passphrase in {file} is not one line of {SHORTEST} to {LONGEST} bytes")
-    return data

@@ -10,7 +10,8 @@ from icalendar import Calendar, Component
 from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON
 from pydantic import ValidationError
 
-from orchestrator.domain.calendar.rules import CalendarRule, RuleKind
+from orchestrator.domain.calendar.import_options import ImportOptions
+from orchestrator.domain.calendar.rules import CalendarRule
 from orchestrator.domain.calendar.zones import wall_clock, zone_names, zone_of
 from orchestrator.domain.errors import OrchestratorError, Where
 
@@ -22,27 +23,13 @@ _END = re.compile(r"^END:VEVENT\s*$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class ReadOptions:
-    """What the events of a *file* become, where they do not state it: *kind*, *environments*, *owner*.
-
-    *zone* is the time zone of whole days and of times without one.
-    """
-
-    file: str
-    kind: RuleKind = RuleKind.HARD_FREEZE
-    environments: tuple[str, ...] = ("*",)
-    zone: str = "UTC"
-    owner: str = ""
-
-
-@dataclass(frozen=True)
 class _Event:
     """An event with its lines in the file, the first one counting from 1."""
 
     component: Component
     lines: tuple[str, ...]
     first: int
-    options: ReadOptions
+    options: ImportOptions
 
     def fail(self, name: str, message: str) -> OrchestratorError:
         """The error about the property called *name*, at its line."""
@@ -74,7 +61,7 @@ class _Event:
         return found if isinstance(found, list) else [] if found is None else [found]
 
 
-def read_calendar(text: str, options: ReadOptions) -> tuple[CalendarRule, ...]:
+def read_calendar(text: str, options: ImportOptions) -> tuple[CalendarRule, ...]:
     """The rules of the calendar file *text*. Raises A303, with the line, if any component is invalid.
 
     Events of one UID are one rule: those with a RECURRENCE-ID move or cancel a date of it. Alarms are ignored.
@@ -105,7 +92,7 @@ def read_calendar(text: str, options: ReadOptions) -> tuple[CalendarRule, ...]:
     )
 
 
-def _events(text: str, options: ReadOptions) -> Iterator[_Event]:
+def _events(text: str, options: ImportOptions) -> Iterator[_Event]:
     if len(text.encode()) > MAX_BYTES:
         raise OrchestratorError("A303", f"{options.file} is larger than {MAX_BYTES} bytes")
     lines = text.splitlines()

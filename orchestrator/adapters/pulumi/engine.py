@@ -18,8 +18,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.adapters.pulumi.engine_archive import VendorArchive, unpack_engine
+from orchestrator.adapters.pulumi.engine_archive import unpack_engine
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.vendor_archive import VendorArchive
 from orchestrator.processes import progress_heartbeat
 
 OLDEST = (3, 226, 1)  # the first whose exit codes are documented

@@ -12,11 +12,11 @@ import tarfile
 import tempfile
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.vendor_archive import VendorArchive
 
 BASE = "https://get.pulumi.com/releases/sdk"
 FOLDER = "pulumi"  # in the archive
@@ -25,14 +25,6 @@ CHUNK = 1024 * 1024
 TIMEOUT = 60.0  # seconds without an answer
 
 Echo = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class VendorArchive:
-    """An archive of the vendor: its *sha256* (hexadecimal), and the *file* that has it; None: it is downloaded."""
-
-    sha256: str
-    file: Path | None = None
 
 
 def unpack_engine(archive: VendorArchive, version: str, target: Path, echo: Echo, base: str = BASE) -> None:

@@ -97,12 +97,10 @@ def revoke(role: str, to: str, project: str, environment: str, message: str, as_
 def apply(file: Path, dry_run: bool, prune: bool, as_json: bool) -> None:
     """Bring users, groups, service accounts, roles and bindings to an access file."""
     from orchestrator.app.access import apply as applied
-    from orchestrator.app.access import preview
-    from orchestrator.app.people import show_access
-    from orchestrator.config.access import load_access
+    from orchestrator.app.access import preview, read_access_file
 
     acting = open_project().acting
-    wanted = load_access(file, show_access(acting))
+    wanted = read_access_file(file, acting)
     found = preview(acting, wanted, prune=prune) if dry_run else applied(acting, wanted, prune=prune)
     if as_json:
         print_json("AccessDifference", {**found.to_json(), "applied": not dry_run, "pruned": prune and not dry_run})

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from orchestrator.cli.output import json_option, note, out, print_json
-from orchestrator.cli.passphrase import passphrase_option, required
+from orchestrator.cli.passphrase import passphrase_option, read_passphrase, required
 from orchestrator.domain.text import counted
 
 
@@ -30,7 +30,6 @@ def command(file: Path | None, passphrase_file: Path | None, with_secrets: bool,
     """
     from datetime import UTC, datetime
 
-    from orchestrator.adapters.backup.authentication import read_passphrase
     from orchestrator.app.opening import open_application
 
     passphrase = read_passphrase(required(passphrase_file))
@@ -39,7 +38,7 @@ def command(file: Path | None, passphrase_file: Path | None, with_secrets: bool,
     target = file or Path(f"{app.project.name}-{now:%Y%m%dT%H%M%SZ}.backup")
     at = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     try:
-        app.store.runs(limit=1)  # the store is there, and of this program's schema
+        app.require_store()  # the store is there, and of this program's schema
         manifest = app.maintenance.back_up(app.actor, target, at, passphrase, logs=logs, secrets=with_secrets)
     finally:
         app.close()
@@ -53,4 +52,4 @@ def command(file: Path | None, passphrase_file: Path | None, with_secrets: bool,
     files = counted(len(manifest.files), "file")
     note(f"{files}, {size / 2**20:.1f} MiB, schema {manifest.schema_version}, read again: whole")
     for item in manifest.withheld:
-        note(f"not in the backup: {app.state / item.name}. Keep a copy elsewhere, or use --with-secrets")
+        note(f"not in the backup: {app.withheld.place(item)}. Keep a copy elsewhere, or use --with-secrets")

@@ -190,7 +190,7 @@ def override(release: str, environment: str, entry: str | None, message: str, as
     if not message.strip():
         raise click.UsageError("give the reason with -m: it is recorded and shown permanently")
     app = open_project()
-    app.services.environment(environment)
+    app.require_environment(environment)
     package = app.releases.package(app.actor, release, warn, building, publish=False)
     done = override_calendar(app.acting, app.promotion(package, environment), message.strip(), entry)
     if as_json:
@@ -218,13 +218,14 @@ def override(release: str, environment: str, entry: str | None, message: str, as
 @json_option
 def import_file(file: Path, kind: str, environments: tuple[str, ...], zone: str, dry_run: bool, as_json: bool) -> None:
     """Import the events of a calendar file (.ics). The same file again changes nothing."""
-    from orchestrator.adapters.calendar_file.reader import ReadOptions, read_calendar
     from orchestrator.app.calendar import import_rules, preview_import
+    from orchestrator.app.opening import this_machine
+    from orchestrator.domain.calendar.import_options import ImportOptions
     from orchestrator.domain.calendar.rules import RuleKind
 
     acting = open_project().acting
-    options = ReadOptions(file.name, RuleKind(kind), environments, zone, str(acting.actor))
-    rules = read_calendar(file.read_text(encoding="utf-8"), options)
+    options = ImportOptions(file.name, RuleKind(kind), environments, zone, str(acting.actor))
+    rules = this_machine().calendar_files.read(file.read_text(encoding="utf-8"), options)
     found = preview_import(acting, rules) if dry_run else import_rules(acting, rules)
     if as_json:
         print_json("CalendarImport", {**found.to_json(), "imported": not dry_run})
@@ -248,13 +249,13 @@ def _say_import(found: "ImportDifference", *, dry_run: bool) -> None:
 )
 def export(output: Path | None) -> None:
     """Write all entries as a calendar file (.ics)."""
-    from orchestrator.adapters.calendar_file.writer import write_calendar
     from orchestrator.app.calendar import show_calendar
+    from orchestrator.app.opening import this_machine
     from orchestrator.domain.moments import parse_moment
 
     app = open_project()
     calendar = show_calendar(app.acting, app.declared_rules())
-    text = write_calendar(calendar.rules, parse_moment(app.acting.clock.now()))
+    text = this_machine().calendar_files.write(calendar.rules, parse_moment(app.acting.clock.now()))
     if output is None:
         click.echo(text, nl=False)
         return

@@ -27,7 +27,7 @@ def command(
 
     app = open_project()
     if environment is not None:
-        app.services.environment(environment)
+        app.require_environment(environment)
     verdict = can_i(app.acting, Question(action=Action(action), environment=environment, name=name))
     if as_json:
         print_json("Verdict", verdict.to_json())

@@ -18,11 +18,12 @@ def command(as_json: bool) -> int:
     """
     import os
 
+    from orchestrator.app.diagnosis import examine
     from orchestrator.cli.commands.whoami import LOCAL
-    from orchestrator.cli.diagnosis import examine
+    from orchestrator.cli.words import when
     from orchestrator.domain.errors import Exit
 
-    found = examine(Path.cwd(), os.environ)
+    found = examine(Path.cwd(), os.environ, when)
     if as_json:
         print_json("Doctor", {"checks": [check.to_json() for check in found]})
     for check in found if not as_json else ():

@@ -30,7 +30,7 @@ def command(environment: str, as_json: bool) -> int:
     from orchestrator.domain.errors import Exit
 
     app = open_application(Path.cwd())
-    app.services.environment(environment)
+    app.require_environment(environment)
     note(f"comparing {environment} with its last verified release …")
     found = app.inspections.drift(app.actor, environment)
     calendars = calendars_of(app, [environment])

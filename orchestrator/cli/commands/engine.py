@@ -9,7 +9,7 @@ import click
 from orchestrator.cli.output import confirm, json_option, note, out, print_json, yes_option
 
 if TYPE_CHECKING:
-    from orchestrator.adapters.pulumi.engine_archive import VendorArchive
+    from orchestrator.domain.vendor_archive import VendorArchive
 
 
 @click.group("engine")
@@ -25,11 +25,9 @@ def command() -> None:
 @json_option
 def status(as_json: bool) -> None:
     """Show which engine would be used."""
-    import os
+    from orchestrator.app.opening import this_machine
 
-    from orchestrator.adapters.pulumi import engine
-
-    found = engine.find_engine(os.environ)
+    found = this_machine().pulumi.find()
     if as_json:
         print_json("Engine", {"path": str(found.path), "version": found.version, "source": found.source})
     else:
@@ -73,24 +71,23 @@ def install(
     The engine is built from its Go modules, which are compared with the digests in go.sum. The vendor's archive is
     used only with --from installer and --sha256; no script of the vendor is run.
     """
-    import os
-
-    from orchestrator.adapters.pulumi import engine
+    from orchestrator.app.opening import this_machine
     from orchestrator.domain.errors import OrchestratorError
 
+    pulumi = this_machine().pulumi
     vendor = _vendor(way, sha256, archive)
     found = None
     if not force:
         try:
-            found = engine.find_engine(os.environ)
+            found = pulumi.find()
         except OrchestratorError:
             found = None
     if found is None:
-        confirm(f"Install Pulumi {engine.VERSION} into {engine.engine_cache(os.environ)}?", yes)
-        found = engine.install_engine(os.environ, note, vendor, force=force)
+        confirm(f"Install Pulumi {pulumi.version} into {pulumi.cache}?", yes)
+        found = pulumi.install(note, vendor, force=force)
     if runtime is not None:
-        confirm(f"Build the language host for {runtime} programs into {engine.engine_cache(os.environ)}?", yes)
-        note(f"{engine.install_host(os.environ, note, runtime)} is installed")
+        confirm(f"Build the language host for {runtime} programs into {pulumi.cache}?", yes)
+        note(f"{pulumi.install_host(note, runtime)} is installed")
     if as_json:
         print_json("Engine", {"path": str(found.path), "version": found.version, "source": found.source})
     else:
@@ -99,7 +96,7 @@ def install(
 
 def _vendor(way: str, sha256: str | None, archive: Path | None) -> "VendorArchive | None":
     """The vendor's archive that the options mean; None: the engine is built from source."""
-    from orchestrator.adapters.pulumi.engine_archive import VendorArchive
+    from orchestrator.domain.vendor_archive import VendorArchive
 
     if way == "source":
         if sha256 is not None or archive is not None:

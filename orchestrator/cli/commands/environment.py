@@ -79,10 +79,10 @@ def show(environment: str, as_json: bool) -> None:
     from orchestrator.cli.situation import calendar_lines
 
     app = _open(environment)
-    item, folder = app.services.environment(environment)
+    item, folder = app.require_environment(environment)
     spec = app.stacks.stack(app.actor, environment)
     calendar = app.calendar_state(environment)
-    lease = app.store.lease(environment)
+    lease = app.queries.leases(app.actor, (environment,)).get(environment)
     if as_json:
         data = {
             "environment": item.to_json(),
@@ -347,7 +347,7 @@ def _open(environment: str, *, acts: bool = False) -> "Application":
     from orchestrator.cli.recovery import recover
 
     app = open_application(Path.cwd())
-    app.services.environment(environment)
+    app.require_environment(environment)
     if acts:
         recover(app)
     return app

@@ -27,9 +27,9 @@ def command(environment: str | None, limit: int, cursor: str | None, as_json: bo
     app = open_application(Path.cwd())
     remind(app)
     if environment is not None and app.plans.waves(app.actor, environment) is None:
-        app.services.environment(environment)
-    page = app.store.list_runs(RunFilter(environment=environment), cursor=_checked(cursor), limit=limit)
-    runs = [app.queries.run_facts(app.actor, run) for run in page.items]
+        app.require_environment(environment)
+    page = app.queries.run_page(app.actor, RunFilter(environment=environment), _checked(cursor), limit)
+    runs = list(page.items)
     if as_json:
         calendar = calendar_data(calendars_of(app, sorted({run.environment for run in runs})))
         print_json("History", {"runs": [run.to_json() for run in runs], "cursor": page.cursor, "calendar": calendar})

@@ -21,12 +21,11 @@ def list_(as_json: bool) -> None:
     from pathlib import Path
 
     from orchestrator.app.opening import open_application
-    from orchestrator.hosts import loopback
 
-    hosts = [(host, loopback.alive(host)) for host in loopback.recorded(open_application(Path.cwd()).state)]
+    hosts = open_application(Path.cwd()).loopback_hosts()
     if as_json:
         items = [
-            {"name": h.name, "stack": Path(h.folder).parent.name, "address": h.address, "port": h.port, "alive": alive}
+            {"name": h.name, "stack": h.stack, "address": h.address, "port": h.port, "alive": alive}
             for h, alive in hosts
         ]
         print_json("HostList", {"hosts": items})
@@ -34,10 +33,7 @@ def list_(as_json: bool) -> None:
         out("there is no loopback host; orchestrator environment up ENV makes those of an environment")
     else:
         yes: Cell = ("alive", "green")
-        rows = [
-            [h.name, Path(h.folder).parent.name, f"{h.address}:{h.port}", yes if alive else ("gone", "red")]
-            for h, alive in hosts
-        ]
+        rows = [[h.name, h.stack, f"{h.address}:{h.port}", yes if alive else ("gone", "red")] for h, alive in hosts]
         out(table(["host", "stack", "address", "state"], rows))
 
 
@@ -45,16 +41,14 @@ def list_(as_json: bool) -> None:
 @json_option
 def status(as_json: bool) -> None:
     """Show which SSH server would be used, and whether hosts are isolated from this machine."""
-    import os
+    from orchestrator.app.opening import this_machine
 
-    from orchestrator.hosts import loopback, sshd
-
-    found = sshd.find_server(os.environ)
-    isolated = loopback.isolation()
+    servers = this_machine().ssh_servers
+    path, isolated = servers.find(), servers.isolates()
     if as_json:
-        print_json("Hosts", {"sshd": str(found.path), "isolated": isolated})
+        print_json("Hosts", {"sshd": str(path), "isolated": isolated})
     else:
-        out(f"sshd at {found.path}; hosts are {'isolated by bubblewrap' if isolated else 'not isolated'}")
+        out(f"sshd at {path}; hosts are {'isolated by bubblewrap' if isolated else 'not isolated'}")
 
 
 @command.command("install")
@@ -65,14 +59,13 @@ def install(yes: bool) -> None:
     The files in the cache include a client, which plays and suites use if PATH has no ssh.
     The system's own SSH service is neither started nor enabled.
     """
-    import os
-
+    from orchestrator.app.opening import this_machine
     from orchestrator.domain.errors import OrchestratorError
-    from orchestrator.hosts import sshd
 
+    servers = this_machine().ssh_servers
     try:
-        found = sshd.find_server(os.environ)
+        path = servers.find()
     except OrchestratorError:
         confirm("Install an SSH server?", yes)
-        found = sshd.install_server(os.environ, note)
-    out(f"sshd at {found.path}")
+        path = servers.install(note)
+    out(f"sshd at {path}")

@@ -19,33 +19,23 @@ def command(folder: Path, name: str | None, dry_run: bool, as_json: bool) -> Non
     Existing files are not changed, and either all missing files are written or none. In an empty folder this writes
     two environments on loopback hosts, a playbook, a suite and a first release, which can be promoted at once.
     """
-    from orchestrator.config.scaffold import missing, project_name, slug, survey, write_files
-    from orchestrator.domain.errors import OrchestratorError
-    from orchestrator.domain.model import NAME
-    from orchestrator.folders import reference_folder, templates_folder
+    from orchestrator.app.project_files import new_project_files
 
-    if name is not None and not NAME.fullmatch(name):
-        hint = f"--name {slug(name, 'project')}"
-        message = f"{name!r} is no name: lower-case letters, digits and dashes, at most 63"
-        raise OrchestratorError("F126", message, hint=hint)
-    chosen = name or project_name(folder)
-    own = folder.is_dir() and survey(folder).anything
-    files = missing(folder, chosen, reference_folder(), templates_folder())
-    written = [path for path, _ in files]
+    new = new_project_files(folder, name)
     if not dry_run:
-        write_files(folder, files)
+        new.write()
     if as_json:
-        print_json("Init", {"folder": str(folder), "name": chosen, "written": written, "dry_run": dry_run})
+        print_json("Init", {"folder": str(folder), "name": new.name, "written": new.paths, "dry_run": dry_run})
         return
-    for path in written:
+    for path in new.paths:
         out(f"{paint('+', fg='green')} {folder / path}")
-    if not written:
+    if not new.files:
         out(f"nothing is missing in {folder}")
         return
     where = "" if folder == Path() else f" -C {folder}"
-    out(f"\n{counted(len(written), 'file')} {'would be ' * dry_run}written; existing files are unchanged. Next:")
-    if own:
-        release = next((path for path in written if path.endswith("/release.yaml")), "the releases")
+    out(f"\n{counted(len(new.files), 'file')} {'would be ' * dry_run}written; existing files are unchanged. Next:")
+    if new.completes:
+        release = next((path for path in new.paths if path.endswith("/release.yaml")), "the releases")
         out(f"  look at {release}, then: orchestrator{where} validate")
     out(f"  orchestrator{where} doctor")
-    out(f"  orchestrator{where} promote {chosen}")
+    out(f"  orchestrator{where} promote {new.name}")

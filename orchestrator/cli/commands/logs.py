@@ -66,10 +66,11 @@ def command(
     if output:
         _print_output(app, found.id, step, as_json=as_json)
         return
+    reader = app.queries.reader(app.actor)
     last, shown = 0, 0
     while True:
-        working = follow and not app.store.run(found.id).ended and app.engine.working(found.root)
-        for record in app.store.records(found.id, last):
+        working = follow and not reader.run(found.id).ended and reader.has_worker(found.root)
+        for record in reader.records(found.id, last):
             last = record.seq
             if _wanted(record, step, host):
                 shown += 1
@@ -78,7 +79,7 @@ def command(
             break
         time.sleep(0.1)
     if not shown and (step or host):
-        names = sorted({r.step for r in app.store.records(found.id) if r.step})
+        names = sorted({r.step for r in reader.records(found.id) if r.step})
         raise _no_records(found.id, step, host, names)
 
 
@@ -114,6 +115,7 @@ def _print_output(app: "Application", run: str, step: str | None, *, as_json: bo
 
 
 def _print_files(app: "Application", run: str, step: str | None, save: Path | None, *, as_json: bool) -> None:
+    from orchestrator.app.run_output import copy_written
     from orchestrator.domain.text import clean_text
 
     for job, folder, files in app.queries.written(app.actor, run):
@@ -128,23 +130,7 @@ def _print_files(app: "Application", run: str, step: str | None, save: Path | No
                 note = "" if item["kept"] else "  (not kept)"
                 out(f"{name:<16} {item['change']:<8} {item['size']:>10} B  {path}{note}")
             if save is not None and item["kept"]:
-                _save(folder, item["path"], save / name)
-
-
-def _save(folder: Path, path: str, target: Path) -> None:
-    """Copy the file *path* of *folder* to the same place below *target*; no link leads anywhere else."""
-    import os
-    import shutil
-
-    from orchestrator.trees import entry
-
-    with entry(folder, path) as found:
-        if found is not None and found.is_file:
-            copy = target / path
-            copy.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            handle = os.open(copy, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-            with os.fdopen(found.open(), "rb") as source, os.fdopen(handle, "wb") as written:
-                shutil.copyfileobj(source, written)
+                copy_written(folder, item["path"], save / name)
 
 
 def _wanted(record: "Record", step: str | None, host: str | None) -> bool:

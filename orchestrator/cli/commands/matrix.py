@@ -40,7 +40,7 @@ def command(chosen: tuple[str, ...], name: str | None, limit: int, as_json: bool
     app = open_application(Path.cwd())
     remind(app)
     for wanted in chosen:
-        app.services.environment(wanted)
+        app.require_environment(wanted)
     facts = app.queries.facts_of_all(
         app.actor, tuple(item for item in app.environments if not chosen or item in chosen)
     )

@@ -41,11 +41,11 @@ def command(environment: str, token: int | None, wait: float, as_json: bool) -> 
 
     app = open_application(Path.cwd())
     recover(app)
-    app.services.environment(environment)
-    before = {state.host: state for state in app.store.hosts(environment)}
+    app.require_environment(environment)
     asked = app.submissions.submit(app.actor, Observe(targets=(environment,), wait=wait, token=token))
+    before = {state.host: state for state in app.queries.hosts(app.actor, environment)}
     code = exit_of(run_and_follow(app, asked, app.execution.begin(app.actor, asked)))
-    after = app.store.hosts(environment)
+    after = app.queries.hosts(app.actor, environment)
     changed = {}
     for state in after:
         old = before.get(state.host)

@@ -10,8 +10,8 @@ from orchestrator.domain.error_codes import PROJECT_NOT_FOUND
 from orchestrator.domain.text import counted, in_number_order
 
 if TYPE_CHECKING:
-    from orchestrator.adapters.archive.compare import Comparison
     from orchestrator.app.application import Application
+    from orchestrator.domain.package_comparison import Comparison
     from orchestrator.domain.release import Package, PackageFile
 
 
@@ -134,10 +134,11 @@ def diff(before: str, after: str, as_json: bool) -> None:
     `package diff production shop-1.4.0`. Commits are shown if both packages recorded a revision and the project's
     repository has it.
     """
-    from orchestrator.adapters.archive.compare import compare_packages
+    from orchestrator.app.opening import this_machine
 
     app = _app()
-    found = compare_packages(_file(before), _file(after), app.root if app is not None else None)
+    root = app.root if app is not None else None
+    found = this_machine().package_files.compare(_file(before), _file(after), root)
     if as_json:
         print_json("PackageComparison", found.to_json())
         return
@@ -218,9 +219,9 @@ def _verified_in(app: "Application", wanted: str) -> str | None:
 
 
 def _sealed(file: Path) -> "Package":
-    from orchestrator.adapters.archive.packages import SealedPackages
+    from orchestrator.app.opening import this_machine
 
-    return SealedPackages(file.parent / "unused").read(file)
+    return this_machine().package_files.read(file)
 
 
 def _read(wanted: str) -> "Package":

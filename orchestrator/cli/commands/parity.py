@@ -32,7 +32,7 @@ def command(left: str, right: str, as_json: bool) -> int:
 
     app = open_application(Path.cwd())
     for name in (left, right):
-        app.services.environment(name)
+        app.require_environment(name)
     note(f"comparing {left} and {right} …")
     found = app.inspections.parity(app.actor, left, right)
     calendars = calendars_of(app, [left, right])

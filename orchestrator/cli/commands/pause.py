@@ -26,14 +26,15 @@ def command(run: str, message: str, as_json: bool) -> None:
     app = open_application(Path.cwd())
     found = going(app, run)
     app.control.request(app.actor, found, "pause", message)
-    if app.engine.working(found.root):
+    reader = app.queries.reader(app.actor)
+    if reader.has_worker(found.root):
         note("it is paused when the step that goes on has ended …")
     alone = (
         found.kind != "waves" and app.submissions.recorded(app.actor, found.root).waves is not None
     )  # others may go on for long beside it
-    while app.engine.working(found.root) and not alone:
+    while reader.has_worker(found.root) and not alone:
         time.sleep(0.1)
-    now = app.store.run(found.id)
+    now = reader.run(found.id)
     if as_json:
         print_json("Paused", {"run": now.to_json(), "paused": not now.ended})
     elif now.ended:

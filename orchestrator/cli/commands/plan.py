@@ -85,7 +85,7 @@ def _promotion(
 
     waves = app.plans.waves(app.actor, environment)
     if waves is None:
-        app.services.environment(environment)
+        app.require_environment(environment)
     package = app.releases.package(app.actor, release, warn, building, publish=False)
     note(f"planning {package.ref} → {environment} …")
     known = app.plans.agreement(app.actor, package, named.replace, named.no_return)

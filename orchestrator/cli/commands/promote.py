@@ -258,7 +258,7 @@ def _chosen(app: "Application", wanted: _PromoteOptions) -> "tuple[Package, Plan
     """The package that is promoted, and the plan that is executed, if one is named. Raises R103, R124 and others."""
     approved = _approved(app, wanted.plan, wanted.to) if wanted.plan else None
     if wanted.to is not None and app.plans.waves(app.actor, wanted.to) is None:
-        app.services.environment(wanted.to)
+        app.require_environment(wanted.to)
     package = _package(app, wanted.release, approved)
     if approved is not None and (wanted.named.replace or wanted.named.no_return):
         raise click.UsageError("what is agreed to by name is part of the plan: give it to orchestrator plan")

@@ -23,7 +23,7 @@ def command(environment: str | None, as_json: bool) -> None:
     app = open_application(Path.cwd())
     remind(app)
     if environment is not None:
-        app.services.environment(environment)
+        app.require_environment(environment)
     names = [environment] if environment else list(app.environments)
     coming = app.queries.coming(app.actor)
     found = app.queries.queue_facts(app.actor, tuple(names))

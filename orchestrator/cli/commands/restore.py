@@ -1,7 +1,6 @@
 """`orchestrator restore`: a backup in the place of the project's state, or an environment as it was at a time."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -16,14 +15,9 @@ from orchestrator.cli.output import (
     wait_option,
     yes_option,
 )
-from orchestrator.cli.passphrase import passphrase_option, required
+from orchestrator.cli.passphrase import passphrase_option, read_passphrase, required
 from orchestrator.cli.report import UsageProblem
 from orchestrator.domain.text import counted
-
-if TYPE_CHECKING:
-    from orchestrator.adapters.backup.archive import BackupManifest
-    from orchestrator.app.application import Application
-    from orchestrator.domain.audit.restores import RestoreNote
 
 
 @click.command("restore")
@@ -86,8 +80,6 @@ def command(
 
 def _secret(file: Path | None, passphrase_file: Path | None, unauthenticated: bool) -> bytes | None:
     """The passphrase; None if the backup need not be authenticated. Raises S190."""
-    from orchestrator.adapters.backup.authentication import read_passphrase
-
     if file is None:
         return None
     if unauthenticated:
@@ -123,84 +115,43 @@ def _return(environment: str, at: str, *, no_return: bool, yes: bool, wait: floa
 
 def _replace(file: Path | None, passphrase: bytes | None, *, undo: bool, yes: bool, as_json: bool) -> None:
     """A backup in the place of the project's state."""
-    from datetime import UTC, datetime
-
-    from orchestrator.adapters.backup import restore
-    from orchestrator.adapters.backup.content import BackupPaths
     from orchestrator.app.opening import open_application
     from orchestrator.cli.words import when
 
     if (file is None) is not undo:
         raise click.UsageError("give either a FILE or --undo")
     app = open_application(Path.cwd(), restoring=True)
-    places = BackupPaths(app.project.name, app.state, app.store_url)
-    if places.kind != "sqlite" or any(path.exists() for path in places.databases.values()):
-        _refuse_without_right(app)
-    _refuse_while_working(app)
+    if unread := app.state_restore.admit():
+        note(f"the rights in the current state cannot be read, and are not checked: {unread}")
+    if unread := app.state_restore.require_idle():
+        note(f"cannot read the current store: {unread}")
     if file is None:
-        done = restore.undo_restore(places)
+        done = app.state_restore.undo()
         if as_json:
             print_json("RestoreUndo", {"undone": done})
         else:
             out("the state is as it was before the restore" if done else "no restore was interrupted here")
         return
-    manifest = restore.inspect(places, file, passphrase)
-    unfinished = _unfinished(app)
+    manifest = app.state_restore.inspect(file, passphrase)
+    unfinished = app.state_restore.unfinished()
     if unfinished:
         note(f"not ended, and unknown afterwards unless the backup has them: {', '.join(unfinished)}")
     confirm(f"Replace the state of {app.project.name} by that of {manifest.made_at}?", yes)
-    made = _note(app, file, manifest)
-    kept = restore.restore_backup(places, file, f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}", passphrase, made)
-    _record(app)
-    missing = app.withheld.missing()
+    restored = app.state_restore.replace(file, passphrase, manifest, note)
     if as_json:
-        data = {"file": str(file), "made_at": manifest.made_at, "files": len(manifest.files), "kept": str(kept)}
-        print_json("Restore", {**data, "missing": [item.to_json() for item in missing]})
+        data = {
+            "file": str(file),
+            "made_at": manifest.made_at,
+            "files": len(manifest.files),
+            "kept": str(restored.kept),
+        }
+        print_json("Restore", {**data, "missing": [item.to_json() for item in restored.missing]})
         return
     out(f"restored: the state of {when(manifest.made_at)}, {counted(len(manifest.files), 'file')}")
-    out(f"what was there is kept in {kept}")
-    for item in missing:
-        note(f"missing: {app.state / item.name} ({item.id}). Nothing is planned until it is there again (S193)")
-
-
-def _note(app: "Application", file: Path, manifest: "BackupManifest") -> "RestoreNote":
-    """What the audit stream will say of this restore."""
-    import secrets
-
-    from orchestrator.domain.audit.restores import RestoreNote
-    from orchestrator.domain.errors import OrchestratorError
-    from orchestrator.domain.model import digest_of
-    from orchestrator.domain.moments import parse_moment
-
-    head = None
-    try:
-        head = app.audit_head.read()
-    except OrchestratorError as error:
-        note(f"the newest place of the audit stream is not known: {error.message}")
-    made = RestoreNote(
-        id=secrets.token_hex(6),
-        project=app.project.name,
-        by=app.actor,
-        at=parse_moment(app.services.clock.now()),
-        backup=file.name,
-        made_at=manifest.made_at,
-        digest=digest_of(manifest.to_json()),
-        head=head,
-    )
-    _close(app)  # the actor was looked up in the register
-    return made
-
-
-def _record(app: "Application") -> None:
-    """Record the restore in the restored audit stream, or say when that will be done."""
-    from orchestrator.domain.errors import OrchestratorError
-
-    try:
-        app.maintenance.record_restore()
-    except OrchestratorError as error:
-        note(f"the audit stream records the restore with its next entry: {error.message}")
-    finally:
-        _close(app)
+    out(f"what was there is kept in {restored.kept}")
+    for item in restored.missing:
+        place = app.withheld.place(item)
+        note(f"missing: {place} ({item.id}). Nothing is planned until it is there again (S193)")
 
 
 def _give_up(name: str, *, as_json: bool) -> None:
@@ -210,63 +161,10 @@ def _give_up(name: str, *, as_json: bool) -> None:
     app = open_application(Path.cwd(), restoring=True)
     if not app.maintenance.give_up_file(app.actor, name):
         raise UsageProblem(f"{name!r} is not a missing controller file", "orchestrator doctor lists what is missing")
-    missing = [item.name for item in app.withheld.missing()]
+    missing = app.withheld.missing()
     if as_json:
-        print_json("RestoreLost", {"lost": name, "missing": missing})
+        print_json("RestoreLost", {"lost": name, "missing": [item.name for item in missing]})
         return
     out(f"given up: {name}")
     for item in missing:
-        note(f"still missing: {app.state / item}")
-
-
-def _refuse_without_right(app: "Application") -> None:
-    """Raises A101 and A108. A state whose rights cannot be read is restored: that is what a backup is for."""
-    from orchestrator.domain.error_codes import RIGHT_MISSING, TOKEN_REFUSED
-    from orchestrator.domain.errors import OrchestratorError
-
-    try:
-        app.maintenance.admit_restore(app.actor)
-    except OrchestratorError as error:
-        if error.code in {RIGHT_MISSING, TOKEN_REFUSED}:
-            raise
-        note(f"the rights in the current state cannot be read, and are not checked: {error.message}")
-    finally:
-        _close(app)
-
-
-def _refuse_while_working(app: "Application") -> None:
-    """Raises S132 when any process works on a run, as far as the locks and the store can tell."""
-    from orchestrator.adapters.backup.restore import running_roots
-    from orchestrator.domain.access.principals import SYSTEM_ACTOR
-    from orchestrator.domain.errors import OrchestratorError
-
-    working = running_roots(app.state)
-    try:
-        open_runs = [] if working else app.queries.unfinished_runs(SYSTEM_ACTOR)
-        working += [run.id for run in open_runs if app.engine.working(run.root)]
-    except OrchestratorError as error:
-        note(f"cannot read the current store: {error.message}")
-    finally:
-        _close(app)
-    if working:
-        raise OrchestratorError("S132", f"a process works on {', '.join(working)}")
-
-
-def _unfinished(app: "Application") -> list[str]:
-    """The runs that have not ended; none when the store cannot be asked."""
-    from orchestrator.domain.access.principals import SYSTEM_ACTOR
-    from orchestrator.domain.errors import OrchestratorError
-
-    try:
-        return [run.id for run in app.queries.unfinished_runs(SYSTEM_ACTOR)]
-    except OrchestratorError:
-        return []
-    finally:
-        _close(app)
-
-
-def _close(app: "Application") -> None:
-    """Close what was opened, so that files can be moved and the next look is at what is there then."""
-    app.close()
-    for part in ("engine", "store", "register", "rights", "services", "queries", "acting", "maintenance"):
-        app.__dict__.pop(part, None)
+        note(f"still missing: {app.withheld.place(item)}")

@@ -38,7 +38,7 @@ def command(run: str, background: bool, as_json: bool) -> int:
     app = open_application(Path.cwd())
     actor = SYSTEM_ACTOR if background else app.actor  # the token of the user may have expired since the request
     asked, found = walk_of(app, actor, run)
-    runs = app.store.runs_of(asked.root)[::-1]
+    runs = app.queries.runs_of(actor, asked.root)[::-1]
     if found.ended and asked.waves is not None and found.kind != "waves":
         raise OrchestratorError("R141", f"{found.id} has ended: {found.state}")
     if all(item.ended for item in runs) and (asked.waves or not _goes_on(runs, len(asked.targets))):
@@ -46,7 +46,7 @@ def command(run: str, background: bool, as_json: bool) -> int:
     present = found if asked.waves is not None else app.queries.current_run(actor, asked.root)
     if present.wish == "pause":
         app.control.request(app.actor, present, "")
-    if app.engine.working(asked.root) and not background:
+    if not background and app.queries.has_worker(actor, asked.root):
         note(f"another process goes on with {asked.root}; following it")
         return tell(app, asked, follow(app, asked), as_json=as_json)
     note(f"going on with {asked.root}")
@@ -58,9 +58,11 @@ def _when_free(app: "Application", asked: "RunRequest", *, as_json: bool) -> int
     import time
 
     from orchestrator.cli.follow_run import do
+    from orchestrator.domain.access.principals import SYSTEM_ACTOR
 
     deadline = time.monotonic() + PATIENCE
-    while app.engine.working(asked.root) and time.monotonic() < deadline:
+    reader = app.queries.reader(SYSTEM_ACTOR)
+    while reader.has_worker(asked.root) and time.monotonic() < deadline:
         time.sleep(0.05)
     return do(app, asked, as_json=as_json)
 

@@ -30,4 +30,4 @@ def command(run: str, step: str | None, as_json: bool) -> int:
 
     app = open_application(Path.cwd())
     recover(app)
-    return do(app, app.submissions.retry(app.actor, app.store.run(run), step), as_json=as_json)
+    return do(app, app.submissions.retry(app.actor, app.queries.find_run(app.actor, run), step), as_json=as_json)

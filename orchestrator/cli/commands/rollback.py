@@ -61,7 +61,7 @@ def command(
     ignore_broken_pipe()
     app = open_application(Path.cwd())
     recover(app)
-    app.services.environment(environment)
+    app.require_environment(environment)
     if not wait and not queue:
         app.submissions.require_free(app.actor, environment)
     package = app.releases.rollback_package(app.actor, environment, version)

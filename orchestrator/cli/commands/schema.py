@@ -17,7 +17,7 @@ def command(kind: str) -> None:
     """
     import json
 
+    from orchestrator.app.project_files import file_schema
     from orchestrator.cli.documents import MODELS, document_schema
-    from orchestrator.config.schema import schema
 
-    out(json.dumps(document_schema(kind) if kind in MODELS else schema(kind), indent=2))
+    out(json.dumps(document_schema(kind) if kind in MODELS else file_schema(kind), indent=2))

@@ -25,15 +25,13 @@ def command(run: str, as_json: bool) -> None:
     from orchestrator.app.opening import open_application
     from orchestrator.cli.recovery import remind
     from orchestrator.cli.situation import calendars_of, closed_lines
-    from orchestrator.domain.story import RunView
 
     app = open_application(Path.cwd())
     remind(app)
     if as_json:
         print_json("Run", run_document(app, run))
         return
-    found = app.store.run(run)
-    story = RunView.of(found, app.store.records(found.id))
+    story = app.queries.story(app.actor, run)
     _print(story, app.queries.run_facts(app.actor, story.run))
     for line in closed_lines(calendars_of(app, places_of(story))):
         out_folded(line)
@@ -50,10 +48,8 @@ def run_document(app: "Application", run: str) -> dict[str, Any]:
     """Everything that is known of *run*, as JSON data."""
     from orchestrator.cli.situation import calendar_data, calendars_of
     from orchestrator.domain.run_reason import ending_reason
-    from orchestrator.domain.story import RunView
 
-    found = app.store.run(run)
-    story = RunView.of(found, app.store.records(found.id))
+    story = app.queries.story(app.actor, run)
     facts = app.queries.run_facts(app.actor, story.run)
     calendar = calendar_data(calendars_of(app, places_of(story)))
     now = {

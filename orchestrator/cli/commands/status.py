@@ -37,7 +37,7 @@ def command(environment: str | None, every: bool, watching: bool, as_json: bool)
     app = open_application(Path.cwd())
     remind(app)
     if environment is not None:
-        app.services.environment(environment)
+        app.require_environment(environment)
     while watching:
         lines = _lines(app, environment, every=every)
         click.clear() if sys.stdout.isatty() else None
@@ -117,10 +117,9 @@ def print_environment(facts: "EnvironmentFacts", *, every: bool = False) -> None
 
 def waves_status(app: "Application", waves: "Waves") -> dict[str, Any]:
     """How far the last rollout through *waves* has come, as JSON data."""
-    from orchestrator.domain.story import RunView
-
-    run = next((run for run in app.store.runs(waves.name, limit=1) if run.kind == "waves"), None)
-    walk = RunView.of(run, app.store.records(run.id)).walk if run else None
+    newest = app.queries.newest_run(app.actor, waves.name)
+    run = newest if newest is not None and newest.kind == "waves" else None
+    walk = app.queries.story(app.actor, run.id).walk if run else None
     return {
         "walk": waves.to_json(),
         "last_run": app.queries.run_facts(app.actor, run).to_json() if run else None,

@@ -15,7 +15,7 @@ def command(paths: tuple[Path, ...], as_json: bool) -> int:
 
     All errors are printed at once, each with its code, line and column. Nothing is run.
     """
-    from orchestrator.cli.checks import check_paths, check_project
+    from orchestrator.app.file_checks import check_paths, check_project
     from orchestrator.cli.report import diagnostic, warn
     from orchestrator.domain.errors import Exit
     from orchestrator.domain.text import counted

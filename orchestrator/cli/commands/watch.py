@@ -51,9 +51,9 @@ def _lines(app: "Application", asked: "RunRequest") -> int:
             del story
             print_json_line("Record", record.to_json())
 
-    follower = Follower(app, asked, Records())
+    follower = Follower(app, app.actor, asked, Records())
     while True:
-        working = app.engine.working(asked.root)
+        working = follower.reader.has_worker(asked.root)
         follower.poll()
         if not working:
             return int(exit_of(follower.stories))

@@ -33,7 +33,7 @@ def command(context: click.Context, release: str, environment: str, name: str | 
     from orchestrator.domain.errors import Exit
 
     app = open_project()
-    app.services.environment(environment)
+    app.require_environment(environment)
     package = app.releases.package(app.actor, release, warn, building, publish=False)
     found = why(app.acting, app.promotion(package, environment), name)
     if as_json:

@@ -103,7 +103,7 @@ def promote_page(request: Request, who: Who, release: Release, environment: Rele
     """Every condition of a promotion, and the form to queue it."""
     app = application(request)
     package = app.releases.kept_package(who.actor, release)
-    app.services.environment(environment)
+    app.require_environment(environment)
     acting = app.acting_as(who.actor)
     admission = why(acting, app.promotion(package, environment))
     governed = app.request_rules().approvals.govern(package.ref.name, environment)

@@ -158,10 +158,11 @@ def audit_page(
 ) -> HTMLResponse:
     """The audit stream, newest first."""
     app = application(request)
-    now = parse_moment(app.services.clock.now())
+    acting = app.acting_as(who.actor)
+    now = parse_moment(acting.clock.now())
     period = (now - timedelta(days=AUDIT_DAYS), now + timedelta(days=1))
     fields = {"actor": actor or None, "action": action or None, "environment": environment or None}
-    found = list_entries(app.acting_as(who.actor), AuditFilter(start=period[0], end=period[1], **fields))
+    found = list_entries(acting, AuditFilter(start=period[0], end=period[1], **fields))
     older = [entry for entry in found if before is None or entry.index < before]
     shown = older[-AUDIT_PAGE:][::-1]
     more = shown[-1].index if len(older) > len(shown) else None

@@ -15,7 +15,6 @@ from pydantic import ValidationError
 
 from orchestrator.adapters.ansible.kept_files import KeptFiles, Writer
 from orchestrator.adapters.backup.archive import BackupReader, open_backup, write_backup
-from orchestrator.adapters.backup.authentication import read_passphrase
 from orchestrator.adapters.backup.content import BackupPaths
 from orchestrator.adapters.backup.restore import inspect, restore_backup
 from orchestrator.adapters.backup.take import take
@@ -28,6 +27,7 @@ from orchestrator.adapters.pulumi.settings import _embedded
 from orchestrator.adapters.withheld import MARKER, Withheld, WithheldSecrets
 from orchestrator.app.requests import Promote
 from orchestrator.cli import main
+from orchestrator.cli.passphrase import read_passphrase
 from orchestrator.domain.authentication import key_id
 from orchestrator.domain.context import Context
 from orchestrator.domain.errors import OrchestratorError

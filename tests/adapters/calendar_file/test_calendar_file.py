@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 
-from orchestrator.adapters.calendar_file.reader import ReadOptions, read_calendar
+from orchestrator.adapters.calendar_file.reader import read_calendar
 from orchestrator.adapters.calendar_file.writer import write_calendar
 from orchestrator.domain.calendar.calendar_import import import_difference
+from orchestrator.domain.calendar.import_options import ImportOptions
 from orchestrator.domain.calendar.intervals import Interval
 from orchestrator.domain.calendar.rules import CalendarRule, RuleKind, occurrences
 from orchestrator.domain.errors import OrchestratorError
 
-OPTIONS = ReadOptions("team.ics", owner="ann", zone="Europe/Zurich")
+OPTIONS = ImportOptions("team.ics", owner="ann", zone="Europe/Zurich")
 YEAR = Interval(datetime(2026, 11, 1, tzinfo=UTC), datetime(2027, 11, 1, tzinfo=UTC))
 AT = datetime(2026, 11, 29, tzinfo=UTC)
 OUTLOOK = """BEGIN:VEVENT
@@ -51,7 +52,7 @@ def event(*lines: str, uid: str = "1") -> str:
 
 
 def read(events: str, **fields: Any) -> tuple[CalendarRule, ...]:
-    return read_calendar(file(events), ReadOptions(**{**vars(OPTIONS), **fields}))
+    return read_calendar(file(events), ImportOptions(**{**vars(OPTIONS), **fields}))
 
 
 def times(rule: CalendarRule) -> list[str]:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.adapters.calendar_file.reader import ReadOptions, read_calendar
+from orchestrator.adapters.calendar_file.reader import read_calendar
 from orchestrator.adapters.calendar_file.writer import write_calendar
 from orchestrator.domain.calendar.calendar_import import import_difference
+from orchestrator.domain.calendar.import_options import ImportOptions
 from orchestrator.domain.calendar.intervals import Interval
 from orchestrator.domain.calendar.rules import CalendarRule, occurrences
 
@@ -56,7 +57,7 @@ EXPECTED: dict[str, dict[str, list[str]]] = {
 
 
 def read(text: str, name: str) -> tuple[CalendarRule, ...]:
-    return read_calendar(text, ReadOptions(f"{name}.ics", zone="Europe/Berlin", owner="ann"))
+    return read_calendar(text, ImportOptions(f"{name}.ics", zone="Europe/Berlin", owner="ann"))
 
 
 def times(rule: CalendarRule) -> list[str]:

@@ -17,6 +17,7 @@ import pytest
 from orchestrator.adapters.pulumi import engine, engine_archive
 from orchestrator.cli import main
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.vendor_archive import VendorArchive
 
 GO = """#!/bin/sh
 # builds by writing a program that tells a version, as far as the installation asks for it
@@ -139,10 +140,10 @@ def test_the_vendor_s_archive_needs_its_digest(environ: dict[str, str], tmp_path
     """With the digest that is given its programs are installed, and nothing else of it; with another one nothing is."""
     file, digest = archive(tmp_path, VENDOR)
     with pytest.raises(OrchestratorError) as caught:
-        engine.install_engine(environ, lambda _: None, engine_archive.VendorArchive("0" * 64, file))
+        engine.install_engine(environ, lambda _: None, VendorArchive("0" * 64, file))
     assert (caught.value.code, digest in caught.value.message) == ("E103", True)
     assert not engine.engine_cache(environ).exists()
-    found = engine.install_engine(environ, lambda _: None, engine_archive.VendorArchive(digest.upper(), file))
+    found = engine.install_engine(environ, lambda _: None, VendorArchive(digest.upper(), file))
     assert found.path == engine.engine_cache(environ) / "pulumi"
     assert {path.name for path in engine.engine_cache(environ).iterdir()} == {"pulumi", "pulumi-language-python"}
 
@@ -161,16 +162,12 @@ def test_the_vendor_s_archive_is_downloaded_and_compared(tmp_path: Path) -> None
                 target = tmp_path / sha256
                 target.mkdir()
                 with contextlib.nullcontext() if good else pytest.raises(OrchestratorError):
-                    engine_archive.unpack_engine(
-                        engine_archive.VendorArchive(sha256), engine.VERSION, target, lambda _: None, base
-                    )
+                    engine_archive.unpack_engine(VendorArchive(sha256), engine.VERSION, target, lambda _: None, base)
                 assert (target / "pulumi").exists() is good
             file.write_bytes(b"not an archive")
             for sha256 in (hashlib.sha256(b"not an archive").hexdigest(), digest):
                 with pytest.raises(OrchestratorError) as caught:
-                    engine_archive.unpack_engine(
-                        engine_archive.VendorArchive(sha256), "v0", tmp_path, lambda _: None, base
-                    )
+                    engine_archive.unpack_engine(VendorArchive(sha256), "v0", tmp_path, lambda _: None, base)
                 assert caught.value.code == "E103"
         finally:
             http.shutdown()
@@ -184,7 +181,7 @@ def test_an_archive_without_an_engine_is_refused(
     """Names that lead elsewhere are not unpacked."""
     file, digest = archive(tmp_path, files, "x.tar.gz")
     with pytest.raises(OrchestratorError) as caught:
-        engine.install_engine(environ, lambda _: None, engine_archive.VendorArchive(digest, file))
+        engine.install_engine(environ, lambda _: None, VendorArchive(digest, file))
     assert caught.value.code == "E103"
     assert not engine.engine_cache(environ).exists()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 
 from orchestrator.adapters.views import Views
-from orchestrator.cli.commands import logs
+from orchestrator.app import run_output
 from orchestrator.domain.environment import AnsibleSettings, Environment
 from orchestrator.engine.jobs import LocalJobs
 from orchestrator.isolation import mounts
@@ -174,7 +174,7 @@ def _listed(way: str, yard: Yard) -> Outcome:
     code = f"os.mkdir(job + '/files')\nnames = {LISTS[way]}\nimport json\njson.dump({made}, open(job + '/files.json', 'w'))"
     _run(yard, textwrap.dedent(BEGIN) + code + END, _target(yard, "elsewhere"), copy)
     for item in written_files(copy.parent) or ():
-        logs._save(copy.parent / "files", item["path"], saved)
+        run_output.copy_written(copy.parent / "files", item["path"], saved)
     read = "".join(path.read_text(errors="replace") for path in saved.rglob("*") if path.is_file())
     return yard.learned(read)
 

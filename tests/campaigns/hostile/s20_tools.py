@@ -15,8 +15,8 @@ from types import ModuleType
 from typing import Any
 
 from orchestrator.adapters.pulumi import engine, engine_archive
-from orchestrator.adapters.pulumi.engine_archive import VendorArchive
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.vendor_archive import VendorArchive
 from tests.campaigns.hostile.case import HELD, Case, Defence, Outcome, Yard, replaced
 
 LINE, ABOUT = "S20", "tools that are not the ones with our digests"

@@ -1,0 +1,23 @@
+"""Reading runs while they continue: the journal as it grows, and whether a process works on it."""
+
+from orchestrator.app.parts import Parts
+from orchestrator.domain.journal import Record, Run
+
+
+class RunReader:
+    """Reads runs for an actor who may view them. `Queries.reader` checks that once: a follower reads many times."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def run(self, wanted: str) -> Run:
+        """The run with the id *wanted*, or the only one whose id begins so. Raises R101 and R102."""
+        return self._parts.store.run(wanted)
+
+    def records(self, run: str, after: int = 0) -> list[Record]:
+        """The entries of *run* after the entry number *after*, oldest first."""
+        return self._parts.store.records(run, after)
+
+    def has_worker(self, root: str) -> bool:
+        """Whether a process works, or may work, on the request *root*."""
+        return self._parts.engine.working(root)
