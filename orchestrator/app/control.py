@@ -14,15 +14,15 @@ from orchestrator.ports import Store
 DETACHED = "detached"  # the key of the entry that a run was detached
 
 
-def record_control(store: Store, by: str, run: Run, wish: ControlVerb, why: str = "") -> None:
+def record_control(store: Store, by: str, run: Run, verb: ControlVerb, why: str = "") -> None:
     """Record the control request of *by* to pause, cancel or abort *run*; an empty one requests that it continues.
 
     A control request of a rollout in waves holds for its runs that continue; none that rolls back is stopped.
     """
-    data = {"wish": wish, "by": by, "why": why}
+    data = {"control": verb, "by": by, "why": why}
     store.append(run.id, [Entry(kind="control", data=data)])
     for part in open_runs(store, run.root) if run.kind == "waves" else ():
-        if part.id != run.id and not (part.kind == "rollback" and wish in {"cancel", "abort"}):
+        if part.id != run.id and not (part.kind == "rollback" and verb in {"cancel", "abort"}):
             store.append(part.id, [Entry(kind="control", data=data)])
 
 
@@ -34,9 +34,9 @@ class Control(UseCases):
         self._parts = parts
 
     @use_case(control_rights)
-    def request(self, actor: Actor, run: Run, wish: ControlVerb, why: str = "") -> None:
+    def request(self, actor: Actor, run: Run, verb: ControlVerb, why: str = "") -> None:
         """Record a control request for *run*: pause, cancel or abort; empty: continue after all."""
-        record_control(self._parts.store, str(actor), run, wish, why)
+        record_control(self._parts.store, str(actor), run, verb, why)
 
     @use_case(Action.LOCK)
     def lock(self, actor: Actor, environment: str, why: str, duration: float | None = None) -> Lease:

@@ -9,7 +9,7 @@ from orchestrator.ports import Store
 
 def recorded_request(store: Store, root: str) -> Request:
     """What was requested under *root*. Raises R101."""
-    return parse_request(store.work(root).asked)
+    return parse_request(store.work(root).request)
 
 
 def current_run(store: Store, root: str) -> Run:
@@ -30,8 +30,8 @@ def is_paused(store: Store, root: str) -> bool:
     """Whether no run of *root* continues because a user has paused it."""
     runs = open_runs(store, root)
     parts = [run for run in runs if run.kind != "waves"] or runs
-    return any(run.wish == "pause" for run in runs if run.kind == "waves") or (
-        bool(parts) and all(run.wish == "pause" for run in parts)
+    return any(run.control == "pause" for run in runs if run.kind == "waves") or (
+        bool(parts) and all(run.control == "pause" for run in parts)
     )
 
 

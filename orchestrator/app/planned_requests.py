@@ -108,5 +108,5 @@ def _place(plan: Plan | WavePlan, needed: dict[str, Requirement]) -> dict[str, A
     root = secrets.token_hex(3)
     if isinstance(plan, Plan):
         return {"id": run_id(root, plan.environment), "environment": plan.environment}
-    rollout = Rollout(waves=plan.walk, plans=plan.plans, requirements=needed, redeploy=plan.redeploy)
-    return {"id": root, "environment": plan.walk.name, "rollout": rollout}
+    rollout = Rollout(waves=plan.rollout, plans=plan.plans, requirements=needed, redeploy=plan.redeploy)
+    return {"id": root, "environment": plan.rollout.name, "rollout": rollout}

@@ -149,7 +149,7 @@ class Plans(UseCases):
         made = WavePlan(
             project=self._parts.project.name,
             release=package.ref,
-            walk=waves,
+            rollout=waves,
             waves=tuple(tuple(found[name] for name in wave) for wave in waves.environments),
             redeploy=redeploy,
             created_at=self._parts.services.clock.now(),

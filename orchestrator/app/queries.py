@@ -187,7 +187,7 @@ class Queries(UseCases):
         """The promotions in waves that will reach each environment with a wave that has not started, as JSON data."""
         found: dict[str, list[dict[str, Any]]] = {}
         for work in self._parts.store.pending():
-            asked = parse_request(work.asked)
+            asked = parse_request(work.request)
             run = current_run(self._parts.store, work.root) if asked.waves is not None else None
             walk = RunView.of(run, self._parts.store.records(run.id)).walk if run is not None else None
             for wave in walk.story if walk is not None else ():

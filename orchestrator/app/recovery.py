@@ -41,13 +41,13 @@ class Recovery(UseCases):
         """
         run = leftover.run
         if not run.ended:
-            if run.wish != "cancel":
+            if run.control != "cancel":
                 record_control(self._parts.store, str(actor), run, "cancel", "what it made is past its time")
             return recorded_request(self._parts.store, run.root)
         for work in self._parts.store.pending():
-            if work.asked["kind"] == "reap" and request_parameters(work.asked).get("run") == run.id:
-                return parse_request(work.asked)
+            if work.request["kind"] == "reap" and request_parameters(work.request).get("run") == run.id:
+                return parse_request(work.request)
         return record_request(self._parts, actor, Reap(targets=(run.environment,), leftover=run.id), queue)
 
     def _is_dead(self, run: Run) -> bool:
-        return run.wish != "pause" and not self._parts.engine.working(run.root)
+        return run.control != "pause" and not self._parts.engine.working(run.root)

@@ -75,7 +75,7 @@ class Resumption:
         """Resume *work* in the background; cancel it first if it only waited and nobody detached it."""
         run = self._queries.current_run(self._parts.actor, work.root)
         leaves = run.kind != "waves" and self._leaves(run)
-        if leaves and not run.wish:
+        if leaves and not run.control:
             self._control.request(self._parts.actor, run, "cancel", "its process ended while it waited")
         process = self._parts.run_in_background(work.root)
         self._parts.resuming.add(work.root)
@@ -94,7 +94,9 @@ class Resumption:
             return False
         now = self._parts.services.clock.now()
         started = work.epoch > 0 or is_past(add_seconds(run.requested_at, GRACE_S), now)
-        paused = self._queries.is_paused(self._parts.actor, work.root) if run.kind == "waves" else run.wish == "pause"
+        paused = (
+            self._queries.is_paused(self._parts.actor, work.root) if run.kind == "waves" else run.control == "pause"
+        )
         return started and not paused
 
     def _leaves(self, run: Run) -> bool:

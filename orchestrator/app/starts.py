@@ -109,9 +109,10 @@ NO_QUEUE = Queue()
 def recorded_work(request: RunRequest, queue: str) -> tuple[QueuedRequest, Run]:
     """What the journal and the engine keep of a started *request*, for the workers of *queue* (empty: none)."""
     root, release, rollout = request.root, request.release, request.rollout
-    about: dict[str, Any] = {name: why for name in ("again", "overrun") if (why := getattr(request, name))}
+    reasons = {"override_reason": request.again, "overrun": request.overrun}
+    about: dict[str, Any] = {name: why for name, why in reasons.items() if why}
     if rollout is not None:
-        waves = {"walk": rollout.waves.to_json(), "plans": dict(rollout.plans)}
+        waves = {"rollout": rollout.waves.to_json(), "plans": dict(rollout.plans)}
         about["waves"] = {**waves, **({"redeploy": True} if rollout.redeploy else {})}
     kind: Kind = "rehearsal" if request.rehearsal else "promotion"
     asked = {
@@ -122,8 +123,8 @@ def recorded_work(request: RunRequest, queue: str) -> tuple[QueuedRequest, Run]:
         "by": request.requester,
         "plan": request.plan,
         "wait": WITHOUT_LIMIT,
-        "again": None,
-        "about": about,
+        "retry": None,
+        "parameters": about,
     }
     run = Run(
         id=request.run,
@@ -133,7 +134,7 @@ def recorded_work(request: RunRequest, queue: str) -> tuple[QueuedRequest, Run]:
         release=release,
         by=request.requester,
     )
-    return QueuedRequest(root=root, asked=asked, queue=queue), run
+    return QueuedRequest(root=root, request=asked, queue=queue), run
 
 
 def submit_started(store: Store, acting: Acting, request: RunRequest, queue: Queue = NO_QUEUE) -> RunRequest | None:
@@ -164,10 +165,10 @@ def enqueue_run(store: Store, run: Run, *, supersede: bool) -> None:
 def _is_recorded(store: Store, work: QueuedRequest) -> bool:
     """Whether the journal has the run, as it was started or as a retry: it executes the same plan in the same place."""
     try:
-        asked = store.work(work.root).asked
+        asked = store.work(work.root).request
     except OrchestratorError:
         return False
-    return (asked["plan"], list(asked["targets"])) == (work.asked["plan"], work.asked["targets"])
+    return (asked["plan"], list(asked["targets"])) == (work.request["plan"], work.request["targets"])
 
 
 def _renamed(acting: Acting, request: RunRequest) -> RunRequest:
@@ -189,8 +190,8 @@ def _renamed(acting: Acting, request: RunRequest) -> RunRequest:
 def attempts_of(store: Store, run: Run) -> list[str]:
     """*run*, and the runs that it is a retry of, the first one last."""
     found, root = [run.id], run.root
-    while (again := store.work(root).asked.get("again")) is not None:
-        found.append(str(again["run"]))
+    while (retry := store.work(root).request.get("retry")) is not None:
+        found.append(str(retry["run"]))
         root = store.run(found[-1]).root
     return found
 

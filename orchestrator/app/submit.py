@@ -90,6 +90,6 @@ def _record(parts: Parts, request: AnyRequest, queue: str = "") -> tuple[AnyRequ
     """*request* with its first run, recorded under a root of its own: one of six digits may be taken already."""
     while True:
         run = request.first(parts.services.clock.now())
-        if parts.store.submit(QueuedRequest(root=request.root, asked=request.to_json(), queue=queue), run):
+        if parts.store.submit(QueuedRequest(root=request.root, request=request.to_json(), queue=queue), run):
             return request, run
         request = replace(request, root=secrets.token_hex(3))

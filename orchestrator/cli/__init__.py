@@ -176,8 +176,9 @@ def _no_color(ctx: click.Context, _parameter: click.Parameter, chosen: bool) -> 
 @click.command(
     cls=Table,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog="Exit codes: 0 done, 1 failed and nothing changed, 2 usage, 3 not allowed, 4 rolled back, 5 needs a person, "
-    "6 not found, 7 not what was planned, 8 busy, 9 time limit, 70 internal error, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 failed and nothing changed, 2 usage, 3 not allowed, 4 rolled back, "
+    "5 needs intervention, 6 not found, 7 not what was planned, 8 busy, 9 time limit, 70 internal error, "
+    "130 interrupted.",
 )
 @click.option(
     "-C",

@@ -176,7 +176,7 @@ def _parked(app: Application, asked: RunRequest, follower: Follower, view: Lines
     with _patient():
         run = app.queries.current_run(app.actor, asked.root)
         held = [run, *app.queries.open_runs(app.actor, asked.root)] if asked.waves is not None else [run]
-        by = next((found.wished_by for found in held if found.wish == "pause"), "")
+        by = next((found.control_by for found in held if found.control == "pause"), "")
         why = f"paused by {by}" if by else why
     only_meant = [step.label for story in follower.stories for step in story.running]  # nothing runs here any more
     leave(app, asked, f"{why}{_not_begun(asked, follower.stories, only_meant)}", view)

@@ -18,12 +18,12 @@ def going(app: Application, wanted: str) -> Run:
     return run
 
 
-def stop_run(app: Application, wanted: str, wish: ControlVerb, why: str, *, as_json: bool) -> int:
+def stop_run(app: Application, wanted: str, verb: ControlVerb, why: str, *, as_json: bool) -> int:
     """Record the control request, and follow the run to its end; if no process works on it, execute it here."""
     ignore_broken_pipe()
     run = going(app, wanted)
     asked = app.submissions.recorded(app.actor, run.root)
-    app.control.request(app.actor, run, wish, why)
+    app.control.request(app.actor, run, verb, why)
     if not app.queries.has_worker(app.actor, run.root):
         note(f"{run.id} has no active worker; ending it now")
         try:

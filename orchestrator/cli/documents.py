@@ -32,7 +32,7 @@ from orchestrator.domain.way_back import RollbackForecast, RollbackPlan
 class WavesStatus(Model):
     """A list of waves of the project, its last promotion and the progress of that; *soaking* is a wave's number."""
 
-    walk: Waves
+    rollout: Waves
     last_run: RunFacts | None
     waves: tuple[WaveStatus, ...] | None
     soaking: int | None
@@ -175,20 +175,20 @@ class AlertDocument(Model):
 
 
 class SwitchDocument(Model):
-    """A switch by a *step*: the side that is *live* from then on. With *unsure* the live side is unknown."""
+    """A switch by a *step*: the side that is *live* from then on. With *switch_uncertain* the live side is unknown."""
 
     at: str
     step: str
     live: Side | None
-    unsure: bool
+    switch_uncertain: bool
     sides: dict[Side, tuple[str, ...]]
 
 
 class RunDocument(Document):
     """`orchestrator show RUN --json`.
 
-    *recovery_seconds* is the time from the failure to the last test of the restored release. *way_back* is the plan
-    that the rollback executed, as in `plan --rollback --json`. *rehearsed* is the evidence of a rehearsal, and
+    *recovery_seconds* is the time from the failure to the last test of the restored release. *rollback_plan* is the
+    plan that the rollback executed, as in `plan --rollback --json`. *rehearsed* is the evidence of a rehearsal, and
     *probe* the measured downtime of the service. *switched* are the switches between sides, and *switch_back_seconds*
     is the time from the failure to the end of the switch back. *waves* is the progress of a promotion in waves.
     """
@@ -197,7 +197,7 @@ class RunDocument(Document):
     run: Run
     calendar: dict[str, EnvironmentCalendar]
     planned: dict[str, Any] | None
-    way_back: dict[str, Any] | None
+    rollback_plan: dict[str, Any] | None
     states: tuple[Moment, ...]
     steps: tuple[StepDocument, ...]
     hosts: tuple[HostState, ...]

@@ -73,7 +73,7 @@ def print_waves(plan: WavePlan, *, err: bool = False) -> None:
 
 def _write_waves(plan: WavePlan, say: Printer) -> None:
     """Everything that *plan* says of its environments, wave by wave."""
-    walk = plan.walk
+    walk = plan.rollout
     title = f"Plan: promote {plan.release} → {walk.name}, in {counted(len(plan.waves), 'wave')}: {walk}"
     say(output.paint(title, bold=True))
     for number, wave in enumerate(plan.waves, start=1):
@@ -143,7 +143,7 @@ def _work(plan: Plan, say: Printer, *, err: bool) -> None:
         else:
             _step(number, step.model_copy(update={"batches": batches}), say, err=err)
     _sides(plan, say, err=err)
-    _titled("Again", again_lines(plan.again), say)
+    _titled("Again", again_lines(plan.second_pass), say)
     _titled("Skipped", skipped_lines(plan.skipped, plan.release), say)
     for artifact in plan.artifacts:
         say(f"Artifact {artifact.name}: {'unpacked on hosts' if artifact.unpack else 'one file on hosts'}")
@@ -162,11 +162,11 @@ def _work(plan: Plan, say: Printer, *, err: bool) -> None:
 
 def _rehearsal(plan: Plan) -> Iterator[str]:
     """What a rehearsal runs beside the steps: the rollback, and the restored release on standby hosts."""
-    back = plan.back.release
+    back = plan.rollback_target.release
     if not plan.rehearse or back is None:
         return
     yield f"back to {back} and forward again, before it stays; the way back is the one below"
-    aside = [state.host for state in plan.base if state.aside(back.digest)]
+    aside = [state.host for state in plan.current_hosts if state.aside(back.digest)]
     if aside:
         yield f"first {back} on {list_names(aside)}, which stand by with another release"
 
@@ -185,7 +185,7 @@ def _first(plan: Plan) -> Iterator[str]:
         told = f"not agreed to: --replace {loss.name}" if loss.urn in unnamed else "agreed to by name"
         yield clean_text(f"would {loss}; {told}")
     for step in plan.points_of_no_return:
-        named = step in plan.named.no_return
+        named = step in plan.acknowledgements.no_return
         told = "agreed to by name" if named else f"not agreed to: --point-of-no-return {step}"
         yield f"{step} cannot be undone; {told}"
     if plan.stack is not None and plan.stack.refused:
@@ -219,11 +219,11 @@ def tree(changes: tuple[ResourceChange, ...], *, err: bool = False) -> list[str]
 
 
 def _hosts(plan: Plan, say: Say) -> None:
-    if not plan.base:
+    if not plan.current_hosts:
         say("Hosts    known after provisioning" if plan.inventory is None else "Hosts    none")
         return
     groups: dict[str, list[str]] = {}
-    for state in plan.base:
+    for state in plan.current_hosts:
         text = release_of(state) if state.truth == "empty" else f"{release_of(state)} ({state.truth})"
         groups.setdefault(text, []).append(state.host)
     for number, (what, names) in enumerate(groups.items()):
@@ -238,8 +238,8 @@ def _step(number: int, step: PlannedStep, say: Printer, *, err: bool) -> None:
     if step.order != "inventory":
         say(f"         order: {step.order}" + (f", by {step.seed}" if step.seed else ""))
     if step.canary is not None:
-        say(f"         canary: {_canary_hosts(step)} first, then a look at them {_look(step.canary.look)}")
-        _gates(step.canary.look.gates, say)
+        say(f"         canary: {_canary_hosts(step)} first, then a look at them {_look(step.canary.observation)}")
+        _gates(step.canary.observation.gates, say)
     if step.undo:
         say(f"         undo: {step.undo}")
         _plays(step.undo_plays, say, err=err)
@@ -276,9 +276,9 @@ def _sides(plan: Plan, say: Say, *, err: bool) -> None:
     where = f" on {planned.router}" if planned.router else ""
     say(f"Switch   to {planned.to}{about[planned.to]} by {planned.switch.playbook}{where}; {live}")
     _plays(planned.switch_plays, say, err=err)
-    if planned.look is not None:
-        say(f"         before, a look at {planned.to} {_look(planned.look)}")
-        _gates(planned.look.gates, say)
+    if planned.observation is not None:
+        say(f"         before, a look at {planned.to} {_look(planned.observation)}")
+        _gates(planned.observation.gates, say)
     if planned.retire is not None:
         say(f"         in the end, {planned.retire.playbook} on the side that stands by")
         _plays(planned.retire_plays, say, err=err)
@@ -323,13 +323,13 @@ def _preview(preview: StepPreview, say: Printer, *, err: bool) -> None:
 
 
 def _left_by_way_back(plan: Plan) -> Iterator[str]:
-    yield from again_lines(plan.back.again)
-    if plan.back.release is not None:
-        yield from skipped_lines(plan.back.skipped, plan.back.release)
+    yield from again_lines(plan.rollback_target.second_pass)
+    if plan.rollback_target.release is not None:
+        yield from skipped_lines(plan.rollback_target.skipped, plan.rollback_target.release)
 
 
 def _way_back(plan: Plan) -> str:
-    back = plan.back
+    back = plan.rollback_target
     if back.release is None or not back.available:
         return f"none: {back.reason}"
     gone = f"; cannot be undone: {', '.join(back.impossible)}" if back.impossible else ""

@@ -159,7 +159,8 @@ def host_lines(hosts: Sequence[HostState], *, every: bool = False) -> list[str]:
 def _grouped(hosts: Sequence[HostState], *, sided: bool) -> list[str]:
     groups: dict[tuple[object, ...], list[HostState]] = {}
     for state in hosts:
-        groups.setdefault((release_of(state), state.truth, state.side, state.stands_by, state.unsure), []).append(state)
+        key = (release_of(state), state.truth, state.side, state.is_standby, state.switch_uncertain)
+        groups.setdefault(key, []).append(state)
     rows: list[list[Cell]] = []
     for members in groups.values():
         first, newest = members[0], max(state.since or "" for state in members)
@@ -180,6 +181,6 @@ def hosts_summary(hosts: Sequence[HostState]) -> str:
     groups: dict[str, list[str]] = {}
     for state in hosts:
         what = release_of(state) if state.truth in {"seen", "empty"} else f"{release_of(state)} ({state.truth})"
-        what += " standing by" if state.stands_by and not state.unsure else ""
+        what += " standing by" if state.is_standby and not state.switch_uncertain else ""
         groups.setdefault(what, []).append(state.host)
     return "; ".join(f"{what} on {list_names(names)}" for what, names in groups.items())

@@ -72,9 +72,9 @@ class Lines:
                 self.write(f"  {output.paint('!', fg='yellow', err=True)} {note}")
         elif record.kind == "notice" and _worth_saying(record):
             self.write(f"  {output.paint('○', fg='yellow', err=True)} {record.data['text']}")
-        elif record.kind == "control" and record.data["wish"]:
+        elif record.kind == "control" and record.data["control"]:
             by = record.data.get("by") or "somebody"
-            self.write(f"  {output.paint('!', fg='yellow', err=True)} {by} wants it to {record.data['wish']}")
+            self.write(f"  {output.paint('!', fg='yellow', err=True)} {by} requested: {record.data['control']}")
         elif record.kind == "state":
             self._state(story, record)
         elif record.kind == "wave" and story.walk is not None:
@@ -112,7 +112,7 @@ class Lines:
 
     def _state(self, story: RunView, record: Record) -> None:
         if record.data.get("event") == Event.UNDO.value and story.run.kind in PROMOTION_KINDS:
-            back = (story.planned.get("back") or {}).get("release") or {}
+            back = (story.planned.get("rollback_target") or {}).get("release") or {}
             where = f"{back.get('name', '')} {back.get('version', '')}".strip()
             self.write(output.paint(f"  ← rolling back to {where}", fg="yellow", bold=True, err=True))
             for line in rollback_lines(story.way_back):
@@ -235,9 +235,9 @@ def wave_lines(walk: Progress, data: dict[str, Any]) -> Iterator[str]:
     elif event == "soaking":
         yield f"  ○ wave {data['number']} soaks for {walk.waves.soak}, until {when(data['until'])}"
     elif event == "held":
-        yield output.paint(f"  ! not begun: {', '.join(data['environments'])} ({data['why']})", fg="yellow", err=True)
+        yield output.paint(f"  ! not started: {', '.join(data['environments'])} ({data['why']})", fg="yellow", err=True)
     elif event == "returning":
-        yield output.paint(f"  ← wave {data['number']} goes back: {runs}", fg="yellow", bold=True, err=True)
+        yield output.paint(f"  ← wave {data['number']} rolls back: {runs}", fg="yellow", bold=True, err=True)
     elif event == "stays":
         yield f"  ! {data['environment']} stays as it is: {data['why']}"
 

@@ -31,8 +31,8 @@ STATES = {
     State.NEEDS_INTERVENTION: "red",
     State.HELD: "yellow",
 }
-WALKED = {"waiting": "bright_black", "there": "bright_black", "not begun": "yellow", "gone back": "yellow"}
-WALKED |= {"stays": "red"} | {state.value: colour for state, colour in STATES.items()}
+WALKED = {"waiting": "bright_black", "already deployed": "bright_black", "not started": "yellow"}
+WALKED |= {"not rolled back": "red"} | {state.value: colour for state, colour in STATES.items()}
 ACTIVITIES = {"interrupted": "magenta", "paused": "yellow", "queued": "yellow", "waiting": "yellow"}
 TRUTHS = {
     "seen": "green",
@@ -100,9 +100,9 @@ def side_of(state: HostState) -> Cell:
     """The side that a host is on, and whether that is live."""
     if state.side is None:
         return "–"
-    if state.unsure:
-        return (f"{state.side}, unsure", "yellow")
-    return f"{state.side}, standing by" if state.stands_by else (f"{state.side}, live", "green")
+    if state.switch_uncertain:
+        return (f"{state.side}, uncertain", "yellow")
+    return f"{state.side}, standing by" if state.is_standby else (f"{state.side}, live", "green")
 
 
 def truth_of(state: HostState) -> Cell:
@@ -162,7 +162,7 @@ def rollback_lines(plan: Mapping[str, Any], *, plays: bool = False) -> list[str]
         lines += listing(plan.get("restore_plays", {}).get(play["step"], ()))
     if plan["definition"]:
         lines.append(f"the infrastructure as it was then ({short(plan['definition'])}), after the hosts")
-        lines += again_lines(SecondPass.from_json(plan["again"]) if plan.get("again") else None)
+        lines += again_lines(SecondPass.from_json(plan["second_pass"]) if plan.get("second_pass") else None)
     skipped = map(SkippedStep.from_json, plan.get("skipped", ()))
     lines += skipped_lines(skipped, PackageRef.from_json(plan["release"]))
     lines.append(f"prove by {', '.join(suite['name'] for suite in plan['verify'])}")
@@ -204,7 +204,7 @@ def outlook(seen: RollbackForecast | None) -> list[str]:
 
 def state_words(state: State | str) -> str:
     """A run's state as it is shown."""
-    return "needs intervention" if state == State.NEEDS_INTERVENTION else str(State(state).value)
+    return str(State(state).value)
 
 
 def state_cell(state: State, activity: str = "ended") -> Cell:
@@ -217,7 +217,7 @@ def state_cell(state: State, activity: str = "ended") -> Cell:
 def activity_words(run: RunFacts) -> str:
     """What a run does now: one truth for every command."""
     if run.activity == "paused":
-        return f"paused by {run.wished_by or 'unknown'}"
+        return f"paused by {run.control_by or 'unknown'}"
     if run.activity == "queued":
         return "waiting for a worker"
     if run.activity == "waiting":

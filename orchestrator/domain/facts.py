@@ -99,7 +99,7 @@ class EnvironmentFacts(Model):
     @property
     def serving(self) -> tuple[HostState, ...]:
         """The hosts that do not stand by."""
-        return tuple(state for state in self.hosts if not state.stands_by)
+        return tuple(state for state in self.hosts if not state.is_standby)
 
     @property
     def intervention(self) -> Problem | None:
@@ -155,7 +155,7 @@ def changing(story: RunView) -> tuple[str, ...]:
 
 def remedies(story: RunView) -> tuple[Remedy, ...]:
     """The commands that help a run which needs manual intervention, the most useful one first."""
-    run, back = story.run, story.planned.get("back") or {}
+    run, back = story.run, story.planned.get("rollback_target") or {}
     found = [Remedy(command=f"orchestrator show {run.id}", effect="each step and the state of each host")]
     for step in story.steps.values():
         for host in step.bad_hosts()[:1]:

@@ -15,7 +15,7 @@ from orchestrator.domain.release import PackageRef
 from orchestrator.domain.text import moment
 
 Kind = Literal[
-    "promotion", "rollback", "provision", "destroy", "resolve", "observe", "accept", "reap", "rehearsal", "waves"
+    "promotion", "rollback", "provision", "destroy", "resolve", "observe", "override", "reap", "rehearsal", "waves"
 ]
 PROMOTION_KINDS: frozenset[Kind] = frozenset({"promotion", "rehearsal"})
 """Runs that put a release into an environment: a rehearsal is a promotion that rolls back once before it stays."""
@@ -55,7 +55,7 @@ class Run(Model):
 
     *root* is the id of the request: a promotion along the path is several runs with one root, and the
     engine's executor has its name. A promotion in waves has a run of its own as well, called like its root, whose
-    *environment* is the name of the list of waves. *wish* is the last control request: pause, cancel or abort.
+    *environment* is the name of the list of waves. *control* is the last control request: pause, cancel or abort.
     """
 
     id: str
@@ -69,9 +69,9 @@ class Run(Model):
     state: State = State.REQUESTED
     ended_at: str | None = None
     message: str = ""
-    wish: ControlVerb = ""
-    wished_by: str = ""
-    wished_at: str = ""
+    control: ControlVerb = ""
+    control_by: str = ""
+    control_at: str = ""
 
     @property
     def ended(self) -> bool:
@@ -119,13 +119,13 @@ LOCK = "lock:"
 class QueuedRequest(Model):
     """What was asked for in one go, and which process works on it now.
 
-    *asked* is what the engine is given. *queue* names the workers that take it; empty means that whoever asked does
+    *request* is what the engine is given. *queue* names the workers that take it; empty means that whoever asked does
     it. *worker* works on it until *until* at the latest unless it says that it still does; *epoch* rises with each
     process that takes it up.
     """
 
     root: str
-    asked: dict[str, Any]
+    request: dict[str, Any]
     queue: str = ""
     done: bool = False
     worker: str = ""
@@ -141,7 +141,7 @@ class QueuedRequest(Model):
 
 def request_parameters(request: Mapping[str, Any]) -> Mapping[str, Any]:
     """The parameters of a recorded request, which only its kind has."""
-    return request.get("about") or {}
+    return request.get("parameters") or {}
 
 
 class QueueEntry(Model):
@@ -182,7 +182,7 @@ def after_entry(run: Run, entry: Entry, at: str) -> Run:
     if entry.kind == "state":
         return run.model_copy(update={"state": State(entry.data["to"])})
     if entry.kind == "control":
-        about = {"wish": entry.data["wish"], "wished_by": entry.data.get("by", ""), "wished_at": at}
+        about = {"control": entry.data["control"], "control_by": entry.data.get("by", ""), "control_at": at}
         return run.model_copy(update=about)
     if entry.kind == "planned":
         return run.model_copy(update={"plan": entry.data["plan"]})

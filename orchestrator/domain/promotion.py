@@ -4,8 +4,8 @@
                                                               └─▶ promoting ─▶ watching ─▶ closing ─▶ succeeded
 
 Two rules. A failure before the first effect ends in *failed*, and nothing was changed. A failure after it goes
-through *halting*, and ends either in *rolled back* or in *needs a person*; never in anything that could be taken
-for either. What fails while closing does not undo a release that has been verified: it asks for a person.
+through *halting*, and ends either in *rolled back* or in *needs intervention*; never in anything that could be taken
+for either. What fails while closing does not undo a release that has been verified: it needs manual intervention.
 
 A run that only brings an environment up to date, or destroys it, goes from *planning* to *provisioning* and ends
 there. One that only queries hosts ends after *planning*. The run of a promotion in waves is *in waves* until
@@ -33,12 +33,12 @@ class State(StrEnum):
     HALTING = "halting"
     UNDOING = "undoing"
     RESTORING = "restoring"
-    VERIFYING_ROLLBACK = "proving"
-    WALKING = "in waves"
+    VERIFYING_ROLLBACK = "verifying rollback"
+    IN_WAVES = "in waves"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     ROLLED_BACK = "rolled back"
-    NEEDS_INTERVENTION = "needs a person"
+    NEEDS_INTERVENTION = "needs intervention"
     HELD = "held"
 
 
@@ -58,11 +58,11 @@ class Event(StrEnum):
     HALT = "halt"
     UNDO = "undo"
     RESTORE = "restore"
-    PROVE = "prove"
+    VERIFY_ROLLBACK = "verify rollback"
     GIVE_UP = "give up"
-    WALK = "walk"
+    START_WAVES = "start waves"
     HOLD = "hold"
-    RETURN = "return"
+    ROLL_BACK = "roll back"
 
 
 class IllegalMove(RuntimeError):
@@ -71,7 +71,7 @@ class IllegalMove(RuntimeError):
 
 _S, _E = State, Event
 TABLE: dict[State, dict[Event, State]] = {
-    _S.REQUESTED: {_E.PLAN: _S.PLANNING, _E.REFUSE: _S.FAILED, _E.WALK: _S.WALKING},
+    _S.REQUESTED: {_E.PLAN: _S.PLANNING, _E.REFUSE: _S.FAILED, _E.START_WAVES: _S.IN_WAVES},
     _S.PLANNING: {
         _E.BUILD: _S.BUILDING,
         _E.PROVISION: _S.PROVISIONING,
@@ -97,12 +97,12 @@ TABLE: dict[State, dict[Event, State]] = {
     _S.CLOSING: {_E.FINISH: _S.SUCCEEDED, _E.GIVE_UP: _S.NEEDS_INTERVENTION},
     _S.HALTING: {_E.UNDO: _S.UNDOING, _E.GIVE_UP: _S.NEEDS_INTERVENTION},
     _S.UNDOING: {_E.RESTORE: _S.RESTORING, _E.GIVE_UP: _S.NEEDS_INTERVENTION},
-    _S.RESTORING: {_E.PROVE: _S.VERIFYING_ROLLBACK, _E.GIVE_UP: _S.NEEDS_INTERVENTION},
+    _S.RESTORING: {_E.VERIFY_ROLLBACK: _S.VERIFYING_ROLLBACK, _E.GIVE_UP: _S.NEEDS_INTERVENTION},
     _S.VERIFYING_ROLLBACK: {_E.FINISH: _S.ROLLED_BACK, _E.GIVE_UP: _S.NEEDS_INTERVENTION},
-    _S.WALKING: {
+    _S.IN_WAVES: {
         _E.FINISH: _S.SUCCEEDED,
         _E.HOLD: _S.HELD,
-        _E.RETURN: _S.ROLLED_BACK,
+        _E.ROLL_BACK: _S.ROLLED_BACK,
         _E.REFUSE: _S.FAILED,
         _E.GIVE_UP: _S.NEEDS_INTERVENTION,
     },

@@ -138,7 +138,7 @@ class RunView:
         elif record.kind == "planned":
             self.planned = record.data
             self.walk = Progress.begun(record.data) if self.run.kind == "waves" else None
-        elif record.kind == "way back":
+        elif record.kind == "rollback plan":
             self.way_back = record.data
         elif record.kind == "rehearsed":
             self.rehearsed = record.data
@@ -252,7 +252,7 @@ class RunView:
         return {
             "run": run.to_json(),
             "planned": self.planned or None,
-            "way_back": self.way_back or None,
+            "rollback_plan": self.way_back or None,
             "states": [{"at": at, "state": state.value} for at, state in self.states],
             "steps": [step.to_json() for step in self.steps.values()],
             "hosts": [state.to_json() for state in self.hosts.values()],

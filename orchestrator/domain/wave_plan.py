@@ -8,6 +8,7 @@ from pydantic import Field
 from orchestrator.domain.model import Digest, Model, digest_of
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.release import PackageRef
+from orchestrator.domain.stored_words import plan_as_made
 from orchestrator.domain.waves import Waves
 
 
@@ -22,15 +23,15 @@ class PlannedEnvironment(Model):
 class WavePlan(Model):
     """What promoting one package in waves would do: the plan of each environment, wave by wave.
 
-    *walk* is the list of waves as the project's file had it. With *redeploy* the release also goes to environments that
-    have it.
+    *rollout* is the list of waves as the project's file had it. With *redeploy* the release also goes to
+    environments that have it.
     """
 
-    apiVersion: Literal["orchestrator/v1"] = "orchestrator/v1"
+    apiVersion: Literal["orchestrator/v1", "orchestrator/v2"] = "orchestrator/v2"
     kind: Literal["WavePlan"] = "WavePlan"
     project: str
     release: PackageRef
-    walk: Waves
+    rollout: Waves
     waves: tuple[tuple[PlannedEnvironment, ...], ...]
     redeploy: bool = Field(default=False, exclude_if=lambda yes: not yes)
     created_at: str = ""
@@ -54,7 +55,8 @@ class WavePlan(Model):
     def digest(self) -> str:
         """The digest over the waves, their rules, and the digests of all plans."""
         waves = [[(item.environment, item.digest) for item in wave] for wave in self.waves]
-        return digest_of({**self.model_dump(mode="json", exclude={"created_at", "waves"}), "waves": waves})
+        fields = plan_as_made(self.model_dump(mode="json", exclude={"created_at", "waves"}))
+        return digest_of({**fields, "waves": waves})
 
     @property
     def whole(self) -> bool:
@@ -62,5 +64,5 @@ class WavePlan(Model):
         return all((item.plan.digest if item.plan else None) == item.digest for item in self.planned)
 
     def document(self) -> dict[str, Any]:
-        """The plan with its digest, as `plan --json` and `--out` give it."""
-        return {**self.model_dump(mode="json", by_alias=True), "digest": self.digest}
+        """The plan with its digest, as `plan --json` and `--out` give it, in the form in which it was made."""
+        return {**plan_as_made(self.model_dump(mode="json", by_alias=True)), "digest": self.digest}

@@ -59,7 +59,7 @@ def why_held(waves: Waves, ended: Mapping[str, State]) -> str:
     stuck = [name for name, state in ended.items() if state not in BAD | {State.SUCCEEDED}]
     failed = [name for name, state in ended.items() if state in BAD]
     if stuck:
-        return f"{', '.join(stuck)} needs a person"
+        return f"{', '.join(stuck)} needs intervention"
     if len(failed) <= waves.max_failures:
         return ""
     allowed = f", and {waves.max_failures} may" if waves.max_failures else ""
@@ -98,8 +98,8 @@ def outcome(waves: Waves, ended: Mapping[str, State], returned: Mapping[str, boo
 class WaveEnvironment(Model):
     """One environment of a promotion in waves. *run* is its promotion, *back* the run that rolled it back.
 
-    *state* is `waiting`, `going`, `there` (it already had the release), `not begun`, or the end of its run. It is
-    `going back` and `gone back` during and after its rollback, and `stays` if that was not possible. *why* is the
+    *state* is `waiting`, `running`, `already deployed`, `not started`, or the end of its run. It is `rolling back`
+    and `rolled back` during and after its rollback, and `not rolled back` if that was not possible. *why* is the
     reason.
     """
 
@@ -123,7 +123,7 @@ Changes = dict[str, dict[str, Any]]
 
 
 def _begun(data: Mapping[str, Any]) -> Changes:
-    return {name: {"state": "going", "run": run} for name, run in data["runs"].items()}
+    return {name: {"state": "running", "run": run} for name, run in data["runs"].items()}
 
 
 def _ended(data: Mapping[str, Any]) -> Changes:
@@ -131,19 +131,19 @@ def _ended(data: Mapping[str, Any]) -> Changes:
 
 
 def _held(data: Mapping[str, Any]) -> Changes:
-    return {name: {"state": "not begun", "why": data["why"]} for name in data["environments"]}
+    return {name: {"state": "not started", "why": data["why"]} for name in data["environments"]}
 
 
 def _returning(data: Mapping[str, Any]) -> Changes:
-    return {name: {"state": "going back", "back": run} for name, run in data["runs"].items()}
+    return {name: {"state": "rolling back", "back": run} for name, run in data["runs"].items()}
 
 
 def _returned(data: Mapping[str, Any]) -> Changes:
-    return {name: {"state": "gone back" if good else "stays"} for name, good in data["returned"].items()}
+    return {name: {"state": "rolled back" if good else "not rolled back"} for name, good in data["returned"].items()}
 
 
 def _stays(data: Mapping[str, Any]) -> Changes:
-    return {data["environment"]: {"why": data["why"], **({} if data["fine"] else {"state": "stays"})}}
+    return {data["environment"]: {"why": data["why"], **({} if data["fine"] else {"state": "not rolled back"})}}
 
 
 _CHANGES: dict[str, Callable[[Mapping[str, Any]], Changes]] = {
@@ -169,8 +169,8 @@ class Progress:
     @classmethod
     def begun(cls, planned: Mapping[str, Any]) -> "Progress":
         """A promotion in waves of which only what was *planned* is known."""
-        waves, there = Waves.from_json(planned["walk"]), planned["there"]
-        states = {name: "there" if name in there else "waiting" for name in waves.names}
+        waves, there = Waves.from_json(planned["rollout"]), planned["already_deployed"]
+        states = {name: "already deployed" if name in there else "waiting" for name in waves.names}
         return cls(waves, {name: WaveEnvironment(environment=name, state=state) for name, state in states.items()})
 
     def take(self, data: Mapping[str, Any]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from orchestrator.domain.plan import Loss, PlannedUndo, PlaySpec, SecondPass, Sk
 from orchestrator.domain.plays import PlannedPlay
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.sides import Side
+from orchestrator.domain.stored_words import plan_as_made
 
 
 class RollbackPlan(Model):
@@ -17,13 +18,13 @@ class RollbackPlan(Model):
     *switch* lets the service lead to the side *live* again, where sides were switched. *undo* are the undo playbooks of
     the steps that were started, newest first, where they may have changed something.
     *restore* are the packaged steps of *release*, which comes back, on the hosts that were *touched*. *definition* is
-    that of the stack which comes back after them (None: the stack stays). *again* are the steps that hosts get after
-    that. *skipped* are the steps that are neither undone nor run again. *verify* are the suites that prove it. Hosts
-    that are *untouched* are left alone. *switch_plays* are all plays of the switch, *restore_plays* those of each step
-    of *restore*, by its name.
+    that of the stack which comes back after them (None: the stack stays). *second_pass* are the steps that hosts get
+    after that. *skipped* are the steps that are neither undone nor run again. *verify* are the suites that prove it.
+    Hosts that are *untouched* are left alone. *switch_plays* are all plays of the switch, *restore_plays* those
+    of each step of *restore*, by its name.
     """
 
-    apiVersion: Literal["orchestrator/v1"] = "orchestrator/v1"
+    apiVersion: Literal["orchestrator/v1", "orchestrator/v2"] = "orchestrator/v2"
     kind: Literal["RollbackPlan"] = "RollbackPlan"
     environment: str
     run: str
@@ -33,7 +34,7 @@ class RollbackPlan(Model):
     undo: tuple[PlannedUndo, ...] = ()
     restore: tuple[PlaySpec, ...] = ()
     definition: Digest | None = None
-    again: SecondPass | None = Field(default=None, exclude_if=lambda again: again is None)
+    second_pass: SecondPass | None = Field(default=None, exclude_if=lambda second: second is None)
     skipped: tuple[SkippedStep, ...] = Field(default=(), exclude_if=lambda steps: not steps)
     verify: tuple[SuiteSpec, ...] = ()
     touched: tuple[str, ...] = ()
@@ -44,7 +45,7 @@ class RollbackPlan(Model):
     @property
     def digest(self) -> str:
         """The digest over all of it."""
-        return digest_of(self.to_json())
+        return digest_of(plan_as_made(self.to_json()))
 
     def document(self) -> dict[str, Any]:
         """The plan with its digest, as the journal keeps it and `plan --rollback --json` gives it."""

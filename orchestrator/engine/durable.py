@@ -23,6 +23,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, TypeVar
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import STORE_FAILURES, QueuedRequest
 from orchestrator.domain.moments import moment_text
+from orchestrator.domain.stored_words import read_recorded_answer
 from orchestrator.engine.ownership import TTL, ClaimKeeper, StopSignal, name
 from orchestrator.engine.points import failpoint
 from orchestrator.engine.records import complete_requests, remove_request
@@ -100,7 +101,7 @@ class Steps:
 
         def recorded() -> Any:
             with translate_engine_errors():
-                return self._dbos.run_step({"name": name}, work)
+                return read_recorded_answer(self._dbos.run_step({"name": name}, work))
 
         return record_or_park(self._stop_signal, self._folder, recorded)
 
@@ -211,7 +212,7 @@ class Engine:
 
             def ended() -> Any:
                 with translate_engine_errors():
-                    return begun.get_result(polling_interval_sec=GLANCE)
+                    return read_recorded_answer(begun.get_result(polling_interval_sec=GLANCE))
 
             return ended
 
@@ -222,7 +223,7 @@ class Engine:
 
         def wait() -> dict[str, Any]:
             with translate_engine_errors():
-                answer: dict[str, Any] = handle.get_result()
+                answer: dict[str, Any] = read_recorded_answer(handle.get_result())
             self.ended = True
             holder.end(done=True)
             self._store.release_claim(root, holder.worker, done=True)

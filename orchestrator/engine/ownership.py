@@ -234,7 +234,7 @@ class ClaimKeeper:
 
     def _paused(self, run: str) -> bool:
         try:
-            return self._store.run(run).wish == "pause"
+            return self._store.run(run).control == "pause"
         except OrchestratorError:  # it may answer again
             return True
 
@@ -261,7 +261,7 @@ class ClaimKeeper:
         acting = list(self._acting.values())
         for run, known in acting:
             found = self._store.run(run)
-            if found.wish == "abort" and found.wished_at != known:
+            if found.control == "abort" and found.control_at != known:
                 for key in self._jobs.active():
                     if len(acting) == 1 or key.startswith(f"{run}."):
                         self._jobs.stop(key)

@@ -258,7 +258,7 @@ class _Look:
 
         One that is to stop, or is superseded, has nothing to wait for. Of several side by side one is enough.
         """
-        if _in_waves(work) and self._store.run(work.root).wish == "pause":
+        if _in_waves(work) and self._store.run(work.root).control == "pause":
             return False
         places = self._place(work)
         if not places:
@@ -268,9 +268,9 @@ class _Look:
     def _free(self, environment: str, run: str) -> bool:
         holder = self._holder(environment)
         first = next((wait.run for wait in self._queue(environment) if wait.superseded_by is None), run)
-        wish = self._store.run(run).wish
+        verb = self._store.run(run).control
         superseded = any(wait.run == run and wait.superseded_by for wait in self._queue(environment))
-        return ((holder or first) == run or superseded or wish in {"cancel", "abort"}) and wish != "pause"
+        return ((holder or first) == run or superseded or verb in {"cancel", "abort"}) and verb != "pause"
 
     def take(self, work: QueuedRequest) -> None:
         """From here on *work* has its environment."""
@@ -298,7 +298,7 @@ class _Look:
         return self._places[work.root]
 
     def _find(self, work: QueuedRequest) -> list[tuple[str, str]]:
-        targets, waves = work.asked["targets"], _in_waves(work)
+        targets, waves = work.request["targets"], _in_waves(work)
         if not work.epoch:
             return [] if waves else [(targets[0], run_id(work.root, targets[0]))]
         found = []
@@ -324,7 +324,7 @@ class _Look:
 
 
 def _in_waves(work: QueuedRequest) -> bool:
-    return bool(request_parameters(work.asked).get("waves"))
+    return bool(request_parameters(work.request).get("waves"))
 
 
 def can_fork() -> bool:

@@ -1,7 +1,7 @@
 """What happens, in order. This file is the table of contents; the order is written nowhere else.
 
     FLOW      request → plan → build → provision → deploy → switch → verify → rehearse → promote → watch → close
-    ROLLBACK  halt → switch back → undo (newest started step first) → restore → prove → close
+    ROLLBACK  halt → switch back → undo (newest started step first) → restore → verify → close
 
 A verb is a function in the file of its name. It reads and extends one `RunContext` (a run on its way), asks the
 ports for effects through `RunContext.step`, and raises `RunHalted` when the run cannot go on. A halt before the first
@@ -145,7 +145,7 @@ WORKFLOWS: dict[Kind, Callable[[RunContext], Run]] = {
     "destroy": destruction,
     "resolve": resolution,
     "observe": observation,
-    "accept": acceptance,
+    "override": acceptance,
     "reap": reaping,
     "rehearsal": rehearsal,
 }

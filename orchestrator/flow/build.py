@@ -11,7 +11,10 @@ def unpack_release(ctx: RunContext) -> None:
     """Unpack the package of this run and that of its rollback, and check the digest of every file."""
     ctx.move(Event.BUILD)
     plan = ctx.pinned_plan()
-    wanted = [plan.release, *([plan.back.release] if plan.back.release and plan.back.available else [])]
+    wanted = [
+        plan.release,
+        *([plan.rollback_target.release] if plan.rollback_target.release and plan.rollback_target.available else []),
+    ]
 
     at_hand: dict[str, Package] = {}
 
@@ -22,4 +25,6 @@ def unpack_release(ctx: RunContext) -> None:
 
     ctx.must("build", f"verify the package of {plan.release}", work, verb="build", digest=plan.release.digest)
     ctx.package = at_hand.get(plan.release.digest) or ctx.services.packages.fetch(plan.release.digest)
-    ctx.previous_package = at_hand.get(plan.back.release.digest) if plan.back.release is not None else None
+    ctx.previous_package = (
+        at_hand.get(plan.rollback_target.release.digest) if plan.rollback_target.release is not None else None
+    )

@@ -36,7 +36,7 @@ def finish_environment(ctx: RunContext) -> None:
         "destroy": "destroyed",
         "resolve": "settled",
         "observe": "observed",
-        "accept": "as was said",
+        "override": "as was said",
         "reap": "gone",
     }.get(ctx.run.kind, "up to date")
     _end(ctx, f"{ctx.run.environment} is {done}", Exit.OK)

@@ -166,4 +166,4 @@ def _prove_batch(ctx: RunContext, batch: Batch, *, is_last: bool, observe: bool)
         ctx.move(Event.VERIFY)
         verify.verify_suites(ctx, ctx.pinned_plan().verify, ctx.pinned_package(), batch.name, hosts)
     if batch.canary is not None and observe:
-        gates.observe_release(ctx, gates.Observation(f"{batch.name}.look", hosts, batch.canary.look))
+        gates.observe_release(ctx, gates.Observation(f"{batch.name}.look", hosts, batch.canary.observation))

@@ -58,7 +58,7 @@ def destroy(ctx: RunContext) -> None:
     known = ctx.services.store.hosts(ctx.run.environment)
     ctx.record_hosts([HostState(host=state.host, truth="empty", run=ctx.run.id) for state in known], "destroy")
     if any(state.side is not None for state in known):
-        nothing: dict[str, object] = {"live": None, "unsure": False, "sides": {}}
+        nothing: dict[str, object] = {"live": None, "switch_uncertain": False, "sides": {}}
         ctx.note(Entry(kind="switched", data=nothing, key="switched:destroy"))
 
 
@@ -113,7 +113,7 @@ def _looked(ctx: RunContext, spec: StackSpec, name: str, find: Find) -> SavedPla
         return find(ctx, spec, job, emit)
 
     result = ctx.must(
-        step, f"what {spec.stack} would lose", work, verb="provision", named=ctx.acknowledgements.to_json()
+        step, f"what {spec.stack} would lose", work, verb="provision", acknowledgements=ctx.acknowledgements.to_json()
     )
     seen = LossesAgreed.read(result)
     return SavedPlan(made_by(ctx.services, seen.held), update_file=seen.update_file) if seen.held else None

@@ -62,7 +62,7 @@ def take_away(ctx: RunContext) -> None:
     ctx.move(Event.UNDO)
     ctx.move(Event.RESTORE)
     dispose(ctx)
-    ctx.move(Event.PROVE)
+    ctx.move(Event.VERIFY_ROLLBACK)
 
 
 def dispose(ctx: RunContext) -> None:

@@ -76,10 +76,10 @@ def take_turn(ctx: RunContext, emit: Emit, *, deadline: float) -> StepResult:
     supersede, worker = ctx.environment.queue.supersede, ctx.ownership.worker
     store.enqueue(run.environment, run, supersede=supersede, worker=worker)
     while True:
-        if (wish := ctx.control()) in STOPPING:  # before it is its turn: what only waited has nothing to undo
+        if (verb := ctx.control()) in STOPPING:  # before it is its turn: what only waited has nothing to undo
             store.dequeue(run.environment, run.id)
             data = {"code": STOPPED_BY_USER, "untouched": True}
-            return StepResult(outcome=Outcome.ABORTED, message=f"{STOPPING[wish]} while it waited", data=data)
+            return StepResult(outcome=Outcome.ABORTED, message=f"{STOPPING[verb]} while it waited", data=data)
         why = _closed(ctx) or _taken(ctx)
         if not why:
             return StepResult(outcome=Outcome.SUCCEEDED, data=LeaseTaken(fence=ctx.fence).to_json())

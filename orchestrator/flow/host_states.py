@@ -89,13 +89,13 @@ def _recorded(ctx: RunContext) -> dict[str, HostState]:
 
 def _releases(ctx: RunContext, release: PackageRef | None) -> dict[str | None, PackageRef]:
     """The releases that a host may report, by digest."""
-    base = [state.release for state in ctx.pinned_plan().base]
+    base = [state.release for state in ctx.pinned_plan().current_hosts]
     return {known.digest: known for known in (*base, release) if known is not None}
 
 
 def _out_of_reach(ctx: RunContext, known: Mapping[str, HostState], host: str) -> HostState:
     """A host that could not be reached and was not touched: it has what it had, or is gone with it."""
-    base = {state.host: state for state in ctx.pinned_plan().base}
+    base = {state.host: state for state in ctx.pinned_plan().current_hosts}
     recorded = known.get(host)
     before = recorded.before or recorded if recorded is not None else None
     if before is None or before.run != ctx.run.id:

@@ -137,7 +137,7 @@ def _accept_live(ctx: RunContext, live: Side, why: str) -> None:
         return StepResult(outcome=Outcome.SUCCEEDED, message=message, data=data)
 
     result = ctx.must("accept", f"accept that {live} is live", work, verb="accept", live=live, why=why)
-    data = {"live": live, "unsure": False, **SidesDeclared.read(result).to_json()}
+    data = {"live": live, "switch_uncertain": False, **SidesDeclared.read(result).to_json()}
     ctx.note(Entry(kind="switched", step="accept", data=data, key="switched:accept"))
 
 

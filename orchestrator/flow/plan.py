@@ -91,7 +91,7 @@ def _wanted(ctx: RunContext, package: Package, approved: Plan | None) -> PlanReq
         fence=ctx.fence,
         no_return=approved.no_return if approved is not None else False,
         all_at_once=approved.all_at_once if approved is not None else ctx.run.kind == "rollback",
-        named=approved.named if approved is not None else ctx.acknowledgements,
+        named=approved.acknowledgements if approved is not None else ctx.acknowledgements,
         then=_then(approved),
         rehearse=ctx.run.kind == "rehearsal",
         told=told,
@@ -111,10 +111,10 @@ def _planned(plan: Plan) -> Entry:
     sided = plan.blue_green
     data = {
         "plan": plan.digest,
-        "back": plan.back.to_json(),
+        "rollback_target": plan.rollback_target.to_json(),
         "notes": list(plan.notes),
         "losses": [loss.to_json() for loss in plan.losses],
-        "named": plan.named.to_json(),
+        "acknowledgements": plan.acknowledgements.to_json(),
         "ephemeral": plan.ephemeral is not None,
         "steps": [step.play.step for step in plan.steps],
         "verify": [suite.name for suite in plan.verify],

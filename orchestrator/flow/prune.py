@@ -133,7 +133,7 @@ def _needed(services: Services, newest: int) -> _Needed:
             page = store.list_runs(RunFilter(environment=name), limit=newest)
             runs |= {run.id: run for run in (*page.items, *_unfinished(recent(store, name)))}
     digests |= {run.release.digest for run in runs.values() if run.release is not None}
-    waiting = json.dumps([work.asked for work in store.pending()])
+    waiting = json.dumps([work.request for work in store.pending()])
     plain = frozenset(digest.removeprefix("sha256:") for digest in digests)
     return _Needed(frozenset({*runs, *verified}), plain, waiting)
 

@@ -46,7 +46,7 @@ def look_before(ctx: RunContext) -> None:
 
 def _level(ctx: RunContext, back: Package) -> None:
     """Deploy N to a standby side that has another release: what a rollback leaves behind is compared from N to N."""
-    aside = {state.host for state in ctx.pinned_plan().base if state.aside(back.digest)}
+    aside = {state.host for state in ctx.pinned_plan().current_hosts if state.aside(back.digest)}
     hosts = tuple(host for host in ctx.hosts if host in aside)
     if hosts:
         ctx.back = back
@@ -84,7 +84,7 @@ def _back(ctx: RunContext) -> bool:
 def _stack_back(ctx: RunContext, back: Package) -> bool:
     """The stack as it was defined with N, where N+1 came with another definition; N on hosts that come back with it."""
     plan, before, worked = ctx.pinned_plan(), set(ctx.hosts), verify.worked_on(ctx)
-    definition = plan.back.definition
+    definition = plan.rollback_target.definition
     if not ctx.effects.stack_changed or definition is None or definition == plan.definition:
         return False
 
@@ -108,7 +108,9 @@ def _stack_back(ctx: RunContext, back: Package) -> bool:
         changed = set(worked) if provision.settle_restored(ctx, "rehearse.hosts.back") else set()
         fresh = rollback.made_anew(ctx, "rehearse.look.back")
         new = tuple(host for host in ctx.hosts if host not in before or host in fresh or host in changed)
-        planned = plan.back.again or second_pass.second_pass(back.manifest, ctx.hosts_only_inventory, ())
+        planned = plan.rollback_target.second_pass or second_pass.second_pass(
+            back.manifest, ctx.hosts_only_inventory, ()
+        )
         plays = second_pass.on_hosts(planned, ctx.hosts_only_inventory, new)
         rollback.put_back(ctx, plays, "rehearse.new", verb="rehearse")
     return walked
@@ -149,7 +151,7 @@ def _again(ctx: RunContext, *, stack: bool) -> None:
 
 def _package(ctx: RunContext) -> Package:
     """N: the release that the rollback restores."""
-    release = ctx.pinned_plan().back.release
+    release = ctx.pinned_plan().rollback_target.release
     if release is None:
         raise RuntimeError("a rehearsal without a way back")
     return ctx.services.packages.fetch(release.digest)
@@ -157,7 +159,7 @@ def _package(ctx: RunContext) -> Package:
 
 def _hosts(ctx: RunContext) -> tuple[str, ...]:
     """The hosts on which N was before the run began: those that came with it have nothing to go back to."""
-    known = {state.host for state in ctx.pinned_plan().base}
+    known = {state.host for state in ctx.pinned_plan().current_hosts}
     return tuple(host for host in ctx.hosts if host in known)
 
 
@@ -209,14 +211,14 @@ def _evidence(ctx: RunContext) -> Rehearsal:
     seen = {stop: known.document(snapshot(ctx.services, digests[stop])) for stop in STOPS}
     hosts = [host for host in _hosts(ctx) if host not in ctx.excluded_hosts]
     silent = tuple(f"{host}: it was left out ({how})" for host, how in ctx.excluded_hosts.items())
-    if plan.back.release is None:
+    if plan.rollback_target.release is None:
         raise RuntimeError("a rehearsal without a way back")
     return Rehearsal(
         project=ctx.services.project.name,
         environment=run.environment,
         run=run.id,
         release=plan.release,
-        back=plan.back.release,
+        back=plan.rollback_target.release,
         plan=plan.digest,
         legs=_legs(records),
         infrastructure=_infrastructure(records),

@@ -38,7 +38,7 @@ def halt(ctx: RunContext) -> None:
         observe.after_doubt(ctx)
     plan = ctx.pinned_plan()
     why = rollback_plan.closed(plan, ctx.effects.started)
-    if why is not None or plan.back.release is None:
+    if why is not None or plan.rollback_target.release is None:
         message = why.message if why else ""
         raise RunHalted(
             "halt", StepResult(outcome=Outcome.FAILED, message=message, data={"code": why.code if why else ""})
@@ -46,12 +46,12 @@ def halt(ctx: RunContext) -> None:
     at_hand = (
         ctx.previous_package if ctx.effects.switching else None
     )  # how big a package is must not hold up the switch
-    ctx.back = at_hand or ctx.services.packages.fetch(plan.back.release.digest)
+    ctx.back = at_hand or ctx.services.packages.fetch(plan.rollback_target.release.digest)
     gone = rollback_plan.PromotionProgress.of(ctx.effects, ctx.hosts_only_inventory)
     computed = rollback_plan.compute(ctx.run, plan, ctx.back.manifest, gone)
     own = ctx.pinned_package()
     document = rollback_plan.with_rollback_plays(ctx.services, computed, ctx.hosts_only_inventory, own, ctx.back)
-    ctx.note(Entry(kind="way back", data=document.document(), key="way back"))
+    ctx.note(Entry(kind="rollback plan", data=document.document(), key="way back"))
     ctx.rollback_plan = after_failure(plan, document, ctx.back, stack_changed=ctx.effects.stack_changed)
 
 
@@ -244,7 +244,7 @@ def level(ctx: RunContext, hosts: tuple[str, ...], prefix: str) -> None:
 
 def verify_restored(ctx: RunContext) -> None:
     """The restored release's own suites, over the whole environment."""
-    ctx.move(Event.PROVE)
+    ctx.move(Event.VERIFY_ROLLBACK)
     back = _back(ctx)
     idle = ctx.standby_hosts
     hosts = tuple(host for host in ctx.hosts if host not in idle)

@@ -166,7 +166,9 @@ class RunContext:
             return set(self.sides.of(other(self.live) if self.live is not None else planned.to)) - mine
         if self.run.kind == "rollback":  # it has put its release on every host
             return set()
-        return {state.host for state in plan.base if state.stands_by} - mine  # whatever release it was that had sides
+        return {
+            state.host for state in plan.current_hosts if state.is_standby
+        } - mine  # whatever release it was that had sides
 
     def variables_now(self) -> str | None:
         """The digest of the hosts and outputs that a play is given now; None when some of them are secret."""
@@ -179,7 +181,7 @@ class RunContext:
 
     def context(self, *, back: bool = False) -> Context:
         """What playbooks and suites may know of this run; *back* means: of the release that is being restored."""
-        previous = None if back else self.pinned_plan().back.release
+        previous = None if back else self.pinned_plan().rollback_target.release
         return context_of(self.services, self.run.environment, self.run.id, self.outputs(), self.fence, previous)
 
     # -- the records around everything ---------------------------------------------------------------------------------
@@ -248,7 +250,7 @@ class RunContext:
 
     def control(self) -> str:
         """What a person asked of this run last: nothing, `pause`, `cancel` or `abort`."""
-        return self.services.store.run(self.run.id).wish
+        return self.services.store.run(self.run.id).control
 
     def must(self, name: str, label: str, work: Callable[[str, Emit], StepResult], **about: Any) -> StepResult:
         """Like :meth:`step`; raises `RunHalted` unless the result is good."""
@@ -269,7 +271,7 @@ class RunContext:
             if stopped is None and name != "lease":
                 self.enter()
             if self.going_back or not begun:  # an older control request is the cause of this work, or was refused
-                known = self.services.store.run(self.run.id).wished_at
+                known = self.services.store.run(self.run.id).control_at
             self.ownership.acting(self.run.id, known)
             result = stopped or work(f"{self.run.id}.{name}", reporter)
         except OrchestratorError as error:
@@ -308,11 +310,11 @@ class RunContext:
 
     def _stopped(self, *, begun: bool) -> StepResult | None:
         """The result of work that is not begun because a person wants the run to stop; None: begin it."""
-        while (run := self.services.store.run(self.run.id)).wish == "pause":
+        while (run := self.services.store.run(self.run.id)).control == "pause":
             self.ownership.park()
-        if begun or self.going_back or self.state is State.CLOSING or run.wish not in STOPPING:
+        if begun or self.going_back or self.state is State.CLOSING or run.control not in STOPPING:
             return None
-        message = f"{STOPPING[run.wish]} by {run.wished_by or 'somebody'}"
+        message = f"{STOPPING[run.control]} by {run.control_by or 'somebody'}"
         return StepResult(outcome=Outcome.ABORTED, message=message, data={"code": STOPPED, "untouched": True})
 
     def _held(self, name: str, emit: Emit, *, begun: bool) -> StepResult | None:
@@ -324,10 +326,10 @@ class RunContext:
     def _cut_off(self, result: StepResult, known: str) -> StepResult:
         """A bad *result*, said to be aborted when a person wanted that while the work went on."""
         run = self.services.store.run(self.run.id)
-        if run.wish != "abort" or run.wished_at == known or result.outcome is not Outcome.ERRORED:
+        if run.control != "abort" or run.control_at == known or result.outcome is not Outcome.ERRORED:
             return result
         data = {**result.data, "code": STOPPED, "how": "stopped"}
-        message = f"aborted by {run.wished_by or 'somebody'}: {result.message}"
+        message = f"aborted by {run.control_by or 'somebody'}: {result.message}"
         return result.model_copy(update={"outcome": Outcome.ABORTED, "message": message, "data": data})
 
     def alert(self, step: str, text: str, key: str, *, tell: bool = True) -> None:

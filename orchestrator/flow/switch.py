@@ -34,8 +34,8 @@ def switch_over(ctx: RunContext, prefix: str = "") -> None:
     if ctx.state is not State.VERIFYING:
         ctx.move(Event.VERIFY)
     verify.verify_suites(ctx, ctx.pinned_plan().verify, ctx.pinned_package(), f"{prefix}side", hosts)
-    if planned.look is not None and not prefix:
-        gates.observe_release(ctx, gates.Observation("switch.look", hosts, planned.look))
+    if planned.observation is not None and not prefix:
+        gates.observe_release(ctx, gates.Observation("switch.look", hosts, planned.observation))
     ctx.move(Event.DEPLOY)
     switch_traffic(
         ctx, planned.to, ctx.pinned_package(), planned.switched(sides, ctx.hosts_only_inventory), f"{prefix}{SWITCH}"
@@ -62,16 +62,16 @@ def switch_traffic(
     result = ctx.step(name, label, work, may_change=change, verb=verb, **about)
     if not result.good:
         if touched(result, play.limit):  # nobody knows where it leads now
-            _note(ctx, ctx.live, name, unsure=True)
+            _note(ctx, ctx.live, name, switch_uncertain=True)
         raise RunHalted(name, result)
     ctx.live = side
-    _note(ctx, side, name, unsure=False)
+    _note(ctx, side, name, switch_uncertain=False)
 
 
 def back(ctx: RunContext) -> None:
     """Let the service lead to where it led before, when a switch was begun: first of all that goes back."""
     returning, begun = ctx.rollback_plan, ctx.effects.switching
-    release = ctx.pinned_plan().back.release
+    release = ctx.pinned_plan().rollback_target.release
     if returning is None or release is None or not begun:
         return
     if returning.switch is not None and returning.live is not None:
@@ -105,7 +105,7 @@ def retire(ctx: RunContext) -> StepResult | None:
     planned, package = plan.blue_green, ctx.pinned_package()
     if planned is None or planned.retire is None or sides is None or live is None:
         return None
-    hosts = planned.retired(plan.base, sides, live)
+    hosts = planned.retired(plan.current_hosts, sides, live)
     if not hosts:
         return None
     play = planned.retire.model_copy(update={"limit": hosts})
@@ -146,8 +146,8 @@ def _told(ctx: RunContext, live: Side) -> Switched:
     return Switched(live, other(live), _good(ctx, live), _good(ctx, other(live)))
 
 
-def _note(ctx: RunContext, live: Side | None, name: str, *, unsure: bool) -> None:
-    data = {"live": live, "unsure": unsure, "sides": _sides(ctx).to_json()}
+def _note(ctx: RunContext, live: Side | None, name: str, *, switch_uncertain: bool) -> None:
+    data = {"live": live, "switch_uncertain": switch_uncertain, "sides": _sides(ctx).to_json()}
     ctx.note(Entry(kind="switched", step=name, data=data, key=f"switched:{name}"))
 
 

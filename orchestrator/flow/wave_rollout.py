@@ -31,7 +31,7 @@ HELD, STAYED = "R221", "R222"
 ENDS = {
     State.SUCCEEDED: Event.FINISH,
     State.HELD: Event.HOLD,
-    State.ROLLED_BACK: Event.RETURN,
+    State.ROLLED_BACK: Event.ROLL_BACK,
     State.FAILED: Event.REFUSE,
     State.NEEDS_INTERVENTION: Event.GIVE_UP,
 }
@@ -146,11 +146,12 @@ def executable(plan: WavePlan) -> None:
 
 def unchanged(services: Services, plan: WavePlan) -> None:
     """Return when the waves are still those that *plan* was made for. Raises R220."""
-    now = find_waves(services, plan.walk.name)
-    if now != plan.walk:
-        what = f"now {now}, {_rules(now)}; then {plan.walk}, {_rules(plan.walk)}" if now else "there are none any more"
-        raise OrchestratorError("R220", f"the waves {plan.walk.name} have changed since the plan was made: {what}")
-    deployed = already_deployed(services, plan.walk, plan.release)
+    now = find_waves(services, plan.rollout.name)
+    if now != plan.rollout:
+        then = f"{plan.rollout}, {_rules(plan.rollout)}"
+        what = f"now {now}, {_rules(now)}; then {then}" if now else "there are none any more"
+        raise OrchestratorError("R220", f"the waves {plan.rollout.name} have changed since the plan was made: {what}")
+    deployed = already_deployed(services, plan.rollout, plan.release)
     found = set() if plan.redeploy else set(deployed) ^ set(plan.already_deployed)
     if found:
         message = f"since the plan was made, it has changed where {plan.release} runs: {', '.join(sorted(found))}"
@@ -201,8 +202,8 @@ def one(
 def _pass_on(services: Services, run: Run) -> None:
     """Apply a control request for the whole promotion, made before this *run* existed, to the run as well."""
     walk = services.store.run(run.root)
-    if walk.wish:
-        data = {"wish": walk.wish, "by": walk.wished_by, "why": f"as for {walk.id}"}
+    if walk.control:
+        data = {"control": walk.control, "by": walk.control_by, "why": f"as for {walk.id}"}
         services.store.append(run.id, [Entry(kind="control", data=data, key="as the walk")])
 
 
@@ -236,9 +237,9 @@ class WaveRollout:
         """Execute the promotion to its end. Returns its own run as it ended."""
         store, way = self.services.store, self.way
         store.create(way.run(self.durable.step("walk.requested", self.services.clock.now)))
-        self._move(Event.WALK)
+        self._move(Event.START_WAVES)
         done = self.durable.step("walk.there", self._already_deployed)
-        data = {"plan": way.plan, "walk": way.waves.to_json(), "there": done}
+        data = {"plan": way.plan, "rollout": way.waves.to_json(), "already_deployed": done}
         self._note(Entry(kind="planned", data=data, key="planned"))
         every = enumerate(way.waves.environments, start=1)
         waves = [(number, [name for name in wave if name not in done]) for number, wave in every]
@@ -291,16 +292,16 @@ class WaveRollout:
             return
         until = add_seconds(self.durable.step(f"wave.{number}.soaking", self.services.clock.now), time)
         self._wave("soaking", f"wave:{number}:soaking", number=number, until=until)
-        self.durable.sleep(f"wave.{number}.soak", time, lambda: self.services.store.run(self.way.root).wish != "")
+        self.durable.sleep(f"wave.{number}.soak", time, lambda: self.services.store.run(self.way.root).control != "")
 
     def _stopped(self, name: str) -> str:
         """The operator who stopped the promotion; empty if it was not stopped. A paused one waits here."""
 
         def look() -> str:
             self.ownership.check()
-            while (run := self.services.store.run(self.way.root)).wish == "pause":
+            while (run := self.services.store.run(self.way.root)).control == "pause":
                 self.ownership.park()
-            return f"{STOPPING[run.wish]} by {run.wished_by or 'somebody'}" if run.wish in STOPPING else ""
+            return f"{STOPPING[run.control]} by {run.control_by or 'somebody'}" if run.control in STOPPING else ""
 
         why = str(self.durable.step(name, look))
         self.stopped = self.stopped or bool(why)
@@ -336,7 +337,7 @@ class WaveRollout:
         self.ownership.check()
         run = self.services.store.run(run_id(self.way.root, name))
         plan = plan_store.load_plan(self.services, str(run.plan))
-        last, back = last_verified(self.services, name), plan.back
+        last, back = last_verified(self.services, name), plan.rollback_target
         if plan.ephemeral is not None:
             return _stays("what was made for it is gone", fine=True)
         if last is None or last.run != run.id:

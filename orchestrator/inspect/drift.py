@@ -175,7 +175,7 @@ def _releases(services: Services, mark: Verified, seen: Snapshot) -> DriftFindin
     recorded = {state.host: state for state in services.store.hosts(mark.environment)}
     for host, there in seen.hosts.items():
         state = recorded.get(host, HostState(host=host, truth="empty"))
-        if state.stands_by and state.truth == "empty":  # it was retired, or nothing was ever put there
+        if state.is_standby and state.truth == "empty":  # it was retired, or nothing was ever put there
             continue
         wanted = state.release if state.aside(mark.release.digest) else mark.release
         if wanted is not None and there.release == wanted.digest:

@@ -115,7 +115,7 @@ def activity(store: FactsStore, run: Run, waiting: Iterable[QueueEntry], working
         return "ended"
     if working(run.root):
         return "waiting" if any(wait.run == run.id for wait in waiting) else "working"
-    if run.wish == "pause":
+    if run.control == "pause":
         return "paused"
     with contextlib.suppress(OrchestratorError):
         work = store.work(run.root)

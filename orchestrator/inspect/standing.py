@@ -11,17 +11,18 @@ from orchestrator.domain.sides import Side
 class BlueGreenState:
     """What the journal knows of an environment's sides: which one is *live* (None: nobody has ever switched here).
 
-    *unsure*: a switch was begun, and nobody saw it end well; *live* is the side before. *sides* are the hosts' then.
+    *switch_uncertain*: a switch was begun, and nobody saw it end well; *live* is the side before. *sides* are those of
+    the hosts then.
     """
 
     live: Side | None
-    unsure: bool
+    switch_uncertain: bool
     sides: dict[str, Side]
 
     @classmethod
     def of(cls, states: Iterable[HostState]) -> "BlueGreenState":
         """What the *states* of its hosts tell."""
         known = [(state, state.side) for state in states if state.side is not None]
-        up = {side for state, side in known if not state.stands_by}
-        unsure = any(state.unsure for state, _ in known)
-        return cls(up.pop() if len(up) == 1 else None, unsure, {state.host: side for state, side in known})
+        up = {side for state, side in known if not state.is_standby}
+        switch_uncertain = any(state.switch_uncertain for state, _ in known)
+        return cls(up.pop() if len(up) == 1 else None, switch_uncertain, {state.host: side for state, side in known})

@@ -39,7 +39,7 @@ def rollback_target(services: Services, environment: str, version: str | None = 
     """Where a rollback of *environment* goes: to *version*, else along the :func:`release_history`. Raises R134.
 
     That is the last verified release when any host runs something else, or nobody knows what, or when the last run
-    needs a person; only when every host runs it and nothing is left open, the one that it took the place of.
+    needs intervention; only when every host runs it and nothing is left open, the one that it took the place of.
     """
     services.environment(environment)
     if version is not None:
@@ -125,7 +125,7 @@ def on_all_hosts(services: Services, environment: str, digest: str, hosts: Seque
     *hosts* are all hosts of the environment, where they are known better than by what is recorded of each.
     """
     states = services.store.hosts(environment) if hosts is None else hosts
-    others = [state for state in states if not state.runs(digest) and not state.stands_by]
+    others = [state for state in states if not state.runs(digest) and not state.is_standby]
     if any(state.settled.truth == "unknown" for state in others):
         return False
     return not others or not {state.host for state in others} & _meant(services, environment, digest)

@@ -30,7 +30,7 @@ def obstacle(release: PackageRef, way: RollbackTarget, there: tuple[HostState, .
         return f"{back} is there already: a rehearsal begins with the release before it"
     if way.impossible:
         return f"{', '.join(way.impossible)} cannot be undone"
-    other = [state.host for state in there if not state.runs(back.digest) and not state.stands_by]
+    other = [state.host for state in there if not state.runs(back.digest) and not state.is_standby]
     return f"{back}, which it begins with, does not run on {', '.join(other)}" if other else None
 
 

@@ -12,8 +12,8 @@ from orchestrator.services import Services
 
 def _asked(plan: Plan) -> list[PlannedGate]:
     """Every gate that is asked: of canaries, of a side, and of the watch."""
-    asked = [gate for step in plan.steps if step.canary is not None for gate in step.canary.look.gates]
-    look = plan.blue_green.look if plan.blue_green is not None else None
+    asked = [gate for step in plan.steps if step.canary is not None for gate in step.canary.observation.gates]
+    look = plan.blue_green.observation if plan.blue_green is not None else None
     asked += list(look.gates) if look is not None else []
     return asked + (list(plan.watch.gates) if plan.watch is not None else [])
 

@@ -35,7 +35,8 @@ def _only_shown(plain: dict[str, Any], masked: dict[str, Any]) -> dict[str, Any]
         {**step, **({"preview": other["preview"]} if "preview" in step else {})}
         for step, other in zip(plain["steps"], masked["steps"], strict=True)
     ]
-    made["back"] = {**plain["back"], "reason": masked["back"].get("reason", "")}
+    target = masked["rollback_target"]
+    made["rollback_target"] = {**plain["rollback_target"], "reason": target.get("reason", "")}
     if plain.get("stack") is not None:
         made["stack"] = {**plain["stack"], "refused": masked["stack"].get("refused", "")}
     return made

@@ -15,6 +15,7 @@ from orchestrator.domain.authentication import FIELD
 from orchestrator.domain.error_codes import PLAN_NOT_AUTHENTICATED, PROJECT_KEY_UNKNOWN
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.plan import Plan, StackPreview
+from orchestrator.domain.stored_words import read_plan_fields
 from orchestrator.domain.wave_plan import WavePlan
 from orchestrator.file_system import write_whole
 from orchestrator.ports import SavedPlan
@@ -180,7 +181,7 @@ def _plan(file: Path, data: dict[str, Any]) -> tuple[AnyPlan, str]:
     """The plan in a document, and its digest, which is that of what it says. Raises R121 and R122."""
     plain = {name: value for name, value in data.items() if name not in {"digest", FIELD}}
     try:
-        plan: AnyPlan = (WavePlan if data.get("kind") == "WavePlan" else Plan).from_json(plain)
+        plan: AnyPlan = (WavePlan if data.get("kind") == "WavePlan" else Plan).from_json(read_plan_fields(plain))
         digest = plan.digest
     except (ValueError, TypeError) as error:
         raise OrchestratorError("R121", f"{file} is not a plan of this version") from error

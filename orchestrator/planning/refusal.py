@@ -13,9 +13,10 @@ def plan_refusal(plan: Plan) -> OrchestratorError | None:
         return OrchestratorError("D106", "; ".join(plan.unmet))
     if plan.blocking:
         return OrchestratorError("D107", f"cannot be reached: {', '.join(plan.blocking)}; nothing was changed")
-    closed = plan.back.release is not None and not plan.back.available
+    closed = plan.rollback_target.release is not None and not plan.rollback_target.available
     if plan.action == "promote" and plan.automatic_rollback and closed:
-        message = f"the way back to {plan.back.release} is closed: {plan.back.reason}; nothing was changed"
+        target = plan.rollback_target
+        message = f"the way back to {target.release} is closed: {target.reason}; nothing was changed"
         return OrchestratorError("R136", message)
     missing = next((condition for condition in plan.conditions if not condition.holds), None)
     if missing is not None:
@@ -25,9 +26,9 @@ def plan_refusal(plan: Plan) -> OrchestratorError | None:
 
 def _left_behind(plan: Plan) -> OrchestratorError | None:
     """What a rollback would leave behind that nobody has agreed to: R135."""
-    if not plan.back.impossible or plan.no_return:
+    if not plan.rollback_target.impossible or plan.no_return:
         return None
-    names = ", ".join(plan.back.impossible)
+    names = ", ".join(plan.rollback_target.impossible)
     hint = f"orchestrator rollback {plan.environment} --no-return rolls back, and keeps what {names} changed"
     return OrchestratorError("R135", f"{names} cannot be undone", hint=hint)
 

@@ -57,10 +57,10 @@ def after_failure(plan: Plan, computed: RollbackPlan, back: Package, *, stack_ch
         restore=restoring_plays(computed.restore, "restore", back),
         restored=computed.touched,
         definition=computed.definition,
-        again=computed.again,
+        again=computed.second_pass,
         switch=computed.switch,
         live=computed.live,
-        verified=plan.back.definition if stack_changed else None,
+        verified=plan.rollback_target.definition if stack_changed else None,
     )
 
 
@@ -69,7 +69,7 @@ def as_planned(
 ) -> Restoration:
     """The rollback that an operator requested, by its *plan*, to the package *back*, in the *batches* of its steps."""
     changes = plan.stack is not None and plan.stack.changes_something
-    left = plan.blue_green.left if plan.blue_green is not None else ()
+    left = plan.blue_green.unchanged_hosts if plan.blue_green is not None else ()
     return Restoration(
         undo=plan.undo,
         restore=_in_batches(plan, back, batches, proved=not changes),
@@ -77,7 +77,7 @@ def as_planned(
         definition=plan.definition if changes else None,
         preview=plan.stack,
         losses=plan.losses,
-        again=plan.again,
+        again=plan.second_pass,
         sided=True,
         every=True,
     )

@@ -84,30 +84,32 @@ def closed(plan: Plan, started: Iterable[StartedStep]) -> OrchestratorError | No
         return OrchestratorError("R130", "automatic rollback is switched off for this environment")
     if gone:
         return OrchestratorError("R131", f"{', '.join(gone)} cannot be undone")
-    if plan.back.release is None:
+    if plan.rollback_target.release is None:
         return OrchestratorError("R132", "there is no verified release to roll back to")
-    if not plan.back.available:
-        return OrchestratorError("R133", f"the package of {plan.back.release} is not here: {plan.back.reason}")
+    if not plan.rollback_target.available:
+        return OrchestratorError(
+            "R133", f"the package of {plan.rollback_target.release} is not here: {plan.rollback_target.reason}"
+        )
     return None
 
 
 def compute(run: Run, plan: Plan, back: Manifest, gone: PromotionProgress) -> RollbackPlan:
     """The rollback plan of *run*, which executes *plan* and has come as far as *gone*, to the release of *back*."""
-    if plan.back.release is None or run.release is None:
+    if plan.rollback_target.release is None or run.release is None:
         raise RuntimeError("there is no way back")
-    changed = gone.provisioned and plan.back.definition != plan.definition
+    changed = gone.provisioned and plan.rollback_target.definition != plan.definition
     switch, live = _switch(plan, gone) if gone.switched else (None, None)
     return RollbackPlan(
         environment=run.environment,
         run=run.id,
-        release=plan.back.release,
+        release=plan.rollback_target.release,
         switch=switch,
         live=live,
         undo=tuple(_undos(run.release, gone)),
         restore=restoring(back, gone.hosts_only_inventory, gone.touched),
-        definition=plan.back.definition if changed else None,
-        again=second_pass(back, gone.hosts_only_inventory, gone.touched) if changed else None,
-        skipped=_skipped(run.release, plan.back.release, back, gone),
+        definition=plan.rollback_target.definition if changed else None,
+        second_pass=second_pass(back, gone.hosts_only_inventory, gone.touched) if changed else None,
+        skipped=_skipped(run.release, plan.rollback_target.release, back, gone),
         verify=suites_of(back.release),
         touched=gone.touched,
         untouched=tuple(host for host in gone.hosts_only_inventory.hosts if host not in set(gone.touched)),
@@ -136,9 +138,9 @@ def with_rollback_plays(
 def _switch(plan: Plan, gone: PromotionProgress) -> tuple[PlaySpec | None, Side | None]:
     """The switch back, and the side that it leads to; none where there is no side to go back to."""
     planned, sides = plan.blue_green, of_plan(plan, gone.hosts_only_inventory)
-    if planned is None or sides is None or plan.back.release is None:
+    if planned is None or sides is None or plan.rollback_target.release is None:
         return None, None
-    live = planned.way_back(plan.base, sides, plan.back.release.digest)
+    live = planned.way_back(plan.current_hosts, sides, plan.rollback_target.release.digest)
     return (planned.switched(sides, gone.hosts_only_inventory), live) if live is not None else (None, None)
 
 
@@ -175,7 +177,7 @@ def current_rollback_plan(services: Services, run: Run) -> RollbackPlan:
     Raises R130 to R133 when there is none, and R137 before it has a plan.
     """
     records = services.store.records(run.id)
-    kept = next((record.data for record in reversed(records) if record.kind == "way back"), None)
+    kept = next((record.data for record in reversed(records) if record.kind == "rollback plan"), None)
     if kept is not None:
         return RollbackPlan.from_json({key: value for key, value in kept.items() if key != "digest"})
     if run.plan is None:
@@ -183,9 +185,9 @@ def current_rollback_plan(services: Services, run: Run) -> RollbackPlan:
     plan = load_plan(services, run.plan)
     gone = _gone(plan, records)
     why = closed(plan, gone.started)
-    if why is not None or plan.back.release is None:
+    if why is not None or plan.rollback_target.release is None:
         raise why or RuntimeError("there is no way back")
-    back, own = services.packages.fetch(plan.back.release.digest), None
+    back, own = services.packages.fetch(plan.rollback_target.release.digest), None
     with suppress(OrchestratorError):  # without it the plan is the same, but for the plays of undo playbooks
         own = services.packages.fetch(plan.release.digest)
     return with_rollback_plays(services, compute(run, plan, back.manifest, gone), gone.hosts_only_inventory, own, back)

@@ -65,7 +65,7 @@ def with_second_pass(
         return back
     manifest = services.packages.fetch(back.release.digest).manifest
     hosts = tuple(host for step in steps for batch in step.batches or () for host in batch)
-    return back.model_copy(update={"again": second_pass(manifest, survey.inventory or Inventory(), hosts)})
+    return back.model_copy(update={"second_pass": second_pass(manifest, survey.inventory or Inventory(), hosts)})
 
 
 def rollback_second_pass(wanted: PlanRequest, survey: Survey, sides: PlannedSides | None) -> SecondPass | None:
@@ -73,7 +73,7 @@ def rollback_second_pass(wanted: PlanRequest, survey: Survey, sides: PlannedSide
     if wanted.action != "rollback" or survey.stack is None or not survey.stack.changes_something:
         return None
     inventory = survey.inventory or Inventory()
-    hosts = tuple(host for host in inventory.hosts if sides is None or host not in sides.left)
+    hosts = tuple(host for host in inventory.hosts if sides is None or host not in sides.unchanged_hosts)
     return second_pass(wanted.package.manifest, inventory, hosts)
 
 

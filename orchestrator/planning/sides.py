@@ -69,7 +69,7 @@ def planned(asked: BlueGreenQuery) -> PlannedSides | None:
         hosts=found,
         switch=_play(SWITCH, rule.switch),
         router=rule.router,
-        look=asked.look if asked.promoting else None,
+        observation=asked.look if asked.promoting else None,
         retire=_play(RETIRE, rule.retire) if rule.retire is not None and asked.promoting else None,
         stacked=asked.aim is not None,
     )
@@ -84,14 +84,14 @@ def _returning(made: PlannedSides, standing: BlueGreenState, sides: Sides, asked
     there = {state.host for state in asked.base if state.runs(digest)}
     whole = [side for side in SIDES if sides.of(side) and set(sides.of(side)) <= there]
     live = standing.live
-    if live is not None and live in whole and not standing.unsure:
+    if live is not None and live in whole and not standing.switch_uncertain:
         idle = tuple(host for host in sides.of(other(live)) if host in there)
-        return made.model_copy(update={"to": None, "left": (*sides.of(live), *idle)})
+        return made.model_copy(update={"to": None, "unchanged_hosts": (*sides.of(live), *idle)})
     to = live if live in whole else next(iter(whole), made.to)
     if to is None:
         return made
     left = (*sides.of(other(to)), *(host for host in sides.of(to) if host in there))
-    return made.model_copy(update={"to": to, "left": left, "first": to in whole})
+    return made.model_copy(update={"to": to, "unchanged_hosts": left, "first": to in whole})
 
 
 def _unused(base: tuple[HostState, ...], sides: Sides | None) -> Side:
@@ -102,7 +102,7 @@ def _unused(base: tuple[HostState, ...], sides: Sides | None) -> Side:
 
 
 def _refuse(asked: BlueGreenQuery, standing: BlueGreenState, sides: Sides | None) -> None:
-    if standing.unsure and asked.promoting:
+    if standing.switch_uncertain and asked.promoting:
         was = f"{standing.live} was the last one that was" if standing.live is not None else "none ever was for certain"
         message = f"nobody knows which side of {asked.environment} is live: a switch did not end well ({was})"
         raise OrchestratorError("R211", message, hint=f"orchestrator rollback {asked.environment} switches for certain")

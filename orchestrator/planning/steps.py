@@ -71,7 +71,7 @@ def refuse_empty(services: Services, wanted: PlanRequest, steps: tuple[PlannedSt
 
 
 def _canary(canary: Canary, asked: tuple[PlannedGate, ...]) -> PlannedCanary:
-    return PlannedCanary(hosts=canary.hosts, look=look_at(canary.look, canary, asked))
+    return PlannedCanary(hosts=canary.hosts, observation=look_at(canary.look, canary, asked))
 
 
 def look_at(span: str, rule: Canary | BlueGreen, asked: tuple[PlannedGate, ...]) -> ObservationWindow:

@@ -204,12 +204,15 @@ def _derived(services: Services, plan: Plan, spec: StackSpec) -> StackPreview:
     """
     approved = plan.stack
     if approved is None:
-        return StackPreview(base=services.provisioner.state_digest(spec))
+        return StackPreview(state_digest=services.provisioner.state_digest(spec))
     if approved.refused:
-        return approved.model_copy(update={"base": services.provisioner.state_digest(spec)})
+        return approved.model_copy(update={"state_digest": services.provisioner.state_digest(spec)})
     derived = services.provisioner.planned(spec, saved_plan(services, approved))
-    same_start = derived.base == approved.base and spec.definition == plan.definition
-    stated = StackPreview.model_fields.keys() - {"base", "versions"}  # these are compared with what is there now
+    same_start = derived.state_digest == approved.state_digest and spec.definition == plan.definition
+    stated = StackPreview.model_fields.keys() - {
+        "state_digest",
+        "versions",
+    }  # these are compared with what is there now
     names = sorted(name for name in stated if getattr(derived, name) != getattr(approved, name))
     if same_start and names:
         message = f"the plan states other {', '.join(names)} than Pulumi's saved update plan; nothing was changed"

@@ -56,9 +56,9 @@ class RunOwnership(Protocol):
         """Return when this process may act, and never when another one has taken over."""
 
     def acting(self, run: str | None, known: str = "") -> None:
-        """Work for *run* begins (None: it has ended): a person's wish to abort stops the jobs that go on.
+        """Work for *run* begins (None: it has ended): a control request to abort stops the jobs that go on.
 
-        *known* is when the wish was made that this work is done in spite of, or because of: a rollback after an abort.
+        *known* is the time of the control request that this work ignores or follows: a rollback after an abort.
         """
 
     def park(self) -> None:

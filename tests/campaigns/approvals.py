@@ -94,7 +94,7 @@ class Runs(MemoryStore):
     def submit(self, work: QueuedRequest, run: Run) -> bool:
         """Record *work*."""
         del run
-        return self.works.setdefault(work.root, work).asked == work.asked
+        return self.works.setdefault(work.root, work).request == work.request
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,7 @@ def _last_batch_only(old: Callable[..., Any]) -> Callable[..., Any]:
 
 def _unproved(_old: Callable[..., Any]) -> Callable[..., Any]:
     def prove(ctx: RunContext) -> None:
-        ctx.move(Event.PROVE)
+        ctx.move(Event.VERIFY_ROLLBACK)
         assert ctx.back is not None
         promote.record_verified(ctx, ctx.back.ref)
 

@@ -211,8 +211,8 @@ def told_by(states: list[dict[str, Any]]) -> dict[str, Told]:
         state["host"]: Told(
             state["truth"],
             (state.get("release") or {}).get("digest"),
-            bool(state.get("stands_by")),
-            bool(state.get("unsure")),
+            bool(state.get("is_standby")),
+            bool(state.get("switch_uncertain")),
         )
         for state in states
     }
@@ -226,7 +226,7 @@ def seen(project: Plain, environment: str, status: dict[str, Any], before: Had) 
     with project.opened() as app:
         records = app.store.records(run)
     web = {host: root for host, root in found.items() if host in WEB}
-    live = [host for host in web if host in told and not told[host].stands_by and told[host].truth != "empty"]
+    live = [host for host in web if host in told and not told[host].is_standby and told[host].truth != "empty"]
     jobs = [path.name for path in (project.state / "jobs").glob(f"{run}.*") if tagged(f"ORCHESTRATOR_JOB={path}")]
     motto = outputs(project, environment).get("motto")
     return Seen(

@@ -85,7 +85,7 @@ class Project:
         run = Run(id=f"{root}-{environment}", root=root, kind="promotion", environment=environment, release=ref, by="ann",
                   requested_at=self.clock.now())  # fmt: skip
         asked = {"root": root, "kind": run.kind, "release": ref.to_json(), "targets": [environment], "by": "ann"}
-        self.store.submit(QueuedRequest(root=root, asked=asked), run)
+        self.store.submit(QueuedRequest(root=root, request=asked), run)
         answers: dict[str, Any] = {}
         WORKFLOWS[run.kind](RunContext(self.services, MemoryDurable(answers), run))
         self.store.release_claim(root, "", done=True)

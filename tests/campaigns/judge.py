@@ -19,7 +19,7 @@ def judged(simulation: Simulation, root: str) -> list[str]:
         Seen(
             running={host: world.running.get((environment, host)) for host in hosts},
             told={
-                state.host: Told(state.truth, state.digest, state.stands_by, state.unsure)
+                state.host: Told(state.truth, state.digest, state.is_standby, state.switch_uncertain)
                 for state in kept.store.hosts(environment)
             },
             approved={simulation.old.digest, simulation.new.digest},

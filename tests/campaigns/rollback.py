@@ -267,11 +267,13 @@ def _says(host: loopback.Host) -> str:
 
 def _wrong(run: str, story: dict[str, Any], before: dict[str, Truth], after: dict[str, Truth]) -> list[str]:
     state = story["run"]["state"]
-    if state == "succeeded" or (state == "failed" and not story["way_back"]):  # cancelled too late, or before anything
+    if state == "succeeded" or (
+        state == "failed" and not story["rollback_plan"]
+    ):  # cancelled too late, or before anything
         return [] if state == "succeeded" or before == after else ["it failed, and hosts are not what they were"]
     if state != "rolled back":
         return [f"it ended as: {state}: {story['run']['message']}"]
-    plan, wrong = story["way_back"], []
+    plan, wrong = story["rollback_plan"], []
     if sorted(plan["touched"] + plan["untouched"]) != sorted(HOSTS):
         wrong.append(f"the plan knows {plan['touched']} and {plan['untouched']}")
     for host, was in before.items():
@@ -313,7 +315,7 @@ class Tally:
 
     def take(self, seed: str, what: str, story: dict[str, Any], wrong: list[str]) -> None:
         """Count one attempt, and tell of it."""
-        plan, state = story["way_back"] or {"touched": [], "untouched": []}, story["run"]["state"]
+        plan, state = story["rollback_plan"] or {"touched": [], "untouched": []}, story["run"]["state"]
         took = story["recovery_seconds"]
         with self.lock:
             self.attempts += 1

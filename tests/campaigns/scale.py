@@ -176,7 +176,7 @@ def _fill_runs(db: sa.Connection, numbers: range, size: Size, states: dict[tuple
                 )
         if number % 2 == 0:
             asked: dict[str, Any] = {"root": run.root, "kind": run.kind, "targets": [run.environment], "by": run.by}
-            work = QueuedRequest(root=run.root, asked=asked, done=run.ended)
+            work = QueuedRequest(root=run.root, request=asked, done=run.ended)
             works.append(
                 {
                     "root": run.root,
@@ -190,7 +190,7 @@ def _fill_runs(db: sa.Connection, numbers: range, size: Size, states: dict[tuple
         (tables.runs, runs),
         (tables.records, records),
         (tables.verified, marks),
-        (tables.works, works),
+        (tables.queued_requests, works),
         (feed, order),
     ):
         if rows:

@@ -441,7 +441,7 @@ class Simulation:
         run = Run(id=f"{root}-{target}", root=root, kind=kind, environment=target, release=package.ref, by="ann")
         while True:
             try:
-                self.kept.store.submit(QueuedRequest(root=root, asked={"kind": kind, "target": target}), run)
+                self.kept.store.submit(QueuedRequest(root=root, request={"kind": kind, "target": target}), run)
                 return root
             except Crash:
                 continue
@@ -495,7 +495,7 @@ class Simulation:
             if store.work(root).done:
                 return "done"
             if self.kept.parked:
-                store.append(f"{root}-production", [Entry(kind="control", data={"wish": "", "by": "ann"})])
+                store.append(f"{root}-production", [Entry(kind="control", data={"control": "", "by": "ann"})])
                 self.kept.parked = False
             store.claim(root, name, "here", TTL, dead=True)
             if self.scenario.closes:
@@ -530,7 +530,7 @@ class Simulation:
             if when == "before" and name in closes:
                 self.calendar.close(run, name, closes[name])
             if when == "before" and name in wishes and not self.kept.store.has_entry(run.id, f"wish:{name}"):
-                data = {"wish": wishes[name], "by": "ann"}
+                data = {"control": wishes[name], "by": "ann"}
                 MemoryStore.append(self.kept.store, run.id, [Entry(kind="control", data=data, key=f"wish:{name}")])
             self.kept.points.reached(f"{name}:{when}")
 
@@ -656,8 +656,10 @@ SCENARIOS = (
     Scenario("a host refuses the release", faults=(("refuse", "p2", "1.1.0"),), ends="rolled back"),
     Scenario("a host is gone", gone=("p3",), ends="failed"),
     Scenario("a host's answer is lost", mute=("p2",), ends="rolled back"),
-    Scenario("a host goes away", leaves=(("deploy.2", "p3"),), ends="needs a person"),
-    Scenario("rollback is switched off", automatic=False, faults=(("verify", "p1", "1.1.0"),), ends="needs a person"),
+    Scenario("a host goes away", leaves=(("deploy.2", "p3"),), ends="needs intervention"),
+    Scenario(
+        "rollback is switched off", automatic=False, faults=(("verify", "p1", "1.1.0"),), ends="needs intervention"
+    ),
     Scenario("it is cancelled before the second batch", wishes=(("deploy.2", "cancel"),), ends="rolled back"),
     Scenario("cancelled after an engine died", wishes=(("deploy.2~2", "cancel"),), jobs="die", ends="succeeded"),
     Scenario("it is cancelled before anything is done", wishes=(("build", "cancel"),), ends="failed"),
@@ -690,7 +692,7 @@ SCENARIOS = (
         SIDED,
         hosts=4,
         faults=(("switch", "green", "1.1.0"), ("switch", "blue", "1.1.0")),
-        ends="needs a person",
+        ends="needs intervention",
     ),
     Scenario("it is cancelled before the switch", SIDED, hosts=4, wishes=(("switch", "cancel"),), ends="rolled back"),
 )

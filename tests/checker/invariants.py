@@ -17,7 +17,7 @@ I12 a run that has changed nothing has no effect while its environment is closed
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-ENDINGS = {"succeeded", "failed", "rolled back", "needs a person"}
+ENDINGS = {"succeeded", "failed", "rolled back", "needs intervention"}
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,12 @@ class Done:
 
 @dataclass(frozen=True)
 class Told:
-    """What the journal says of a host; *stands_by*: it is on the side that is not live, of which nobody is *unsure*."""
+    """What the journal says of a host; *is_standby*: it is on the side that is not live, of which nobody is *switch_uncertain*."""
 
     truth: str
     digest: str | None
-    stands_by: bool = False
-    unsure: bool = False
+    is_standby: bool = False
+    switch_uncertain: bool = False
 
 
 @dataclass
@@ -112,7 +112,7 @@ def _truth(seen: Seen) -> Iterable[str]:
     if good and seen.verified is not None:
         for host, digest in seen.running.items():
             told = seen.told.get(host)
-            if told is not None and told.stands_by:
+            if told is not None and told.is_standby:
                 continue
             if digest != seen.verified and (told is None or told.truth != "unknown"):
                 yield f"I1: {host} runs {str(digest)[:19]}, and the release verified last is {seen.verified[:19]}"
@@ -228,12 +228,12 @@ def _proved_by(suite: str) -> str:
 def _sides(seen: Seen) -> Iterable[str]:
     if not seen.routed:
         return
-    if any(told.unsure for told in seen.told.values()):
+    if any(told.switch_uncertain for told in seen.told.values()):
         for run, state in seen.ended.items():
             if state in {"succeeded", "rolled back"}:
                 yield f"I8: {run} is told to have {state}, and nobody knows which side is live"
     else:
-        live = {host for host in seen.running if host in seen.told and not seen.told[host].stands_by}
+        live = {host for host in seen.running if host in seen.told and not seen.told[host].is_standby}
         for router, hosts in seen.routed.items():
             if not set(hosts) <= live:
                 yield f"I8: {router} leads to {', '.join(hosts)}, and {', '.join(sorted(live))} are told to be live"

@@ -59,10 +59,10 @@ class MemoryProject(Stage):
         run = Run(id=f"{root}-{environment}", root=root, kind=kind, environment=environment, release=ref, by="ann",
                   requested_at=self.store.clock.now())  # fmt: skip
         asked = {"root": root, "kind": run.kind, "release": ref and ref.to_json(), "targets": [environment], "by": "ann",
-                 "plan": None, "wait": 0.0, "again": None, "about": {}}  # fmt: skip
-        self.store.submit(QueuedRequest(root=root, asked=asked, queue=about.pop("queue", "")), run)
+                 "plan": None, "wait": 0.0, "retry": None, "parameters": {}}  # fmt: skip
+        self.store.submit(QueuedRequest(root=root, request=asked, queue=about.pop("queue", "")), run)
         if about:
-            self.store.append(run.id, [Entry(kind="requested", data={"about": about}, key="requested more")])
+            self.store.append(run.id, [Entry(kind="requested", data={"parameters": about}, key="requested more")])
         return run
 
     def do(self, run: Run, crash: Callable[[str, str], None] = lambda _name, _when: None, *, wait: float = 0.0) -> Run:

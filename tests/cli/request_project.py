@@ -138,7 +138,7 @@ class RequestProject(MemoryProject):
         """What the process of a run does, to its end."""
         app = self.app()
         run, work = self.store.run(name), self.store.work(self.store.run(name).root)
-        plan, again = work.asked["plan"], str(work.asked["about"].get("again") or "")
+        plan, again = work.request["plan"], str(work.request["parameters"].get("override_reason") or "")
         ctx = RunContext(
             app.services, MemoryDurable({}, lambda *_: None), run, approved=plan, wait=1.0, override_reason=again
         )
@@ -148,7 +148,7 @@ class RequestProject(MemoryProject):
 
     def execute_rollout(self, root: str) -> Run:
         """What the process of a promotion in waves does, to its end."""
-        app, asked = self.app(), self.store.work(root).asked
+        app, asked = self.app(), self.store.work(root).request
 
         def part(durable: MemoryDurable, data: Any) -> Any:
             return run_workflow(app, durable, SoleOwner(), {**asked, "part": data})

@@ -274,7 +274,9 @@ def test_a_retry_completes_what_was_approved(office: RequestProject) -> None:
     app.entrance.admit(app.services, office.store.run(again.name), plan=again.plan, overrun=False)
     app.register.close()
     assert state(office, run)["request"]["run"] == again.name
-    office.store.append(again.name, [Entry(kind="ended", data={"state": "needs a person", "exit": 5, "failure": None})])
+    office.store.append(
+        again.name, [Entry(kind="ended", data={"state": "needs intervention", "exit": 5, "failure": None})]
+    )
     assert office.duties() == []
     office.go("staging", "1.0.0")
     office.store.append(

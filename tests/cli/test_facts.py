@@ -64,7 +64,7 @@ def _working(project: MemoryProject) -> Run:
 
 def _paused(project: MemoryProject) -> Run:
     run = project.killed(PLACE, "1.1.0", "deploy.2")
-    project.store.append(run.id, [Entry(kind="control", data={"wish": "pause", "by": "bob", "why": ""})])
+    project.store.append(run.id, [Entry(kind="control", data={"control": "pause", "by": "bob", "why": ""})])
     return run
 
 

@@ -16,6 +16,6 @@ def test_a_confirmed_token_is_recorded(tmp_path: Path) -> None:
     try:
         run = app.store.runs("eu-1", limit=1)[0]
         assert run.kind == "observe"
-        assert app.store.records(run.id, limit=1)[0].data["about"] == {"token": 123456}
+        assert app.store.records(run.id, limit=1)[0].data["parameters"] == {"token": 123456}
     finally:
         app.close()

@@ -51,8 +51,10 @@ def test_what_hosts_and_pulumi_are_given_is_printed(capsys: pytest.CaptureFixtur
     artifacts = [{"name": "shop.tar.gz", "unpack": True}, {"name": "app.pyz", "unpack": False}]
     stack = {**FULL["stack"], "settings": {"PULUMI_EXPERIMENTAL": "true"}}
     for action, skipped in (("rollback", "Skipped  "), ("promote", " " * 9)):
-        back = {**FULL["back"], "skipped": FULL["skipped"]}
-        print_plan(Plan.from_json({**FULL, "action": action, "artifacts": artifacts, "stack": stack, "back": back}))
+        back = {**FULL["rollback_target"], "skipped": FULL["skipped"]}
+        print_plan(
+            Plan.from_json({**FULL, "action": action, "artifacts": artifacts, "stack": stack, "rollback_target": back})
+        )
         lines = capsys.readouterr().out.splitlines()
         assert "Artifact shop.tar.gz: unpacked on hosts" in lines
         assert "Artifact app.pyz: one file on hosts" in lines

@@ -53,7 +53,7 @@ def test_redeploy_in_waves(project: MemoryProject) -> None:
     targets = app.plans.wave_targets(app.actor, package, waves, redeploy=True)
     assert targets == ("staging", PLACE)
     nothing = tuple((PlannedEnvironment(environment=name),) for name in ("staging", PLACE))
-    plan = WavePlan(project="demo", release=package.ref, walk=waves, waves=nothing)
+    plan = WavePlan(project="demo", release=package.ref, rollout=waves, waves=nothing)
     (project.folder / "plan.json").write_text(json.dumps(app.plans.document(app.actor, plan)))
     [error] = project.json("promote", "--plan", "plan.json", "--redeploy", code=2)["errors"]
     assert "leaves out environments that have the release" in error["message"]

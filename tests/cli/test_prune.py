@@ -29,7 +29,7 @@ def laid(folder: Path) -> Path:
         run = Run(
             id=f"{root}-staging", root=root, kind="observe", environment="staging", requested_at=SystemClock().now()
         )
-        store.submit(QueuedRequest(root=root, asked={}), run)
+        store.submit(QueuedRequest(root=root, request={}), run)
         store.append(run.id, [Entry(kind="ended", data={"state": "succeeded", "exit": 0, "message": "ended"})])
         store.release_claim(root, "", done=True)
     store.close()

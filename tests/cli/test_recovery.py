@@ -37,7 +37,7 @@ def ask(app: App, root: str, wait: float = 0.0) -> Run:
     """A promotion into eu-1 that is asked for."""
     asked = Promote(root=root, package=REF, targets=("eu-1",), by="ann", wait=wait)
     run = asked.first(app.services.clock.now())
-    app.store.submit(QueuedRequest(root=root, asked=asked.to_json()), run)
+    app.store.submit(QueuedRequest(root=root, request=asked.to_json()), run)
     return run
 
 

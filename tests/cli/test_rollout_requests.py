@@ -80,8 +80,8 @@ def test_waves_hold_what_a_request_did_not_approve(rollout: RequestProject) -> N
     rollout.by("ann", "line", "resume", "staging")
     rollout.duties()
     rollout.store.pending()
-    asked = rollout.store.work(run).asked
-    asked["about"]["waves"]["plans"] = {}
+    asked = rollout.store.work(run).request
+    asked["parameters"]["waves"]["plans"] = {}
     done = rollout.execute_rollout(run)
     assert done.state is not State.SUCCEEDED
     assert rollout.world.running == {}

@@ -99,7 +99,7 @@ def story(name, kind, records):
 with open_view() as view:
     view.beside = True
     top = story("regions", "waves", [
-        ("planned", "", {"plan": None, "walk": walk, "there": []}),
+        ("planned", "", {"plan": None, "rollout": walk, "already_deployed": []}),
         ("wave", "", {"event": "begun", "number": 1, "runs": {"eu-1": "abc-eu-1"}}),
         ("wave", "", {"event": "soaking", "number": 1, "until": until}),
     ])

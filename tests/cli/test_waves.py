@@ -54,7 +54,7 @@ class Yard:
         waves = app.plans.waves(app.actor, "regions")
         assert waves is not None
         asked = PromoteInWaves(root=self.root, package=REF, targets=NAMES, by="ann", rollout=waves)
-        app.store.submit(QueuedRequest(root=self.root, asked=asked.to_json()), asked.first(app.services.clock.now()))
+        app.store.submit(QueuedRequest(root=self.root, request=asked.to_json()), asked.first(app.services.clock.now()))
         app.close()
         return self
 
@@ -144,11 +144,11 @@ def test_a_walk_is_told_to_programs(yard: Yard) -> None:
     status = yard.run("status", "--json").json
     StatusDocument.from_json(status)
     assert status["waves"][0]["last_run"]["state"] == "failed"
-    assert "not begun" in yard.run("status").out
+    assert "not started" in yard.run("status").out
     assert yard.stations() == {
         "eu-1": ("failed", ""),
-        "eu-2": ("not begun", "eu-1 failed"),
-        "us-1": ("not begun", "eu-1 failed"),
+        "eu-2": ("not started", "eu-1 failed"),
+        "us-1": ("not started", "eu-1 failed"),
     }
     assert "begun            number 1, runs (eu-1: abc123-eu-1)" in yard.run("logs", "abc123").out
     history = yard.run("history", "regions", "--json").json["runs"]
@@ -158,7 +158,7 @@ def test_a_walk_is_told_to_programs(yard: Yard) -> None:
 def test_a_walk_that_has_not_begun_is_cancelled(yard: Yard) -> None:
     """Cancelled by its root before it has begun, a walk begins in no environment, and each says why."""
     yard.lay().run("cancel", "abc123", code=1)
-    assert {state for state, _ in yard.stations().values()} == {"not begun"}
+    assert {state for state, _ in yard.stations().values()} == {"not started"}
     assert "cancelled by" in yard.run("show", "abc123").out
 
 
@@ -173,7 +173,7 @@ def test_a_walk_stands_still_in_its_soak(yard: Yard) -> None:
     assert "wave 2 of its walk" in coming
     assert "soaks until" in yard.run("status").out
     yard.run("cancel", "abc123", code=1)
-    assert yard.stations()["us-1"][0] == "not begun"
+    assert yard.stations()["us-1"][0] == "not started"
 
 
 def test_ctrl_c_in_a_soak(yard: Yard) -> None:
@@ -184,7 +184,7 @@ def test_ctrl_c_in_a_soak(yard: Yard) -> None:
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1, err
     assert "not begun: eu-2, us-1" in err
-    assert yard.stations()["eu-2"][0] == "not begun"
+    assert yard.stations()["eu-2"][0] == "not started"
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_a_run_of_a_walk_is_no_other(yard: Yard) -> None:
         assert app.store.run("abc123").kind == "waves"
         assert app.queries.current_run(app.actor, "abc123").id == "abc123"
         app.control.request(app.actor, app.queries.current_run(app.actor, "abc123"), "cancel", "no")
-        assert app.store.run("abc123-eu-1").wish == "cancel"
+        assert app.store.run("abc123-eu-1").control == "cancel"
     finally:
         app.close()
 
@@ -243,7 +243,7 @@ def test_one_environment_of_a_walk_is_tried_again(yard: Yard) -> None:
         run = Run(id="abc123-eu-1_back", root="abc123", kind="rollback", environment="eu-1", release=REF)
         app.store.create(run)
         failed = {"outcome": "failed", "message": "no"}
-        ended = {"state": "needs a person", "exit": 5, "message": "no"}
+        ended = {"state": "needs intervention", "exit": 5, "message": "no"}
         app.store.append(
             run.id,
             [

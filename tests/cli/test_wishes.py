@@ -50,7 +50,7 @@ def test_wishes_are_told_to_programs(project: Path) -> None:
         app.close()
     run = f"{asked.root}-staging"
     paused = _said("pause", run, "-m", "lunch")
-    assert (paused["kind"], paused["paused"], paused["run"]["wish"]) == ("Paused", True, "pause")
+    assert (paused["kind"], paused["paused"], paused["run"]["control"]) == ("Paused", True, "pause")
     cancelled = _said("cancel", run, code=1)
     assert (cancelled["kind"], cancelled["root"], cancelled["exit"]) == ("Walk", asked.root, 1)
     assert [story["run"]["state"] for story in cancelled["runs"]] == ["failed"]

@@ -186,7 +186,7 @@ def test_requests_that_are_not_done(store: Store) -> None:
     """Requests are listed oldest first until they are done."""
     for number in range(5):
         run = Run(id=f"q{number}-staging", root=f"q{number}", kind="promotion", environment="staging")
-        store.submit(QueuedRequest(root=run.root, asked={"n": number}), run)
+        store.submit(QueuedRequest(root=run.root, request={"n": number}), run)
     store.claim("q1", "w", "h", 60)
     store.release_claim("q1", "w", done=True)
     assert [work.root for work in every(store.list_requests)] == ["q0", "q2", "q3", "q4"]

@@ -76,14 +76,18 @@ moved = st.builds(
 )
 ended = st.builds(
     lambda state, code: Entry(kind="ended", data={"state": state, "exit": code, "message": "m\nn"}),
-    st.sampled_from(["succeeded", "failed", "rolled back", "needs a person"]),
+    st.sampled_from(["succeeded", "failed", "rolled back", "needs intervention"]),
     st.integers(0, 9),
 )
 switched = st.builds(
-    lambda live: Entry(kind="switched", data={"live": live, "unsure": False, "sides": {"blue": ["a"], "green": ["b"]}}),
+    lambda live: Entry(
+        kind="switched", data={"live": live, "switch_uncertain": False, "sides": {"blue": ["a"], "green": ["b"]}}
+    ),
     st.sampled_from(["blue", "green"]),
 )
-control = st.builds(lambda wish: Entry(kind="control", data={"wish": wish}), st.sampled_from(["", "pause", "cancel"]))
+control = st.builds(
+    lambda wish: Entry(kind="control", data={"control": wish}), st.sampled_from(["", "pause", "cancel"])
+)
 notice = st.just(Entry(kind="notice", data={"text": "hello"}))
 
 

@@ -60,14 +60,14 @@ def run(name: str = "r1-staging", environment: str = "staging") -> Run:
 def test_sides_are_told_by_switches_alone(store: Store) -> None:
     """Which side a host is on stays whatever else is told of it, until the next switch; it goes away with the host."""
 
-    def told(live: str | None, unsure: bool, sides: dict[str, list[str]]) -> Entry:
-        return Entry(kind="switched", data={"live": live, "unsure": unsure, "sides": sides})
+    def told(live: str | None, switch_uncertain: bool, sides: dict[str, list[str]]) -> Entry:
+        return Entry(kind="switched", data={"live": live, "switch_uncertain": switch_uncertain, "sides": sides})
 
     def host(name: str, truth: str) -> Entry:
-        return Entry(kind="host", host=name, data={"host": name, "truth": truth, "side": "green", "stands_by": True})
+        return Entry(kind="host", host=name, data={"host": name, "truth": truth, "side": "green", "is_standby": True})
 
     def sides() -> dict[str, tuple[object, bool, bool]]:
-        return {state.host: (state.side, state.stands_by, state.unsure) for state in store.hosts("staging")}
+        return {state.host: (state.side, state.is_standby, state.switch_uncertain) for state in store.hosts("staging")}
 
     store.create(run())
     store.append("r1-staging", [host("a", "empty"), host("lb", "empty")])
@@ -209,10 +209,10 @@ def test_verified_releases_come_newest_first(store: Store) -> None:
 
 def test_a_root_stands_for_one_thing(store: Store) -> None:
     """What is asked for again changes nothing, and what is asked for under a root that is taken is not written at all."""
-    work = QueuedRequest(root="r1", asked={"kind": "promotion", "targets": ["staging"]})
+    work = QueuedRequest(root="r1", request={"kind": "promotion", "targets": ["staging"]})
     assert store.submit(work, run())
     assert store.submit(work, run())
-    other = QueuedRequest(root="r1", asked={"kind": "promotion", "targets": ["production"]})
+    other = QueuedRequest(root="r1", request={"kind": "promotion", "targets": ["production"]})
     assert not store.submit(other, run("r1-production", "production"))
     assert store.work("r1") == work
     assert [found.id for found in store.runs()] == ["r1-staging"]
@@ -338,7 +338,7 @@ def test_what_was_written_is_there_for_the_next_process(opened: Open) -> None:
 def asked(store: Store, root: str, environment: str, queue: str = "q") -> Run:
     """A promotion that was left to workers, and stands in the queue of its environment."""
     made = run(f"{root}-{environment}", environment)
-    store.submit(QueuedRequest(root=root, asked={"targets": [environment]}, queue=queue), made)
+    store.submit(QueuedRequest(root=root, request={"targets": [environment]}, queue=queue), made)
     store.enqueue(environment, made, supersede=False)
     return made
 
@@ -346,7 +346,7 @@ def asked(store: Store, root: str, environment: str, queue: str = "q") -> Run:
 def test_a_process_that_was_replaced_gets_no_place(store: Store) -> None:
     """A process that another one has replaced puts its run into no queue: the run may have ended, and nobody would remove its place."""
     made = run("r1-staging", "staging")
-    store.submit(QueuedRequest(root="r1", asked={"targets": ["staging"]}), made)
+    store.submit(QueuedRequest(root="r1", request={"targets": ["staging"]}), made)
     store.claim("r1", "first", "here", 60.0)
     store.release_claim("r1", "first", done=False)
     store.claim("r1", "second", "here", 60.0)
@@ -380,8 +380,8 @@ def test_what_has_nothing_to_wait_for_can_be_taken(store: Store) -> None:
     first, last = asked(store, "a1", "one"), asked(store, "a2", "one")
     store.acquire("two", "lock:1", "ann", "inventory", until="2020-01-01T00:00:00.000Z")  # it is over
     asked(store, "b1", "two")
-    store.submit(QueuedRequest(root="c1", asked={"targets": ["three"]}, queue="q"), run("c1-three", "three"))
-    store.append(last.id, [Entry(kind="control", data={"wish": "cancel", "by": "ann"})])
+    store.submit(QueuedRequest(root="c1", request={"targets": ["three"]}, queue="q"), run("c1-three", "three"))
+    store.append(last.id, [Entry(kind="control", data={"control": "cancel", "by": "ann"})])
     assert takeable(store) == ["a1", "a2", "b1", "c1"]
     store.acquire("one", first.id, "ann", "promotion")
     assert takeable(store) == ["a1", "a2", "b1", "c1"]

@@ -28,6 +28,7 @@ WORDS = {
     "0009": "sha256:dc377fdfa5616e6c014ad3f519cbcaf770b987b5c000696e4b29c409b61960f8",
     "0010": "sha256:dc377fdfa5616e6c014ad3f519cbcaf770b987b5c000696e4b29c409b61960f8",
     "0013": "sha256:dc377fdfa5616e6c014ad3f519cbcaf770b987b5c000696e4b29c409b61960f8",
+    "0014": "sha256:a9f4bf6038c638b3bcccef3a438fed7865ee2ebb3fa89aac7d10d775740067fe",
 }
 """The digest of all words for each schema. A new word needs a new schema, with a migration that may do nothing else."""
 
@@ -35,7 +36,7 @@ WORDS = {
 def words() -> dict[str, list[str]]:
     return {
         "kinds": sorted(get_args(Kind)),
-        "wishes": sorted(get_args(ControlVerb)),
+        "controls": sorted(get_args(ControlVerb)),
         "truths": sorted(get_args(HostState.model_fields["truth"].annotation)),
         "states": sorted(State),
         "events": sorted(Event),
@@ -56,7 +57,7 @@ def store(tmp_path: Path) -> DatabaseStore:
 
 def ask(store: DatabaseStore, root: str, environment: str) -> None:
     run = Run(id=f"{root}-{environment}", root=root, kind="promotion", environment=environment)
-    store.submit(QueuedRequest(root=root, asked={"targets": [environment]}, queue="q"), run)
+    store.submit(QueuedRequest(root=root, request={"targets": [environment]}, queue="q"), run)
     store.enqueue(environment, run, supersede=False)
 
 
@@ -86,7 +87,7 @@ class Idle:
 
 
 @pytest.mark.parametrize(
-    ("table", "where", "name"), [("works", "root = 'a1'", "shape"), ("runs", "root = 'a1'", "kind")]
+    ("table", "where", "name"), [("queued_requests", "root = 'a1'", "shape"), ("runs", "root = 'a1'", "kind")]
 )
 def test_a_request_that_cannot_be_read_keeps_only_itself(
     store: DatabaseStore, table: str, where: str, name: str

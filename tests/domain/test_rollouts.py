@@ -23,7 +23,7 @@ def inventory(count: int) -> Inventory:
 
 
 def step(hosts: int | str | None = None, **more: object) -> PlannedStep:
-    canary = None if hosts is None else PlannedCanary(hosts=hosts, look=LOOK)
+    canary = None if hosts is None else PlannedCanary(hosts=hosts, observation=LOOK)
     return PlannedStep.model_validate({"play": PLAY, "canary": canary, **more})
 
 
@@ -183,6 +183,6 @@ def test_there_is_one_switch_and_one_way_back() -> None:
 
 def test_what_has_no_sides_is_what_it_was() -> None:
     """Nothing of sides is in what is kept of steps and hosts that have none: their digests are those of before."""
-    words = {"sides", "to", "side", "stands_by", "unsure", "blue_green"}
+    words = {"sides", "to", "side", "is_standby", "switch_uncertain", "blue_green"}
     kept = [Rollout(), step(), HostState(host="a", truth="empty")]
     assert [words & set(value.to_json()) for value in kept] == [set(), set(), set()]

@@ -55,7 +55,7 @@ def test_an_ending_is_said_in_a_sentence() -> None:
 
 def test_a_walk_is_folded_from_its_records() -> None:
     """What became of each environment follows from the journal, one record after the other."""
-    walk = Progress.begun({"walk": waves(soak="5m").to_json(), "there": ["b"]})
+    walk = Progress.begun({"rollout": waves(soak="5m").to_json(), "already_deployed": ["b"]})
     assert walk.left == ("a", "c", "d")
     assert walk.take({"event": "begun", "number": 1, "runs": {"a": "r-a"}}) == ("r-a",)
     walk.take({"event": "ended", "number": 1, "ended": {"a": "succeeded"}})
@@ -71,10 +71,10 @@ def test_a_walk_is_folded_from_its_records() -> None:
         place.environment: (place.state, place.back, place.why) for wave in walk.story for place in wave.environments
     }
     assert found == {
-        "a": ("gone back", "r-a_back", ""),
-        "b": ("there", None, ""),
+        "a": ("rolled back", "r-a_back", ""),
+        "b": ("already deployed", None, ""),
         "c": ("failed", None, ""),
-        "d": ("not begun", None, "c failed"),
+        "d": ("not started", None, "c failed"),
     }
 
 

@@ -61,7 +61,7 @@ def engine_in(folder: Path, walk: Walk) -> Engine:
     store = DatabaseStore(f"sqlite:///{folder}/state.db", SystemClock())
     for root in ("root1", "root2"):
         run = Run(id=f"{root}-staging", root=root, kind="promotion", environment="staging")
-        store.submit(QueuedRequest(root=root, asked={}), run)
+        store.submit(QueuedRequest(root=root, request={}), run)
     place = EngineConfig(f"sqlite:///{folder}/engine.db", folder / "executors", ttl=3.0)
     return Engine(place, store, LocalJobs(folder / "jobs"), walk)
 

@@ -30,7 +30,7 @@ folder = Path({folder!r})
 def one(durable, ownership, name):
     run = f"root1-{{name}}"
     def work(number):
-        while store.run(run).wish == "pause":
+        while store.run(run).control == "pause":
             ownership.park()
         ownership.acting(run)
         with open(folder / "effects", "a") as effects:
@@ -73,7 +73,7 @@ def engine_in(folder: Path, walk: Walk) -> tuple[Engine, DatabaseStore]:
     """An engine and its store in *folder*, where one root with three runs was asked for."""
     store = DatabaseStore(f"sqlite:///{folder}/state.db", SystemClock())
     runs = [Run(id=f"root1-{name}", root="root1", kind="promotion", environment=name) for name in NAMES]
-    store.submit(QueuedRequest(root="root1", asked={}), runs[0])
+    store.submit(QueuedRequest(root="root1", request={}), runs[0])
     for run in runs:
         store.create(run)
     place = EngineConfig(f"sqlite:///{folder}/engine.db", folder / "executors", ttl=6.0)
@@ -97,7 +97,7 @@ def until(what: Callable[[], bool]) -> None:
 def wish(folder: Path, name: str, what: str) -> None:
     """Write down what a person wants of the run of *name*."""
     store = DatabaseStore(f"sqlite:///{folder}/state.db", SystemClock())
-    store.append(f"root1-{name}", [Entry(kind="control", data={"wish": what, "by": "ann"})])
+    store.append(f"root1-{name}", [Entry(kind="control", data={"control": what, "by": "ann"})])
     store.close()
 
 

@@ -92,15 +92,15 @@ class Yard:
     def ask(self, root: str, environment: str, queue: str = "q") -> Run:
         """Leave *root* to workers, in the queue of its environment."""
         run = Run(id=f"{root}-{environment}", root=root, kind="promotion", environment=environment)
-        self.store.submit(QueuedRequest(root=root, asked={"targets": [environment]}, queue=queue), run)
+        self.store.submit(QueuedRequest(root=root, request={"targets": [environment]}, queue=queue), run)
         self.store.enqueue(environment, run, supersede=False)
         return run
 
     def ask_in_waves(self, root: str, *environments: str, queue: str = "q") -> Run:
         """Leave a walk in waves to workers; it stands in no environment's queue."""
         run = Run(id=root, root=root, kind="waves", environment="all")
-        asked = {"targets": list(environments), "about": {"waves": {"plans": {}}}}
-        self.store.submit(QueuedRequest(root=root, asked=asked, queue=queue), run)
+        asked = {"targets": list(environments), "parameters": {"waves": {"plans": {}}}}
+        self.store.submit(QueuedRequest(root=root, request=asked, queue=queue), run)
         return run
 
     def start(self, *words: str) -> "subprocess.Popen[str]":
@@ -169,7 +169,7 @@ def test_what_can_be_taken_is_done_oldest_first(place: Yard) -> None:
 def test_who_waits_longer_goes_first(place: Yard) -> None:
     """A root whose environment is promised to somebody else is not taken, and holds nobody's place."""
     run = Run(id="p-one", root="p", kind="promotion", environment="one")
-    place.store.submit(QueuedRequest(root="p", asked={"targets": ["one"]}), run)
+    place.store.submit(QueuedRequest(root="p", request={"targets": ["one"]}), run)
     place.store.enqueue("one", run, supersede=False)
     place.ask("a", "one")
     place.ask("b", "two")
@@ -232,7 +232,7 @@ def test_a_root_that_kills_its_process_starves_nobody(place: Yard) -> None:
 def test_what_is_paused_stands_still(place: Yard) -> None:
     """A run that a person has paused is not taken."""
     run = place.ask("a", "one")
-    place.store.append(run.id, [Entry(kind="control", data={"wish": "pause", "by": "ann"})])
+    place.store.append(run.id, [Entry(kind="control", data={"control": "pause", "by": "ann"})])
     place.start("1", "--once").wait(PATIENCE)
     assert place.effects() == []
 
@@ -242,7 +242,7 @@ def test_a_walk_between_two_waves_takes_nobodys_place(place: Yard) -> None:
     place.ask_in_waves("a", "one", "two")
     (place.folder / "hold-a").touch()
     paused = place.ask_in_waves("b", "three")
-    place.store.append(paused.id, [Entry(kind="control", data={"wish": "pause", "by": "ann"})])
+    place.store.append(paused.id, [Entry(kind="control", data={"control": "pause", "by": "ann"})])
     place.ask("c", "four")
     worker = place.start("1")
     place.until(lambda: place.done("c"))
@@ -280,7 +280,7 @@ def test_what_is_cancelled_waits_for_nobody(place: Yard) -> None:
     """A run that a person has cancelled is taken at once, whoever has its environment: it only has to end."""
     place.store.acquire("one", "lock:x", "ann", "maintenance")
     run = place.ask("a", "one")
-    place.store.append(run.id, [Entry(kind="control", data={"wish": "cancel", "by": "ann"})])
+    place.store.append(run.id, [Entry(kind="control", data={"control": "cancel", "by": "ann"})])
     place.start("1", "--once").wait(PATIENCE)
     assert place.done("a")
 
@@ -292,7 +292,7 @@ def test_a_job_does_not_outlive_its_claim(tmp_path: Path, postgres: Server) -> N
         folder.mkdir()
         store = store_at(url)
         run = Run(id="a-one", root="a", kind="promotion", environment="one")
-        store.submit(QueuedRequest(root="a", asked={"targets": ["one"]}), run)
+        store.submit(QueuedRequest(root="a", request={"targets": ["one"]}), run)
         code = JOB.format(root=str(ROOT), folder=str(folder), url=url)
         process = subprocess.Popen([sys.executable, "-c", code])
         try:

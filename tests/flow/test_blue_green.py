@@ -131,7 +131,7 @@ def test_it_is_switched_back_first(second: Stage, fault: tuple[str, str, str]) -
     steps = done(second, run)
     assert steps.index("switch.back") < steps.index("restore.deploy") < steps.index("verify.smoke.restored")
     assert switches(second) == ["green", "blue"]
-    assert (standing(second).live, standing(second).unsure, routed(second)) == ("blue", False, {BLUE})
+    assert (standing(second).live, standing(second).switch_uncertain, routed(second)) == ("blue", False, {BLUE})
     assert runs(second) == dict.fromkeys((*BLUE, *GREEN), "1.0.0")
     planned = RollbackPlan.from_json({k: v for k, v in second.story(run).way_back.items() if k != "digest"})
     assert planned.switch is not None
@@ -179,7 +179,7 @@ def test_a_switch_that_fails_both_ways(second: Stage) -> None:
     assert second.failure(refused)["failure"]["code"] == "R211"
     assert trail.rollback_target(second.services(), "production").version == "1.0.0"
     assert back(second, "1.0.0", **sides()).state is State.ROLLED_BACK
-    assert (standing(second).live, standing(second).unsure, routed(second)) == ("blue", False, {BLUE})
+    assert (standing(second).live, standing(second).switch_uncertain, routed(second)) == ("blue", False, {BLUE})
 
 
 def test_a_person_goes_back(second: Stage, capsys: pytest.CaptureFixture[str]) -> None:
@@ -440,7 +440,7 @@ def test_every_crash_of_a_rollback_ends_alike(tmp_path: Path, here: bool) -> Non
         return stage.kinds(run, "step.finished"), list(stage.world.ledger), standing(stage), runs(stage), seen
 
     whole = once(tmp_path / "whole", None)
-    assert (whole[2].live, whole[2].unsure) == ("blue" if here else "green", False)
+    assert (whole[2].live, whole[2].switch_uncertain) == ("blue" if here else "green", False)
     for number, point in enumerate(whole[-1]):
         name, _, when = point.rpartition(" ")
         if when != "done":
@@ -539,13 +539,13 @@ def test_a_persons_word_on_which_side_is_live(second: Stage) -> None:
 
     def say(environment: str) -> Run:
         package = second.packages.put(plain.release("1.0.0", **sides()))
-        ctx = second.ctx(package, environment, kind="accept")
-        about = {"about": {"live": "green", "why": "I looked"}}
+        ctx = second.ctx(package, environment, kind="override")
+        about = {"parameters": {"live": "green", "why": "I looked"}}
         second.store.append(ctx.run.id, [Entry(kind="requested", data=about)])
-        return WORKFLOWS["accept"](ctx)
+        return WORKFLOWS["override"](ctx)
 
     assert say("production").state is State.SUCCEEDED
-    assert (standing(second).live, standing(second).unsure) == ("green", False)
+    assert (standing(second).live, standing(second).switch_uncertain) == ("green", False)
     assert second.failure(say("staging"))["failure"]["code"] == "R214"
 
 
@@ -568,7 +568,7 @@ def test_the_plan_of_a_way_back_lists_its_plays(second: Stage, switched: bool) -
     second.promote("1.1.0", "staging", **about)
     second.world.faults.add(("gate", "errors", "1.1.0") if switched else ("verify", "p3", "1.1.0"))
     run = second.promote("1.1.0", "production", **about)
-    (data,) = [record.data for record in second.store.records(run.id) if record.kind == "way back"]
+    (data,) = [record.data for record in second.store.records(run.id) if record.kind == "rollback plan"]
     plan = RollbackPlan.from_json({key: value for key, value in data.items() if key != "digest"})
     assert set(plan.restore_plays) == {play.step for play in plan.restore} == {"deploy"}
     assert {play.on for play in plan.restore_plays["deploy"]} == {plan.restore[0].limit}

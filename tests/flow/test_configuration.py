@@ -112,7 +112,7 @@ def test_hosts_that_could_not_be_inspected_block_with_the_reason(stage: Stage) -
     stage.world.ledger.clear()
     plan = make.make(stage.services(), PlanRequest(package, "production"), "p", lambda _entry: None)
     assert "cannot be executed: the hosts are unknown: no vault secrets found" in plan.notes
-    assert {state.truth for state in plan.base} == {"unknown"}
+    assert {state.truth for state in plan.current_hosts} == {"unknown"}
     ctx = stage.ctx(package, "production")
     ended = _last_step(stage, promotion(ctx))
     assert ended["data"]["code"] == "D151"

@@ -23,7 +23,7 @@ def test_resolving(tmp_path: Path) -> None:
     run = Run(id="r-staging", root="r", kind="resolve", environment="staging")
     services.store.create(run)
     about = {"created": {"urn:a": "1"}, "absent": ["*"], "why": "looked"}
-    services.store.append(run.id, [Entry(kind="requested", data={"about": about}, key="requested")])
+    services.store.append(run.id, [Entry(kind="requested", data={"parameters": about}, key="requested")])
     ended = WORKFLOWS["resolve"](RunContext(services, MemoryDurable({}), run))
     assert (ended.state, ended.message) == (State.SUCCEEDED, "staging is settled")
     assert stage.world.ledger == ["resolve staging: urn:a=1 *"]

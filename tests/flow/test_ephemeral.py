@@ -33,7 +33,7 @@ def reap(stage: Stage, of: Run) -> Run:
     stage.count += 1
     run = Run(id=f"r{stage.count}-staging", root=f"r{stage.count}", kind="reap", environment="staging", by="worker")
     stage.store.create(run)
-    stage.store.append(run.id, [Entry(kind="requested", data={"about": {"run": of.id}}, key="requested")])
+    stage.store.append(run.id, [Entry(kind="requested", data={"parameters": {"run": of.id}}, key="requested")])
     return reaping(RunContext(services=stage.services(), durable=MemoryDurable({}), run=run))
 
 
@@ -105,7 +105,7 @@ def test_a_person_who_stops_it_does_not_want_to_look(stage: Stage) -> None:
 
     def stop(name: str, when: str) -> None:
         if (name, when) == ("deploy.1", "after"):
-            stage.store.append(ctx.run.id, [Entry(kind="control", data={"wish": "cancel", "by": "ann"})])
+            stage.store.append(ctx.run.id, [Entry(kind="control", data={"control": "cancel", "by": "ann"})])
 
     ctx.durable = MemoryDurable({}, stop)
     assert promotion(ctx).state is State.ROLLED_BACK

@@ -83,7 +83,7 @@ def test_a_person_who_stopped_it_need_not_say_why(stage: Stage) -> None:
 
     def stop(name: str, when: str) -> None:
         if (name, when) == ("deploy.1", "after"):
-            stage.store.append(ctx.run.id, [Entry(kind="control", data={"wish": "cancel", "by": "ann"})])
+            stage.store.append(ctx.run.id, [Entry(kind="control", data={"control": "cancel", "by": "ann"})])
 
     ctx.durable = MemoryDurable({}, stop)
     assert promotion(ctx).state is State.ROLLED_BACK

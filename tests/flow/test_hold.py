@@ -114,7 +114,7 @@ def test_a_held_run_is_cancelled_without_an_effect(
 
     def wished(run: Run) -> str:
         if freeze.closes and freeze.polls == 990:
-            stage.store.append(run.id, [Entry(kind="control", data={"wish": wish, "by": "ann"})])
+            stage.store.append(run.id, [Entry(kind="control", data={"control": wish, "by": "ann"})])
         return Freeze.closed(freeze, run)
 
     monkeypatch.setattr(freeze, "closed", wished)

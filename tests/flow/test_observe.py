@@ -29,7 +29,7 @@ def do(stage: Stage, kind: Kind, about: Mapping[str, Any] | None = None) -> Run:
     stage.count += 1
     run = Run(id=f"r{stage.count}-{PLACE}", root=f"r{stage.count}", kind=kind, environment=PLACE, by="ann")
     stage.store.create(run)
-    stage.store.append(run.id, [Entry(kind="requested", data={"about": about or {}}, key="requested")])
+    stage.store.append(run.id, [Entry(kind="requested", data={"parameters": about or {}}, key="requested")])
     return WORKFLOWS[run.kind](RunContext(stage.services(), MemoryDurable({}), run))
 
 
@@ -99,7 +99,7 @@ def test_unknown_blocks_until_it_is_decided(stage: Stage) -> None:
     assert (stage.failure(run)["exit"], stage.failure(run)["failure"]["code"]) == (3, "R160")
     assert stage.world.ledger == ledger
 
-    ended = do(stage, "accept", {"host": "p2", "release": ref_of(good).to_json(), "why": "its disk is with me"})
+    ended = do(stage, "override", {"host": "p2", "release": ref_of(good).to_json(), "why": "its disk is with me"})
     assert ended.state is State.SUCCEEDED
     assert truths(stage)["p2"] == ("assumed", ref_of(good).digest)
     step = next(
@@ -120,7 +120,7 @@ def test_what_a_host_said_is_not_overruled(stage: Stage) -> None:
     """A decision about a host that is not unknown is refused, and nothing is written."""
     stage.walk("1.0.0")
     before = truths(stage)
-    ended = do(stage, "accept", {"host": "p2", "release": None, "why": "I say so"})
+    ended = do(stage, "override", {"host": "p2", "release": None, "why": "I say so"})
     assert (stage.failure(ended)["exit"], stage.failure(ended)["failure"]["code"]) == (3, "R162")
     assert truths(stage) == before
 

@@ -47,17 +47,17 @@ GATES = [
 FULL: dict[str, Any] = {
     "apiVersion": "orchestrator/v1", "kind": "Plan", "action": "rollback", "at": "2026-01-01", "project": "demo", "environment": "staging",
     "release": REF, "losses": [{"op": "delete", "type": "t", "name": "n", "urn": "u", "why": "w"}],
-    "points_of_no_return": ["s"], "named": {"replace": ["n"], "no_return": ["s"]},
+    "points_of_no_return": ["s"], "acknowledgements": {"replace": ["n"], "no_return": ["s"]},
     "definition": DIGEST, "after": "dev",
     "stack": {
-        "base": DIGEST, "update_plan": DIGEST, "counts": {"create": 1}, "inventory": INVENTORY, "refused": "r",
+        "state_digest": DIGEST, "update_plan": DIGEST, "counts": {"create": 1}, "inventory": INVENTORY, "refused": "r",
         "changes": [
             {"op": "create", "type": "t", "name": "n", "urn": "u", "parent": "p", "properties": ["q"], "kept": "protect"}
         ],
     },
     "inventory": INVENTORY, "inventory_digest": DIGEST,
     "requirements": [{"hosts": "web", "disk_free": "1GiB", "memory": "1GiB", "commands": ["sh"]}],
-    "undo": [{"release": REF, "play": PLAY, "plays": PLAYS}], "again": {"restore": [PLAY]},
+    "undo": [{"release": REF, "play": PLAY, "plays": PLAYS}], "second_pass": {"restore": [PLAY]},
     "skipped": [{"release": REF, "step": "seed", "undo": "nothing"}],
     "steps": [{
         "play": PLAY, "batches": [["w1"]], "sizes": [1], "max_failures": 1, "pause": 1.0, "undo": "u.yml",
@@ -67,15 +67,15 @@ FULL: dict[str, Any] = {
         },
         "strategy": "canary", "order": "shuffled", "seed": "s", "once": {"first": ["t"], "last": ["u"]},
         "plays": PLAYS, "undo_plays": PLAYS,
-        "canary": {"hosts": "10%", "look": {"seconds": 2.0, "every": 1.0, "gates": GATES, "flaky": FLAKY}},
+        "canary": {"hosts": "10%", "observation": {"seconds": 2.0, "every": 1.0, "gates": GATES, "flaky": FLAKY}},
     }],
     "verify": [{**SUITE, "flaky": FLAKY}], "rehearse": True, "artifacts": [{"name": "shop.tar.gz", "unpack": True}],
     "watch": {"seconds": 60.0, "every": 1.0, "suite": SUITE, "gates": GATES, "flaky": FLAKY},
     "probe": {"url": "http://a", "service": "http://b", "hosts": "web", "every": "1s", "timeout": "1s"},
-    "base": [{"host": "w1", "truth": "seen", "release": REF, "since": "2026-01-01T00:00:00Z", "run": "r1"}],
+    "current_hosts": [{"host": "w1", "truth": "seen", "release": REF, "since": "2026-01-01T00:00:00Z", "run": "r1"}],
     "unmet": ["w1: no sh"], "unreachable": ["w1"],
-    "back": {"release": REF, "definition": DIGEST, "available": True, "impossible": ["i"], "reason": "r",
-             "again": {"restore": [PLAY]}},
+    "rollback_target": {"release": REF, "definition": DIGEST, "available": True, "impossible": ["i"], "reason": "r",
+             "second_pass": {"restore": [PLAY]}},
     "automatic_rollback": True,
     "ephemeral": {"ttl": "1h", "per": "release", "keep_on_failure": True}, "no_return": True,
     "crossed": ["s"], "all_at_once": True,
@@ -88,7 +88,7 @@ FULL: dict[str, Any] = {
         "environment": ["A"], "values": DIGEST,
     },
     "blue_green": {
-        "blue": "b", "green": "g", "hosts": {"blue": ["h1"], "green": ["h2"]}, "router": "r", "left": ["h1"], "first": True, "stacked": True,
+        "blue": "b", "green": "g", "hosts": {"blue": ["h1"], "green": ["h2"]}, "router": "r", "unchanged_hosts": ["h1"], "first": True, "stacked": True,
         "switch": {"step": "switch", "playbook": "p.yml", "hosts": "all"}, "retire": {"step": "retire", "playbook": "p.yml", "hosts": "all"},
         "switch_plays": PLAYS, "retire_plays": PLAYS,
     },
@@ -323,17 +323,19 @@ def test_a_plan_lists_what_runs_after_the_infrastructure_went_back(stage: Stage)
     stage.promote("1.1.0", "staging")
     wanted = PlanRequest(stage.packages.put(release("1.1.0")), "production")
     made = make.make(stage.services(), wanted, "p", lambda _entry: None)
-    assert made.back.again is not None
-    assert [(play.step, play.playbook, play.limit) for play in made.back.again.restore] == [
+    assert made.rollback_target.second_pass is not None
+    assert [(play.step, play.playbook, play.limit) for play in made.rollback_target.second_pass.restore] == [
         ("deploy", "deploy.yml", ())
     ]
     assert stage.promote("1.1.0", "production").state is State.SUCCEEDED
 
     package = stage.packages.put(release("1.0.0"))
     back = make.make(stage.services(), PlanRequest(package, "production", "rollback"), "q", lambda _entry: None)
-    assert back.again is not None
-    assert [play.limit for play in back.again.restore] == [("p1", "p2", "p3", "p4")]
-    assert differences(back, back.model_copy(update={"again": None})) == ["the steps after the restored infrastructure"]
+    assert back.second_pass is not None
+    assert [play.limit for play in back.second_pass.restore] == [("p1", "p2", "p3", "p4")]
+    assert differences(back, back.model_copy(update={"second_pass": None})) == [
+        "the steps after the restored infrastructure"
+    ]
     run = going_back(stage.ctx(package, "production", kind="rollback"))
     assert run.state is State.ROLLED_BACK
     hosts = {
@@ -352,4 +354,4 @@ def test_a_plan_that_leaves_the_stack_has_no_second_pass(stage: Stage) -> None:
         stage.promote("1.2.0", "staging") if action == "promote" else None
         wanted = PlanRequest(stage.packages.put(release(version)), "production", action)
         made = make.make(stage.services(), wanted, "p", lambda _entry: None)
-        assert (made.again, made.back.again) == (None, None)
+        assert (made.second_pass, made.rollback_target.second_pass) == (None, None)

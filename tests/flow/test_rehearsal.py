@@ -257,7 +257,7 @@ def test_the_infrastructure_is_walked_as_well(stage: Stage) -> None:
                      "1.0.0 s2", "up staging", "1.1.0 s1", "1.1.0 s3"]  # fmt: skip
     assert stage.world.up["staging"] == ["s1", "s3"]
     assert run.plan is not None
-    planned = load_plan(stage.services(), run.plan).back.again
+    planned = load_plan(stage.services(), run.plan).rollback_target.second_pass
     assert planned is not None
     listed = [f"rehearse.new.{play.step}" for play in planned.restore]
     assert [step for step in stacks(stage, run) if step.startswith("rehearse.new")] == listed
@@ -361,7 +361,7 @@ def test_a_failure_between_two_stacks_goes_back(stage: Stage, version: str) -> N
     assert old.version == "1.0.0"
     assert stage.world.up["staging"] == ["s1", "s2"]
     assert stage.world.releases("staging") == [old.digest] * 2
-    (planned,) = [record.data for record in stage.store.records(run.id) if record.kind == "way back"]
+    (planned,) = [record.data for record in stage.store.records(run.id) if record.kind == "rollback plan"]
     assert "s3" not in planned["touched"] or version == "1.1.0"
 
 

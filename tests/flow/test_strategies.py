@@ -184,7 +184,7 @@ def test_the_plan_has_it_all(stage: Stage) -> None:
     step = plan.steps[0]
     assert (step.strategy, step.order, len(step.seed)) == ("canary", "shuffled", 16)
     assert step.canary is not None
-    assert (step.canary.look.times, [gate.name for gate in step.canary.look.gates]) == (
+    assert (step.canary.observation.times, [gate.name for gate in step.canary.observation.gates]) == (
         3,
         ["errors", "environment.own"],
     )
@@ -281,7 +281,7 @@ def test_somebody_who_cancels_a_watch(stage: Stage) -> None:
     stage.promote("1.1.0", "staging", **about)
     ctx = stage.ctx(stage.packages.put(plain.release("1.1.0", **about)), "production")
     ctx.durable = Spoiling(
-        lambda: stage.store.append(ctx.run.id, [Entry(kind="control", data={"wish": "cancel", "by": "ann"})])
+        lambda: stage.store.append(ctx.run.id, [Entry(kind="control", data={"control": "cancel", "by": "ann"})])
     )
     assert promotion(ctx).state is State.ROLLED_BACK
 

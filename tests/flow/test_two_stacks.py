@@ -114,7 +114,7 @@ def test_a_failure_leaves_the_live_stack_alone(second: Stage, at: str) -> None:
     ctx.durable = Spoiling(at, lambda: second.world.faults.add(fault))
     run = promotion(ctx)
     assert run.state is State.ROLLED_BACK
-    assert (standing(second).live, standing(second).unsure, routed(second)) == ("green", False, {GREEN})
+    assert (standing(second).live, standing(second).switch_uncertain, routed(second)) == ("green", False, {GREEN})
     assert ups(second) == ["up prod-blue", "up prod-blue"]
     assert runs(second) == dict.fromkeys((*BLUE, *GREEN), "1.1.0")
 
@@ -157,7 +157,7 @@ def test_both_stacks_are_the_environment(second: Stage) -> None:
     for kind, words in both:
         run = Run(id=f"{kind}-production", root=kind, kind=kind, environment="production")
         second.store.create(run)
-        second.store.append(run.id, [Entry(kind="requested", data={"about": {}}, key="requested")])
+        second.store.append(run.id, [Entry(kind="requested", data={"parameters": {}}, key="requested")])
         ctx = second.ctx(second.packages.put(plain.release("1.0.0", **sides())), "production", kind=kind)
         second.world.ledger.clear()
         assert WORKFLOWS[kind](ctx).state is State.SUCCEEDED

@@ -25,7 +25,7 @@ from orchestrator.flow import promotion
 from orchestrator.planning import make, plan_store
 from orchestrator.planning.survey import PlanRequest
 from orchestrator.ports import DEFAULTS, SavedPlan
-from tests.flow.test_promotion import HEAD, Stage, release
+from tests.flow.test_promotion import Stage, release
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_any_change_of_a_wave_plan_file_is_refused(stage: Stage, tmp_path: Path)
     made = WavePlan(
         project="demo",
         release=package.ref,
-        walk=Waves.from_json({"name": "all", "environments": [["staging"], ["production"]]}),
+        rollout=Waves.from_json({"name": "all", "environments": [["staging"], ["production"]]}),
         waves=(
             (PlannedEnvironment(environment="staging"),),
             (PlannedEnvironment(environment="production", digest=plan.digest, plan=plan),),
@@ -270,7 +270,7 @@ def test_the_digest_of_a_plan_is_that_of_what_it_does(stage: Stage) -> None:
     plain = {name: value for name, value in document.items() if name not in {"digest", FIELD, "created_at"}}
     plain["stack"] = {name: value for name, value in plain["stack"].items() if name != "update_file"}
     assert digest_of(plain) == document["digest"]
-    assert HEAD["apiVersion"] == document["apiVersion"]
+    assert document["apiVersion"] == "orchestrator/v2"
 
 
 @pytest.mark.parametrize("other", [True, False])

@@ -135,7 +135,7 @@ class Stage:
         made = WavePlan(
             project="demo",
             release=package.ref,
-            walk=waves,
+            rollout=waves,
             waves=tuple(tuple(planned(name) for name in wave) for wave in waves.environments),
             redeploy=redeploy,
         )
@@ -191,7 +191,7 @@ def test_a_failure_holds_later_waves(stage: Stage) -> None:
         "eu-1": ("succeeded", ""),
         "eu-2": ("rolled back", ""),
         "us-1": ("succeeded", ""),
-        "asia-1": ("not begun", "eu-2 failed"),
+        "asia-1": ("not started", "eu-2 failed"),
     }
     with pytest.raises(OrchestratorError):
         stage.store.run("r2-asia-1")
@@ -208,7 +208,7 @@ def test_what_was_promoted_goes_back_as_well(stage: Stage) -> None:
     assert stage.ending(run)["exit"] == Exit.ROLLED_BACK
     back = [(found.id, found.kind, found.state) for found in reversed(stage.store.runs()) if "_" in found.id]
     assert back == [(f"r2-{name}_back", "rollback", State.ROLLED_BACK) for name in ("us-1", "eu-1")]
-    assert stage.story(run)["eu-1"] == ("gone back", "")
+    assert stage.story(run)["eu-1"] == ("rolled back", "")
     assert stage.events(run)[-5:] == ["held", "returning", "returned", "returning", "returned"]
 
 
@@ -222,7 +222,7 @@ def test_a_rollback_that_fails_asks_for_a_person(stage: Stage) -> None:
     assert run.state is State.NEEDS_INTERVENTION
     assert (stage.ending(run)["exit"], stage.ending(run)["failure"]["code"]) == (Exit.NEEDS_INTERVENTION, "R222")
     assert stage.versions()["eu-1"] == "1.0.0"
-    assert stage.story(run)["us-1"][0] == "stays"
+    assert stage.story(run)["us-1"][0] == "not rolled back"
     assert stage.store.runs("us-1")[0].kind == "rollback"
 
 
@@ -245,7 +245,7 @@ def test_more_than_may_fail_in_all_waves_together(stage: Stage) -> None:
     stage.fail("us-1")
     run = stage.walk("1.1.0")
     assert stage.versions() == {"eu-1": "1.0.0", "eu-2": "1.1.0", "us-1": "1.0.0", "asia-1": "1.0.0"}
-    assert stage.story(run)["asia-1"] == ("not begun", "eu-1, us-1 failed, and 1 may")
+    assert stage.story(run)["asia-1"] == ("not started", "eu-1, us-1 failed, and 1 may")
 
 
 def test_a_first_wave_that_is_refused_changes_nothing(stage: Stage) -> None:
@@ -269,7 +269,7 @@ def test_where_it_is_already_nothing_is_done(stage: Stage) -> None:
     stage.fail("us-1")
     run = stage.walk("1.1.0")
     assert stage.versions() == {"eu-1": "1.1.0", "eu-2": "1.0.0", "us-1": "1.0.0", "asia-1": "1.0.0"}
-    assert stage.story(run)["eu-1"] == ("there", "")
+    assert stage.story(run)["eu-1"] == ("already deployed", "")
     assert "soaking" not in stage.events(run)
 
 
@@ -323,8 +323,11 @@ def test_what_cannot_go_back_is_said(stage: Stage) -> None:
     stage.fail("us-1", "1.0.0")
     run = stage.walk("1.0.0")
     assert run.state is State.NEEDS_INTERVENTION
-    assert stage.story(run)["eu-1"] == ("stays", "there is no way back: no release has been verified here yet")
-    assert stage.story(run)["eu-2"] == ("stays", "automatic rollback is switched off there")
+    assert stage.story(run)["eu-1"] == (
+        "not rolled back",
+        "there is no way back: no release has been verified here yet",
+    )
+    assert stage.story(run)["eu-2"] == ("not rolled back", "automatic rollback is switched off there")
 
 
 @pytest.mark.parametrize("rule", ["stop", "rollback"])
@@ -336,12 +339,12 @@ def test_a_walk_is_cancelled_in_its_soak(stage: Stage, rule: str) -> None:
 
     def cancel(name: str, when: str) -> None:
         if (name, when) == ("wave.1.soak", "asleep"):
-            stage.store.append("r2", [Entry(kind="control", data={"wish": "cancel", "by": "bob"}, key="c")])
+            stage.store.append("r2", [Entry(kind="control", data={"control": "cancel", "by": "bob"}, key="c")])
 
     run = stage.go(way, cancel)
     assert stage.versions()["eu-1"] == ("1.1.0" if rule == "stop" else "1.0.0")
     assert stage.versions()["eu-2"] == "1.0.0"
-    assert stage.story(run)["asia-1"] == ("not begun", "cancelled by bob")
+    assert stage.story(run)["asia-1"] == ("not started", "cancelled by bob")
     assert stage.ending(run)["failure"]["code"] == "R150"
     assert run.state is (State.HELD if rule == "stop" else State.ROLLED_BACK)
 
@@ -353,7 +356,7 @@ def test_one_environment_is_cancelled(stage: Stage) -> None:
 
     def cancel(name: str, when: str) -> None:
         if (name, when) == ("us-1.deploy.1", "after"):
-            stage.store.append("r2-us-1", [Entry(kind="control", data={"wish": "cancel", "by": "bob"}, key="c")])
+            stage.store.append("r2-us-1", [Entry(kind="control", data={"control": "cancel", "by": "bob"}, key="c")])
 
     run = stage.go(way, cancel)
     assert stage.versions() == {"eu-1": "1.1.0", "eu-2": "1.1.0", "us-1": "1.0.0", "asia-1": "1.0.0"}
@@ -368,7 +371,7 @@ def test_a_wish_of_the_walk_holds_for_what_begins_later(stage: Stage) -> None:
 
     def cancel(name: str, when: str) -> None:
         if (name, when) == ("wave.2.may", "after"):
-            stage.store.append("r2", [Entry(kind="control", data={"wish": "cancel", "by": "bob"}, key="c")])
+            stage.store.append("r2", [Entry(kind="control", data={"control": "cancel", "by": "bob"}, key="c")])
 
     run = stage.go(way, cancel)
     assert stage.store.run("r2-us-1").state is State.FAILED
@@ -431,7 +434,7 @@ def test_a_plan_is_kept_and_read_again(stage: Stage) -> None:
     plan = stage.plan("1.0.0")
     services = stage.services()
     assert plan_store.load_any(services, plan.digest) == plan
-    assert plan.digest != plan.model_copy(update={"walk": plan.walk.model_copy(update={"soak": "1s"})}).digest
+    assert plan.digest != plan.model_copy(update={"rollout": plan.rollout.model_copy(update={"soak": "1s"})}).digest
     assert plan.digest == plan.model_copy(update={"created_at": "later"}).digest
     file = plan_store.folder(services, plan.digest) / "plan.json"
     file.write_text(file.read_text().replace('"deploy.yml"', '"other.yml"', 1))

@@ -43,7 +43,7 @@ def _until(stage: Stage, run: Run, kind: str) -> MemoryStore:
 
 
 def _recorded(stage: Stage, run: Run) -> RollbackPlan:
-    (data,) = [record.data for record in stage.store.records(run.id) if record.kind == "way back"]
+    (data,) = [record.data for record in stage.store.records(run.id) if record.kind == "rollback plan"]
     plan = RollbackPlan.from_json({key: value for key, value in data.items() if key != "digest"})
     assert plan.digest == data["digest"]
     return plan
@@ -77,8 +77,8 @@ def test_the_way_back_is_what_was_planned(
     assert (plan.definition is not None) is (kind == "new")
     plays = [(item.play.playbook, "1.1.0", host) for item in plan.undo for host in item.play.limit]
     restored = [(play.playbook, "1.0.0", host) for play in plan.restore for host in play.limit]
-    assert (plan.again is not None) is (kind == "new")
-    again = plan.again.restore if plan.again is not None else ()
+    assert (plan.second_pass is not None) is (kind == "new")
+    again = plan.second_pass.restore if plan.second_pass is not None else ()
     kept = [
         (play.playbook, "1.0.0", host) for play in again for host in play.limit if host in stage.world.up["production"]
     ]
@@ -91,7 +91,7 @@ def test_the_way_back_is_what_was_planned(
     assert {host for _, _, host in done} == set(plan.touched)
 
     services = stage.services()
-    object.__setattr__(services, "store", _until(stage, run, "way back"))
+    object.__setattr__(services, "store", _until(stage, run, "rollback plan"))
     assert rollback_plan.current_rollback_plan(services, services.store.run(run.id)) == plan
 
 
@@ -109,12 +109,12 @@ def test_steps_that_are_left_out_are_named(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert run.plan is not None
     planned, back = load_plan(stage.services(), run.plan), _recorded(stage, run)
-    assert [_skipped(item) for item in (planned.back.skipped, back.skipped)] == [skipped, skipped]
+    assert [_skipped(item) for item in (planned.rollback_target.skipped, back.skipped)] == [skipped, skipped]
     lines = words.rollback_lines(back.document())
     assert "seed of shop 1.0.0: not run again (undo: impossible)" in lines
     assert "two of shop 1.1.0: not undone (undo: nothing)" in lines
-    assert planned.back.release is not None
-    wanted = PlanRequest(stage.packages.fetch(planned.back.release.digest), "staging", "rollback")
+    assert planned.rollback_target.release is not None
+    wanted = PlanRequest(stage.packages.fetch(planned.rollback_target.release.digest), "staging", "rollback")
     by_hand = make(stage.services(), wanted, "p", lambda _entry: None)
     assert _skipped(by_hand.skipped) == skipped
     assert differences(by_hand, by_hand.model_copy(update={"skipped": ()})) == ["the steps that are left out"]

@@ -126,7 +126,7 @@ def test_what_cannot_be_undone_is_said_and_refused_beforehand(stage: Stage) -> N
     stage.promote("1.1.0", "staging", named=Acknowledgements(no_return=("data",)), steps=steps)
     before = list(stage.world.ledger)
     plan = planned(stage)
-    assert plan.back.impossible == ("data",)
+    assert plan.rollback_target.impossible == ("data",)
     assert "point of no return: data cannot be undone" in plan.notes
     run = back(stage)
     assert (run.state, stage.failure(run)["failure"]["code"]) == (State.FAILED, "R135")

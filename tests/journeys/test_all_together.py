@@ -142,7 +142,7 @@ def test_all_of_it_goes_back_in_order(book: Project) -> None:
 
     story = book.story("staging")
     assert (story["run"]["id"], story["run"]["state"]) == (run, "rolled back")
-    plan = story["way_back"]
+    plan = story["rollback_plan"]
     assert plan["digest"] == foreseen["digest"]
     assert [(item["play"]["step"], item["play"]["limit"]) for item in plan["undo"]] == [("expand", [*NEW])]
     assert [(play["step"], play["limit"]) for play in plan["restore"]] == [("deploy", [*NEW])]

@@ -52,8 +52,8 @@ def served(project: Project) -> str:
 def live(project: Project) -> str:
     """The side that `status` says is live."""
     hosts = project.status("production")["hosts"]
-    assert not any(host.get("unsure") for host in hosts)
-    (side,) = {host["side"] for host in hosts if host.get("side") and not host.get("stands_by")}
+    assert not any(host.get("switch_uncertain") for host in hosts)
+    (side,) = {host["side"] for host in hosts if host.get("side") and not host.get("is_standby")}
     return str(side)
 
 
@@ -111,7 +111,7 @@ def test_back_within_two_seconds(two: Project) -> None:
     story = two.story("production")
     names = [step["name"] for step in story["steps"]]
     assert names.index("switch.back") < names.index("restore.router") < names.index("restore.deploy")
-    assert story["way_back"]["live"] == old
+    assert story["rollback_plan"]["live"] == old
     assert [item["live"] for item in story["switched"]] == [live_after(old), old]
     assert story["probe"]["downtime"] == 0
     assert "switched back" in said.out

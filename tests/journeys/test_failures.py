@@ -202,7 +202,7 @@ def test_unreachable_host(
     assert "1.1.6 (unknown) on edge2" in out
     steps = {step["name"]: step for step in story["steps"]}
     assert (steps["deploy.2"]["outcome"], steps["restore.deploy"]["outcome"]) == ("unknown", "succeeded")
-    assert story["run"]["state"] == "needs a person"
+    assert story["run"]["state"] == "needs intervention"
 
 
 def test_nothing_to_roll_back_to(project: Project) -> None:
@@ -301,7 +301,7 @@ def test_the_way_back_is_a_plan(running: Project, release: Callable[..., str]) -
     run = running.status("production")["last_run"]["id"]
     running.run("cancel", run, code=4)
     story = running.story("production")
-    assert story["way_back"]["digest"] == during["digest"]
+    assert story["rollback_plan"]["digest"] == during["digest"]
     restored = [
         step["about"]["hosts"] for step in story["steps"] if step["verb"] == "restore" and step["about"].get("hosts")
     ]

@@ -128,7 +128,7 @@ def test_the_database_stays(shop: Project) -> None:
     [large] = databases(shop)
     assert large.startswith("large")
     story = shop.story("production")
-    assert story["run"]["state"] == "needs a person"
+    assert story["run"]["state"] == "needs intervention"
     assert [loss["name"] for loss in story["planned"]["losses"]] == ["orders-db"]
     assert {step["name"]: step["code"] for step in story["steps"]}["restore.stack"] == "R202"
 

@@ -135,7 +135,7 @@ def test_a_failure_in_the_second_wave_holds_the_third(regions: Project) -> None:
     assert now["asia-1"] == remembered["asia-1"]
     assert now["eu-2"] != remembered["eu-2"]
     story = walk(regions, "regions")
-    assert states(story) == {"eu-1": "succeeded", "eu-2": "rolled back", "asia-1": "not begun"}
+    assert states(story) == {"eu-1": "succeeded", "eu-2": "rolled back", "asia-1": "not started"}
     assert story["ending"]["failure"]["code"] == "R221"
     assert "not begun: asia-1 (eu-2 failed)" in said.err
     assert "wave 2 of 3: eu-2" in said.err
@@ -154,7 +154,7 @@ def test_what_earlier_waves_took_goes_back_as_well(regions: Project) -> None:
     now = memories(regions)
     assert now["asia-1"] == remembered["asia-1"]
     story = walk(regions, "undone")
-    assert states(story) == {"eu-1": "gone back", "eu-2": "rolled back", "asia-1": "not begun"}
+    assert states(story) == {"eu-1": "rolled back", "eu-2": "rolled back", "asia-1": "not started"}
     root = story["run"]["id"]
     told = [json.loads(line) for line in now["eu-1"].splitlines()]
     assert {entry["run"] for entry in told} >= {f"{root}-eu-1", f"{root}-eu-1_back"}, told
@@ -163,7 +163,7 @@ def test_what_earlier_waves_took_goes_back_as_well(regions: Project) -> None:
     back = next(run for run in runs(regions, root) if run.kind == "rollback")
     assert (back.id, back.state) == (f"{root}-eu-1_back", "rolled back")
     assert back.plan is not None
-    assert "gone back" in regions.run("show", root).out
+    assert "rolled back" in regions.run("show", root).out
 
 
 @pytest.mark.timeout(900)
@@ -220,7 +220,7 @@ def test_ctrl_c_stops_the_walk(regions: Project) -> None:
     assert answers(regions) == before
     now = memories(regions)
     assert {name for name in NAMES if now[name] != remembered[name]} == {"eu-1"}
-    assert states(walk(regions, "regions")) == {"eu-1": "rolled back", "eu-2": "not begun", "asia-1": "not begun"}
+    assert states(walk(regions, "regions")) == {"eu-1": "rolled back", "eu-2": "not started", "asia-1": "not started"}
 
 
 @pytest.mark.timeout(900)

@@ -114,9 +114,9 @@ def test_promotions_and_rollbacks_are_queued(office: RequestProject, site: Site)
     assert (back.status_code, back.json()["kind"]) == (202, "Asked"), back.text
     assert office.store.run(back.json()["run"]).kind == "rollback"
     assert ann.form(f"/runs/{run}/control", verb="pause", reason="wait").status_code == 303
-    assert office.store.run(run).wish == "pause"
+    assert office.store.run(run).control == "pause"
     assert ann.post(f"/api/v1/runs/{run}/control", {"verb": "continue"}).status_code == 202
-    assert office.store.run(run).wish == ""
+    assert office.store.run(run).control == ""
 
 
 def test_environments_are_locked_and_the_line_is_stopped(office: RequestProject, site: Site) -> None:

@@ -5,7 +5,7 @@ import socket
 import sqlalchemy as sa
 
 from orchestrator.adapters.database.engine import retry_on_disconnect, translate_errors
-from orchestrator.adapters.database.tables import fences, leases, runs, waits, works
+from orchestrator.adapters.database.tables import fences, leases, queue_entries, queued_requests, runs
 from orchestrator.adapters.database.values import decode
 from orchestrator.domain.fencing import HIGHEST
 from orchestrator.domain.journal import (
@@ -38,7 +38,9 @@ class DatabaseLeases:
             held = _lease(db, environment, now)
             if held is not None and held.holder != holder:
                 raise busy(held, now)
-            mine = waits.delete().where(waits.c.environment == environment, waits.c.run == holder)
+            mine = queue_entries.delete().where(
+                queue_entries.c.environment == environment, queue_entries.c.run == holder
+            )
             if held is not None and held.worker == worker and held.fence >= fence - 1:
                 db.execute(mine)  # its process died before it had written down that it holds, and waited again
                 return held
@@ -106,7 +108,7 @@ class DatabaseLeases:
             if there is not None:
                 return there
             one_at_a_time(db)
-            number = (db.execute(sa.select(sa.func.max(waits.c.number))).scalar() or 0) + 1
+            number = (db.execute(sa.select(sa.func.max(queue_entries.c.number))).scalar() or 0) + 1
             mine = QueueEntry(
                 environment=environment,
                 run=run.id,
@@ -116,13 +118,17 @@ class DatabaseLeases:
                 since=self._clock.now(),
             )
             db.execute(
-                waits.insert().values(number=number, environment=environment, run=run.id, data=mine.model_dump_json())
+                queue_entries.insert().values(
+                    number=number, environment=environment, run=run.id, data=mine.model_dump_json()
+                )
             )
             for wait in waiting if supersede else ():
                 if _same_thing(wait, mine) and wait.superseded_by is None:
                     changed = wait.model_copy(update={"superseded_by": run.id})
                     db.execute(
-                        waits.update().where(waits.c.number == wait.number).values(data=changed.model_dump_json())
+                        queue_entries.update()
+                        .where(queue_entries.c.number == wait.number)
+                        .values(data=changed.model_dump_json())
                     )
             return mine
 
@@ -130,7 +136,9 @@ class DatabaseLeases:
     def dequeue(self, environment: str, run: str) -> None:
         """Wait no longer."""
         with translate_errors(), self._engine.begin() as db:
-            db.execute(waits.delete().where(waits.c.environment == environment, waits.c.run == run))
+            db.execute(
+                queue_entries.delete().where(queue_entries.c.environment == environment, queue_entries.c.run == run)
+            )
 
     @retry_on_disconnect
     def queue(self, environment: str) -> list[QueueEntry]:
@@ -153,7 +161,11 @@ def _lease(db: sa.Connection, environment: str, now: str) -> Lease | None:
 
 
 def _queue(db: sa.Connection, environment: str) -> list[QueueEntry]:
-    query = sa.select(waits.c.data).where(waits.c.environment == environment).order_by(waits.c.number)
+    query = (
+        sa.select(queue_entries.c.data)
+        .where(queue_entries.c.environment == environment)
+        .order_by(queue_entries.c.number)
+    )
     return [decode(QueueEntry, row.data) for row in db.execute(query)]
 
 
@@ -164,8 +176,10 @@ def _same_thing(one: QueueEntry, other: QueueEntry) -> bool:
 
 def _refuse_taken_over(db: sa.Connection, run: str, worker: str) -> None:
     """Raise S103 unless *worker* is the one who works on what *run* belongs to."""
-    query = sa.select(works.c.worker).join(runs, runs.c.root == works.c.root).where(runs.c.id == run)
-    row = db.execute(query.with_for_update(read=True, of=works)).first()
+    query = (
+        sa.select(queued_requests.c.worker).join(runs, runs.c.root == queued_requests.c.root).where(runs.c.id == run)
+    )
+    row = db.execute(query.with_for_update(read=True, of=queued_requests)).first()
     if row is None or row.worker != worker:
         raise replaced(run, worker)
 

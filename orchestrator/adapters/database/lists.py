@@ -16,7 +16,7 @@ from orchestrator.adapters.database.read_tables import (
     run_steps,
 )
 from orchestrator.adapters.database.rebuild import rebuild
-from orchestrator.adapters.database.tables import hosts, leases, records, runs, waits, works
+from orchestrator.adapters.database.tables import hosts, leases, queue_entries, queued_requests, records, runs
 from orchestrator.adapters.database.values import decode, readable_requests
 from orchestrator.domain.journal import Lease, QueuedRequest, QueueEntry, Record, Run, is_past
 from orchestrator.domain.listing import (
@@ -159,9 +159,11 @@ class DatabaseLists:
 
     def queues_of(self, environments: tuple[str, ...]) -> dict[str, list[QueueEntry]]:
         """The queues of several environments, in one query."""
-        query = sa.select(waits.c.environment, waits.c.data).where(waits.c.environment.in_(environments))
+        query = sa.select(queue_entries.c.environment, queue_entries.c.data).where(
+            queue_entries.c.environment.in_(environments)
+        )
         found: dict[str, list[QueueEntry]] = {name: [] for name in environments}
-        for row in self._rows(query.order_by(waits.c.environment, waits.c.number)):
+        for row in self._rows(query.order_by(queue_entries.c.environment, queue_entries.c.number)):
             found[row.environment].append(decode(QueueEntry, row.data))
         return found
 
@@ -254,10 +256,12 @@ def environments_query(environments: tuple[str, ...] | None, cursor: str | None,
 
 def requests_query(cursor: str | None, limit: int) -> "sa.Select[Any]":
     """The query for a page of requests that are not done."""
-    query = sa.select(works.c.root, works.c.number, works.c.data).where(works.c.done.is_(False))
+    query = sa.select(queued_requests.c.root, queued_requests.c.number, queued_requests.c.data).where(
+        queued_requests.c.done.is_(False)
+    )
     if cursor is not None:
-        query = query.where(works.c.number > int(cursor))
-    return query.order_by(works.c.number).limit(limit)
+        query = query.where(queued_requests.c.number > int(cursor))
+    return query.order_by(queued_requests.c.number).limit(limit)
 
 
 def feed_query(dialect: str, cursor: str | None, limit: int, *, newest: bool = False) -> "sa.Select[Any]":

@@ -100,7 +100,7 @@ def run_row(run: Run, number: int, project: str) -> Row:
         "digest": release.digest if release else None,
         "by": run.by,
         "state": run.state.value,
-        "control": run.wish,
+        "control": run.control,
         "requested_at": run.requested_at,
         "ended_at": run.ended_at,
         "seconds": seconds_between(run.requested_at, str(run.ended_at)) if has_times else None,
@@ -196,7 +196,7 @@ def host_row(state: HostState, environment: str, project: str) -> Row:
         "truth": state.truth,
         "digest": state.digest,
         "is_running": running,
-        "is_standby": state.stands_by,
+        "is_standby": state.is_standby,
     }
 
 

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from orchestrator.adapters.database.engine import alembic_config
 from orchestrator.adapters.database.read_tables import ALL_TABLES
+from orchestrator.domain.stored_words import TABLES as EARLIER_TABLES
 
 Objects = set[tuple[str, str, str]]
 """The kind, name and definition of objects of SQLite."""
@@ -160,8 +161,9 @@ class _Listed:
         sources = [text for notify in (True, False) for text in get_dbos_migrations("dbos", notify)]
         sources += [path.read_text("utf-8") for path in sorted(_migrations().glob("*.py"))]
         text = "\n".join(sources)
-        self.tables = {*ALL_TABLES, ALEMBIC, ENGINE_VERSION, *TABLES.findall(text)}
-        self.triggers = {*TRIGGERS.findall(text), *(f"{table}_notify" for table in ALL_TABLES)}
+        own = {*ALL_TABLES, *EARLIER_TABLES}
+        self.tables = {*own, ALEMBIC, ENGINE_VERSION, *TABLES.findall(text)}
+        self.triggers = {*TRIGGERS.findall(text), *(f"{table}_notify" for table in own)}
         self.bodies = {_squeezed(match["body"]) for match in BODY.finditer(text)}
 
     def has(self, text: str) -> bool:

@@ -9,7 +9,7 @@ from orchestrator.adapters.database.engine import open_database, retry_on_discon
 from orchestrator.adapters.database.leases import DatabaseLeases, one_at_a_time
 from orchestrator.adapters.database.lists import DatabaseLists, beginning_query
 from orchestrator.adapters.database.read_model import ReadModel, add_run, lock_environment
-from orchestrator.adapters.database.tables import fences, hosts, records, runs, verified, works
+from orchestrator.adapters.database.tables import fences, hosts, queued_requests, records, runs, verified
 from orchestrator.adapters.database.takeable import Pulse, takeable_requests
 from orchestrator.adapters.database.values import decode, readable_requests
 from orchestrator.domain.errors import OrchestratorError
@@ -118,31 +118,35 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
     def submit(self, work: QueuedRequest, run: Run) -> bool:
         """Write down what is asked for."""
         with translate_errors(), self._engine.begin() as db:
-            asked = sa.select(works.c.data).where(works.c.root == work.root)
+            asked = sa.select(queued_requests.c.data).where(queued_requests.c.root == work.root)
             if db.execute(asked).first() is None:
                 lock_environment(db, run.environment)  # who waits for it must not keep numbers from all others
             one_at_a_time(db)
             there = db.execute(asked).scalar()
-            if there is not None and decode(QueuedRequest, there).asked != work.asked:
+            if there is not None and decode(QueuedRequest, there).request != work.request:
                 return False
             if there is None:
-                number = (db.execute(sa.select(sa.func.max(works.c.number))).scalar() or 0) + 1
+                number = (db.execute(sa.select(sa.func.max(queued_requests.c.number))).scalar() or 0) + 1
                 row = {"root": work.root, "number": number, "done": work.done, "worker": work.worker}
-                db.execute(works.insert().values(**row, data=work.model_dump_json()))
+                db.execute(queued_requests.insert().values(**row, data=work.model_dump_json()))
             _create(db, run)
-            self._append(db, run.id, with_keys([Entry(kind="requested", data=work.asked, key="requested")]), 0)
+            self._append(db, run.id, with_keys([Entry(kind="requested", data=work.request, key="requested")]), 0)
             return True
 
     def work(self, root: str) -> QueuedRequest:
         """What was asked for under *root*."""
-        found = self._read(sa.select(works.c.data).where(works.c.root == root))
+        found = self._read(sa.select(queued_requests.c.data).where(queued_requests.c.root == root))
         if not found:
             raise OrchestratorError("R101", f"there is no run {root!r}")
         return decode(QueuedRequest, found[0])
 
     def pending(self) -> list[QueuedRequest]:
         """What is not done, oldest first; what a newer program wrote is left out."""
-        query = sa.select(works.c.root, works.c.data).where(works.c.done.is_(False)).order_by(works.c.number)
+        query = (
+            sa.select(queued_requests.c.root, queued_requests.c.data)
+            .where(queued_requests.c.done.is_(False))
+            .order_by(queued_requests.c.number)
+        )
         return readable_requests(self._rows(query), lambda _root, _why: None)
 
     def takeable(self, queue: str, unread: Callable[[str, str], None]) -> list[QueuedRequest]:
@@ -158,7 +162,9 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
     def claim(self, root: str, worker: str, host: str, ttl: float, *, dead: bool = False) -> QueuedRequest:
         """Work on it."""
         with translate_errors(), self._engine.begin() as db:
-            row = db.execute(sa.select(works.c.data).where(works.c.root == root).with_for_update()).first()
+            row = db.execute(
+                sa.select(queued_requests.c.data).where(queued_requests.c.root == root).with_for_update()
+            ).first()
             if row is None:
                 raise OrchestratorError("R101", f"there is no run {root!r}")
             work, now = decode(QueuedRequest, row.data), self._clock.now()
@@ -177,7 +183,9 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
         """Go on."""
         with translate_errors(), self._engine.begin() as db:
             until = add_seconds(self._clock.now(), ttl)
-            query = sa.select(works.c.data).where(works.c.worker == worker, works.c.done.is_(False))
+            query = sa.select(queued_requests.c.data).where(
+                queued_requests.c.worker == worker, queued_requests.c.done.is_(False)
+            )
             found = [decode(QueuedRequest, row.data) for row in db.execute(query.with_for_update())]
             for work in found:
                 _keep(db, work.model_copy(update={"until": until}))
@@ -187,7 +195,9 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
     def release_claim(self, root: str, worker: str, *, done: bool) -> None:
         """Work on it no longer."""
         with translate_errors(), self._engine.begin() as db:
-            query = sa.select(works.c.data).where(works.c.root == root, works.c.worker == worker)
+            query = sa.select(queued_requests.c.data).where(
+                queued_requests.c.root == root, queued_requests.c.worker == worker
+            )
             row = db.execute(query.with_for_update()).first()
             if row is not None:
                 work = decode(QueuedRequest, row.data)
@@ -221,7 +231,7 @@ def _create(db: sa.Connection, run: Run) -> None:
 
 def _keep(db: sa.Connection, work: QueuedRequest) -> QueuedRequest:
     changed = {"worker": work.worker, "done": work.done, "data": work.model_dump_json()}
-    db.execute(works.update().where(works.c.root == work.root).values(**changed))
+    db.execute(queued_requests.update().where(queued_requests.c.root == work.root).values(**changed))
     return work
 
 

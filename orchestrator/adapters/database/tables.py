@@ -77,8 +77,8 @@ fences = sa.Table(
     project_column(),
 )
 
-works = sa.Table(
-    "works",
+queued_requests = sa.Table(
+    "queued_requests",
     metadata,
     sa.Column("root", sa.Text, primary_key=True),
     sa.Column("number", sa.Integer, nullable=False, unique=True),
@@ -86,11 +86,11 @@ works = sa.Table(
     sa.Column("worker", sa.Text, nullable=False, index=True),
     sa.Column("data", sa.Text, nullable=False),
     project_column(),
-    sa.Index("works_queue", "done", "number"),
+    sa.Index("queued_requests_order", "done", "number"),
 )
 
-waits = sa.Table(
-    "waits",
+queue_entries = sa.Table(
+    "queue_entries",
     metadata,
     sa.Column("number", sa.Integer, primary_key=True),
     sa.Column("environment", sa.Text, nullable=False),
@@ -98,8 +98,8 @@ waits = sa.Table(
     sa.Column("data", sa.Text, nullable=False),
     project_column(),
     sa.UniqueConstraint("environment", "run"),
-    sa.Index("waits_order", "environment", "number"),
-    sa.Index("waits_run", "run"),
+    sa.Index("queue_entries_order", "environment", "number"),
+    sa.Index("queue_entries_run", "run"),
 )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from orchestrator.adapters.database.read_tables import run_list
-from orchestrator.adapters.database.tables import leases, waits, works
+from orchestrator.adapters.database.tables import leases, queue_entries, queued_requests
 
 CHANNEL = "orchestrator"
 
@@ -24,23 +24,25 @@ def takeable_requests(dialect: str, queue: str, now: str) -> "sa.Select[Any]":
         found: sa.ColumnElement[Any] = sa.cast(column, sa.JSON)[name].as_string()
         return found
 
-    before = waits.alias("before")
+    before = queue_entries.alias("before")
     held = sa.exists().where(
-        leases.c.environment == waits.c.environment,
-        leases.c.holder != waits.c.run,
+        leases.c.environment == queue_entries.c.environment,
+        leases.c.holder != queue_entries.c.run,
         sa.or_(said(leases.c.data, "until").is_(None), said(leases.c.data, "until") > now),
     )
     behind = sa.exists().where(
-        before.c.environment == waits.c.environment,
-        before.c.number < waits.c.number,
+        before.c.environment == queue_entries.c.environment,
+        before.c.number < queue_entries.c.number,
         said(before.c.data, "superseded_by").is_(None),
     )
     stopping = run_list.c.control.in_(("cancel", "abort"))
-    superseded = said(waits.c.data, "superseded_by").is_not(None)
-    mine = sa.exists().where(waits.c.run == run_list.c.id, run_list.c.root == works.c.root)
+    superseded = said(queue_entries.c.data, "superseded_by").is_not(None)
+    mine = sa.exists().where(queue_entries.c.run == run_list.c.id, run_list.c.root == queued_requests.c.root)
     free = mine.where(sa.or_(stopping, superseded, sa.and_(~held, ~behind)))
-    chosen = sa.and_(works.c.done.is_(False), said(works.c.data, "queue") == queue, sa.or_(~mine, free))
-    return sa.select(works.c.root, works.c.data).where(chosen).order_by(works.c.number)
+    chosen = sa.and_(
+        queued_requests.c.done.is_(False), said(queued_requests.c.data, "queue") == queue, sa.or_(~mine, free)
+    )
+    return sa.select(queued_requests.c.root, queued_requests.c.data).where(chosen).order_by(queued_requests.c.number)
 
 
 class Pulse:

@@ -9,15 +9,16 @@ from pydantic import ValidationError
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import QueuedRequest
 from orchestrator.domain.model import Model
+from orchestrator.domain.stored_words import read_text
 from orchestrator.secret_values import process_secrets as known_secrets
 
 T = TypeVar("T", bound=Model)
 
 
 def decode(model: type[T], text: str) -> T:
-    """The value that was written as *text*. Raises S115 when a newer program wrote it."""
+    """The value that was written as *text*, also by an earlier version. Raises S115 when a newer program wrote it."""
     try:
-        return model.model_validate_json(text)
+        return model.model_validate_json(read_text(model.__name__, text))
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "it"
         message = f"a {model.__name__} in the store has a value that this program does not know ({where})"

@@ -121,7 +121,7 @@ class MemoryLists:
             environment=environment,
             digest=digest,
             on_hosts=len(states),
-            standby_hosts=sum(state.stands_by for state in states),
+            standby_hosts=sum(state.is_standby for state in states),
             verified_at=mark.at if mark else None,
             verified_by_run=mark.run if mark else None,
             run=run.id if run else None,

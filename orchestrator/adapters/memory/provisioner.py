@@ -93,7 +93,7 @@ class MemoryProvisioner:
         counts = {op: count for op, count in counts.items() if count}
         foreseen = web_inventory(self._hosts(spec))
         return StackPreview(
-            base=self.state_digest(spec), changes=told, counts=counts, refused=refused, inventory=foreseen
+            state_digest=self.state_digest(spec), changes=told, counts=counts, refused=refused, inventory=foreseen
         )
 
     def _change(self, op: str, host: str) -> ResourceChange:

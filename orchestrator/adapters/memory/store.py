@@ -230,10 +230,10 @@ class MemoryStore(MemoryLists):
 
     def submit(self, work: QueuedRequest, run: Run) -> bool:
         """Write down what is asked for."""
-        if self._works.setdefault(work.root, work).asked != work.asked:
+        if self._works.setdefault(work.root, work).request != work.request:
             return False
         self.create(run)
-        self.append(run.id, [Entry(kind="requested", data=work.asked, key="requested")])
+        self.append(run.id, [Entry(kind="requested", data=work.request, key="requested")])
         return True
 
     def work(self, root: str) -> QueuedRequest:
@@ -256,7 +256,7 @@ class MemoryStore(MemoryLists):
         return not mine or any(self._is_free(wait) for wait in mine)
 
     def _is_free(self, wait: QueueEntry) -> bool:
-        if wait.superseded_by is not None or self._runs[wait.run].wish in {"cancel", "abort"}:
+        if wait.superseded_by is not None or self._runs[wait.run].control in {"cancel", "abort"}:
             return True
         held = self.lease(wait.environment)
         first = next(other for other in self.queue(wait.environment) if other.superseded_by is None)

@@ -139,7 +139,7 @@ class PulumiProvisioner:
             if error.code != verdict.PROTECTED:
                 raise error
             counts = dict(Counter(change.op for change in changes))
-            return StackPreview(base=state.base(before), changes=changes, counts=counts, refused=error.message)
+            return StackPreview(state_digest=state.base(before), changes=changes, counts=counts, refused=error.message)
         if save_plan is not None:
             plan = update_plan.saved(save_plan)
             return self._derived(spec, before, plan, update_plan.read_update_plan(plan))
@@ -147,7 +147,7 @@ class PulumiProvisioner:
         if result["outputs"] is not None and result["outputs"] != state.hidden(before):
             counts["output"] = 1  # Pulumi counts no change of outputs, and an update is needed for it all the same
         hosts = self._planned(spec, result["outputs"] or {})
-        return StackPreview(base=state.base(before), changes=changes, counts=counts, inventory=hosts)
+        return StackPreview(state_digest=state.base(before), changes=changes, counts=counts, inventory=hosts)
 
     def planned(self, spec: StackSpec, plan: SavedPlan) -> StackPreview:
         """What an update constrained to *plan* would do, derived from its file and the state as it is now."""
@@ -155,7 +155,7 @@ class PulumiProvisioner:
 
     def _derived(self, spec: StackSpec, before: stack.State, plan: SavedPlan, data: bytes) -> StackPreview:
         return StackPreview(
-            base=state.base(before),
+            state_digest=state.base(before),
             update_plan=update_plan.content_digest(data),
             update_file=plan.update_file,
             changes=update_plan.changes(data, before),

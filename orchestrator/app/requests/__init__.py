@@ -1,7 +1,7 @@
 """What can be requested: one type for each kind of run.
 
-As JSON a request is what the journal records first and what the engine keeps as the input of its workflow. The form is
-that of the versions before: a process resumes what any of them has started.
+As JSON a request is what the journal records first and what the engine keeps as the input of its workflow. A request
+of an earlier version is translated when it is read: a process resumes what any of them has started.
 """
 
 from orchestrator.app.requests.base import Data, RetryFrom, RunRequest, common_of
@@ -17,6 +17,7 @@ from orchestrator.app.requests.environments import (
 )
 from orchestrator.app.requests.releases import Promote, PromoteInWaves, Rehearse, RollBack
 from orchestrator.domain.journal import request_parameters
+from orchestrator.domain.stored_words import read_request
 
 __all__ = [
     "KINDS",
@@ -68,10 +69,11 @@ KINDS: dict[str, type[Promote | Rehearse | RollBack | Provision | Destroy | Reso
 
 def parse_request(data: Data) -> Request:
     """The request in its recorded form, also of earlier versions."""
+    data = read_request(data)
     about = request_parameters(data)
     if about.get("waves"):
         return PromoteInWaves.read(data, about)
-    if data["kind"] == "accept":
+    if data["kind"] == "override":
         return (AssumeHost if about.get("host") is not None else AssumeLiveSide).read(data, about)
     known = KINDS.get(str(data["kind"]))
     return Unknown(**common_of(data), data=dict(data)) if known is None else known.read(data, about)

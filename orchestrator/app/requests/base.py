@@ -72,7 +72,7 @@ class RunRequest:
         return run_id(self.root, self.targets[0])
 
     def parameters(self) -> dict[str, Any]:
-        """What only this kind of request has, as recorded (`about`)."""
+        """What only this kind of request has, as recorded."""
         return {}
 
     def to_json(self) -> dict[str, Any]:
@@ -85,8 +85,8 @@ class RunRequest:
             "by": self.by,
             "plan": self.plan,
             "wait": self.wait,
-            "again": {"run": self.retry.run, "step": self.retry.step} if self.retry else None,
-            "about": self.parameters(),
+            "retry": {"run": self.retry.run, "step": self.retry.step} if self.retry else None,
+            "parameters": self.parameters(),
         }
 
     @classmethod
@@ -122,16 +122,16 @@ class RunRequest:
 
 def common_of(data: Data) -> dict[str, Any]:
     """What every request has, out of its recorded form."""
-    again = data.get("again")
+    retry = data.get("retry")
     return {
         "root": data["root"],
         "by": data["by"],
         "targets": tuple(data["targets"]),
         "wait": float(data.get("wait", 0.0)),
-        "retry": RetryFrom(again["run"], again["step"]) if again else None,
+        "retry": RetryFrom(retry["run"], retry["step"]) if retry else None,
     }
 
 
 def recorded_agreement(named: Acknowledgements) -> dict[str, Any]:
     """The agreement as recorded; nothing where there is none."""
-    return {"named": named.to_json()} if named.replace or named.no_return else {}
+    return {"acknowledgements": named.to_json()} if named.replace or named.no_return else {}

@@ -26,7 +26,7 @@ class _ChangeStack(RunRequest):
     @classmethod
     def _own(cls, data: Data, about: Data) -> dict[str, Any]:
         del data
-        return {"agreement": Acknowledgements.from_json(about.get("named") or {})}
+        return {"agreement": Acknowledgements.from_json(about.get("acknowledgements") or {})}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +87,7 @@ class Observe(RunRequest):
 class AssumeHost(RunRequest):
     """Record that the host *host* runs *running* (None: no release), for the *reason*."""
 
-    kind = "accept"
+    kind = "override"
     host: str
     running: PackageRef | None
     reason: str
@@ -108,7 +108,7 @@ class AssumeHost(RunRequest):
 class AssumeLiveSide(RunRequest):
     """Record that the side *live* is the live one, for the *reason*."""
 
-    kind = "accept"
+    kind = "override"
     live: Side
     reason: str
 

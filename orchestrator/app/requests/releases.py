@@ -63,13 +63,13 @@ class AgreedRequest(ReleaseRequest):
 
     def parameters(self) -> dict[str, Any]:
         """The agreement and the reasons, where there are any."""
-        reasons = {"overrun": self.overrun, "again": self.reason}
+        reasons = {"overrun": self.overrun, "override_reason": self.reason}
         return {**recorded_agreement(self.agreement), **{name: reason for name, reason in reasons.items() if reason}}
 
     @classmethod
     def _own(cls, data: Data, about: Data) -> dict[str, Any]:
-        agreement = Acknowledgements.from_json(about.get("named") or {})
-        reasons = {"reason": str(about.get("again") or ""), "overrun": str(about.get("overrun") or "")}
+        agreement = Acknowledgements.from_json(about.get("acknowledgements") or {})
+        reasons = {"reason": str(about.get("override_reason") or ""), "overrun": str(about.get("overrun") or "")}
         return {**super()._own(data, about), "agreement": agreement, **reasons}
 
 
@@ -100,13 +100,13 @@ class PromoteInWaves(Promote):
 
     def parameters(self) -> dict[str, Any]:
         """The waves with the plans, and what a promotion has."""
-        waves = {"walk": self.rollout.to_json(), "plans": dict(self.plans)}
+        waves = {"rollout": self.rollout.to_json(), "plans": dict(self.plans)}
         return {"waves": {**waves, **({"redeploy": True} if self.redeploy else {})}, **super().parameters()}
 
     @classmethod
     def _own(cls, data: Data, about: Data) -> dict[str, Any]:
         found = about["waves"]
-        own = {"rollout": Waves.from_json(found["walk"]), "plans": dict(found["plans"])}
+        own = {"rollout": Waves.from_json(found["rollout"]), "plans": dict(found["plans"])}
         return {**super()._own(data, about), **own, "redeploy": bool(found.get("redeploy"))}
 
     def first(self, at: str) -> Run:

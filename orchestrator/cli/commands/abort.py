@@ -17,7 +17,7 @@ def command(run: str, message: str, yes: bool, as_json: bool) -> int:
     """Stop the engines of RUN at once, with all their processes on this machine, and roll back its changes.
 
     Hosts may be interrupted in the middle of a task; the rollback restores them. A rollback that is aborted ends with
-    `needs a person`. The exit code is that of the run.
+    `needs intervention`. The exit code is that of the run.
     """
     from orchestrator.app.opening import open_application
     from orchestrator.cli.control import going, stop_run

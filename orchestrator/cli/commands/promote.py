@@ -300,9 +300,9 @@ def _request(
     if approved is not None and approved.kind == "WavePlan":
         if redeploy and not approved.redeploy:
             text = "the plan leaves out environments that have the release, and --redeploy cannot add them"
-            hint = f"orchestrator plan {ref.name}-{ref.version} --to {approved.walk.name} --redeploy"
+            hint = f"orchestrator plan {ref.name}-{ref.version} --to {approved.rollout.name} --redeploy"
             raise UsageProblem(text, hint)
-        waves, redeploy = approved.walk, approved.redeploy
+        waves, redeploy = approved.rollout, approved.redeploy
     if waves is not None and (approved is None or approved.kind == "WavePlan"):
         how = {"again": again, "redeploy": redeploy, "overrun": bool(wanted.overrun)}
         how["requested"] = requesting.needs_request
@@ -338,7 +338,7 @@ def _approved(app: "Application", plan: str, to: str | None) -> "Plan | WavePlan
 
     approved = app.plans.find(app.actor, plan)
     action = "promote" if approved.kind == "WavePlan" else approved.action
-    where = approved.walk.name if approved.kind == "WavePlan" else approved.environment
+    where = approved.rollout.name if approved.kind == "WavePlan" else approved.environment
     if to not in {None, where} or action != "promote":
         raise OrchestratorError("R124", f"the plan {plan} is for another thing: {action} in {where}")
     return approved

@@ -44,7 +44,7 @@ def command(run: str, background: bool, as_json: bool) -> int:
     if all(item.ended for item in runs) and (asked.waves or not _goes_on(runs, len(asked.targets))):
         raise OrchestratorError("R141", f"{found.id} has ended: {found.state}")
     present = found if asked.waves is not None else app.queries.current_run(actor, asked.root)
-    if present.wish == "pause":
+    if present.control == "pause":
         app.control.request(app.actor, present, "")
     if not background and app.queries.has_worker(actor, asked.root):
         note(f"another process goes on with {asked.root}; following it")

@@ -121,7 +121,7 @@ def waves_status(app: "Application", waves: "Waves") -> dict[str, Any]:
     run = newest if newest is not None and newest.kind == "waves" else None
     walk = app.queries.story(app.actor, run.id).walk if run else None
     return {
-        "walk": waves.to_json(),
+        "rollout": waves.to_json(),
         "last_run": app.queries.run_facts(app.actor, run).to_json() if run else None,
         "waves": [wave.to_json() for wave in walk.story] if walk else None,
         "soaking": walk.soaking or None if walk else None,
@@ -140,7 +140,7 @@ def walk_lines(item: dict[str, Any]) -> list[str]:
     run = RunFacts.from_json(item["last_run"])
     resume = run.activity in {"interrupted", "paused"}
     more = run.message if run.ended else f"orchestrator {'resume' if resume else 'watch'} {run.id}"
-    name = paint(item["walk"]["name"], bold=True)
+    name = paint(item["rollout"]["name"], bold=True)
     lines = [f"{name}: {run.release} {paint(activity_words(run), fg='yellow')}: {more}"]
     story = [WaveStatus.from_json(wave) for wave in item["waves"] or ()]
     if item["soaking"]:

@@ -14,7 +14,7 @@ PARTS = {
     "release": "the release package",
     "losses": "which stateful resources are lost",
     "points_of_no_return": "the points of no return",
-    "named": "what was agreed to by name",
+    "acknowledgements": "what was agreed to by name",
     "definition": "the environment's definition",
     "after": "the environment before it",
     "stack": "the stack's state",
@@ -28,17 +28,17 @@ PARTS = {
     "rehearse": "whether it is rehearsed",
     "watch": "the watch",
     "probe": "the probe",
-    "base": "what runs on the hosts",
+    "current_hosts": "what runs on the hosts",
     "unmet": "what hosts have not",
     "unreachable": "which hosts can be reached",
     "uninspected": "why the hosts are unknown",
-    "back": "the way back",
+    "rollback_target": "the rollback target",
     "automatic_rollback": "whether a failure is rolled back by itself",
     "ephemeral": "whether it is made for this promotion only",
     "no_return": "the word on steps that cannot be undone",
     "crossed": "the steps of newer releases that cannot be undone",
     "all_at_once": "whether all hosts are restored at the same time",
-    "again": "the steps after the restored infrastructure",
+    "second_pass": "the steps after the restored infrastructure",
     "skipped": "the steps that are left out",
     "conditions": "what the environment requires",
     "configuration": "the configuration",
@@ -53,6 +53,7 @@ def held(approved: Plan, now: Plan) -> Plan:
 
     What Pulumi would do is not taken from there: *now* has it from Pulumi's own saved update plan. What is set on a
     controller and not passed on decides nothing, and neither does what is masked: notes about it may differ.
+    The form of the plan is that of *approved*.
     """
     notes = [note for note in now.notes if not decides_nothing(note)]
     notes += [note for note in approved.notes if decides_nothing(note)]
@@ -61,12 +62,13 @@ def held(approved: Plan, now: Plan) -> Plan:
     steps = tuple(
         step.model_copy(update={"preview": preview}) for step, preview in zip(now.steps, previews, strict=False)
     )
-    return now.model_copy(update={"steps": steps, "notes": tuple(notes)})
+    made = {"apiVersion": approved.apiVersion, "steps": steps, "notes": tuple(notes)}
+    return now.model_copy(update=made)
 
 
 def differences(approved: Plan, now: Plan) -> list[str]:
     """The names of the parts in which *now* is no longer what was *approved*. Empty when the plan still holds."""
-    before, after = approved.document(), now.document()
+    before, after = approved.to_json(), now.to_json()
     found = dict.fromkeys(name for field, name in PARTS.items() if before.get(field) != after.get(field))
     for part, what in (("versions", VERSIONS), ("settings", SETTINGS)):
         if STACK in found and _stack_without(approved, part) == _stack_without(now, part):

@@ -18,6 +18,7 @@ from orchestrator.domain.plan.sides import PlannedSides
 from orchestrator.domain.plan.stack import Loss, StackPreview
 from orchestrator.domain.plan.step import PlannedArtifact, PlannedStep, PlannedUndo
 from orchestrator.domain.release import PackageRef, Requirement
+from orchestrator.domain.stored_words import plan_as_made
 
 
 class Acknowledgements(Model):
@@ -60,19 +61,19 @@ class Plan(Model):
     steps tolerate, or without an inspection is shown and not executed. *undo* are the undo playbooks of a rollback,
     in their order. *no_return* is the agreement to leave effects of irreversible steps.
     *losses* are the stateful resources that it would replace or delete, *points_of_no_return* the irreversible steps:
-    a promotion is only executed if *named* has all of them. *at* is the time (ISO 8601) that a rollback restores, if
-    one was requested. *ephemeral*: the environment is created for this promotion only.
+    a promotion is only executed if *acknowledgements* has all of them. *at* is the time (ISO 8601) that a rollback
+    restores, if one was requested. *ephemeral*: the environment is created for this promotion only.
     *conditions* are the requirements of the environment's file, with their results. *configuration* are the settings
     of Ansible, each with its origin. *rehearse*: the release is rolled back and promoted again before it stays.
     *artifacts* are which of them hosts unpack.
     *blue_green* are the sides of an environment that has two. *crossed* are irreversible steps of newer releases whose
     effects the promotion of an older release would leave. *all_at_once*: a rollback restores all hosts
-    at the same time, and not in the batches of its steps. *again* is what a rollback runs on hosts again after it
+    at the same time, and not in the batches of its steps. *second_pass* is what a rollback runs on hosts again after it
     has restored the stack; null if the stack stays. *skipped* are the steps that a rollback neither undoes nor runs
     again.
     """
 
-    apiVersion: Literal["orchestrator/v1"] = "orchestrator/v1"
+    apiVersion: Literal["orchestrator/v1", "orchestrator/v2"] = "orchestrator/v2"
     kind: Literal["Plan"] = "Plan"
     action: Literal["promote", "rollback"] = "promote"
     at: str | None = None
@@ -81,7 +82,7 @@ class Plan(Model):
     release: PackageRef
     losses: tuple[Loss, ...] = ()
     points_of_no_return: tuple[str, ...] = ()
-    named: Acknowledgements = NOTHING
+    acknowledgements: Acknowledgements = NOTHING
     definition: Digest
     after: str | None = None
     stack: StackPreview | None = None
@@ -96,17 +97,17 @@ class Plan(Model):
     rehearse: bool = False
     watch: PlannedWatch | None = None
     probe: Probe | None = None
-    base: tuple[HostState, ...] = ()
+    current_hosts: tuple[HostState, ...] = ()
     unmet: tuple[str, ...] = ()
     unreachable: tuple[str, ...] = ()
     uninspected: str = Field(default="", exclude_if=lambda reason: not reason)
-    back: RollbackTarget
+    rollback_target: RollbackTarget
     automatic_rollback: bool = True
     ephemeral: Ephemeral | None = None
     no_return: bool = False
     crossed: tuple[str, ...] = Field(default=(), exclude_if=lambda steps: not steps)
     all_at_once: bool = Field(default=False, exclude_if=lambda yes: not yes)
-    again: SecondPass | None = Field(default=None, exclude_if=lambda again: again is None)
+    second_pass: SecondPass | None = Field(default=None, exclude_if=lambda second: second is None)
     skipped: tuple[SkippedStep, ...] = Field(default=(), exclude_if=lambda steps: not steps)
     conditions: tuple[Condition, ...] = ()
     configuration: Configuration | None = Field(default=None, exclude_if=lambda settings: settings is None)
@@ -117,30 +118,34 @@ class Plan(Model):
     def digest(self) -> str:
         """The digest over all that decides what this plan does."""
         data = self.model_dump(mode="json", by_alias=True, exclude={"created_at": True, "stack": {"update_file"}})
-        return digest_of(data)
+        return digest_of(plan_as_made(data))
 
     def document(self) -> dict[str, Any]:
-        """The plan with its digest, as `plan --json` and `--out` give it."""
-        return {**self.model_dump(mode="json", by_alias=True), "digest": self.digest}
+        """The plan with its digest, as `plan --json` and `--out` give it, in the form in which it was made."""
+        return {**plan_as_made(self.model_dump(mode="json", by_alias=True)), "digest": self.digest}
 
     @property
     def unnamed_losses(self) -> tuple[Loss, ...]:
         """The stateful resources that nobody has named."""
-        return self.named.missing(self.losses)
+        return self.acknowledgements.missing(self.losses)
 
     @property
     def unnamed_points(self) -> tuple[str, ...]:
         """The points of no return that nobody has named."""
-        return tuple(step for step in self.points_of_no_return if step not in self.named.no_return)
+        return tuple(step for step in self.points_of_no_return if step not in self.acknowledgements.no_return)
 
     @property
     def unnamed_crossed(self) -> tuple[str, ...]:
         """The steps of newer releases that would be left behind and that nobody has named."""
-        return tuple(step for step in self.crossed if step not in self.named.no_return)
+        return tuple(step for step in self.crossed if step not in self.acknowledgements.no_return)
 
     def executed(self, groups: Iterable[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
         """The batches *groups* of a step that are run: a rollback leaves the hosts alone that have its release."""
-        left = set(self.blue_green.left) if self.action == "rollback" and self.blue_green is not None else set[str]()
+        left = (
+            set(self.blue_green.unchanged_hosts)
+            if self.action == "rollback" and self.blue_green is not None
+            else set[str]()
+        )
         kept = (tuple(host for host in hosts if host not in left) for hosts in groups)
         return tuple(hosts for hosts in kept if hosts)
 

@@ -22,7 +22,7 @@ class HostState(Model):
     release was ever deployed to it, and `gone` if the environment no longer has this host. *before* is the state of a
     changing host before the step started. *serves* is the version that its service reported at the last observation;
     empty without a query. *side* is its side at the last switch of the environment. It is now the live or the standby
-    side, or *unsure* if that switch was started and its end is unknown.
+    side, or *switch_uncertain* if that switch was started and its end is unknown.
     """
 
     host: str
@@ -33,8 +33,8 @@ class HostState(Model):
     serves: str = ""
     before: "HostState | None" = Field(default=None, exclude_if=lambda before: before is None)
     side: Side | None = Field(default=None, exclude_if=lambda side: side is None)
-    stands_by: bool = Field(default=False, exclude_if=lambda yes: not yes)
-    unsure: bool = Field(default=False, exclude_if=lambda yes: not yes)
+    is_standby: bool = Field(default=False, exclude_if=lambda yes: not yes)
+    switch_uncertain: bool = Field(default=False, exclude_if=lambda yes: not yes)
 
     @property
     def differs(self) -> bool:
@@ -53,7 +53,7 @@ class HostState(Model):
 
     def aside(self, digest: str) -> bool:
         """Whether it stands by with something else than the package with this digest, as it should."""
-        return self.stands_by and not self.runs(digest)
+        return self.is_standby and not self.runs(digest)
 
     def changed_by(self, run: str) -> "HostState":
         """This host while a step of *run* may change it. What was known of it is kept in *before*."""
@@ -69,8 +69,10 @@ class HostState(Model):
     def on_side_of(self, other: "HostState | None") -> "HostState":
         """This state, on the side that *other* has: that is told by switches alone, and stays until the next."""
         if other is None:
-            return self.model_copy(update={"side": None, "stands_by": False, "unsure": False})
-        return self.model_copy(update={"side": other.side, "stands_by": other.stands_by, "unsure": other.unsure})
+            return self.model_copy(update={"side": None, "is_standby": False, "switch_uncertain": False})
+        return self.model_copy(
+            update={"side": other.side, "is_standby": other.is_standby, "switch_uncertain": other.switch_uncertain}
+        )
 
 
 def after_switch(states: Iterable[HostState], told: Mapping[str, Any], at: str) -> list[HostState]:
@@ -83,8 +85,8 @@ def after_switch(states: Iterable[HostState], told: Mapping[str, Any], at: str) 
         state.model_copy(
             update={
                 "side": sides.get(host),
-                "stands_by": host in sides and told["live"] is not None and sides[host] != told["live"],
-                "unsure": host in sides and bool(told["unsure"]),
+                "is_standby": host in sides and told["live"] is not None and sides[host] != told["live"],
+                "switch_uncertain": host in sides and bool(told["switch_uncertain"]),
             }
         )
         for host, state in known.items()

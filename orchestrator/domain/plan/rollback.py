@@ -33,8 +33,8 @@ class RollbackTarget(Model):
     """The rollback target: the last verified release, whether its package is available, and irreversible steps.
 
     *definition* is that of the environment when the release was verified: the infrastructure is restored to it.
-    *again* is the second pass after that; null if the infrastructure stays. *skipped* are the steps that are neither
-    undone nor run again.
+    *second_pass* is the second pass after that; null if the infrastructure stays. *skipped* are the steps that are
+    neither undone nor run again.
     """
 
     release: PackageRef | None = None
@@ -42,5 +42,5 @@ class RollbackTarget(Model):
     available: bool = False
     impossible: tuple[str, ...] = ()
     reason: str = ""
-    again: SecondPass | None = Field(default=None, exclude_if=lambda again: again is None)
+    second_pass: SecondPass | None = Field(default=None, exclude_if=lambda second: second is None)
     skipped: tuple[SkippedStep, ...] = Field(default=(), exclude_if=lambda steps: not steps)

@@ -17,8 +17,8 @@ class PlannedSides(Model):
     """Two sides: the *live* one (null before the first switch), and the target of the switch (*to*).
 
     *blue* and *green* are their host patterns, *hosts* their hosts, if known. *switch* is the playbook that is run on
-    *router* (default: both sides), after the observation in *look*, if there is one. *retire* is run on the other side
-    at the end. A rollback whose release is already live has no target (*to*). It does not change the hosts *left*:
+    *router* (default: both sides), after the *observation*, if there is one. *retire* is run on the other side
+    at the end. A rollback whose release is already live has no target (*to*). It does not change the *unchanged_hosts*:
     those of the standby side, and those that already have its release. If that is a whole side, it switches *first*.
     *stacked*: each side is a stack of its own. *switch_plays* and *retire_plays* are all plays of the two playbooks.
     """
@@ -30,9 +30,9 @@ class PlannedSides(Model):
     hosts: Sides | None = None
     switch: PlaySpec
     router: str | None = None
-    look: ObservationWindow | None = None
+    observation: ObservationWindow | None = None
     retire: PlaySpec | None = None
-    left: tuple[str, ...] = ()
+    unchanged_hosts: tuple[str, ...] = ()
     first: bool = False
     stacked: bool = Field(default=False, exclude_if=lambda yes: not yes)
     switch_plays: tuple[PlannedPlay, ...] = Field(default=(), exclude_if=lambda plays: not plays)

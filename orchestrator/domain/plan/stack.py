@@ -102,7 +102,7 @@ class StackPreview(Model):
     controller that decide which code or which resources are involved; of one that may be secret the digest.
     """
 
-    base: Digest
+    state_digest: Digest
     update_plan: Digest | None = None
     update_file: Digest | None = Field(default=None, exclude_if=lambda digest: digest is None)
     changes: tuple[ResourceChange, ...] = ()

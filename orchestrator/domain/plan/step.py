@@ -18,7 +18,7 @@ class PlannedCanary(Model):
     """The canary of a step: its hosts, and their observation before the others follow."""
 
     hosts: int | str
-    look: ObservationWindow
+    observation: ObservationWindow
 
 
 class PlannedStep(Model):

@@ -234,7 +234,7 @@ def test_the_engine_s_database_has_a_list_of_its_own(places: BackupPaths, tmp_pa
 def test_a_name_that_was_taken_for_another_object_is_refused(places: BackupPaths, tmp_path: Path) -> None:
     """A view in the place of a table, and a schema that was written by hand."""
     take(places, tmp_path / "a.backup", AT, SECRET)
-    change = sql("ALTER TABLE waits RENAME TO hidden", "CREATE VIEW waits AS SELECT * FROM hidden")
+    change = sql("ALTER TABLE queue_entries RENAME TO hidden", "CREATE VIEW queue_entries AS SELECT * FROM hidden")
     remade(tmp_path / "a.backup", tmp_path / "b.backup", change, tmp_path / "x", SECRET)
     refused("S192", lambda: restore_backup(places, tmp_path / "b.backup", "now", SECRET))
 

@@ -85,7 +85,7 @@ def test_unchanged(world: Updated) -> None:
     preview = world.stage.preview()
     assert preview.counts == {"same": 4}
     assert not preview.changes_something
-    assert preview.base == world.up.base == world.stage.provisioner.state_digest(world.stage.spec())
+    assert preview.state_digest == world.up.base == world.stage.provisioner.state_digest(world.stage.spec())
     assert preview.inventory == world.preview.inventory
 
 

@@ -247,7 +247,7 @@ def expires(scene: Scene) -> str:
     keys.write_text(plain)
     assert server in loopback._server(project.hosts[1])
     project.run("observe", EDGE, code=None)
-    state = project.judge(run, "rolled back", "needs a person")
+    state = project.judge(run, "rolled back", "needs intervention")
     last = project.make()
     project.promote(last)
     project.once(last)
@@ -295,7 +295,7 @@ def hosts_change(scene: Scene) -> str:
     assert max(project.marks(number).count(version) for number in (0, 1)) <= 1
     project.inventory(known)
     project.run("observe", EDGE)
-    state = project.judge(run, "succeeded", "rolled back", "needs a person")
+    state = project.judge(run, "succeeded", "rolled back", "needs intervention")
     running = set(project.releases(EDGE).values())
     assert running == {version if state == "succeeded" else good}, running
     last = project.make()

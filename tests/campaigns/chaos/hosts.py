@@ -80,7 +80,7 @@ def dies(scene: Scene) -> str:
     project.free()
     revive(host)
     project.run("observe", EDGE)
-    state = project.judge(run, "needs a person")
+    state = project.judge(run, "needs intervention")
     return f"web1 unknown, web2 untouched, the run {state}"
 
 

@@ -75,7 +75,7 @@ def target_full(scene: Scene) -> str:
         project.run("observe", EDGE)
         project.run("rollback", EDGE, "--yes")
     assert set(project.releases(EDGE).values()) == {good}, project.releases(EDGE)
-    project.judge(run, "failed", "rolled back", "needs a person")
+    project.judge(run, "failed", "rolled back", "needs intervention")
     project.promote(version, *AGAIN)
     _serves(project, 1, version)
     return f"no {kind}: ended with {said.code}, still {good} there; with space again {version}"
@@ -98,7 +98,7 @@ def read_only(scene: Scene) -> str:
         project.run("observe", EDGE)
         project.run("rollback", EDGE, "--yes")
     assert set(project.releases(EDGE).values()) == {good}, project.releases(EDGE)
-    project.judge(run, "rolled back", "needs a person")
+    project.judge(run, "rolled back", "needs intervention")
     return f"ended with {code}, {good} everywhere"
 
 

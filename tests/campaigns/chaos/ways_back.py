@@ -31,7 +31,7 @@ def fails(scene: Scene) -> str:
     run = project.last()
     revive(host)
     project.run("observe", EDGE)
-    project.judge(run, "needs a person")
+    project.judge(run, "needs intervention")
     project.run("rollback", EDGE, "--yes", code=None)
     assert set(project.releases(EDGE).values()) == {good}, project.releases(EDGE)
     project.judge(project.last(), "succeeded", "rolled back")
@@ -82,11 +82,11 @@ def no_return(scene: Scene) -> str:
     assert "--point-of-no-return deploy" in unnamed.err, unnamed.err[-800:]
     said = project.promote(version, "--point-of-no-return", "deploy", code=5)
     run = project.last()
-    assert project.story(EDGE)["run"]["state"] == "needs a person", said.err[-500:]
+    assert project.story(EDGE)["run"]["state"] == "needs intervention", said.err[-500:]
     refused = project.run("rollback", EDGE, "--yes", code=None)
     assert refused.code in {1, 3}, f"{refused.code}: {refused.err[-500:]}"
     assert version in project.releases(EDGE).values()
-    project.judge(run, "needs a person")
+    project.judge(run, "needs intervention")
     project.run("rollback", EDGE, "--yes", "--no-return")
     assert set(project.releases(EDGE).values()) == {good}
     project.judge(project.last(), "succeeded", "rolled back")

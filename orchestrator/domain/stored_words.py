@@ -1,0 +1,204 @@
+"""Words that earlier versions stored, and the words that replaced them. No other module knows the earlier ones.
+
+Entries of the journal, recorded answers of durable execution and requests stay as they were written. They are
+translated when they are read. Rows of tables are migrated once, with the same functions. Translating twice changes
+nothing. Names of durable steps, keys of entries and digests are never changed. A plan keeps the form (`apiVersion`) in
+which it was made, because its digest covers the names of its fields.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Data = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A document: *names* maps earlier names of its fields to current ones, *parts* current names to their shapes.
+
+    With *form* it is a document that keeps its form: only one with that `apiVersion` has the earlier names.
+    """
+
+    names: Mapping[str, str] = field(default_factory=dict)
+    parts: Mapping[str, "Shape"] = field(default_factory=dict)
+    form: str = ""
+
+    def read(self, data: Any) -> Any:
+        """*data*, a document or a list of them, with the current names."""
+        return self.translated(data, back=False)
+
+    def write(self, data: Any) -> Any:
+        """*data*, which has the current names, in the form in which the document was made."""
+        return self.translated(data, back=True)
+
+    def translated(self, data: Any, *, back: bool, active: bool = True) -> Any:
+        """*data* with the names of its fields changed, if *active*; *back*: to the earlier ones."""
+        if isinstance(data, (list, tuple)):
+            return [self.translated(item, back=back, active=active) for item in data]
+        if not isinstance(data, dict):
+            return data
+        active = active if not self.form else data.get("apiVersion") == self.form
+        names = {new: old for old, new in self.names.items()} if back else self.names
+        found = {}
+        for name, value in data.items():
+            part = self.parts.get(self.names.get(name, name))
+            own = value if part is None else part.translated(value, back=back, active=active)
+            found[names.get(name, name) if active else name] = own
+        return found
+
+
+V1 = "orchestrator/v1"
+"""The form of plans until version 2 of them."""
+
+HOST = Shape({"stands_by": "is_standby", "unsure": "switch_uncertain"})
+TARGET = Shape({"again": "second_pass"})
+SIDES = Shape({"look": "observation", "left": "unchanged_hosts"})
+CANARY = Shape({"look": "observation"})
+PLAN = Shape(
+    {"named": "acknowledgements", "base": "current_hosts", "back": "rollback_target", "again": "second_pass"},
+    {
+        "current_hosts": HOST,
+        "rollback_target": TARGET,
+        "blue_green": SIDES,
+        "steps": Shape(parts={"canary": CANARY}),
+        "stack": Shape({"base": "state_digest"}),
+    },
+    form=V1,
+)
+WAVE_PLAN = Shape({"walk": "rollout"}, {"waves": Shape(parts={"plan": PLAN})}, form=V1)
+ROLLBACK_PLAN = Shape({"again": "second_pass"}, form=V1)
+PLANS = {"Plan": PLAN, "WavePlan": WAVE_PLAN, "RollbackPlan": ROLLBACK_PLAN}
+"""The documents that keep their form, by their kind."""
+
+STATES = {"needs a person": "needs intervention", "proving": "verifying rollback"}
+"""The states of a run."""
+EVENTS = {"prove": "verify rollback", "walk": "start waves", "return": "roll back"}
+"""What moved a run to another state."""
+KINDS = {"accept": "override"}
+"""The kinds of runs."""
+RUN = Shape({"wish": "control", "wished_by": "control_by", "wished_at": "control_at"})
+REQUEST = Shape({"about": "parameters", "again": "retry"})
+PARAMETERS = Shape({"named": "acknowledgements", "again": "override_reason"}, {"waves": Shape({"walk": "rollout"})})
+PLANNED = Shape(
+    {"named": "acknowledgements", "back": "rollback_target", "walk": "rollout", "there": "already_deployed"},
+    {"rollback_target": TARGET},
+)
+TABLES = {"works": "queued_requests", "waits": "queue_entries"}
+"""The tables of the store."""
+ENTRY_KINDS = {"way back": "rollback plan"}
+"""The kinds of entries."""
+
+
+def read_plan_fields(document: Data) -> Any:
+    """The fields of a plan of any kind, in whichever form it was made."""
+    return PLANS[str(document.get("kind"))].read(document) if document.get("kind") in PLANS else document
+
+
+def plan_as_made(fields: Data) -> Any:
+    """The *fields* of a plan of any kind in the form in which it was made, which its digest covers."""
+    return PLANS[str(fields["kind"])].write(fields)
+
+
+def read_run(data: Data) -> dict[str, Any]:
+    """A run, as this version writes it."""
+    return _replaced(_replaced(RUN.read(data), "state", STATES), "kind", KINDS)
+
+
+def read_host(data: Data) -> dict[str, Any]:
+    """The state of a host, as this version writes it."""
+    found: dict[str, Any] = HOST.read(data)
+    before = found.get("before")
+    return {**found, "before": read_host(before)} if isinstance(before, dict) else found
+
+
+def read_request(data: Data) -> dict[str, Any]:
+    """A request in its recorded form, as this version writes it."""
+    found = _replaced(REQUEST.read(data), "kind", KINDS)
+    return {**found, "parameters": PARAMETERS.read(found["parameters"])} if found.get("parameters") else found
+
+
+def read_queued_request(data: Data) -> dict[str, Any]:
+    """A request in the queue, as this version writes it."""
+    found = {{"asked": "request"}.get(name, name): value for name, value in data.items()}
+    return {**found, "request": read_request(found["request"])} if isinstance(found.get("request"), dict) else found
+
+
+def read_entry(data: Data) -> dict[str, Any]:
+    """An entry of the journal, as this version writes it."""
+    found = _replaced(data, "kind", ENTRY_KINDS)
+    translate = ENTRIES.get(str(found.get("kind")))
+    return found if translate is None else {**found, "data": translate(found.get("data") or {})}
+
+
+def read_recorded_answer(answer: Any) -> Any:
+    """What a step, or a part of a run, answered, as this version records it."""
+    if not isinstance(answer, dict):
+        return answer
+    found, data = _replaced(answer, "state", STATES), answer.get("data")
+    if isinstance(data, dict) and isinstance(data.get("states"), list):
+        found["data"] = {**data, "states": [read_host(state) for state in data["states"]]}
+    return found
+
+
+def _state(data: Data) -> dict[str, Any]:
+    found = _replaced(data, "event", EVENTS)
+    return _replaced(_replaced(found, "from", STATES), "to", STATES)
+
+
+def _ended(data: Data) -> dict[str, Any]:
+    return _replaced(data, "state", STATES)
+
+
+def _wave(data: Data) -> dict[str, Any]:
+    ended = data.get("ended")
+    if not isinstance(ended, dict):
+        return dict(data)
+    return {**data, "ended": {name: STATES.get(state, state) for name, state in ended.items()}}
+
+
+ENTRIES: dict[str, Callable[[Data], dict[str, Any]]] = {
+    "requested": read_request,
+    "state": _state,
+    "control": Shape({"wish": "control"}).read,
+    "planned": PLANNED.read,
+    "rollback plan": ROLLBACK_PLAN.read,
+    "step.started": Shape({"named": "acknowledgements"}).read,
+    "step.finished": read_recorded_answer,
+    "host": read_host,
+    "switched": Shape({"unsure": "switch_uncertain"}).read,
+    "ended": _ended,
+    "wave": _wave,
+}
+"""How the data of each kind of entry is translated."""
+
+DOCUMENTS: dict[str, Callable[[Data], dict[str, Any]]] = {
+    "Run": read_run,
+    "Record": read_entry,
+    "QueuedRequest": read_queued_request,
+    "HostState": read_host,
+}
+"""How each kind of value in the store is translated, by the name of its model."""
+
+_FIELDS = {
+    *(name for shape in (HOST, RUN, REQUEST, PARAMETERS, PLANNED) for name in shape.names),
+    *("asked", *EVENTS, *KINDS, *STATES, *ENTRY_KINDS),
+}
+EARLIER = re.compile("|".join(f'"{re.escape(word)}"' for word in sorted(_FIELDS)))
+"""What a text has that may have to be translated."""
+
+
+def read_text(model: str, text: str) -> str:
+    """The JSON *text* of a *model* in the store, as this version writes it."""
+    translate = DOCUMENTS.get(model)
+    if translate is None or EARLIER.search(text) is None:
+        return text
+    return json.dumps(translate(json.loads(text)))
+
+
+def _replaced(data: Data, name: str, words: Mapping[str, str]) -> dict[str, Any]:
+    """*data* with the word in the field *name* replaced if it is one of *words*."""
+    value = data.get(name)
+    return {**data, name: words[value]} if isinstance(value, str) and value in words else dict(data)

@@ -1,0 +1,156 @@
+"""Words of earlier versions: what is read is what this version would have written."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.domain.journal import Run
+from orchestrator.domain.promotion import Event, State
+from orchestrator.domain.stored_words import (
+    EVENTS,
+    KINDS,
+    RUN,
+    STATES,
+    plan_as_made,
+    read_entry,
+    read_plan_fields,
+    read_recorded_answer,
+    read_run,
+    read_text,
+)
+
+Data = dict[str, Any]
+
+states, events = st.sampled_from([*map(str, State)]), st.sampled_from([*map(str, Event)])
+names = st.sampled_from(["staging", "production"])
+moves = st.fixed_dictionaries({"from": states, "event": events, "to": states})
+controls = st.fixed_dictionaries(
+    {"control": st.sampled_from(["", "pause", "cancel", "abort"]), "by": names, "why": st.text()}
+)
+ends = st.fixed_dictionaries({"state": states, "message": st.text(), "exit": st.integers(0, 9)})
+waves = st.fixed_dictionaries(
+    {"event": st.just("ended"), "number": st.just(1), "ended": st.dictionaries(names, states)}
+)
+requests = st.fixed_dictionaries({"kind": st.sampled_from(["promotion", "override"]), "targets": st.lists(names)})
+entries = st.one_of(
+    *(
+        st.builds(lambda data, kind=kind: {"kind": kind, "data": data, "key": kind}, data)
+        for kind, data in {
+            "state": moves,
+            "control": controls,
+            "ended": ends,
+            "wave": waves,
+            "requested": requests,
+            "notice": st.fixed_dictionaries({"text": st.text()}),
+        }.items()
+    )
+)
+runs = st.builds(
+    lambda state, control: Run(
+        id="r1",
+        root="r1",
+        kind="promotion",
+        environment="staging",
+        state=State(state),
+        control=control,
+        control_by="ann",
+    ).to_json(),
+    states,
+    st.sampled_from(["", "pause"]),
+)
+
+
+def _earlier(words: dict[str, str], data: Data, *fields: str) -> Data:
+    before = {new: old for old, new in words.items()}
+    return {**data, **{field: before.get(data[field], data[field]) for field in fields}}
+
+
+def earlier_run(run: Data) -> Data:
+    """*run* as the version before wrote it."""
+    earlier: Data = RUN.write(_earlier(STATES, run, "state"))
+    return earlier
+
+
+def earlier_entry(entry: Data) -> Data:
+    """*entry* as the version before wrote it."""
+    data = entry["data"]
+    if entry["kind"] == "state":
+        data = _earlier(EVENTS, _earlier(STATES, data, "from", "to"), "event")
+    elif entry["kind"] == "ended":
+        data = _earlier(STATES, data, "state")
+    elif entry["kind"] == "wave":
+        data = {**data, "ended": _earlier(STATES, data["ended"], *data["ended"])}
+    elif entry["kind"] == "requested":
+        data = _earlier(KINDS, data, "kind")
+    elif entry["kind"] == "control":
+        data = {{"control": "wish"}.get(name, name): value for name, value in data.items()}
+    return {**entry, "data": data}
+
+
+@given(entries)
+def test_an_earlier_entry_is_read_as_this_version_writes_it(entry: Data) -> None:
+    """Each entry of the version before is read as the entry that this version would have written, and keeps its key."""
+    assert read_entry(earlier_entry(entry)) == entry
+
+
+@given(entries)
+def test_a_current_entry_is_read_as_it_is(entry: Data) -> None:
+    """Translating an entry of this version changes nothing, so that translating twice is translating once."""
+    assert read_entry(entry) == entry
+
+
+@given(runs)
+def test_an_earlier_run_is_read_as_this_version_writes_it(run: Data) -> None:
+    """A row of the version before is read as the run that this version would have written; its own as it is."""
+    assert read_run(earlier_run(run)) == run == read_run(run)
+
+
+@given(states)
+def test_a_recorded_answer_has_the_current_state(state: str) -> None:
+    """What durable execution recorded of a part of a rollout in waves is read with the current state."""
+    answer = {"state": state, "exit": 5}
+    assert read_recorded_answer(_earlier(STATES, answer, "state")) == answer == read_recorded_answer(answer)
+    assert read_recorded_answer(state) == state
+
+
+def test_free_text_is_not_translated() -> None:
+    """A message that has an earlier word stays as it was written."""
+    entry = {"kind": "ended", "data": {"state": "failed", "message": "it needs a person, and was proving", "exit": 1}}
+    assert read_entry(entry) == entry
+    assert read_text("Record", '{"kind": "notice", "data": {"text": "needs a person"}}').count("needs a person") == 1
+
+
+EARLIER_PLAN = {
+    "apiVersion": "orchestrator/v1",
+    "kind": "Plan",
+    "named": {"replace": ["db"], "no_return": []},
+    "base": [{"host": "web1", "truth": "seen", "stands_by": True}],
+    "back": {"available": True, "again": {"restore": []}},
+    "again": {"restore": []},
+    "blue_green": {"look": None, "left": ["web1"]},
+    "steps": [{"canary": {"hosts": 1, "look": {"seconds": 1.0}}}, {"canary": None}],
+    "stack": {"base": "sha256:1"},
+}
+
+
+def test_a_plan_keeps_its_form() -> None:
+    """A plan of form v1 is read with current names, and written with its own: its digest stays; one of v2 stays as it is."""
+    fields = read_plan_fields(EARLIER_PLAN)
+    assert (fields["current_hosts"], fields["rollback_target"]["second_pass"]) == (
+        [{"host": "web1", "truth": "seen", "is_standby": True}],
+        {"restore": []},
+    )
+    assert fields["steps"][0]["canary"]["observation"] == {"seconds": 1.0}
+    assert plan_as_made(fields) == EARLIER_PLAN
+    current = {**fields, "apiVersion": "orchestrator/v2"}
+    assert plan_as_made(current) == current == read_plan_fields(current)
+
+
+def test_the_plan_of_a_rollout_in_waves_keeps_its_form() -> None:
+    """The plan over all waves keeps its form, and so does the plan of each environment in it."""
+    waves = [[{"environment": "a", "plan": EARLIER_PLAN}, {"environment": "b", "plan": None}]]
+    document = {"apiVersion": "orchestrator/v1", "kind": "WavePlan", "walk": {"name": "all"}, "waves": waves}
+    fields = read_plan_fields(document)
+    assert (fields["rollout"], "current_hosts" in fields["waves"][0][0]["plan"]) == ({"name": "all"}, True)
+    assert plan_as_made(fields) == document
