@@ -59,7 +59,7 @@ def test_a_blocked_plan_says_why_on_its_page(office: RequestProject, site: Site)
     """The page of a plan that may not be executed names the reason, with its code."""
     office.go("staging", "1.0.0")
     office.packages.put(office.release("1.1.0"))
-    hosts = [state["host"] for state in office.by("ann", "plan", "1.1.0", "--to", "staging")["base"]]
+    hosts = [state["host"] for state in office.by("ann", "plan", "1.1.0", "--to", "staging")["current_hosts"]]
     office.world.gone |= set(hosts)
     digest = office.by("ann", "plan", "1.1.0", "--to", "staging")["digest"]
     page = site.signed_in("vic").get(f"/plans/{digest}").text
