@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LOCK, FOLDER = ROOT / "tests" / "browser" / "assets.lock", ROOT / "build" / "browser" / "assets"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-INSTALL = ("apt-get", "install", "-y", "--no-install-recommends", "chromium")
+INSTALL = ("apt-get", "install", "-y", "--no-install-recommends", "chromium", "fonts-dejavu-core")
 
 
 def found_browser() -> str | None:
