@@ -15,6 +15,7 @@ FILTER = {
     "engine/masked_files.py": "the filter itself, for what jobs leave",
     "adapters/database/masking.py": "the filter itself, for every statement to a database",
     "cli/output.py": "the filter itself, for the terminal and for JSON",
+    "cli/commands/release.py": "writes a timeline that `output.masked` gives",
     "cli/view.py": "prints what `output.writable` gives",
     "cli/report.py": "masks the traceback of a crash",
     "engine/worker.py": "masks the last words of a worker's process",

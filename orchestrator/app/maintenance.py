@@ -60,15 +60,6 @@ class Maintenance(UseCases):
     def admit_restore(self, actor: Actor) -> None:
         """Return if the actor may replace the state by that of a backup, and record that it is done."""
 
-    def record_restore(self) -> None:
-        """Record the restore that has no entry in the audit stream yet. It has happened, so that it needs no right.
-
-        Raises S150 and S193 without the project key. The next change of any process records it then.
-        """
-        note = self._parts.audit_head.restored()
-        if note is not None:
-            self._parts.register.changing(str(note.by), lambda _records: None)
-
     @use_case(Action.RESTORE)
     def give_up_file(self, actor: Actor, name: str) -> bool:
         """Do not wait any more for the controller file *name* of a restored backup; whether it was missing."""

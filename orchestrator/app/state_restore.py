@@ -116,9 +116,15 @@ class StateRestore:
         return made
 
     def _record(self, report: Callable[[str], None]) -> None:
-        """Record the restore in the restored audit stream, or report when that will be done."""
+        """Record the restore in the restored audit stream, or report when that will be done.
+
+        It has happened, so that it needs no right. Without the project key (S150, S193) the next change of any process
+        records it.
+        """
         try:
-            Maintenance(self._parts).record_restore()
+            restored = self._parts.audit_head.restored()
+            if restored is not None:
+                self._parts.register.changing(str(restored.by), lambda _records: None)
         except OrchestratorError as error:
             report(f"the audit stream records the restore with its next entry: {error.message}")
         finally:

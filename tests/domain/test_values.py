@@ -139,7 +139,7 @@ def _plan(**more: Any) -> Plan:
         "definition": D1,
         "steps": (PlannedStep(play=play, batches=(("web1",), ("web2",))),),
         "verify": (SuiteSpec(name="smoke", tests="tests"),),
-        "back": RollbackTarget(),
+        "rollback_target": RollbackTarget(),
     }
     return Plan(**{**about, **more})
 
@@ -160,7 +160,7 @@ def test_equal_plans_have_equal_digests() -> None:
         ({"definition": D2}, ["the environment's definition"]),
         ({"inventory_digest": D2}, ["the hosts"]),
         ({"verify": (SuiteSpec(name="smoke", tests="tests", args=("-x",)),)}, ["the tests"]),
-        ({"back": RollbackTarget(reason="none")}, ["the way back"]),
+        ({"rollback_target": RollbackTarget(reason="none")}, ["the rollback target"]),
         ({"environment": "production"}, ["the environment"]),
         ({"automatic_rollback": False}, ["whether a failure is rolled back by itself"]),
         ({"notes": ("a warning",)}, ["the notes"]),

@@ -29,7 +29,7 @@ CI_FILES = {
     ".woodpecker.yml",
     "bitbucket-pipelines.yml",
 }
-DOCUMENTS = re.compile(rb'"apiVersion": ?"orchestrator/v1"')  # plans and reports that a command wrote
+DOCUMENTS = re.compile(rb'"apiVersion": ?"orchestrator/v[0-9]+"')  # plans and reports that a command wrote
 DOCUMENT_HEAD = 4096  # bytes, in which a document names its kind
 LARGEST_SETTINGS = 1024 * 1024  # bytes
 SECRETS = (

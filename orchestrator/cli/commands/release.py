@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orchestrator.cli import completing
-from orchestrator.cli.output import json_option, note, out, out_folded, print_json, screen, table
+from orchestrator.cli.output import json_option, masked, note, out, out_folded, print_json, screen, table
 from orchestrator.cli.planned_releases import (
     HEADS,
     planned_release_row,
@@ -364,7 +364,7 @@ def schedule(ended: bool, target: Path | None, as_json: bool) -> None:
     found = show_schedule(_open().acting, ended=ended)
     if target is not None:
         try:
-            target.write_text(pictures[target.suffix](found, datetime.now(UTC)), encoding="utf-8")
+            target.write_text(masked(pictures[target.suffix](found, datetime.now(UTC))), encoding="utf-8")
         except OSError as error:
             raise click.UsageError(f"cannot write {target}: {error.strerror}") from error
         note(f"written: {target}")

@@ -60,7 +60,8 @@ def test_roles_of_one_name_keep_their_own_places(shop: Any) -> None:
     assert (root / "roles/web/tasks/main.yml").read_text() == "- debug: {msg: hi}\n"
 
 
-PLAN = '{"apiVersion": "orchestrator/v1", "kind": "Plan"}'
+PLAN = '{"apiVersion": "orchestrator/v2", "kind": "Plan"}'
+EARLIER_PLAN = '{"apiVersion": "orchestrator/v1", "kind": "Plan"}'
 
 
 def test_every_place_that_ansible_reads_is_taken(shop: Any) -> None:
@@ -83,7 +84,7 @@ def test_what_is_left_over_is_not_taken(shop: Any) -> None:
 def test_a_playbook_at_the_projects_root_has_its_siblings(shop: Any) -> None:
     """`site.yml` may import other playbooks beside it; the files of the orchestrator are left out."""
     files = dict.fromkeys(["site.yml", "web.yml", "orchestrator.yaml", "plan.json.backup"], "x: 1\n")
-    shop.files({**files, "plan.json": PLAN, "out/plan.json": PLAN, "app.json": "{}"})
+    shop.files({**files, "plan.json": PLAN, "out/plan.json": PLAN, "old.json": EARLIER_PLAN, "app.json": "{}"})
     names = shop.names(steps=[{"name": "deploy", "playbook": "site.yml"}])
     assert [name for name in names if "/" not in name] == ["ansible.cfg", "app.json", "site.yml", "web.yml"]
     assert "out/plan.json" not in names
