@@ -59,7 +59,7 @@ def matrix_page(
     rows = app.queries.release_rows(who.actor, refs[:limit], facts)
     acting = app.acting_as(who.actor)
     promotable = {item.name for item in facts if is_allowed(acting, Action.PROMOTE, item.name)}
-    return rendered(request, "matrix", who, facts=facts, rows=rows, promotable=promotable)
+    return rendered(request, "matrix", who, facts=facts, rows=rows, promotable=promotable, chosen=release)
 
 
 @router.get("/runs")
