@@ -137,7 +137,7 @@ def test_a_failure_in_the_second_wave_holds_the_third(regions: Project) -> None:
     story = walk(regions, "regions")
     assert states(story) == {"eu-1": "succeeded", "eu-2": "rolled back", "asia-1": "not started"}
     assert story["ending"]["failure"]["code"] == "R221"
-    assert "not begun: asia-1 (eu-2 failed)" in said.err
+    assert "not started: asia-1 (eu-2 failed)" in said.err
     assert "wave 2 of 3: eu-2" in said.err
     status = regions.run("status").out
     assert "held: eu-2 failed; keeps the release: eu-1" in status
