@@ -1,5 +1,6 @@
 """A promotion that waits for its approval on the real engines, and what changes between approval and start."""
 
+import subprocess
 from typing import Any
 
 import pytest
@@ -13,14 +14,14 @@ FILE = f"environments/{PLACE}/environment.yaml"
 class Office:
     """The shop with users: commands of each run with a token of their own."""
 
-    def __init__(self, shop: Project) -> None:
+    def __init__(self, shop: Project, approvers: tuple[str, ...] = ("bob",)) -> None:
         self.shop, self.tokens = shop, dict[str, str]()
-        for name in ("root", "ann", "bob"):
+        for name in ("root", "ann", *approvers):
             shop.run("people", "add", name)
             self.tokens[name] = shop.run("token", "create", "--for", name, "--json").json["token"]
         shop.run("access", "grant", "administrator", "user:root")
-        for role, name in (("release-manager", "ann"), ("approver", "ann"), ("approver", "bob"), ("operator", "root"),
-                           ("platform-engineer", "root")):  # fmt: skip
+        mine = (("release-manager", "ann"), ("approver", "ann"), ("operator", "root"), ("platform-engineer", "root"))
+        for role, name in (*mine, *(("approver", name) for name in approvers)):
             self.by("root", "access", "grant", role, f"user:{name}")
 
     def by(self, name: str, *words: str, code: int = 0) -> Any:
@@ -33,6 +34,14 @@ class Office:
         finally:
             self.shop.env.clear()
             self.shop.env.update(before)
+
+    def started(self, name: str, *words: str) -> "subprocess.Popen[str]":
+        """A command of *name* in a process group of its own."""
+        self.shop.env["ORCHESTRATOR_TOKEN"] = self.tokens[name]
+        try:
+            return self.shop.start(*words)
+        finally:
+            del self.shop.env["ORCHESTRATOR_TOKEN"]
 
     def request(self) -> str:
         asked = self.by("ann", "promote", "shop-1.2.0", "--to", PLACE)
@@ -115,9 +124,7 @@ def test_what_changes_after_the_approval_is_refused_before_any_effect(shop: Proj
     assert "what runs on the hosts" in reasons[2]
     assert len(set(reasons)) == 3
 
-    shop.env["ORCHESTRATOR_TOKEN"] = office.tokens["ann"]
-    waiting = shop.start("promote", "shop-1.2.0", "--to", PLACE, "--wait")
-    del shop.env["ORCHESTRATOR_TOKEN"]
+    waiting = office.started("ann", "promote", "shop-1.2.0", "--to", PLACE, "--wait")
     assert waiting.stderr is not None
     for line in waiting.stderr:  # it records its plan first, and then follows the request
         if "waiting for 1 of 1 approval" in line:
