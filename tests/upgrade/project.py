@@ -1,11 +1,12 @@
 """The project of the upgrade test: a release, and environments whose only host each is a folder of this machine."""
 
 import json
-import sys
 from pathlib import Path
 
 FOLDER = Path("/tmp/upgrade-_ghiy4yx/hello")
 """Where the project is recorded and laid: digests of its plans cover this path."""
+INTERPRETER = "/usr/bin/python3"
+"""Of the hosts: digests of inventories cover this path, so that it is the same on every machine."""
 NAMES = ("staging", "edge-a", "edge-b", "late", "cut", "broken")
 FILES = {
     "orchestrator.yaml": """
@@ -61,7 +62,7 @@ def inventory_of(folder: Path, name: str) -> str:
     about = {
         "ansible_connection": "local",
         "host_root": f"{folder}/hosts/{name}",
-        "ansible_python_interpreter": sys.executable,
+        "ansible_python_interpreter": INTERPRETER,
     }
     return json.dumps({"all": {"hosts": {name: about}}})
 

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.upgrade.project import FILES, FOLDER, lay_inventories, lay_project
+from tests.upgrade.project import FILES, FOLDER, INTERPRETER, lay_inventories, lay_project
 
 ROOT = Path(__file__).resolve().parents[2]
 LEFT_OUT = ("jobs", "snapshots", "executors", "ssh", "connections", "isolation", "cache", "pulumi")
@@ -130,7 +130,7 @@ def perform(project: Recorder) -> None:
     project.run("restore", "edge-b", "--at", json.loads(then)["at"], "--yes")
     project.run("observe", "staging")
     lost = project.folder / "inventory-edge-b.yml"
-    lost.write_text(lost.read_text().replace(sys.executable, "/nowhere/python"))
+    lost.write_text(lost.read_text().replace(INTERPRETER, "/nowhere/python"))
     project.run("observe", "edge-b", code=None)
     lay_inventories(project.folder)
     project.run(
