@@ -86,4 +86,5 @@ def test_generated_answers() -> None:
     for seed in (1, Random().randrange(10**6)):
         figures = fuzz(300, seed)
         assert figures.found == [], seed
-        assert figures.invalid > 20
+        # About 36 of 300 are not valid, with a standard deviation of 6: a seed that changes has fewer than 21 once in 400 runs.
+        assert figures.invalid > (20 if seed == 1 else 5)
