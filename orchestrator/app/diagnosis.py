@@ -19,7 +19,7 @@ def examine(start: Path, environ: Mapping[str, str], show_time: ShowTime = str) 
 
 
 def examine_project(start: Path, environ: Mapping[str, str], show_time: ShowTime = str) -> list[Check]:
-    """Check the project around *start*, or report that there is none."""
+    """Check the project around *start*, or report that no project was found."""
     try:
         checked, errors, warnings = check_project(start)
     except OrchestratorError:

@@ -132,7 +132,7 @@ class RunFeed(Protocol):
         """The entries after *cursor*; from the first one without it."""
 
     def feed_end(self) -> str | None:
-        """The cursor of the newest entry; None if there is none."""
+        """The cursor of the newest entry; None without entries."""
 
 
 class LoopbackHost(Protocol):
@@ -257,7 +257,7 @@ class FrontEndParts(Protocol):
         """Return unless the release of *plan* was rolled back there, and is not promoted *again*. Raises R203."""
 
     def verifier_of(self, plan: Plan) -> str:
-        """The user whose run verified the release of *plan* in the environment before; empty if there is none."""
+        """The user whose run verified the release of *plan* in the environment before; empty without such a run."""
 
     def submit_started(self, request: RunRequest) -> RunRequest | None:
         """Record the run of a *request* that the actor has started, for this process; None if it was recorded before.

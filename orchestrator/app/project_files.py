@@ -56,7 +56,7 @@ def new_project_files(folder: Path, name: str | None) -> NewFiles:
     """What *folder* lacks to be a project *name* (None: by the name of the folder). Raises F126 and F-codes."""
     if name is not None and not NAME.fullmatch(name):
         hint = f"--name {scaffold.slug(name, 'project')}"
-        message = f"{name!r} is no name: lower-case letters, digits and dashes, at most 63"
+        message = f"{name!r} is not a name: lower-case letters, digits and dashes, at most 63"
         raise OrchestratorError("F126", message, hint=hint)
     chosen = name or scaffold.project_name(folder)
     completes = folder.is_dir() and scaffold.survey(folder).anything

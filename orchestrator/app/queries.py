@@ -133,7 +133,7 @@ class Queries(UseCases):
 
     @use_case(Action.VIEW)
     def newest_run(self, actor: Actor, environment: str) -> Run | None:
-        """The newest run of *environment*, or of a list of waves; None if there is none."""
+        """The newest run of *environment*, or of a list of waves; None without runs."""
         return next(iter(self._parts.store.runs(environment, limit=1)), None)
 
     @use_case(Action.VIEW)
