@@ -1,13 +1,15 @@
-"""The audit stream: list, show, verify and export."""
+"""The audit stream: list, show, verify, explain and export."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.app.acting import Acting, Change, View, change, read_register, unknown
 from orchestrator.domain.access.actions import Action
+from orchestrator.domain.audit.breaks import BREAK, BreakDetail, ExplainedBreak, explained_break, recorded_breaks
 from orchestrator.domain.audit.chain import AuditEntry, AuditHead, Fault, Finding, head_of
 from orchestrator.domain.audit.export import AuditExport, AuditFilter, describe, population
 from orchestrator.domain.audit.restores import RecordedRestore, explanation, recorded_restores
+from orchestrator.domain.errors import OrchestratorError
 from orchestrator.register_ports import AuditKeys
 
 
@@ -33,13 +35,15 @@ def show_entry(acting: Acting, index: int) -> AuditEntry:
 class Verification:
     """What `verify` found in *entries* entries that end with *head*; *finding* is the first fault.
 
-    *restores* are those that the stream records: they explain which entries a restored state lacks.
+    *restores* are those that the stream records: they explain which entries a restored state lacks. *breaks* are those
+    that `explain_break` recorded.
     """
 
     entries: int
     head: AuditHead
     finding: Finding | None
     restores: tuple[RecordedRestore, ...] = ()
+    breaks: tuple[ExplainedBreak, ...] = ()
 
 
 def verify_stream(
@@ -47,19 +51,22 @@ def verify_stream(
 ) -> Verification:
     """Check the whole stream against each of *heads*, which were kept elsewhere, and the one *beside* the database.
 
-    A head whose entry was lost by a recorded restore is a finding if it was kept elsewhere, and explained if not.
+    A head whose entry was lost by a recorded restore is a finding if it was kept elsewhere, and explained if not. A
+    head that an explained break names is not a finding.
     """
 
     def work(view: View) -> Verification:
         entries = view.records.audit()
         chain = keys.broken(entries)
         restores = recorded_restores(entries) if chain is None else ()
-        found = [chain, *(_compared(keys, entries, head, restores) for head in heads)]
-        if beside is not None and explanation(restores, beside) is None:
+        breaks = recorded_breaks(entries) if chain is None else ()
+        others = [head for head in heads if explained_break(breaks, head) is None]
+        found = [chain, *(_compared(keys, entries, head, restores) for head in others)]
+        if beside is not None and explanation(restores, beside) is None and explained_break(breaks, beside) is None:
             found.append(keys.broken(entries, head=beside))
         faults = [finding for finding in found if finding is not None]
         first = min(faults, key=lambda finding: finding.index, default=None)
-        return Verification(len(entries), view.records.head(), first, restores)
+        return Verification(len(entries), view.records.head(), first, restores, breaks)
 
     return read_register(acting, Action.READ_AUDIT, work)
 
@@ -71,6 +78,46 @@ def _compared(
     finding = keys.broken(entries, head=head)
     lost = explanation(restores, head) if finding is not None else None
     return finding if lost is None or lost.missing is None else Finding(lost.missing[0], Fault.RESTORED)
+
+
+def explain_break(
+    acting: Acting, keys: AuditKeys, heads: tuple[AuditHead, ...], beside: AuditHead | None, reason: str
+) -> ExplainedBreak:
+    """Record the *reason* why places of *heads*, or the one *beside* the database, are not in the stream any more.
+
+    Each place stays in the entry. Raises A401 if the entries themselves were changed, and A402 if no place differs.
+    """
+
+    def work(task: Change) -> ExplainedBreak:
+        entries = task.records.audit()
+        chain = keys.broken(entries)
+        if chain is not None:
+            raise OrchestratorError("A401", f"the audit stream was changed: {chain}")
+        lost = beside is None or explanation(recorded_restores(entries), beside) is not None
+        places = heads if beside is None or lost else (*heads, beside)
+        detail = _differing(acting.project, keys, entries, places)
+        task.record(f"project:{acting.project}", detail={BREAK: detail.to_json()})
+        return recorded_breaks(task.records.audit(after=len(entries)))[-1]
+
+    return change(acting, Action.EXPLAIN_AUDIT, work, reason=reason)
+
+
+def _differing(project: str, keys: AuditKeys, entries: Sequence[AuditEntry], heads: Sequence[AuditHead]) -> BreakDetail:
+    """The places of *heads* that are not in *entries* and not explained yet. Raises A402 if there is none."""
+    other = next((head.project for head in heads if head.project != project), None)
+    if other is not None:
+        raise OrchestratorError("A402", f"the head is that of the project {other}, not of {project}")
+    restores, breaks = recorded_restores(entries), recorded_breaks(entries)
+    found = {
+        head.code: (head, finding)
+        for head in heads
+        if explained_break(breaks, head) is None and (finding := _compared(keys, entries, head, restores)) is not None
+    }
+    if not found:
+        raise OrchestratorError("A402", f"{len(entries)} entries agree with every head, or the break is explained")
+    first = min((finding for _, finding in found.values()), key=lambda finding: finding.index)
+    places = tuple(head for head, _ in found.values())
+    return BreakDetail(heads=places, first=first.index, fault=first.fault, head_after=head_of(entries[-1]))
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from orchestrator.domain.approval.request_state import RequestState
 from orchestrator.domain.approval.requests import RunRequest
 from orchestrator.domain.approval.reviews import EmergencyReview
 from orchestrator.domain.approval.votes import Vote
+from orchestrator.domain.audit.breaks import BreakDetail
 from orchestrator.domain.audit.chain import AuditEntry, AuditHead
 from orchestrator.domain.audit.export import AuditExport
 from orchestrator.domain.audit.restores import RestoreDetail
@@ -284,6 +285,21 @@ class AuditRestore(RestoreDetail):
     missing: MissingEntries | None
 
 
+class AuditBreak(BreakDetail):
+    """A break that the *entry* of the stream explains: *by* whom, and the *reason*."""
+
+    entry: int
+    by: str
+    at: Moment
+    reason: str
+
+
+class AuditBreakDocument(AuditBreak, Document):
+    """`orchestrator audit explain --json`."""
+
+    kind: Literal["AuditBreak"]
+
+
 class AuditVerificationDocument(Document):
     """`orchestrator audit verify --json`. *heads* is how many heads the stream was compared with."""
 
@@ -293,6 +309,7 @@ class AuditVerificationDocument(Document):
     finding: AuditFinding | None
     heads: int
     restores: tuple[AuditRestore, ...]
+    breaks: tuple[AuditBreak, ...]
 
 
 class AuditExportDocument(AuditExport, Document):
@@ -321,5 +338,6 @@ MODELS: dict[str, type[Document]] = {
     "run-requests": RunRequestsDocument,
     "audit-entries": AuditEntriesDocument,
     "audit-verification": AuditVerificationDocument,
+    "audit-break": AuditBreakDocument,
     "audit-export": AuditExportDocument,
 }

@@ -45,6 +45,7 @@ from orchestrator.domain.admission.refusal import NotAdmitted
 from orchestrator.domain.approval.policy import Quorum, Requirement
 from orchestrator.domain.approval.requests import RunRequest
 from orchestrator.domain.approval.votes import Decision, Vote
+from orchestrator.domain.audit.chain import AuditHead
 from orchestrator.domain.audit.export import AuditFilter
 from orchestrator.domain.calendar.rules import CalendarRule, RuleKind
 from orchestrator.domain.calendar.verdict import LineStop
@@ -124,6 +125,11 @@ def _first_link(acting: Acting) -> None:
         assert refused.code == "N124"  # noqa: PT017 - a refused right is another error
 
 
+def _lost(acting: Acting) -> AuditHead:
+    """A place that is not in the stream."""
+    return AuditHead(project=acting.project, index=10**6, code="a" * 64)
+
+
 TEXT = PlanText(digest=SHOP.digest, plan=SHOP.digest, text="a plan")
 VOTE = Vote(plan=SHOP.digest, rendered=SHOP.digest, by="approver", decision=Decision.APPROVE, at=NOON)
 RULES, SHOWN = RequestRules(), Shown(SHOP.digest, SHOP.digest)
@@ -148,6 +154,7 @@ REGISTER_CALLS: dict[str, Call] = {
     "admission.check_promotion": _checked,
     "admission.override_calendar": lambda a, e: admission.override_calendar(a, _passing(e), "x", "c9"),
     "admission.why": lambda a, e: admission.why(a, Promotion(e, SHOP)),
+    "audit.explain_break": lambda a, _: audit.explain_break(a, MemoryKeys(), (_lost(a),), None, "failover"),
     "audit.export_stream": lambda a, _: audit.export_stream(a, FILTER),
     "audit.list_entries": lambda a, _: audit.list_entries(a, FILTER),
     "audit.show_entry": lambda a, _: audit.show_entry(a, 1),

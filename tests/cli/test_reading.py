@@ -78,6 +78,7 @@ ACTS = {
     "people add", "people edit", "people disable", "people show", "group add", "group remove", "group members", "service-account add",
     "service-account disable", "away", "access grant", "access revoke", "access apply", "token create", "token rotate", "token revoke",
     "calendar add", "calendar remove", "calendar override", "calendar import", "line stop", "line resume", "audit show", "audit export",
+    "audit explain",
     "approve", "reject", "withdraw", "raise-risk", "people reset-password", "service-account trust", "token exchange", "serve",
     "request accept", "request add", "request close", "request defer", "request edit", "request import", "request reject",
     "request reopen", "request show", "request submit", "request withdraw",

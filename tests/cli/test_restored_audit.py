@@ -1,7 +1,9 @@
 """The audit stream after a restore: what is missing is explained by an entry, and never accepted silently."""
 
+import contextlib
 import json
 import shutil
+import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,12 @@ class Restorable:
         self.capsys.readouterr()
         assert main([*words, "--json"]) == code, self.capsys.readouterr().err
         return json.loads(self.capsys.readouterr().out)
+
+    def replace(self, database: bytes) -> None:
+        """Put *database* in the place of the current one, as a server or a copy command does."""
+        for name in ("state.db-wal", "state.db-shm"):
+            (self.state / name).unlink(missing_ok=True)
+        (self.state / "state.db").write_bytes(database)
 
     def add(self, *names: str) -> None:
         for name in names:
@@ -86,12 +94,51 @@ def test_a_database_that_was_replaced_by_hand_is_not_accepted(shop: Restorable) 
     copy = (shop.state / "state.db").read_bytes()
     shop.add("u2", "u3")
     newest = shop.verified()["entries"]
-    for name in ("state.db-wal", "state.db-shm"):
-        (shop.state / name).unlink(missing_ok=True)
-    (shop.state / "state.db").write_bytes(copy)
+    shop.replace(copy)
     assert shop.verified(code=7)["finding"]["fault"] == "truncated"
     shop.add("v1", "v2", "v3", "v4")
     assert shop.verified(code=7)["finding"] == {"index": newest, "fault": "not the entry that was recorded"}
+
+
+def test_a_break_is_explained_with_a_reason(shop: Restorable) -> None:
+    """`audit explain` records the lost place with its reason; verification lists it and passes, and the next break is a finding again."""
+    copy = (shop.state / "state.db").read_bytes()
+    first = shop.verified()["entries"]
+    shop.add("u2")
+    shutil.copy(shop.state / "audit-head", shop.folder / "earlier")
+    shop.add("u3")
+    shutil.copy(shop.state / "audit-head", shop.folder / "kept")
+    shop.say("audit", "explain", "-m", "nothing differs", code=3)
+    shop.replace(copy)
+    shop.say("audit", "explain", code=2)
+    said = shop.json("audit", "explain", "-m", "the server failed over")
+    MODELS["audit-break"].from_json(said)
+    assert (said["first"], said["fault"], said["reason"]) == (first + 1, "truncated", "the server failed over")
+    assert [head["index"] for head in said["heads"]] == [first + 2]
+    found = shop.verified("--against", str(shop.folder / "kept"))
+    assert (found["finding"], [each["entry"] for each in found["breaks"]]) == (None, [said["entry"]])
+    assert f"entries {first + 1} to {first + 2} are not the recorded ones" in shop.say("audit", "verify")
+    shop.say("audit", "explain", "-m", "again", code=3)
+    # another head of the lost entries is explained by its own name only
+    earlier = ("--against", str(shop.folder / "earlier"))
+    assert shop.verified(*earlier, code=7)["finding"]["index"] == first + 1
+    shop.say("audit", "explain", "-m", "the same failover", *earlier)
+    assert len(shop.verified(*earlier)["breaks"]) == 2
+    # the head beside the database follows the stream again
+    shop.add("v1")
+    now = shop.verified()
+    assert json.loads((shop.state / "audit-head").read_text())["index"] == now["entries"]
+    shop.replace(copy)
+    assert shop.verified(code=7)["breaks"] == []
+
+
+def test_an_edited_entry_cannot_be_explained(shop: Restorable) -> None:
+    """`audit explain` refuses a stream whose own entries were changed, and records nothing."""
+    shop.add("u2")
+    with contextlib.closing(sqlite3.connect(shop.state / "state.db")) as db, db:
+        db.execute("UPDATE audit SET data = replace(data, 'u2', 'u9')")
+    assert "A401" in shop.say("audit", "explain", "-m", "no", code=7)
+    assert shop.verified(code=7)["finding"]["fault"] == "edited"
 
 
 def test_a_restore_without_the_key_is_recorded_later(shop: Restorable) -> None:

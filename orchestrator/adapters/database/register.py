@@ -12,6 +12,7 @@ from orchestrator.adapters.database.engine import open_database, retry_on_discon
 from orchestrator.adapters.database.tables import audit, register_tables, scheduler_leases
 from orchestrator.adapters.database.values import decode
 from orchestrator.domain.access.actions import Action
+from orchestrator.domain.audit.breaks import ExplainedBreak, explained_break, recorded_breaks
 from orchestrator.domain.audit.chain import AuditEntry, AuditHead, AuditRecord, empty_head, head_of
 from orchestrator.domain.audit.restores import (
     RecordedRestore,
@@ -89,7 +90,8 @@ class DatabaseRegister:
     def _newer(self, there: AuditHead | None, before: AuditHead, head: AuditHead) -> AuditHead | None:
         """What is recorded after a change from *before* to *head* in place of the head that is *there*; None: nothing.
 
-        If *there* is neither a place of the stream nor lost by a restore, entries are missing: it stays.
+        If *there* is not a place of the stream, entries are missing: it stays, unless a restore lost it or an entry
+        explains the break.
         """
         if there is not None and there.is_at(before) and before != head:
             return head.model_copy(update={"restore": there.restore})
@@ -98,7 +100,11 @@ class DatabaseRegister:
             restores = found.restores()
             if there is not None and there.index and not any(map(there.is_at, found.places(there.index))):
                 lost = explanation(restores, there)
-                return head.model_copy(update={"restore": lost.detail.id}) if lost is not None else None
+                if lost is not None:
+                    return head.model_copy(update={"restore": lost.detail.id})
+                if explained_break(found.breaks(), there) is None:
+                    return None
+                there = None
         if there is None or there.index < head.index:
             return head.model_copy(update={"restore": restores[-1].detail.id if restores else None})
         return None
@@ -266,9 +272,16 @@ class DatabaseChanges:
 
     def restores(self) -> tuple[RecordedRestore, ...]:
         """The restores that the stream records."""
-        mine = sa.and_(audit.c.project == self._project, audit.c.action == Action.RESTORE.value)
+        return recorded_restores(self._of_action(Action.RESTORE))
+
+    def breaks(self) -> tuple[ExplainedBreak, ...]:
+        """The breaks that the stream explains."""
+        return recorded_breaks(self._of_action(Action.EXPLAIN_AUDIT))
+
+    def _of_action(self, action: Action) -> list[AuditEntry]:
+        mine = sa.and_(audit.c.project == self._project, audit.c.action == action.value)
         rows = self._db.execute(sa.select(audit.c.index, audit.c.data).where(mine).order_by(audit.c.index))
-        return recorded_restores(_entry(int(row[0]), str(row[1])) for row in rows)
+        return [_entry(int(row[0]), str(row[1])) for row in rows]
 
     def record_restore(self, note: RestoreNote) -> None:
         """Append the entry of the restore *note*, unless there is one. It is not the entry of any other change."""

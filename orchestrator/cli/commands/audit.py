@@ -21,7 +21,7 @@ FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UT
 
 @click.group("audit")
 def command() -> None:
-    """List, show, verify and export the audit stream.
+    """List, show, verify, explain and export the audit stream.
 
     Every entry has a code that is made with the project key over the entry before it. `verify` finds edited, removed,
     reordered and added entries. Another user who has the key and can replace the database and `audit-head` is not
@@ -105,7 +105,8 @@ def verify(context: click.Context, heads: tuple[Path, ...], as_json: bool) -> No
     """Check the whole stream. Exit 7, with the first wrong or missing entry, if it was changed.
 
     Restores of backups are listed with the entries that are missing since. A head that was kept elsewhere and is one of
-    these entries is a finding; `audit-head` beside the database is not, because the restore explains it.
+    these entries is a finding; `audit-head` beside the database is not, because the restore explains it. Breaks that
+    `audit explain` recorded are listed with their reason, and the heads that it names are not findings.
     """
     from orchestrator.app.audit import verify_stream
     from orchestrator.domain.errors import Exit, OrchestratorError
@@ -121,16 +122,44 @@ def verify(context: click.Context, heads: tuple[Path, ...], as_json: bool) -> No
             "finding": finding,
             "heads": len(heads) + (beside is not None),
             "restores": [restore.to_json() for restore in found.restores],
+            "breaks": [each.to_json() for each in found.breaks],
         }
         print_json("AuditVerification", document)
         if finding:
             context.exit(Exit.UNEXPECTED_CHANGES)
         return
-    for restore in found.restores:
-        note(str(restore))
+    for each in (*found.restores, *found.breaks):
+        note(str(each))
     if found.finding:
         raise OrchestratorError("A401", f"the audit stream was changed: {found.finding}")
     out(f"{found.entries} entries are unchanged, up to {found.head.code[:16]}")
+
+
+@command.command("explain")
+@click.option("-m", "--message", default="", metavar="WHY", help="The reason, recorded in the stream (required).")
+@click.option(
+    "--against", "heads", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Also a head that was kept elsewhere: `audit-head` or `statement.json` of an export. May be repeated."
+)  # fmt: skip
+@json_option
+def explain(message: str, heads: tuple[Path, ...], as_json: bool) -> None:
+    """Record why the stream was replaced, for example by a database server.
+
+    `orchestrator restore` records this automatically. The entry keeps each place that is missing, from `audit-head` and
+    from --against, and the first index that is known to differ. `audit verify` then lists the break with its reason,
+    and no longer exits with 7 because of these places.
+    """
+    from orchestrator.app.audit import explain_break
+
+    if not message.strip():
+        raise click.UsageError("give the reason with -m: it is shown by every verification")
+    app = open_project()
+    kept = tuple(_head(path) for path in heads)
+    found = explain_break(app.acting, app.keys, kept, app.audit_head.read(), message.strip())
+    if as_json:
+        print_json("AuditBreak", found.to_json())
+        return
+    out(str(found))
 
 
 def _head(path: Path) -> "AuditHead":

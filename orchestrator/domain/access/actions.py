@@ -10,6 +10,7 @@ class Action(StrEnum):
     READ_SECRETS = "secrets:read"
     READ_AUDIT = "audit:read"
     EXPORT_AUDIT = "audit:export"
+    EXPLAIN_AUDIT = "audit:explain"
     BUILD = "package:build"
     PLAN = "plan"
     PROMOTE = "promote"
@@ -116,7 +117,7 @@ BUILT_IN: dict[str, frozenset[Action]] = {
         _A.BOOK,
         _A.RUN_WORKER,
     },
-    "administrator": _VIEWER | {_A.READ_AUDIT, _A.MANAGE_PEOPLE, _A.MANAGE_ACCESS, _A.MANAGE_TOKENS},
+    "administrator": _VIEWER | {_A.READ_AUDIT, _A.EXPLAIN_AUDIT, _A.MANAGE_PEOPLE, _A.MANAGE_ACCESS, _A.MANAGE_TOKENS},
 }
 """The built-in roles. An administrator does not promote or approve; an auditor changes nothing."""
 

@@ -174,7 +174,14 @@ CODES: tuple[ErrorCode, ...] = (
         "A401",
         "audit stream was changed",
         "The chain of the audit stream is broken at the index in the message: an entry was edited, removed, reordered, truncated or rewritten without the key.",
-        "Keep the database as it is. Compare it with the newest backup and with the head in an export.",
+        "Keep the database as it is. Compare it with the newest backup and with the head in an export. If the database was replaced for a known reason, an administrator records it: `orchestrator audit explain -m WHY`.",
         Exit.UNEXPECTED_CHANGES,
+    ),
+    ErrorCode(
+        "A402",
+        "no break to explain",
+        "`orchestrator audit explain` found every recorded place in the audit stream, or an earlier entry explains it. A head of another project explains nothing here.",
+        "`orchestrator audit verify` shows the state. A head that was kept elsewhere is named with `--against FILE`.",
+        Exit.NOT_ALLOWED,
     ),
 )
