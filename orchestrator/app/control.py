@@ -1,6 +1,7 @@
 """Control: pausing, cancelling, aborting and resuming runs, and locking environments."""
 
 import secrets
+from typing import Literal
 
 from orchestrator.app.authorize import UseCases, use_case
 from orchestrator.app.journal import open_runs
@@ -8,7 +9,8 @@ from orchestrator.app.parts import Parts
 from orchestrator.app.rights import control_rights
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor
-from orchestrator.domain.journal import LOCK, ControlVerb, Entry, Lease, Run, add_seconds, busy
+from orchestrator.domain.journal import ControlVerb, Entry, Lease, Run, add_seconds
+from orchestrator.domain.locks import lock_run
 from orchestrator.ports import Store
 
 DETACHED = "detached"  # the key of the entry that a run was detached
@@ -43,21 +45,21 @@ class Control(UseCases):
         """Keep every run out of *environment*, for *duration* seconds or until it is unlocked. Raises S101."""
         self._parts.services.environment(environment)
         until = add_seconds(self._parts.services.clock.now(), duration) if duration else None
-        held = self._parts.store.lease(environment)
-        if held is not None:
-            raise busy(held, self._parts.services.clock.now())
-        return self._parts.store.acquire(environment, f"{LOCK}{secrets.token_hex(3)}", str(actor), why, until=until)
+        return self._parts.store.lock(self._fresh("lock", environment, actor), why, until)
 
     @use_case(Action.LOCK)
     def unlock(self, actor: Actor, environment: str, why: str = "") -> Lease | None:
         """Open *environment*, because of *why*; the lock that was on it. Raises S101 when a run holds it."""
         self._parts.services.environment(environment)
-        held = self._parts.store.lease(environment)
-        if held is not None and not held.locked:
-            raise busy(held, self._parts.services.clock.now())
-        if held is not None:
-            self._parts.store.release(environment, held.holder)
-        return held
+        return self._parts.store.unlock(self._fresh("unlock", environment, actor), why)
+
+    def _fresh(self, kind: Literal["lock", "unlock"], environment: str, actor: Actor) -> Run:
+        """A new run that records a lock or its end."""
+        store, now = self._parts.store, self._parts.services.clock.now()
+        while True:
+            run = lock_run(kind, secrets.token_hex(3), environment, str(actor), now)
+            if not store.runs_of(run.root):
+                return run
 
     @use_case(Action.RUN_WORKER, recorded=False)
     def detach(self, actor: Actor, run: Run) -> None:

@@ -3,13 +3,19 @@
 from orchestrator.app.parts import Parts
 from orchestrator.app.requests import Request, parse_request
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import Run, busy, queued
+from orchestrator.domain.journal import LOCK_KINDS, Run, busy, queued
 from orchestrator.ports import Store
 
 
 def recorded_request(store: Store, root: str) -> Request:
-    """What was requested under *root*. Raises R101."""
-    return parse_request(store.work(root).request)
+    """What was requested under *root*. Raises R101, and R141 for a lock, which nobody requested as a run."""
+    try:
+        return parse_request(store.work(root).request)
+    except OrchestratorError:
+        if any(run.kind in LOCK_KINDS for run in store.runs_of(root)):
+            text = f"{root} records a lock or its end"
+            raise OrchestratorError("R141", text, hint="orchestrator lock status lists the locks") from None
+        raise
 
 
 def current_run(store: Store, root: str) -> Run:

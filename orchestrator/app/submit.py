@@ -47,9 +47,10 @@ class Submissions(UseCases):
         """
         finished = [record for record in self._parts.store.records(run.id) if record.kind == "step.finished"]
         bad = [record.step for record in finished if record.data["outcome"] not in {"succeeded", "skipped"}]
-        newest = self._parts.store.runs(run.environment, limit=1)[0]
+        newest = next(iter(self._parts.store.runs(run.environment, limit=1)), run)
         if run.state is not State.NEEDS_INTERVENTION or newest.id != run.id or not bad:
-            why = f"{newest.id} came after it" if newest.id != run.id else f"it ended as: {run.state}"
+            is_newest = newest.id == run.id or run.state is not State.NEEDS_INTERVENTION
+            why = f"it ended as: {run.state}" if is_newest else f"{newest.id} came after it"
             raise OrchestratorError("R151", f"{run.id} cannot be retried: {why}")
         chosen = step or bad[-1]
         if chosen not in {record.step for record in finished}:

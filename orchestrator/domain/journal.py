@@ -15,10 +15,23 @@ from orchestrator.domain.release import PackageRef
 from orchestrator.domain.text import moment
 
 Kind = Literal[
-    "promotion", "rollback", "provision", "destroy", "resolve", "observe", "override", "reap", "rehearsal", "waves"
+    "promotion",
+    "rollback",
+    "provision",
+    "destroy",
+    "resolve",
+    "observe",
+    "override",
+    "reap",
+    "rehearsal",
+    "waves",
+    "lock",
+    "unlock",
 ]
 PROMOTION_KINDS: frozenset[Kind] = frozenset({"promotion", "rehearsal"})
 """Runs that put a release into an environment: a rehearsal is a promotion that rolls back once before it stays."""
+LOCK_KINDS: frozenset[Kind] = frozenset({"lock", "unlock"})
+"""Runs that record a lock and its end. They have no steps, and no run is overtaken by them."""
 STORE_FAILURES = frozenset({STORE_FAILS, DISK_FULL})
 """Errors after which nothing can be written down: nothing more is done, and nothing is judged."""
 ControlVerb = Literal["", "pause", "cancel", "abort"]
@@ -31,7 +44,7 @@ class Entry(Model):
 
     *kind* is one of: `requested`, `state`, `step.started`, `step.finished`, `resource`, `task`, `test`,
     `host`, `verified`, `switched`, `rehearsed`, `planned`, `control`, `notice`, `log`, `files`, `ephemeral`,
-    `wave`, `ended`. `docs/reference/journal.md` says what *data* holds for each.
+    `wave`, `locked`, `unlocked`, `ended`. `docs/reference/journal.md` says what *data* holds for each.
     """
 
     kind: str

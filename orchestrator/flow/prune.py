@@ -130,8 +130,8 @@ def _needed(services: Services, newest: int) -> _Needed:
         for states in store.hosts_of(names).values():
             digests |= {state.digest for state in states if state.digest is not None}
         for name in names:
-            page = store.list_runs(RunFilter(environment=name), limit=newest)
-            runs |= {run.id: run for run in (*page.items, *_unfinished(recent(store, name)))}
+            newest_runs = store.runs(name, limit=newest)
+            runs |= {run.id: run for run in (*newest_runs, *_unfinished(recent(store, name)))}
     digests |= {run.release.digest for run in runs.values() if run.release is not None}
     waiting = json.dumps([work.request for work in store.pending()])
     plain = frozenset(digest.removeprefix("sha256:") for digest in digests)

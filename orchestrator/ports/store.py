@@ -33,7 +33,7 @@ class RunJournal(Protocol):
         """The run with this id, or the only one that begins with it. Raises R-codes."""
 
     def runs(self, environment: str | None = None, limit: int | None = None) -> list[Run]:
-        """Runs, newest first."""
+        """Runs, newest first; those that record locks are only in :meth:`list_runs`."""
 
     def hosts(self, environment: str) -> list[HostState]:
         """What is known of each host that a run ever touched."""
@@ -58,6 +58,19 @@ class Leases(Protocol):
 
     def release(self, environment: str, holder: str, worker: str | None = None) -> None:
         """Give the lease back. Without effect when *holder* has it no longer, or another process than *worker* acts."""
+
+    def lock(self, run: Run, why: str, until: str | None = None) -> Lease:
+        """Lock the environment of *run*, which records it, because of *why*. *until* is the end of the lock.
+
+        The lease and the entries of the run are written together. Raises S101 as :meth:`acquire`. The same run again
+        changes nothing.
+        """
+
+    def unlock(self, run: Run, why: str) -> Lease | None:
+        """Remove the lock of the environment of *run*, which records it, because of *why*.
+
+        Returns the lock; None, with nothing written, if there was none. Raises S101 if a run holds the environment.
+        """
 
     def lease(self, environment: str) -> Lease | None:
         """Who holds the environment."""

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -12,6 +13,7 @@ from orchestrator.adapters.memory.store import MemoryStore
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.fencing import HIGHEST
 from orchestrator.domain.journal import Entry, QueuedRequest, Run, Verified
+from orchestrator.domain.locks import lock_run, recorded_lock
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
@@ -405,3 +407,54 @@ def test_a_lease_is_given_back_by_the_process_that_acts(store: Store) -> None:
     assert store.lease("staging") is not None
     store.release("staging", "r1-staging", "")
     assert store.lease("staging") is None
+
+
+def lock_of(kind: Literal["lock", "unlock"], number: str = "000001") -> Run:
+    return lock_run(kind, number, "staging", "ann", "2026-01-01T00:00:00.000Z")
+
+
+def test_a_lock_and_its_end_are_recorded_with_the_lease(store: Store) -> None:
+    """A lock and its removal leave one ended run each with the reason, and both may be repeated."""
+    locked = [store.lock(lock_of("lock"), "disks move", "2999-01-01T00:00:00.000Z") for _ in range(2)]
+    assert locked[0] == locked[1] == store.lease("staging")
+    assert (locked[0].locked, locked[0].until) == (True, "2999-01-01T00:00:00.000Z")
+    removed = store.unlock(lock_of("unlock"), "they moved")
+    assert (removed, store.lease("staging")) == (locked[0], None)
+    assert store.unlock(lock_of("unlock", "000002"), "again") is None
+    runs = store.list_runs().items
+    assert [(run.kind, run.state, run.ended, run.by) for run in runs] == [
+        ("unlock", State.SUCCEEDED, True, "ann"),
+        ("lock", State.SUCCEEDED, True, "ann"),
+    ]
+    entries = [record for run in reversed(runs) for record in store.records(run.id)]
+    assert [(entry.kind, entry.data.get("why")) for entry in entries] == [
+        ("locked", "disks move"),
+        ("ended", None),
+        ("unlocked", "they moved"),
+        ("ended", None),
+    ]
+    assert recorded_lock(entries[0]) == recorded_lock(entries[2]) == locked[0]
+
+
+def test_a_lock_of_a_busy_environment_leaves_no_trace(store: Store) -> None:
+    """Neither a lock nor an unlock of an environment that a run holds is recorded, and the run keeps it."""
+    store.create(run())
+    held = store.acquire("staging", "r1-staging", "ann", "promotion")
+    with pytest.raises(OrchestratorError, match="is held by r1-staging"):
+        store.lock(lock_of("lock"), "why")
+    with pytest.raises(OrchestratorError, match="is held by r1-staging"):
+        store.unlock(lock_of("unlock"), "why")
+    assert ([found.id for found in store.list_runs().items], store.lease("staging")) == (["r1-staging"], held)
+
+
+def test_no_run_is_overtaken_by_a_lock(store: Store) -> None:
+    """The newest run of an environment is never one that records a lock, also after the lists were written again."""
+    store.lock(lock_of("lock"), "before any run")
+    assert (store.runs("staging"), [found.run for found in store.list_environments().items]) == ([], [None])
+    store.unlock(lock_of("unlock"), "")
+    store.create(run())
+    store.lock(lock_of("lock", "000002"), "after it")
+    for _ in range(2):
+        assert [found.id for found in store.runs("staging", limit=1)] == ["r1-staging"]
+        assert [(found.run, found.open_runs) for found in store.list_environments().items] == [("r1-staging", 1)]
+        store.rebuild()

@@ -32,38 +32,57 @@ class DatabaseLeases:
     ) -> Lease:
         """Take the environment's lease."""
         with translate_errors(), self._engine.begin() as db:
-            fence, now = _next_fence(db, environment), self._clock.now()
-            if worker:
-                _refuse_taken_over(db, holder, worker)
-            held = _lease(db, environment, now)
-            if held is not None and held.holder != holder:
-                raise busy(held, now)
-            mine = queue_entries.delete().where(
-                queue_entries.c.environment == environment, queue_entries.c.run == holder
-            )
-            if held is not None and held.worker == worker and held.fence >= fence - 1:
-                db.execute(mine)  # its process died before it had written down that it holds, and waited again
-                return held
-            ahead = next((wait for wait in _queue(db, environment) if wait.superseded_by is None), None)
-            if held is None and ahead is not None and ahead.run != holder:
-                raise queued(ahead, now)
-            lease = Lease(
-                environment=environment,
-                holder=holder,
-                fence=fence,
-                by=by,
-                reason=reason,
-                since=held.since if held else now,
-                host=socket.gethostname(),
-                worker=worker,
-                until=until,
-            )
-            db.execute(leases.delete().where(leases.c.environment == environment))
-            db.execute(mine)
-            row_data = {"environment": environment, "holder": holder, "data": lease.model_dump_json()}
-            db.execute(leases.insert().values(**row_data))
-            db.execute(fences.update().where(fences.c.environment == environment).values(fence=fence))
-            return lease
+            return self._acquire(db, environment, holder, by, reason, worker=worker, until=until)
+
+    def _acquire(
+        self,
+        db: sa.Connection,
+        environment: str,
+        holder: str,
+        by: str,
+        reason: str,
+        *,
+        worker: str = "",
+        until: str | None = None,
+    ) -> Lease:
+        fence, now = _next_fence(db, environment), self._clock.now()
+        if worker:
+            _refuse_taken_over(db, holder, worker)
+        held = _lease(db, environment, now)
+        if held is not None and held.holder != holder:
+            raise busy(held, now)
+        mine = queue_entries.delete().where(queue_entries.c.environment == environment, queue_entries.c.run == holder)
+        if held is not None and held.worker == worker and held.fence >= fence - 1:
+            db.execute(mine)  # its process died before it had written down that it holds, and waited again
+            return held
+        ahead = next((wait for wait in _queue(db, environment) if wait.superseded_by is None), None)
+        if held is None and ahead is not None and ahead.run != holder:
+            raise queued(ahead, now)
+        lease = Lease(
+            environment=environment,
+            holder=holder,
+            fence=fence,
+            by=by,
+            reason=reason,
+            since=held.since if held else now,
+            host=socket.gethostname(),
+            worker=worker,
+            until=until,
+        )
+        db.execute(mine)
+        _keep_lease(db, lease)
+        return lease
+
+    def _end_lock(self, db: sa.Connection, environment: str) -> Lease | None:
+        """Remove the lock of *environment*. Returns it; None if there was none. Raises S101."""
+        _next_fence(db, environment)  # no other process takes it over before the commit
+        held = _lease(db, environment, self._clock.now())
+        if held is None:
+            return None
+        if not held.locked:
+            raise busy(held, self._clock.now())
+        db.execute(leases.delete().where(leases.c.environment == environment))
+        return held
 
     @retry_on_disconnect
     def release(self, environment: str, holder: str, worker: str | None = None) -> None:
@@ -158,6 +177,13 @@ def _lease(db: sa.Connection, environment: str, now: str) -> Lease | None:
     row = db.execute(sa.select(leases.c.data).where(leases.c.environment == environment)).first()
     held = decode(Lease, row.data) if row is not None else None
     return None if held is None or (held.until is not None and is_past(held.until, now)) else held
+
+
+def _keep_lease(db: sa.Connection, lease: Lease) -> None:
+    db.execute(leases.delete().where(leases.c.environment == lease.environment))
+    row = {"environment": lease.environment, "holder": lease.holder, "data": lease.model_dump_json()}
+    db.execute(leases.insert().values(**row))
+    db.execute(fences.update().where(fences.c.environment == lease.environment).values(fence=lease.fence))
 
 
 def _queue(db: sa.Connection, environment: str) -> list[QueueEntry]:

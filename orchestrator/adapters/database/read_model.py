@@ -19,7 +19,7 @@ from orchestrator.adapters.database.read_tables import (
 from orchestrator.adapters.database.tables import hosts, verified
 from orchestrator.adapters.database.values import as_stored, decode
 from orchestrator.domain.facts import RELEASING, had_effect
-from orchestrator.domain.journal import Record, Run, Verified
+from orchestrator.domain.journal import LOCK_KINDS, Record, Run, Verified
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.step import Outcome
 from orchestrator.domain.story import seconds_between
@@ -236,7 +236,8 @@ def _refresh(
     for digest in sorted(concerned):
         _refresh_release(db, project, environment, digest)
     mark = _newest_mark(db, environment, None)
-    summary = summary_row(mark, _newest_run(db, run_list.c.environment == environment))
+    acts = run_list.c.kind.not_in(LOCK_KINDS)
+    summary = summary_row(mark, _newest_run(db, (run_list.c.environment == environment) & acts))
     summary |= _counts(db, environment, summary["digest"])
     key = {"project": project, "environment": environment}
     _upsert(db, environment_summary, [key | summary], tuple(key))

@@ -33,7 +33,7 @@ from orchestrator.adapters.database.read_tables import (
 from orchestrator.adapters.database.tables import hosts, records, runs, verified
 from orchestrator.adapters.database.values import decode
 from orchestrator.domain.facts import RELEASING
-from orchestrator.domain.journal import Record, Run, Verified
+from orchestrator.domain.journal import LOCK_KINDS, Record, Run, Verified
 from orchestrator.domain.plan import HostState
 
 KINDS = ("step.started", "step.finished", "ended")
@@ -129,7 +129,8 @@ class _Environments:
     def add_run(self, row: Row) -> None:
         """Add the row of a run."""
         key = (row["project"], row["environment"])
-        self._newest[key] = row
+        if row["kind"] not in LOCK_KINDS:
+            self._newest[key] = row
         self._open[key] += row["ended_at"] is None
         if row["digest"] is not None and row["has_effect"] and row["kind"] in RELEASING:
             self._by_digest[*key, row["digest"]] = row
@@ -164,7 +165,7 @@ class _Environments:
         for host in host_rows:
             by_key.setdefault((host["project"], host["environment"]), []).append(host)
         found = []
-        for key in dict.fromkeys([*self._newest, *marks, *by_key]):
+        for key in dict.fromkeys([*self._open, *marks, *by_key]):
             project, environment = key
             row = summary_row(marks.get(key), self._newest.get(key))
             mine = by_key.get(key, [])

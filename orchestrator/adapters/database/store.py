@@ -9,12 +9,15 @@ from orchestrator.adapters.database.engine import open_database, retry_on_discon
 from orchestrator.adapters.database.leases import DatabaseLeases, one_at_a_time
 from orchestrator.adapters.database.lists import DatabaseLists, beginning_query
 from orchestrator.adapters.database.read_model import ReadModel, add_run, lock_environment
+from orchestrator.adapters.database.read_tables import run_list
 from orchestrator.adapters.database.tables import fences, hosts, queued_requests, records, runs, verified
 from orchestrator.adapters.database.takeable import Pulse, takeable_requests
 from orchestrator.adapters.database.values import decode, readable_requests
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import (
+    LOCK_KINDS,
     Entry,
+    Lease,
     QueuedRequest,
     Record,
     Run,
@@ -25,6 +28,7 @@ from orchestrator.domain.journal import (
     stale,
     taken,
 )
+from orchestrator.domain.locks import UNLOCKED, lock_holder, locked_entries, recorded_lock, unlocked_entries
 from orchestrator.domain.plan import HostState, after_switch
 from orchestrator.ports import Clock
 
@@ -97,7 +101,8 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
 
     def runs(self, environment: str | None = None, limit: int | None = None) -> list[Run]:
         """Runs, newest first."""
-        query = sa.select(runs.c.data).order_by(runs.c.number.desc()).limit(limit)
+        query = sa.select(runs.c.data).join(run_list, run_list.c.number == runs.c.number)
+        query = query.where(run_list.c.kind.not_in(LOCK_KINDS)).order_by(runs.c.number.desc()).limit(limit)
         if environment is not None:
             query = query.where(runs.c.environment == environment)
         return [decode(Run, data) for data in self._read(query)]
@@ -111,6 +116,30 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
         """Releases whose tests passed there, newest first."""
         query = sa.select(verified.c.data).where(verified.c.environment == environment)
         return [decode(Verified, data) for data in self._read(query.order_by(verified.c.number.desc()))]
+
+    # -- locks ---------------------------------------------------------------------------------------------------------
+
+    @retry_on_disconnect
+    def lock(self, run: Run, why: str, until: str | None = None) -> Lease:
+        """Lock the environment of *run*, which records it."""
+        with translate_errors(), self._engine.begin() as db:
+            lease = self._acquire(db, run.environment, lock_holder(run), run.by, why, until=until)
+            _create(db, run)
+            self._append(db, run.id, with_keys(locked_entries(lease)), 0)
+            return lease
+
+    @retry_on_disconnect
+    def unlock(self, run: Run, why: str) -> Lease | None:
+        """Remove the lock of the environment of *run*, which records it."""
+        with translate_errors(), self._engine.begin() as db:
+            held = self._end_lock(db, run.environment)
+            if held is None:  # an earlier attempt of this call has removed it, if it is recorded
+                removed = sa.select(records.c.data).where(records.c.run == run.id, records.c.key == UNLOCKED)
+                data = db.execute(removed).scalar()
+                return recorded_lock(decode(Record, data)) if data is not None else None
+            _create(db, run)
+            self._append(db, run.id, with_keys(unlocked_entries(held, run.by, why)), 0)
+            return held
 
     # -- who works on what was asked for ------------------------------------------------------------------------------
 

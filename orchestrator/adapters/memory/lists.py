@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from orchestrator.domain.facts import RELEASING, had_effect
-from orchestrator.domain.journal import Lease, QueuedRequest, QueueEntry, Record, Run, Verified, is_past
+from orchestrator.domain.journal import LOCK_KINDS, Lease, QueuedRequest, QueueEntry, Record, Run, Verified, is_past
 from orchestrator.domain.listing import (
     ALL_RUNS,
     PAGE_SIZE,
@@ -140,22 +140,20 @@ class MemoryLists:
 
     def _summary(self, environment: str) -> EnvironmentSummary:
         runs = [run for run in self._runs.values() if run.environment == environment]
-        mark, newest, states = self._mark(environment), runs[-1], self._states(environment)
+        mark, states = self._mark(environment), self._states(environment)
+        newest = next((run for run in reversed(runs) if run.kind not in LOCK_KINDS), None)
         release: PackageRef | None = mark.release if mark else None
-        return EnvironmentSummary(
+        summary = EnvironmentSummary(
             environment=environment,
             release=release,
             verified_at=mark.at if mark else None,
             verified_by_run=mark.run if mark else None,
-            run=newest.id,
-            run_kind=newest.kind,
-            run_state=newest.state,
-            run_at=newest.requested_at,
             hosts=len(states),
             hosts_on=sum(release is not None and state.runs(release.digest) for state in states),
             hosts_unknown=sum(state.truth == "unknown" for state in states),
             open_runs=sum(not run.ended for run in runs),
         )
+        return summary if newest is None else _with_run(summary, newest)
 
     def _environments(self) -> list[str]:
         return sorted({run.environment for run in self._runs.values()})
@@ -203,6 +201,11 @@ class MemoryLists:
     def feed_end(self) -> str | None:
         """The cursor of the newest entry; None if the journal is empty."""
         return f"0.{len(self._feed)}" if self._feed else None
+
+
+def _with_run(summary: EnvironmentSummary, run: Run) -> EnvironmentSummary:
+    newest = {"run": run.id, "run_kind": run.kind, "run_state": run.state, "run_at": run.requested_at}
+    return summary.model_copy(update=newest)
 
 
 def _page(numbered: Sequence[tuple[str, T]], limit: int) -> Page[T]:

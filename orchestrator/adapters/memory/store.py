@@ -8,6 +8,7 @@ from orchestrator.adapters.memory.lists import MemoryLists
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.fencing import HIGHEST
 from orchestrator.domain.journal import (
+    LOCK_KINDS,
     Entry,
     Lease,
     QueuedRequest,
@@ -25,6 +26,7 @@ from orchestrator.domain.journal import (
     stale,
     taken,
 )
+from orchestrator.domain.locks import lock_holder, locked_entries, unlocked_entries
 from orchestrator.domain.plan import HostState, after_switch
 
 
@@ -130,7 +132,8 @@ class MemoryStore(MemoryLists):
 
     def runs(self, environment: str | None = None, limit: int | None = None) -> list[Run]:
         """Runs, newest first."""
-        found = [run for run in reversed(self._runs.values()) if environment in (None, run.environment)]
+        mine = (run for run in reversed(self._runs.values()) if environment in (None, run.environment))
+        found = [run for run in mine if run.kind not in LOCK_KINDS]
         return found[:limit] if limit is not None else found
 
     def hosts(self, environment: str) -> list[HostState]:
@@ -176,6 +179,25 @@ class MemoryStore(MemoryLists):
         held = self._leases.get(environment)
         if held is not None and held.holder == holder and worker in {None, held.worker}:
             del self._leases[environment]
+
+    def lock(self, run: Run, why: str, until: str | None = None) -> Lease:
+        """Lock the environment of *run*, which records it."""
+        lease = self.acquire(run.environment, lock_holder(run), run.by, why, until=until)
+        self.create(run)
+        self.append(run.id, locked_entries(lease))
+        return lease
+
+    def unlock(self, run: Run, why: str) -> Lease | None:
+        """Remove the lock of the environment of *run*, which records it."""
+        held = self.lease(run.environment)
+        if held is None:
+            return None
+        if not held.locked:
+            raise busy(held, self.clock.now())
+        self.release(run.environment, held.holder)
+        self.create(run)
+        self.append(run.id, unlocked_entries(held, run.by, why))
+        return held
 
     def lease(self, environment: str) -> Lease | None:
         """Who holds the environment."""

@@ -1,0 +1,8 @@
+"""New words in the journal: runs that record a lock and its end. The tables stay as they are."""
+
+revision = "0016"
+down_revision = "0014"
+
+
+def upgrade() -> None:
+    """Change nothing: an older program must not read the new words."""
