@@ -53,11 +53,12 @@ class ApprovalParts:
         context = self.request_context(shows)
         return SettleRequests(context), MoveRequests(context), StartRequests(context)
 
-    def refuse_rolled_back(self, plan: "Plan", again: str) -> None:
-        """Return unless the release of *plan* was rolled back there, and is not promoted *again*. Raises R203."""
+    def refuse_rolled_back(self, plan: "Plan", allow_rolled_back: str) -> None:
+        """Raise R203 if the release of *plan* was rolled back there, and *allow_rolled_back* is empty."""
         from orchestrator.planning import guard
 
-        before = None if again else guard.rolled_back_releases(self.services, plan.environment).get(plan.release.digest)
+        rolled_back = {} if allow_rolled_back else guard.rolled_back_releases(self.services, plan.environment)
+        before = rolled_back.get(plan.release.digest)
         if before is not None:
             raise guard.rolled_back_refusal(plan.environment, before, str(plan.release))
 

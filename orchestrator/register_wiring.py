@@ -184,7 +184,7 @@ class RegisterParts(ApprovalParts, ProjectParts):
         package: "Package",
         environment: str,
         *,
-        again: bool = False,
+        allow_rolled_back: bool = False,
         overrun: bool = False,
         rehearsal: bool = False,
         requested: bool = False,
@@ -203,7 +203,7 @@ class RegisterParts(ApprovalParts, ProjectParts):
         return Promotion(
             environment,
             package.ref,
-            path=path_facts(self.services, package.ref, environment, again=again),
+            path=path_facts(self.services, package.ref, environment, allow_rolled_back=allow_rolled_back),
             estimate=lambda: estimated(self.services, package, environment),
             requirement=rules.requirement(package.ref.name, environment, Level.LOW, ChangeKind.NORMAL),
             declared=self.declared_rules(),

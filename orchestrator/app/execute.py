@@ -86,7 +86,7 @@ def _in_waves(
         plans=request.plans,
         wait=request.wait,
         named=request.agreed,
-        again=request.override_reason,
+        override_reason=request.override_reason,
         redeploy=request.redeploy,
         overrun=bool(request.overrun_reason),
     )

@@ -208,7 +208,7 @@ class FrontEndParts(Protocol):
         package: Package,
         environment: str,
         *,
-        again: bool = False,
+        allow_rolled_back: bool = False,
         overrun: bool = False,
         rehearsal: bool = False,
         requested: bool = False,
@@ -253,8 +253,8 @@ class FrontEndParts(Protocol):
     def request_rules(self) -> RequestRules:
         """What the files of the project and the journal bring to decisions about requests. Raises F-codes."""
 
-    def refuse_rolled_back(self, plan: Plan, again: str) -> None:
-        """Return unless the release of *plan* was rolled back there, and is not promoted *again*. Raises R203."""
+    def refuse_rolled_back(self, plan: Plan, allow_rolled_back: str) -> None:
+        """Raise R203 if the release of *plan* was rolled back there, and *allow_rolled_back* is empty."""
 
     def verifier_of(self, plan: Plan) -> str:
         """The user whose run verified the release of *plan* in the environment before; empty without such a run."""

@@ -116,7 +116,7 @@ class Parts(Protocol):
         package: Package,
         environment: str,
         *,
-        again: bool = False,
+        allow_rolled_back: bool = False,
         overrun: bool = False,
         rehearsal: bool = False,
         requested: bool = False,

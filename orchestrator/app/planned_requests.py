@@ -27,8 +27,8 @@ DEFAULT_QUEUE = "default"
 class RequestOptions:
     """How a promotion is requested, besides its plan.
 
-    *reason* and *incident* are of an emergency. *again* is why a release is promoted that was rolled back, *overrun*
-    why it may last beyond the end of a window. With *next_window* it starts when the environment opens next.
+    *reason* and *incident* are of an emergency. *allow_rolled_back* is the reason to promote a release that was rolled
+    back, *overrun* the reason to exceed a window. With *next_window* it starts when the environment opens next.
     """
 
     kind: ChangeKind = ChangeKind.NORMAL
@@ -36,7 +36,7 @@ class RequestOptions:
     incident: str = ""
     start: datetime | None = None
     next_window: bool = False
-    again: str = ""
+    allow_rolled_back: str = ""
     overrun: str = ""
     queue: str = DEFAULT_QUEUE
     rehearsal: bool = False
@@ -53,7 +53,7 @@ def request_planned(
     for part in _parts(plan):
         app.plans.require_executable(actor, part)
         if not how.rehearsal:
-            app.refuse_rolled_back(part, how.again)
+            app.refuse_rolled_back(part, how.allow_rolled_back)
     shown = shown_plan(shows, plan)
     drafted = _draft(app, actor, plan, shown.digest, how)
     supersede = app.require_environment(drafted.first[0])[0].queue.supersede
@@ -88,7 +88,7 @@ def _draft(app: "Application", actor: Actor, plan: Plan | WavePlan, rendered: st
         start=how.start,
         next_window=how.next_window,
         risk=risk,
-        again=how.again,
+        allow_rolled_back=how.allow_rolled_back,
         overrun=how.overrun,
         queue=how.queue or DEFAULT_QUEUE,
         rehearsal=how.rehearsal,

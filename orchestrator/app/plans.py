@@ -51,7 +51,7 @@ class Plans(UseCases):
         *,
         action: str = "promote",
         check: bool = True,
-        no_return: bool = False,
+        skip_irreversible: bool = False,
         all_at_once: bool = False,
         named: Acknowledgements = NOTHING,
         then: RestorePoint | None = None,
@@ -69,7 +69,7 @@ class Plans(UseCases):
             environment,
             action,
             check=check,
-            no_return=no_return,
+            skip_irreversible=skip_irreversible,
             all_at_once=all_at_once,
             named=named,
             then=then,
@@ -220,7 +220,7 @@ class Plans(UseCases):
         to: str | None,
         *,
         redeploy: bool = False,
-        again: bool = False,
+        allow_rolled_back: bool = False,
         overrun: bool = False,
         rehearsal: bool = False,
         requested: bool = False,
@@ -236,7 +236,7 @@ class Plans(UseCases):
             where = to or "every environment that it declares"
             raise OrchestratorError("R108", f"nothing to do: {package.ref} already runs in {where}, and is verified")
         waits = requested or admission.approval_rules(self._parts.services).govern(package.ref.name, found[0])
-        how = {"again": again, "overrun": overrun, "rehearsal": rehearsal, "requested": waits}
+        how = {"allow_rolled_back": allow_rolled_back, "overrun": overrun, "rehearsal": rehearsal, "requested": waits}
         promotion = self._parts.promotion(package, found[0], **how)
         check_promotion(self._parts.acting_as(actor), promotion)
         return tuple(found)
@@ -249,7 +249,7 @@ class Plans(UseCases):
         waves: Waves,
         plan: WavePlan | None = None,
         *,
-        again: bool = False,
+        allow_rolled_back: bool = False,
         redeploy: bool = False,
         overrun: bool = False,
         requested: bool = False,
@@ -257,9 +257,9 @@ class Plans(UseCases):
         """The environments that a promotion of *package* in *waves* goes to.
 
         Nothing starts that would be refused later. Raises the code of each condition that an environment of the first
-        wave does not meet, the errors of `flow.wave_rollout.admitted_environments`, R203 unless
-        the release may be promoted *again*, and for a *plan* R220 if it was made for other waves, or the reason why one
-        of its plans may not be executed.
+        wave does not meet, and the errors of `flow.wave_rollout.admitted_environments`. Raises R203 for a release that
+        was rolled back, unless *allow_rolled_back*. Raises for a *plan* R220 if it was made for other waves, or the
+        reason why one of its plans may not be executed.
         Whether it is to *redeploy* follows from the *plan*, if there is one. A promotion that is *requested*, or that
         the rules of an environment let wait for votes, is refused only by what waiting does not change.
         """
@@ -268,14 +268,14 @@ class Plans(UseCases):
         if plan is not None:
             wave_rollout.unchanged(self._parts.services, plan)
             wave_rollout.executable(plan)
-        if not again:
+        if not allow_rolled_back:
             wave_rollout.refuse_rolled_back(self._parts.services, targets, package.ref)
         rules = admission.approval_rules(self._parts.services)
         waits = requested or any(rules.govern(package.ref.name, name) for name in targets)
         first = next(wave for wave in waves.environments if set(wave) & set(targets))
         for name in first:
             if name in targets:
-                how = {"again": again, "overrun": overrun, "requested": waits}
+                how = {"allow_rolled_back": allow_rolled_back, "overrun": overrun, "requested": waits}
                 promotion = self._parts.promotion(package, name, **how)
                 check_promotion(self._parts.acting_as(actor), promotion)
         return targets

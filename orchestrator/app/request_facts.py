@@ -63,7 +63,9 @@ def project_rules(services: Services, declared: tuple[CalendarRule, ...]) -> Req
     """The rules of the project of *services*, with the calendar entries that its files have *declared*."""
 
     def path(request: RunRequest) -> PathFacts:
-        return path_facts(services, request.release, request.environment, again=bool(request.again))
+        return path_facts(
+            services, request.release, request.environment, allow_rolled_back=bool(request.allow_rolled_back)
+        )
 
     def estimate(request: RunRequest) -> Estimate:
         return estimated(services, services.packages.fetch(request.package), request.environment)

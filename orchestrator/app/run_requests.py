@@ -146,8 +146,8 @@ def _with_builder(task: Change, request: RunRequest) -> RunRequest:
 
 
 REQUESTED = (
-    "kind", "reason", "incident", "start", "next_window", "overrides", "again", "overrun", "queue", "requested_by",
-    "rollout",
+    "kind", "reason", "incident", "start", "next_window", "overrides", "allow_rolled_back", "overrun", "queue",
+    "requested_by", "rollout",
 )  # fmt: skip
 """What a user says of a request: the newest word counts."""
 

@@ -109,7 +109,7 @@ NO_QUEUE = Queue()
 def recorded_work(request: RunRequest, queue: str) -> tuple[QueuedRequest, Run]:
     """What the journal and the engine keep of a started *request*, for the workers of *queue* (empty: none)."""
     root, release, rollout = request.root, request.release, request.rollout
-    reasons = {"override_reason": request.again, "overrun": request.overrun}
+    reasons = {"override_reason": request.allow_rolled_back, "overrun": request.overrun}
     about: dict[str, Any] = {name: why for name, why in reasons.items() if why}
     if rollout is not None:
         waves = {"rollout": rollout.waves.to_json(), "plans": dict(rollout.plans)}

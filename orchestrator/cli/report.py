@@ -43,6 +43,10 @@ def detect_closed_pipe() -> Iterator[None]:
         raise OutputClosed from error
 
 
+RENAMED_OPTIONS = {"--again": "--allow-rolled-back", "--no-return": "--skip-irreversible"}
+"""The options that have another name now."""
+
+
 class UsageProblem(click.UsageError):
     """A wrong command line, and what would be right."""
 
@@ -105,9 +109,18 @@ def _usage(error: click.ClickException, as_json: bool) -> int:
     message = message[:1].lower() + message[1:]
     hint = getattr(error, "hint", None)
     ctx = getattr(error, "ctx", None)
+    if isinstance(error, click.NoSuchOption) and (new := _new_name(error)):
+        message = f"the option {error.option_name!r} is now {new!r}"
     if hint is None and ctx is not None:
         hint = f"{ctx.command_path} --help describes it"
     return show([OrchestratorError("M101", message, hint=hint)], as_json)
+
+
+def _new_name(error: click.NoSuchOption) -> str:
+    """The current name of an option that was renamed; empty if the command of *error* has none."""
+    new = RENAMED_OPTIONS.get(error.option_name, "")
+    params = error.ctx.command.params if error.ctx is not None else []
+    return new if any(new in param.opts for param in params) else ""
 
 
 def _crash(error: Exception, as_json: bool) -> int:

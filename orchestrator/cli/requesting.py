@@ -28,12 +28,12 @@ POLL = 1.0  # seconds between two checks whether a request that is followed may 
 class PromotionOptions:
     """How a promotion is requested, besides release and environment.
 
-    *again* is why a release is promoted that was rolled back, *overrun* why it may last beyond the end of a window.
-    *reason* and *incident* are of an emergency.
+    *allow_rolled_back* is the reason to promote a release that was rolled back, *overrun* the reason to exceed a
+    window. *reason* and *incident* are of an emergency.
     """
 
     named: "Acknowledgements"
-    again: str = ""
+    allow_rolled_back: str = ""
     overrun: str = ""
     emergency: bool = False
     reason: str = ""
@@ -188,7 +188,7 @@ def _record(app: "Application", plan: "Plan | WavePlan", wanted: PromotionOption
         wanted.incident,
         wanted.start,
         wanted.next_window,
-        wanted.again,
+        wanted.allow_rolled_back,
         wanted.overrun,
         wanted.queue,
         wanted.rehearsal,

@@ -171,7 +171,7 @@ def remedies(story: RunView) -> tuple[Remedy, ...]:
     elif gone and back.get("available"):
         command = "orchestrator promote RELEASE"
         found.append(Remedy(command=command, effect=f"promote a corrected release that repairs {', '.join(gone)}"))
-        command = f"orchestrator rollback {run.environment} --no-return"
+        command = f"orchestrator rollback {run.environment} --skip-irreversible"
         found.append(Remedy(command=command, effect=f"roll back, and keep what {', '.join(gone)} changed"))
     elif stays:
         found.append(Remedy(command=preview, effect="what the current program would change"))

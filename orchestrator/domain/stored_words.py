@@ -10,55 +10,83 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 Data = Mapping[str, Any]
 
 
+class Translator(Protocol):
+    """Translates documents of one kind."""
+
+    def translated(self, data: Any, *, back: bool) -> Any:
+        """*data*, a document or a list of them, with other names of its fields; *back*: the earlier ones."""
+
+
 @dataclass(frozen=True)
 class Shape:
-    """A document: *names* maps earlier names of its fields to current ones, *parts* current names to their shapes.
-
-    With *form* it is a document that keeps its form: only one with that `apiVersion` has the earlier names.
-    """
+    """A document: *names* maps earlier names of its fields to current ones, *parts* current names to their shapes."""
 
     names: Mapping[str, str] = field(default_factory=dict)
-    parts: Mapping[str, "Shape"] = field(default_factory=dict)
-    form: str = ""
+    parts: Mapping[str, Translator] = field(default_factory=dict)
 
     def read(self, data: Any) -> Any:
         """*data*, a document or a list of them, with the current names."""
         return self.translated(data, back=False)
 
     def write(self, data: Any) -> Any:
-        """*data*, which has the current names, in the form in which the document was made."""
+        """*data*, which has the current names, with the earlier names."""
         return self.translated(data, back=True)
 
-    def translated(self, data: Any, *, back: bool, active: bool = True) -> Any:
-        """*data* with the names of its fields changed, if *active*; *back*: to the earlier ones."""
+    def translated(self, data: Any, *, back: bool) -> Any:
+        """*data* with the current names of its fields; *back*: with the earlier ones."""
         if isinstance(data, (list, tuple)):
-            return [self.translated(item, back=back, active=active) for item in data]
+            return [self.translated(item, back=back) for item in data]
         if not isinstance(data, dict):
             return data
-        active = active if not self.form else data.get("apiVersion") == self.form
         names = {new: old for old, new in self.names.items()} if back else self.names
         found = {}
         for name, value in data.items():
             part = self.parts.get(self.names.get(name, name))
-            own = value if part is None else part.translated(value, back=back, active=active)
-            found[names.get(name, name) if active else name] = own
+            found[names.get(name, name)] = value if part is None else part.translated(value, back=back)
         return found
 
 
-V1 = "orchestrator/v1"
-"""The form of plans until version 2 of them."""
+@dataclass(frozen=True)
+class Forms:
+    """A document that keeps the form in which it was made: its *shapes* by `apiVersion`. Others have current names."""
+
+    shapes: Mapping[str, Shape]
+
+    def read(self, data: Any) -> Any:
+        """*data* with the current names."""
+        return self.translated(data, back=False)
+
+    def write(self, data: Any) -> Any:
+        """*data*, which has the current names, in the form in which the document was made."""
+        return self.translated(data, back=True)
+
+    def translated(self, data: Any, *, back: bool) -> Any:
+        """*data* with the current names of its fields; *back*: with those of its form."""
+        shape = self.shapes.get(str(data.get("apiVersion"))) if isinstance(data, dict) else None
+        return data if shape is None else shape.translated(data, back=back)
+
+
+V1, V2 = "orchestrator/v1", "orchestrator/v2"
+"""The earlier forms of plans. The plan of one environment has the form `orchestrator/v3`, the others V2."""
 
 HOST = Shape({"stands_by": "is_standby", "unsure": "switch_uncertain"})
 TARGET = Shape({"again": "second_pass"})
 SIDES = Shape({"look": "observation", "left": "unchanged_hosts"})
 CANARY = Shape({"look": "observation"})
-PLAN = Shape(
-    {"named": "acknowledgements", "base": "current_hosts", "back": "rollback_target", "again": "second_pass"},
+SKIP = {"no_return": "skip_irreversible"}
+PLAN_V1 = Shape(
+    {
+        "named": "acknowledgements",
+        "base": "current_hosts",
+        "back": "rollback_target",
+        "again": "second_pass",
+        **SKIP,
+    },
     {
         "current_hosts": HOST,
         "rollback_target": TARGET,
@@ -66,10 +94,11 @@ PLAN = Shape(
         "steps": Shape(parts={"canary": CANARY}),
         "stack": Shape({"base": "state_digest"}),
     },
-    form=V1,
 )
-WAVE_PLAN = Shape({"walk": "rollout"}, {"waves": Shape(parts={"plan": PLAN})}, form=V1)
-ROLLBACK_PLAN = Shape({"again": "second_pass"}, form=V1)
+PLAN = Forms({V1: PLAN_V1, V2: Shape(SKIP)})
+WAVES = {"waves": Shape(parts={"plan": PLAN})}
+WAVE_PLAN = Forms({V1: Shape({"walk": "rollout"}, WAVES), V2: Shape(parts=WAVES)})
+ROLLBACK_PLAN = Forms({V1: Shape({"again": "second_pass"})})
 PLANS = {"Plan": PLAN, "WavePlan": WAVE_PLAN, "RollbackPlan": ROLLBACK_PLAN}
 """The documents that keep their form, by their kind."""
 
@@ -86,6 +115,9 @@ PLANNED = Shape(
     {"named": "acknowledgements", "back": "rollback_target", "walk": "rollout", "there": "already_deployed"},
     {"rollback_target": TARGET},
 )
+RUN_REQUEST = Shape({"again": "allow_rolled_back"})
+"""A request for a promotion, which approvers decide."""
+NOTICE = Shape({"again": "override_reason"})
 TABLES = {"works": "queued_requests", "waits": "queue_entries"}
 """The tables of the store."""
 ENTRY_KINDS = {"way back": "rollback plan"}
@@ -100,6 +132,13 @@ def read_plan_fields(document: Data) -> Any:
 def plan_as_made(fields: Data) -> Any:
     """The *fields* of a plan of any kind in the form in which it was made, which its digest covers."""
     return PLANS[str(fields["kind"])].write(fields)
+
+
+def notes_as_made(form: str, notes: tuple[str, ...]) -> tuple[str, ...]:
+    """The *notes* of a plan as a plan of this *form* has them: its digest covers the options that they name."""
+    if form not in PLAN.shapes:
+        return notes
+    return tuple(note.replace("(--allow-rolled-back -m WHY ", "(--again -m WHY ") for note in notes)
 
 
 def read_run(data: Data) -> dict[str, Any]:
@@ -165,6 +204,7 @@ ENTRIES: dict[str, Callable[[Data], dict[str, Any]]] = {
     "control": Shape({"wish": "control"}).read,
     "planned": PLANNED.read,
     "rollback plan": ROLLBACK_PLAN.read,
+    "notice": NOTICE.read,
     "step.started": Shape({"named": "acknowledgements"}).read,
     "step.finished": read_recorded_answer,
     "host": read_host,
@@ -179,11 +219,12 @@ DOCUMENTS: dict[str, Callable[[Data], dict[str, Any]]] = {
     "Record": read_entry,
     "QueuedRequest": read_queued_request,
     "HostState": read_host,
+    "RunRequest": RUN_REQUEST.read,
 }
 """How each kind of value in the store is translated, by the name of its model."""
 
 _FIELDS = {
-    *(name for shape in (HOST, RUN, REQUEST, PARAMETERS, PLANNED) for name in shape.names),
+    *(name for shape in (HOST, RUN, REQUEST, PARAMETERS, PLANNED, RUN_REQUEST, NOTICE) for name in shape.names),
     *("asked", *EVENTS, *KINDS, *STATES, *ENTRY_KINDS),
 }
 EARLIER = re.compile("|".join(f'"{re.escape(word)}"' for word in sorted(_FIELDS)))

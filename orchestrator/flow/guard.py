@@ -17,7 +17,7 @@ def record_passed(ctx: RunContext, emit: Emit) -> None:
         emit(Entry(kind="notice", data={"level": "warning", "text": text, "passed": True}, key=f"passed:{number}"))
 
 
-def again_refusal(ctx: RunContext, emit: Emit) -> OrchestratorError | None:
+def promotion_refusal(ctx: RunContext, emit: Emit) -> OrchestratorError | None:
     """Why this run's release may not go to its environment again; None when it may, with a person's reason told."""
     run = ctx.run
     if run.kind != "promotion" or run.release is None:
@@ -28,6 +28,6 @@ def again_refusal(ctx: RunContext, emit: Emit) -> OrchestratorError | None:
     if not ctx.override_reason:
         return rolled_back_refusal(run.environment, before, str(run.release))
     text = f"{run.release} goes to {run.environment} again, though {before.id} went back from it: {ctx.override_reason}"
-    data = {"level": "warning", "text": text, "again": ctx.override_reason, "of": before.id}
+    data = {"level": "warning", "text": text, "override_reason": ctx.override_reason, "of": before.id}
     emit(Entry(kind="notice", data=data, key="again"))
     return None

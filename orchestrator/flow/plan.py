@@ -29,7 +29,7 @@ def resolve_plan(ctx: RunContext) -> None:
 
     def work(job: str, emit: Emit) -> StepResult:
         guard.record_passed(ctx, emit)
-        held_back = guard.again_refusal(ctx, emit)
+        held_back = guard.promotion_refusal(ctx, emit)
         if held_back is not None:
             return StepResult(outcome=Outcome.FAILED, message=held_back.message, data={"code": held_back.code})
         approved = load_plan(services, ctx.approved) if ctx.approved else None
@@ -66,7 +66,7 @@ def _compared(ctx: RunContext, approved: Plan, now: Plan) -> StepResult:
 def _recheck(ctx: RunContext, job: str, emit: Emit) -> StepResult | None:
     """Make the plan again after the run was held: None if it is the same, else what has changed. Nothing is done."""
     plan = ctx.pinned_plan()
-    held_back = guard.again_refusal(ctx, emit)
+    held_back = guard.promotion_refusal(ctx, emit)
     if held_back is not None:
         data = {"code": held_back.code, "untouched": True}
         return StepResult(outcome=Outcome.FAILED, message=held_back.message, data=data)
@@ -89,7 +89,7 @@ def _wanted(ctx: RunContext, package: Package, approved: Plan | None) -> PlanReq
         "rollback" if ctx.run.kind == "rollback" else "promote",
         approved=approved,
         fence=ctx.fence,
-        no_return=approved.no_return if approved is not None else False,
+        skip_irreversible=approved.skip_irreversible if approved is not None else False,
         all_at_once=approved.all_at_once if approved is not None else ctx.run.kind == "rollback",
         named=approved.acknowledgements if approved is not None else ctx.acknowledgements,
         then=_then(approved),

@@ -42,8 +42,8 @@ class WaveRolloutRequest:
     """A request to promote *release* through *waves*.
 
     *plans* are the digests of the plans that its environments are held to, *plan* that over all of them; *wait*,
-    *named*, *again* and *overrun* are as of a `RunContext`, and the same for each environment. With *redeploy* the
-    release also goes to environments that have it.
+    *named*, *override_reason* and *overrun* are as of a `RunContext`, and the same for each environment. With
+    *redeploy* the release also goes to environments that have it.
     """
 
     root: str
@@ -54,7 +54,7 @@ class WaveRolloutRequest:
     plans: Mapping[str, str] = field(default_factory=dict)
     wait: float = 0.0
     named: Acknowledgements = NOTHING
-    again: str = ""
+    override_reason: str = ""
     redeploy: bool = False
     overrun: bool = False
 
@@ -191,7 +191,7 @@ def one(
         approved=way.plans.get(part.environment) if promotion else None,
         wait=way.wait,
         acknowledgements=way.named if promotion else NOTHING,
-        override_reason=way.again if promotion else "",
+        override_reason=way.override_reason if promotion else "",
         overrun=way.overrun,
         ownership=ownership,
     )

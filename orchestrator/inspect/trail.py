@@ -76,7 +76,8 @@ def as_of(services: Services, environment: str, when: str) -> RestorePoint:
     if mark is None:
         raise OrchestratorError("R204", f"no release had been verified in {environment} by {at}")
     if mark.release.digest not in {other.release.digest for other in release_history(services, environment)}:
-        hint = f"orchestrator promote {mark.release.name}-{mark.release.version} --to {environment} --again -m WHY"
+        release = f"{mark.release.name}-{mark.release.version}"
+        hint = f"orchestrator promote {release} --to {environment} --allow-rolled-back -m WHY"
         message = f"{environment} has gone back from {mark.release} since {at}"
         raise OrchestratorError("R205", message, hint=hint)
     return RestorePoint(at, mark.release, _definition(services, environment, mark, at))

@@ -10,7 +10,9 @@ from orchestrator.services import Services
 
 def rolled_back_refusal(environment: str, before: Run, what: str) -> OrchestratorError:
     """The error R203 for the release *what*, from which the run *before* went back."""
-    message = f"{what} was rolled back in {environment} by {before.id} (--again -m WHY promotes it all the same)"
+    message = (
+        f"{what} was rolled back in {environment} by {before.id} (--allow-rolled-back -m WHY promotes it all the same)"
+    )
     return OrchestratorError("R203", message)
 
 

@@ -128,7 +128,7 @@ def _plan(services: Services, wanted: PlanRequest, draft: Draft) -> Plan:
         rollback_target=draft.back,
         automatic_rollback=environment.rollback.automatic,
         ephemeral=environment.ephemeral,
-        no_return=wanted.no_return,
+        skip_irreversible=wanted.skip_irreversible,
         crossed=left_over(services, wanted.environment, wanted.package) if promoting else (),
         all_at_once=wanted.all_at_once,
         second_pass=rollback_second_pass(wanted, survey, draft.blue_green),

@@ -14,14 +14,14 @@ from orchestrator.planning.guard import rolled_back_releases
 from orchestrator.services import Services
 
 
-def path_facts(services: Services, ref: PackageRef, name: str, *, again: bool = False) -> PathFacts:
+def path_facts(services: Services, ref: PackageRef, name: str, *, allow_rolled_back: bool = False) -> PathFacts:
     """What the journal shows about the package *ref* on its path into the environment *name*.
 
-    With *again* a rollback does not hold it. Raises R103.
+    With *allow_rolled_back* a rollback does not hold it. Raises R103.
     """
     environment = services.environment(name)[0]
     mark = mark_of(services, environment.after, ref.digest) if environment.after else None
-    before = None if again else rolled_back_releases(services, name).get(ref.digest)
+    before = None if allow_rolled_back else rolled_back_releases(services, name).get(ref.digest)
     return PathFacts(
         previous=environment.after or "",
         verified_at=parse_moment(mark.at) if mark is not None else None,

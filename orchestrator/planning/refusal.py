@@ -26,10 +26,10 @@ def plan_refusal(plan: Plan) -> OrchestratorError | None:
 
 def _left_behind(plan: Plan) -> OrchestratorError | None:
     """What a rollback would leave behind that nobody has agreed to: R135."""
-    if not plan.rollback_target.impossible or plan.no_return:
+    if not plan.rollback_target.impossible or plan.skip_irreversible:
         return None
     names = ", ".join(plan.rollback_target.impossible)
-    hint = f"orchestrator rollback {plan.environment} --no-return rolls back, and keeps what {names} changed"
+    hint = f"orchestrator rollback {plan.environment} --skip-irreversible rolls back, and keeps what {names} changed"
     return OrchestratorError("R135", f"{names} cannot be undone", hint=hint)
 
 

@@ -24,14 +24,14 @@ from orchestrator.services import Services
 
 @dataclass(frozen=True)
 class PlanRequest:
-    """What a plan is asked for.
+    """The request for a plan.
 
-    *check* runs Ansible's check mode. *approved* is a plan that this one will only be compared with: Pulumi's
-    preview is not asked for again, since its update plan will hold the update to what was approved. *no_return* is a
-    person's word that a rollback may leave behind what cannot be undone, *named* what else was agreed to by name.
-    *then* is the time to which a rollback goes back, and its definition. *rehearse* is whether it is to be rehearsed.
-    *coming* are environments in which the package will have been verified by then: earlier waves promote it there.
-    *told* is called with what the hosts said. *all_at_once*: a rollback restores all hosts at the same time.
+    *check* runs Ansible's check mode. *approved* is a plan that this one will only be compared with: Pulumi's preview
+    is not run again, because its update plan limits the update to what was approved. *skip_irreversible* is the
+    agreement that a rollback leaves effects of irreversible steps, *named* what else was agreed to by name. *then* is
+    the time that a rollback restores, and its definition. *rehearse* is whether the release is rehearsed. *coming* are
+    environments in which earlier waves verify the package first. *told* is called with the results of the host
+    inspection. *all_at_once*: a rollback restores all hosts at the same time.
     """
 
     package: Package
@@ -40,7 +40,7 @@ class PlanRequest:
     check: bool = False
     approved: Plan | None = None
     fence: int = 0
-    no_return: bool = False
+    skip_irreversible: bool = False
     all_at_once: bool = False
     named: Acknowledgements = NOTHING
     then: RestorePoint | None = None

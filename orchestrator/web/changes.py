@@ -65,7 +65,13 @@ def control_run(app: "Application", actor: Actor, run: str, verb: str, reason: s
 
 
 def promote(
-    app: "Application", actor: Actor, release: str, environment: str, *, queue: str = DEFAULT_QUEUE, again: str = ""
+    app: "Application",
+    actor: Actor,
+    release: str,
+    environment: str,
+    *,
+    queue: str = DEFAULT_QUEUE,
+    allow_rolled_back: str = "",
 ) -> RunRequest:
     """Queue a promotion of a kept package into one environment, for workers. Returns the request.
 
@@ -78,8 +84,10 @@ def promote(
         name = f"{package.ref.name}-{package.ref.version}"
         hint = f"orchestrator promote {name} --to {environment}, or request a plan that was made before"
         raise OrchestratorError("A201", f"{environment} requires approvals, which are for a plan", hint=hint)
-    targets = app.plans.targets(actor, package, environment, again=bool(again))
-    return app.submissions.submit(actor, Promote(package=package.ref, targets=targets, reason=again), queue=queue)
+    targets = app.plans.targets(actor, package, environment, allow_rolled_back=bool(allow_rolled_back))
+    return app.submissions.submit(
+        actor, Promote(package=package.ref, targets=targets, reason=allow_rolled_back), queue=queue
+    )
 
 
 def roll_back(

@@ -134,7 +134,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first: dict[str, Any] = dict(error.errors()[0])
     where = ".".join(str(part) for part in first["loc"])
-    return _response(request, OrchestratorError("N110", f"{where}: {first['msg']}"))
+    return _response(request, OrchestratorError("N110", f"{where}: {first['msg'].removeprefix('Value error, ')}"))
 
 
 def _unknown(request: Request, error: Exception) -> Response:

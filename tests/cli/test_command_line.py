@@ -62,6 +62,24 @@ def test_a_command_that_was_renamed_names_its_new_name(capsys: pytest.CaptureFix
     assert "the command 'accept' is now 'environment override'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("command", "old", "new"),
+    [
+        (("promote", "shop-1.0.0"), "--again", "--allow-rolled-back"),
+        (("rollback", "staging"), "--no-return", "--skip-irreversible"),
+        (("restore", "staging"), "--no-return", "--skip-irreversible"),
+    ],
+)
+def test_an_option_that_was_renamed_names_its_new_name(
+    command: tuple[str, ...], old: str, new: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The old name of an option is a usage error that gives the new one; another command has never had it."""
+    assert main([*command, old]) == 2
+    assert f"the option '{old}' is now '{new}'" in capsys.readouterr().err
+    assert main(["status", old]) == 2
+    assert new not in capsys.readouterr().err
+
+
 def test_outside_a_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """A command that needs a project says that there is none, and how to make one; as JSON too."""
     monkeypatch.chdir(tmp_path)

@@ -32,6 +32,7 @@ ENTRIES: list[tuple[str, dict[str, Any]]] = [
         "way back",
         {"apiVersion": "orchestrator/v1", "kind": "RollbackPlan", "again": {"restore": []}, "digest": "sha256:2"},
     ),
+    ("notice", {"level": "warning", "text": "it goes there again", "again": "the load balancer", "of": "r0-staging"}),
     ("switched", {"live": "blue", "unsure": True, "sides": {}}),
     ("ended", {"state": "needs a person", "message": "it needs a person", "exit": 5, "failure": None}),
 ]
@@ -74,6 +75,9 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DatabaseSt
         _insert(
             db, "waits", {"number": 1, "environment": "staging", "run": RUN["id"], "data": {**entry, "since": "2026"}}
         )
+        row = dict.fromkeys(("project", "part", "created_at", "created_by", "changed_at", "changed_by"), "")
+        waiting = {"id": "q1-staging", "again": "the load balancer", "overrun": ""}
+        _insert(db, "run_requests", {**row, "key": "q1-staging", "version": 1, "data": waiting})
     engine.dispose()
     made = DatabaseStore(url, SystemClock())
     yield made
@@ -93,6 +97,13 @@ def test_rows_have_the_current_words(store: DatabaseStore) -> None:
     assert (work.request["kind"], work.request["retry"]["step"]) == ("override", "deploy")
     assert set(work.request["parameters"]) == {"host", "acknowledgements"}
     assert [entry.run for entry in store.queue("staging")] == ["r1-staging"]
+
+
+def test_run_requests_have_the_current_words(store: DatabaseStore) -> None:
+    """The row of a run request has the current names of its fields after the migration."""
+    with store._engine.connect() as db:
+        kept = json.loads(db.execute(sa.text("SELECT data FROM run_requests")).scalar_one())
+    assert kept == {"id": "q1-staging", "allow_rolled_back": "the load balancer", "overrun": ""}
 
 
 def test_lists_have_the_current_words(store: DatabaseStore) -> None:
@@ -116,6 +127,7 @@ def test_entries_are_translated_and_stay(store: DatabaseStore) -> None:
         "needs intervention",
         "it needs a person",
     )
+    assert records["notice"].data["override_reason"] == "the load balancer"
     assert store.has_entry("r1-staging", "way back")
     with store._engine.connect() as db:
         kept = db.execute(sa.text("SELECT data FROM records WHERE key = 'way back'")).scalar_one()

@@ -1,5 +1,6 @@
 """Words of earlier versions: what is read is what this version would have written."""
 
+import json
 from typing import Any
 
 from hypothesis import given
@@ -10,8 +11,11 @@ from orchestrator.domain.promotion import Event, State
 from orchestrator.domain.stored_words import (
     EVENTS,
     KINDS,
+    NOTICE,
     RUN,
+    RUN_REQUEST,
     STATES,
+    notes_as_made,
     plan_as_made,
     read_entry,
     read_plan_fields,
@@ -42,7 +46,7 @@ entries = st.one_of(
             "ended": ends,
             "wave": waves,
             "requested": requests,
-            "notice": st.fixed_dictionaries({"text": st.text()}),
+            "notice": st.fixed_dictionaries({"text": st.text()}, optional={"override_reason": st.text()}),
         }.items()
     )
 )
@@ -85,6 +89,8 @@ def earlier_entry(entry: Data) -> Data:
         data = _earlier(KINDS, data, "kind")
     elif entry["kind"] == "control":
         data = {{"control": "wish"}.get(name, name): value for name, value in data.items()}
+    elif entry["kind"] == "notice":
+        data = NOTICE.write(data)
     return {**entry, "data": data}
 
 
@@ -130,12 +136,13 @@ EARLIER_PLAN = {
     "again": {"restore": []},
     "blue_green": {"look": None, "left": ["web1"]},
     "steps": [{"canary": {"hosts": 1, "look": {"seconds": 1.0}}}, {"canary": None}],
+    "no_return": True,
     "stack": {"base": "sha256:1"},
 }
 
 
 def test_a_plan_keeps_its_form() -> None:
-    """A plan of form v1 is read with current names, and written with its own: its digest stays; one of v2 stays as it is."""
+    """A plan of form v1 or v2 is read with current names, and written with its own: its digest stays."""
     fields = read_plan_fields(EARLIER_PLAN)
     assert (fields["current_hosts"], fields["rollback_target"]["second_pass"]) == (
         [{"host": "web1", "truth": "seen", "is_standby": True}],
@@ -143,8 +150,13 @@ def test_a_plan_keeps_its_form() -> None:
     )
     assert fields["steps"][0]["canary"]["observation"] == {"seconds": 1.0}
     assert plan_as_made(fields) == EARLIER_PLAN
-    current = {**fields, "apiVersion": "orchestrator/v2"}
+    assert (fields["skip_irreversible"], fields["acknowledgements"]["no_return"]) == (True, [])
+    current = {**fields, "apiVersion": "orchestrator/v3"}
     assert plan_as_made(current) == current == read_plan_fields(current)
+    second = {**current, "apiVersion": "orchestrator/v2", "no_return": True}
+    del second["skip_irreversible"]
+    assert read_plan_fields(second) == {**current, "apiVersion": "orchestrator/v2"}
+    assert plan_as_made(read_plan_fields(second)) == second
 
 
 def test_the_plan_of_a_rollout_in_waves_keeps_its_form() -> None:
@@ -154,3 +166,23 @@ def test_the_plan_of_a_rollout_in_waves_keeps_its_form() -> None:
     fields = read_plan_fields(document)
     assert (fields["rollout"], "current_hosts" in fields["waves"][0][0]["plan"]) == ({"name": "all"}, True)
     assert plan_as_made(fields) == document
+    part = {"apiVersion": "orchestrator/v2", "kind": "Plan", "no_return": True}
+    second = {"apiVersion": "orchestrator/v2", "kind": "WavePlan", "waves": [[{"environment": "a", "plan": part}]]}
+    assert read_plan_fields(second)["waves"][0][0]["plan"]["skip_irreversible"] is True
+    assert plan_as_made(read_plan_fields(second)) == second
+
+
+def test_the_notes_of_an_earlier_plan_name_its_options() -> None:
+    """A note about a release that was rolled back names the option of the plan's form, so that an approved plan holds."""
+    note = "shop 1.1.0 was rolled back in staging by r1-staging ({} -m WHY promotes it all the same)"
+    current, earlier = (note.format("--allow-rolled-back"),), (note.format("--again"),)
+    assert notes_as_made("orchestrator/v2", current) == notes_as_made("orchestrator/v1", current) == earlier
+    assert notes_as_made("orchestrator/v3", current) == current
+
+
+@given(st.text())
+def test_an_earlier_run_request_is_read_as_this_version_writes_it(reason: str) -> None:
+    """A request for a promotion is read with the current names of its fields; a current one as it is."""
+    request = {"id": "r1-staging", "allow_rolled_back": reason, "overrun": ""}
+    for text in (json.dumps(RUN_REQUEST.write(request)), json.dumps(request)):
+        assert json.loads(read_text("RunRequest", text)) == request

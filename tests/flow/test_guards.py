@@ -51,8 +51,14 @@ def test_a_reason_lets_it_go_again(stage: Stage) -> None:
     stage.world.faults.clear()
     run = again(stage, "1.1.0", "the load balancer was to blame")
     assert run.state is State.SUCCEEDED
-    told = [record.data for record in stage.store.records(run.id) if record.kind == "notice" and "again" in record.data]
-    assert [(item["again"], item["of"]) for item in told] == [("the load balancer was to blame", "r4-production")]
+    told = [
+        record.data
+        for record in stage.store.records(run.id)
+        if record.kind == "notice" and "override_reason" in record.data
+    ]
+    assert [(item["override_reason"], item["of"]) for item in told] == [
+        ("the load balancer was to blame", "r4-production")
+    ]
     assert stage.promote("1.1.0", "production").state is State.SUCCEEDED
 
 
@@ -101,7 +107,7 @@ def test_an_approved_plan_is_no_reason(stage: Stage) -> None:
     package = stage.packages.put(release("1.1.0"))
     plan = make.make(stage.services(), PlanRequest(package, "production"), "p", lambda _entry: None)
     plan_store.save(stage.services(), plan)
-    assert any("--again -m WHY" in note for note in plan.notes)
+    assert any("--allow-rolled-back -m WHY" in note for note in plan.notes)
     run = promotion(stage.ctx(package, "production", approved=plan.digest))
     assert code(stage, run) == "R203"
     run = promotion(stage.ctx(package, "production", approved=plan.digest, override_reason="it was the network"))

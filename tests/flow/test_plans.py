@@ -77,7 +77,7 @@ FULL: dict[str, Any] = {
     "rollback_target": {"release": REF, "definition": DIGEST, "available": True, "impossible": ["i"], "reason": "r",
              "second_pass": {"restore": [PLAY]}},
     "automatic_rollback": True,
-    "ephemeral": {"ttl": "1h", "per": "release", "keep_on_failure": True}, "no_return": True,
+    "ephemeral": {"ttl": "1h", "per": "release", "keep_on_failure": True}, "skip_irreversible": True,
     "crossed": ["s"], "all_at_once": True,
     "conditions": [{"name": "drift", "holds": False, "why": ["w"], "evidence": DIGEST}], "notes": ["n"],
     "uninspected": "u",

@@ -490,7 +490,7 @@ def test_what_was_gone_back_from_is_refused_before_anything_begins(stage: Stage)
         refuse_rolled_back(stage.services(), wanted, package.ref)
     assert caught.value.code == "R203"
     stage.world.faults.clear()
-    run = stage.go(stage.way("1.1.0", again="the tax was to blame"))
+    run = stage.go(stage.way("1.1.0", override_reason="the tax was to blame"))
     assert run.state is State.SUCCEEDED
     assert set(stage.versions().values()) == {"1.1.0"}
 

@@ -32,17 +32,21 @@ def goal(stage: Stage, environment: str = "staging") -> str:
     return trail.rollback_target(stage.services(), environment).version
 
 
-def planned(stage: Stage, environment: str = "staging", *, no_return: bool = False, all_at_once: bool = False) -> Plan:
+def planned(
+    stage: Stage, environment: str = "staging", *, skip_irreversible: bool = False, all_at_once: bool = False
+) -> Plan:
     services = stage.services()
     package = stage.packages.fetch(trail.rollback_target(services, environment).digest)
-    wanted = PlanRequest(package, environment, "rollback", no_return=no_return, all_at_once=all_at_once)
+    wanted = PlanRequest(package, environment, "rollback", skip_irreversible=skip_irreversible, all_at_once=all_at_once)
     plan = make.make(services, wanted, "p", lambda _entry: None)
     plan_store.save(services, plan)
     return plan
 
 
-def back(stage: Stage, environment: str = "staging", *, no_return: bool = False, all_at_once: bool = False) -> Run:
-    plan = planned(stage, environment, no_return=no_return, all_at_once=all_at_once)
+def back(
+    stage: Stage, environment: str = "staging", *, skip_irreversible: bool = False, all_at_once: bool = False
+) -> Run:
+    plan = planned(stage, environment, skip_irreversible=skip_irreversible, all_at_once=all_at_once)
     package = stage.packages.fetch(plan.release.digest)
     return going_back(stage.ctx(package, environment, kind="rollback", approved=plan.digest))
 
@@ -131,7 +135,7 @@ def test_what_cannot_be_undone_is_said_and_refused_beforehand(stage: Stage) -> N
     run = back(stage)
     assert (run.state, stage.failure(run)["failure"]["code"]) == (State.FAILED, "R135")
     assert stage.world.ledger == before
-    assert back(stage, no_return=True).state is State.ROLLED_BACK
+    assert back(stage, skip_irreversible=True).state is State.ROLLED_BACK
 
 
 def test_a_promotion_without_its_way_back_is_refused_beforehand(stage: Stage) -> None:

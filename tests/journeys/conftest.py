@@ -28,7 +28,7 @@ from tests.postgres import Server
 ROOT = Path(__file__).resolve().parents[2]
 SHOP = ROOT / "examples" / "shop"
 PROGRAM = (sys.executable, "-m", "orchestrator")
-AGAIN = ("--again", "-m", "another test has gone back from it")
+AGAIN = ("--allow-rolled-back", "-m", "another test has gone back from it")
 
 
 @dataclass

@@ -139,7 +139,9 @@ def test_what_changes_after_the_approval_is_refused_before_any_effect(shop: Proj
 
     ends = []
     for change in ("plan", "package"):
-        again = office.by("ann", "promote", "shop-1.2.0", "--to", PLACE, "--again", "-m", "the review is done")
+        again = office.by(
+            "ann", "promote", "shop-1.2.0", "--to", PLACE, "--allow-rolled-back", "-m", "the review is done"
+        )
         office.refused(str(again["request"]["id"]), change)
         ends.append(codes(shop))
     assert ends[0] == "R122"

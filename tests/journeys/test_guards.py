@@ -31,16 +31,16 @@ def test_it_does_not_come_again_by_itself(shop: Project) -> None:
     assert shop.releases("production") == {"web1": "1.0.0"}
     assert shop.story("production")["run"]["state"] == "failed"
     plan = shop.run("plan", "releases/1.2.0", "--to", "production", "--no-check")
-    assert "--again -m WHY" in plan.out
-    assert "need -m WHY" in shop.run("promote", "releases/1.2.0", "--again", code=2).err
+    assert "--allow-rolled-back -m WHY" in plan.out
+    assert "need -m WHY" in shop.run("promote", "releases/1.2.0", "--allow-rolled-back", code=2).err
 
     shop.run("promote", "releases/1.1.0")
     assert shop.releases("production") == {"web1": "1.1.0"}
 
     shop.replace(PROGRAM, '"7,5"', '"7.5"')
     why = "the tax of web1 was written with a comma"
-    shop.run("promote", "releases/1.2.0", "--to", "production", "--again", "-m", why)
+    shop.run("promote", "releases/1.2.0", "--to", "production", "--allow-rolled-back", "-m", why)
     assert shop.releases("production") == {"web1": "1.2.0"}
     story = shop.story("production")
-    notices = [notice for step in story["steps"] for notice in step["notices"] if notice.get("again")]
-    assert [(notice["again"], notice["of"]) for notice in notices] == [(why, bad)]
+    notices = [notice for step in story["steps"] for notice in step["notices"] if notice.get("override_reason")]
+    assert [(notice["override_reason"], notice["of"]) for notice in notices] == [(why, bad)]

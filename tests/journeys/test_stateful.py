@@ -170,9 +170,9 @@ def test_a_point_of_no_return_stops_the_rollback_and_says_what_to_do(shop: Proje
     shop.run("promote", made, "--to", "staging", "--point-of-no-return", "deploy")
     said = shop.run("promote", made, "--to", "production", "--point-of-no-return", "deploy", code=5)
     assert "deploy cannot be undone" in said.err + said.out
-    assert "orchestrator rollback production --no-return" in said.out
+    assert "orchestrator rollback production --skip-irreversible" in said.out
     shop.run("rollback", "production", "--yes", code=3)
-    shop.run("rollback", "production", "--yes", "--no-return")
+    shop.run("rollback", "production", "--yes", "--skip-irreversible")
     assert shop.releases("production") == {"web1": "1.0.0", "web2": "1.0.0"}
 
 

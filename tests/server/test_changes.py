@@ -52,6 +52,8 @@ def test_a_plan_is_requested_once_for_each_key(office: RequestProject, site: Sit
     assert len(office.by("vic", "approvals")["requests"]) == 1
     unknown = ann.post("/api/v1/requests", {"plan": "sha256:00", "more": 1})
     assert (unknown.status_code, unknown.json()["code"]) == (422, "N110")
+    renamed = ann.post("/api/v1/requests", {"plan": "sha256:00", "again": "the load balancer"})
+    assert (renamed.status_code, "the field 'again' is now 'allow_rolled_back'" in renamed.text) == (422, True)
     assert ann.post("/api/v1/requests", {"plan": "sha256:00"}, **{"idempotency-key": "k2"}).json()["code"] == "R121"
 
 

@@ -38,11 +38,13 @@ if TYPE_CHECKING:
 @click.option("--plan", "plan", metavar="FILE|DIGEST", help="Execute exactly this plan.")
 @named_options
 @click.option("--redeploy", is_flag=True, help="Promote also to environments that already run the release, verified.")
-@click.option("--again", is_flag=True, help="Promote a release that was rolled back in the environment (requires -m).")
+@click.option(
+    "--allow-rolled-back", is_flag=True, help="Promote a release that was rolled back in the environment (requires -m)."
+)
 @click.option(
     "--overrun", is_flag=True, help="Start also if it would not end before the environment closes (requires -m)."
 )
-@click.option("-m", "--message", default="", help="The reason for --again, --overrun or --emergency.")
+@click.option("-m", "--message", default="", help="The reason for --allow-rolled-back, --overrun or --emergency.")
 @click.option("--at", "start", metavar="TIME|next-window", help="The earliest start (2026-12-24T18:00:00Z).")
 @click.option("--emergency", is_flag=True, help="Promote with the quorum of emergencies (requires -m and --incident).")
 @click.option("--incident", default="", metavar="URL", help="The link of the incident of an emergency.")
@@ -71,8 +73,8 @@ def command(**words: Any) -> int:
     Refused before any change (exit 3) if the update would replace or delete a stateful resource, or if a step cannot
     be undone. Name each with --replace and --point-of-no-return, for the promotion or when the plan is made.
 
-    Refused (exit 3) if the release was rolled back in the environment, unless --again is given with a reason. A newer
-    release is not refused.
+    Refused (exit 3) if the release was rolled back in the environment, unless --allow-rolled-back is given with a
+    reason. A newer release is not refused.
 
     Refused (exit 3) if a freeze, a window or a stopped line closes the environment, and if by earlier runs it would not
     end before the environment closes. --overrun with a reason allows that to roles with the right. A freeze that
@@ -115,8 +117,8 @@ def command(**words: Any) -> int:
 
 def _check_words(words: dict[str, Any]) -> None:
     """Refuse options that do not belong together."""
-    if (words["again"] or words["overrun"] or words["emergency"]) is not bool(words["message"].strip()):
-        raise click.UsageError("--again, --overrun and --emergency need -m WHY, and -m needs one of them")
+    if (words["allow_rolled_back"] or words["overrun"] or words["emergency"]) is not bool(words["message"].strip()):
+        raise click.UsageError("--allow-rolled-back, --overrun and --emergency need -m WHY, and -m needs one of them")
     if words["emergency"] is not bool(words["incident"].strip()):
         raise click.UsageError("--emergency and --incident URL belong together")
 
@@ -131,7 +133,7 @@ def _wanted(words: dict[str, Any]) -> "_PromoteOptions":
         words["plan"],
         Acknowledgements(replace=words["replace"], no_return=words["no_return"]),
         words["redeploy"],
-        why if words["again"] else "",
+        why if words["allow_rolled_back"] else "",
         why if words["overrun"] else "",
     )
 
@@ -144,7 +146,7 @@ def _requesting(words: dict[str, Any], promotion: "_PromoteOptions") -> "Promoti
     start = words["start"]
     return PromotionOptions(
         promotion.named,
-        promotion.again,
+        promotion.allow_rolled_back,
         promotion.overrun,
         words["emergency"],
         words["message"].strip() if words["emergency"] else "",
@@ -242,7 +244,8 @@ def _divided(
 class _PromoteOptions:
     """What the command line says of a promotion. *named* is what it agrees to by name.
 
-    *again* is why it may go again, *overrun* why it may last longer than the environment is open.
+    *allow_rolled_back* is the reason to promote a release that was rolled back, *overrun* the reason to exceed a
+    window.
     """
 
     release: str | None
@@ -250,7 +253,7 @@ class _PromoteOptions:
     plan: str | None
     named: "Acknowledgements"
     redeploy: bool
-    again: str
+    allow_rolled_back: str
     overrun: str
 
 
@@ -293,9 +296,9 @@ def _request(
     from orchestrator.cli.report import UsageProblem
 
     agreed = app.plans.agreement(app.actor, package, wanted.named.replace, wanted.named.no_return)
-    again, waves = bool(wanted.again), app.plans.waves(app.actor, wanted.to)
+    allow_rolled_back, waves = bool(wanted.allow_rolled_back), app.plans.waves(app.actor, wanted.to)
     ref, redeploy = package.ref, wanted.redeploy
-    why: dict[str, Any] = {"agreement": agreed, "reason": wanted.again, "overrun": wanted.overrun}
+    why: dict[str, Any] = {"agreement": agreed, "reason": wanted.allow_rolled_back, "overrun": wanted.overrun}
     why["wait"] = requesting.wait
     if approved is not None and approved.kind == "WavePlan":
         if redeploy and not approved.redeploy:
@@ -304,7 +307,7 @@ def _request(
             raise UsageProblem(text, hint)
         waves, redeploy = approved.rollout, approved.redeploy
     if waves is not None and (approved is None or approved.kind == "WavePlan"):
-        how = {"again": again, "redeploy": redeploy, "overrun": bool(wanted.overrun)}
+        how = {"allow_rolled_back": allow_rolled_back, "redeploy": redeploy, "overrun": bool(wanted.overrun)}
         how["requested"] = requesting.needs_request
         targets = app.plans.wave_targets(app.actor, package, waves, approved, **how)
         return PromoteInWaves(
@@ -318,7 +321,12 @@ def _request(
         )
     to = approved.environment if approved is not None and approved.kind == "Plan" else wanted.to
     redeploy = redeploy or approved is not None
-    how = {"redeploy": redeploy, "again": again, "overrun": bool(wanted.overrun), "requested": requesting.needs_request}
+    how = {
+        "redeploy": redeploy,
+        "allow_rolled_back": allow_rolled_back,
+        "overrun": bool(wanted.overrun),
+        "requested": requesting.needs_request,
+    }
     targets = app.plans.targets(app.actor, package, to, **how)
     return Promote(package=ref, targets=targets, plan_digest=approved.digest if approved else None, **why)
 

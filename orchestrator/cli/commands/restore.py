@@ -23,7 +23,9 @@ from orchestrator.domain.text import counted
 @click.command("restore")
 @click.argument("what", required=False, metavar="FILE|ENV")
 @click.option("--at", metavar="TIME|RUN", help="Restore the environment ENV to this time.")
-@click.option("--no-return", is_flag=True, help="With --at: restore although steps of later releases cannot be undone.")
+@click.option(
+    "--skip-irreversible", is_flag=True, help="With --at: restore although steps of later releases cannot be undone."
+)
 @click.option("--undo", is_flag=True, help="Restore the state that an interrupted restore has replaced.")
 @click.option("--lost", metavar="NAME", help="Do not wait for a controller file that is missing and lost.")
 @passphrase_option
@@ -35,7 +37,7 @@ from orchestrator.domain.text import counted
 def command(
     what: str | None,
     at: str | None,
-    no_return: bool,
+    skip_irreversible: bool,
     undo: bool,
     lost: str | None,
     passphrase_file: Path | None,
@@ -62,9 +64,9 @@ def command(
     if at is not None:
         if what is None or undo:
             raise click.UsageError("name the environment: orchestrator restore ENV --at TIME")
-        return _return(what, at, no_return=no_return, yes=yes, wait=wait, queue=queue, as_json=as_json)
-    if no_return or wait or queue:
-        raise click.UsageError("--no-return, --wait and --queue are for an environment and --at")
+        return _return(what, at, skip_irreversible=skip_irreversible, yes=yes, wait=wait, queue=queue, as_json=as_json)
+    if skip_irreversible or wait or queue:
+        raise click.UsageError("--skip-irreversible, --wait and --queue are for an environment and --at")
     if lost is not None:
         if what is not None or undo:
             raise click.UsageError("give either a FILE or --lost")
@@ -88,7 +90,9 @@ def _secret(file: Path | None, passphrase_file: Path | None, unauthenticated: bo
     return read_passphrase(required(passphrase_file))
 
 
-def _return(environment: str, at: str, *, no_return: bool, yes: bool, wait: float, queue: str, as_json: bool) -> int:
+def _return(
+    environment: str, at: str, *, skip_irreversible: bool, yes: bool, wait: float, queue: str, as_json: bool
+) -> int:
     """An environment as it was at a time."""
     from orchestrator.app.opening import open_application
     from orchestrator.app.requests import RollBack
@@ -103,7 +107,7 @@ def _return(environment: str, at: str, *, no_return: bool, yes: bool, wait: floa
     package, then = app.releases.as_of(app.actor, environment, at)
     note(f"planning to restore {environment} as of {when(then.at)}: {package.ref} …")
     plan = app.plans.make(
-        app.actor, package, environment, action="rollback", check=False, no_return=no_return, then=then
+        app.actor, package, environment, action="rollback", check=False, skip_irreversible=skip_irreversible, then=then
     )
     print_plan(plan, err=True)
     app.plans.require_executable(app.actor, plan)

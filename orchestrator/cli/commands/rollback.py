@@ -21,7 +21,9 @@ from orchestrator.cli.output import (
 @click.option(
     "--to", "version", metavar="VERSION", help="Version to roll back to (default: the last verified release)."
 )
-@click.option("--no-return", is_flag=True, help="Roll back although steps of the current release cannot be undone.")
+@click.option(
+    "--skip-irreversible", is_flag=True, help="Roll back although steps of the current release cannot be undone."
+)
 @click.option(
     "--all-at-once", is_flag=True, help="Restore all hosts at the same time (default: in the steps' batches)."
 )
@@ -32,7 +34,7 @@ from orchestrator.cli.output import (
 def command(
     environment: str,
     version: str | None,
-    no_return: bool,
+    skip_irreversible: bool,
     all_at_once: bool,
     yes: bool,
     wait: float,
@@ -50,7 +52,7 @@ def command(
     unless the infrastructure changes. Then the infrastructure is restored to the definition that was verified with the
     older release, and the tests of that release verify the environment.
 
-    Steps of the current release that cannot be undone are listed beforehand, and refused without --no-return.
+    Steps of the current release that cannot be undone are listed beforehand, and refused without --skip-irreversible.
     """
     from orchestrator.app.opening import open_application
     from orchestrator.app.requests import RollBack
@@ -67,7 +69,13 @@ def command(
     package = app.releases.rollback_package(app.actor, environment, version)
     note(f"planning to roll back {environment} to {package.ref} …")
     plan = app.plans.make(
-        app.actor, package, environment, action="rollback", check=False, no_return=no_return, all_at_once=all_at_once
+        app.actor,
+        package,
+        environment,
+        action="rollback",
+        check=False,
+        skip_irreversible=skip_irreversible,
+        all_at_once=all_at_once,
     )
     print_plan(plan, err=True)
     app.plans.require_executable(app.actor, plan)

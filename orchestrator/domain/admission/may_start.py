@@ -203,7 +203,7 @@ def _journal(start: Start, path: PathFacts) -> Iterator[Condition]:
     superseded = f"superseded by {path.superseded_by}"
     rehearsal = f"rehearsal missing: {path.needs_rehearsal}"
     changed = f"the plan no longer holds: {few(path.plan_changes, 3)}"
-    again = "orchestrator promote RELEASE --to ENV --again -m WHY"
+    again = "orchestrator promote RELEASE --to ENV --allow-rolled-back -m WHY"
     if path.automatic_hold and not back:
         reason = f"automatic promotions are held until a user promotes a release: {path.automatic_hold}"
         yield Condition(_K.ROLLED_BACK, _S.WARNING, reason)

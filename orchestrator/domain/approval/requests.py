@@ -60,10 +60,10 @@ class RunRequest(Model):
     """A request for a promotion of *package* into *environment* by one plan.
 
     *start* is the earliest start; with *next_window* the request starts when the environment opens next. An emergency
-    has a *reason* and the link of an *incident*. *overrides* are the calendar entries that were passed. *again* is why
-    a release is promoted that was rolled back, *overrun* why it may last beyond the end of a window. *queue* names the
-    workers that start it. *round* counts the plans, and *differences* are why the previous plan did not hold.
-    *run* executes the plan, from the start on. *note* is the reason of its state.
+    has a *reason* and the link of an *incident*. *overrides* are the calendar entries that were passed.
+    *allow_rolled_back* is the reason to promote a release that was rolled back, *overrun* the reason to exceed a
+    window. *queue* names the workers that start it. *round* counts the plans, and *differences* are why the previous
+    plan did not hold. *run* executes the plan, from the start on. *note* is the reason of its state.
 
     With a *rollout* it is for several environments: *environment* is the name of the waves, and *plan* the digest over
     all plans. With *rehearsal* the release is promoted, rolled back and promoted again.
@@ -91,7 +91,7 @@ class RunRequest(Model):
     name: str = ""
     version: str = ""
     risk: Risk | None = None
-    again: str = ""
+    allow_rolled_back: str = ""
     overrun: str = ""
     queue: str = "default"
     differences: tuple[str, ...] = ()

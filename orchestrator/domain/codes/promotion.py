@@ -132,7 +132,7 @@ CODES: tuple[ErrorCode, ...] = (
         "R135",
         "irreversible steps in a rollback",
         "Steps of the current release declare `undo: impossible`. Restoring the older release does not remove their effects. Nothing was changed.",
-        "Find out whether the older release works with these effects. If it does, run `orchestrator rollback ENV --no-return`.",
+        "Find out whether the older release works with these effects. If it does, run `orchestrator rollback ENV --skip-irreversible`.",
         Exit.NOT_ALLOWED,
     ),
     ErrorCode(
@@ -226,7 +226,7 @@ CODES: tuple[ErrorCode, ...] = (
         "R203",
         "release was rolled back",
         "This package (by digest) was rolled back in the environment, automatically or on request, and has not succeeded in it since. Promotions that wait in a queue or follow along the path are refused as well. Nothing was changed.",
-        "Promote a corrected release. If the release was not the cause, give the reason: `orchestrator promote RELEASE --again -m WHY`. The journal keeps it.",
+        "Promote a corrected release. If the release was not the cause, give the reason: `orchestrator promote RELEASE --allow-rolled-back -m WHY`. The journal keeps it.",
         Exit.NOT_ALLOWED,
     ),
     ErrorCode(

@@ -3,6 +3,7 @@
 from orchestrator.domain.configuration import decides_nothing
 from orchestrator.domain.plan.document import Plan
 from orchestrator.domain.plan.stack import StackPreview
+from orchestrator.domain.stored_words import notes_as_made
 
 PARTS = {
     "apiVersion": "the version of plans",
@@ -35,7 +36,7 @@ PARTS = {
     "rollback_target": "the rollback target",
     "automatic_rollback": "whether a failure is rolled back by itself",
     "ephemeral": "whether it is made for this promotion only",
-    "no_return": "the word on steps that cannot be undone",
+    "skip_irreversible": "the agreement to skip irreversible steps",
     "crossed": "the steps of newer releases that cannot be undone",
     "all_at_once": "whether all hosts are restored at the same time",
     "second_pass": "the steps after the restored infrastructure",
@@ -62,7 +63,8 @@ def held(approved: Plan, now: Plan) -> Plan:
     steps = tuple(
         step.model_copy(update={"preview": preview}) for step, preview in zip(now.steps, previews, strict=False)
     )
-    made = {"apiVersion": approved.apiVersion, "steps": steps, "notes": tuple(notes)}
+    form = approved.apiVersion
+    made = {"apiVersion": form, "steps": steps, "notes": notes_as_made(form, tuple(notes))}
     return now.model_copy(update=made)
 
 

@@ -59,7 +59,7 @@ class Plan(Model):
     the release that it does not meet. *unreachable* names the hosts that did not respond. *uninspected* is the reason
     if the host inspection failed as a whole. A plan with unmet requirements, with more unreachable hosts than its
     steps tolerate, or without an inspection is shown and not executed. *undo* are the undo playbooks of a rollback,
-    in their order. *no_return* is the agreement to leave effects of irreversible steps.
+    in their order. *skip_irreversible* is the agreement to leave effects of irreversible steps.
     *losses* are the stateful resources that it would replace or delete, *points_of_no_return* the irreversible steps:
     a promotion is only executed if *acknowledgements* has all of them. *at* is the time (ISO 8601) that a rollback
     restores, if one was requested. *ephemeral*: the environment is created for this promotion only.
@@ -73,7 +73,7 @@ class Plan(Model):
     again.
     """
 
-    apiVersion: Literal["orchestrator/v1", "orchestrator/v2"] = "orchestrator/v2"
+    apiVersion: Literal["orchestrator/v1", "orchestrator/v2", "orchestrator/v3"] = "orchestrator/v3"
     kind: Literal["Plan"] = "Plan"
     action: Literal["promote", "rollback"] = "promote"
     at: str | None = None
@@ -104,7 +104,7 @@ class Plan(Model):
     rollback_target: RollbackTarget
     automatic_rollback: bool = True
     ephemeral: Ephemeral | None = None
-    no_return: bool = False
+    skip_irreversible: bool = False
     crossed: tuple[str, ...] = Field(default=(), exclude_if=lambda steps: not steps)
     all_at_once: bool = Field(default=False, exclude_if=lambda yes: not yes)
     second_pass: SecondPass | None = Field(default=None, exclude_if=lambda second: second is None)

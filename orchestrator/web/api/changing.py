@@ -68,7 +68,7 @@ def post_promotion(request: Request, who: Writer, order: PromotionOrder, key: Ke
     app = application(request)
 
     def work() -> Result:
-        how = {"queue": order.queue, "again": order.again}
+        how = {"queue": order.queue, "allow_rolled_back": order.allow_rolled_back}
         return _queued(changes.promote(app, who.actor, order.release, order.environment, **how))
 
     return reply_once(request, who, key, order, work)
@@ -103,7 +103,9 @@ def post_request(request: Request, who: Writer, order: RequestOrder, key: Key = 
     app, shows = application(request), request.app.state.shows
     how = RequestOptions(
         ChangeKind.EMERGENCY if order.emergency else ChangeKind.NORMAL,
-        **order.model_dump(include={"reason", "incident", "start", "next_window", "again", "overrun", "queue"}),
+        **order.model_dump(
+            include={"reason", "incident", "start", "next_window", "allow_rolled_back", "overrun", "queue"}
+        ),
     )
 
     def work() -> Result:

@@ -1,8 +1,8 @@
 """The bodies of requests that change something."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from orchestrator.app.planned_requests import DEFAULT_QUEUE
 from orchestrator.domain.approval.votes import Decision
@@ -12,10 +12,23 @@ Text = Annotated[str, Field(max_length=2000)]
 Word = Annotated[str, Field(min_length=1, max_length=200)]
 
 
+RENAMED_FIELDS = {"again": "allow_rolled_back"}
+"""The fields that have another name now."""
+
+
 class Order(BaseModel):
     """A body: fields that are not known are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_renamed(cls, data: Any) -> Any:
+        """*data*. Raises ValueError with the new name of a field that was renamed."""
+        for old, new in RENAMED_FIELDS.items():
+            if isinstance(data, dict) and old in data and new in cls.model_fields:
+                raise ValueError(f"the field {old!r} is now {new!r}")
+        return data
 
 
 class Reason(Order):
@@ -27,7 +40,7 @@ class Reason(Order):
 class PromotionOrder(Order):
     """A promotion of a kept package (name and version, version or digest), which workers of *queue* execute.
 
-    *again* is why a release is promoted that was rolled back.
+    *allow_rolled_back* is why a release is promoted that was rolled back.
     """
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"release": "shop-1.4.0", "environment": "staging"}]})
@@ -35,7 +48,7 @@ class PromotionOrder(Order):
     release: Word
     environment: Word
     queue: Word = DEFAULT_QUEUE
-    again: Text = ""
+    allow_rolled_back: Text = ""
 
 
 class RollbackOrder(Order):
@@ -60,7 +73,7 @@ class RequestOrder(Order):
     """A request for the promotion by the kept plan with the digest *plan*.
 
     An *emergency* has a reason and the link of an *incident*. *start* is the earliest start; with *next_window* it is
-    the next time at which the environment opens. *again* and *overrun* are reasons.
+    the next time at which the environment opens. *allow_rolled_back* and *overrun* are reasons.
     """
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"plan": f"sha256:{'0' * 64}"}]})
@@ -71,7 +84,7 @@ class RequestOrder(Order):
     incident: Text = ""
     start: Moment | None = None
     next_window: bool = False
-    again: Text = ""
+    allow_rolled_back: Text = ""
     overrun: Text = ""
     queue: Word = DEFAULT_QUEUE
 

@@ -87,7 +87,7 @@ def no_return(scene: Scene) -> str:
     assert refused.code in {1, 3}, f"{refused.code}: {refused.err[-500:]}"
     assert version in project.releases(EDGE).values()
     project.judge(run, "needs intervention")
-    project.run("rollback", EDGE, "--yes", "--no-return")
+    project.run("rollback", EDGE, "--yes", "--skip-irreversible")
     assert set(project.releases(EDGE).values()) == {good}
     project.judge(project.last(), "succeeded", "rolled back")
-    return f"said in the plan, refused with {refused.code}, and done with --no-return"
+    return f"said in the plan, refused with {refused.code}, and done with --skip-irreversible"
