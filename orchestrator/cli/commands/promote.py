@@ -296,8 +296,9 @@ def _request(
     from orchestrator.cli.report import UsageProblem
 
     agreed = app.plans.agreement(app.actor, package, wanted.named.replace, wanted.named.no_return)
-    allow_rolled_back, waves = bool(wanted.allow_rolled_back), app.plans.waves(app.actor, wanted.to)
-    ref, redeploy = package.ref, wanted.redeploy
+    waves, ref, redeploy = app.plans.waves(app.actor, wanted.to), package.ref, wanted.redeploy
+    how = {"allow_rolled_back": bool(wanted.allow_rolled_back), "overrun": bool(wanted.overrun)}
+    how["requested"] = requesting.needs_request
     why: dict[str, Any] = {"agreement": agreed, "reason": wanted.allow_rolled_back, "overrun": wanted.overrun}
     why["wait"] = requesting.wait
     if approved is not None and approved.kind == "WavePlan":
@@ -307,9 +308,7 @@ def _request(
             raise UsageProblem(text, hint)
         waves, redeploy = approved.rollout, approved.redeploy
     if waves is not None and (approved is None or approved.kind == "WavePlan"):
-        how = {"allow_rolled_back": allow_rolled_back, "redeploy": redeploy, "overrun": bool(wanted.overrun)}
-        how["requested"] = requesting.needs_request
-        targets = app.plans.wave_targets(app.actor, package, waves, approved, **how)
+        targets = app.plans.wave_targets(app.actor, package, waves, approved, redeploy=redeploy, **how)
         return PromoteInWaves(
             package=ref,
             targets=targets,
@@ -321,13 +320,7 @@ def _request(
         )
     to = approved.environment if approved is not None and approved.kind == "Plan" else wanted.to
     redeploy = redeploy or approved is not None
-    how = {
-        "redeploy": redeploy,
-        "allow_rolled_back": allow_rolled_back,
-        "overrun": bool(wanted.overrun),
-        "requested": requesting.needs_request,
-    }
-    targets = app.plans.targets(app.actor, package, to, **how)
+    targets = app.plans.targets(app.actor, package, to, redeploy=redeploy, **how)
     return Promote(package=ref, targets=targets, plan_digest=approved.digest if approved else None, **why)
 
 
