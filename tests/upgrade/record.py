@@ -3,6 +3,7 @@
     python -m tests.upgrade.record COMMIT tests/upgrade/data/NAME.tar.gz
 
 COMMIT is checked out into a folder of its own, and its program executes every command. The databases are kept as SQL.
+What the project does is decided by NAME: see `PERFORMED`.
 """
 
 import json
@@ -143,6 +144,24 @@ def perform(project: Recorder) -> None:
     project.interrupted("cut", pause=False)
 
 
+def perform_options(project: Recorder) -> None:
+    """Promote a release that was rolled back, with the earlier option: a run, and a request that waits for its start."""
+    again = ("--again", "-m", "the load balancer")
+    for environment in ("staging", "cut"):
+        project.run("promote", "releases/hello", "--to", environment)
+    project.release("2.0.0")
+    project.run("promote", "releases/hello", "--to", "staging")
+    project.run("rollback", "staging", "--yes")
+    project.run("promote", "releases/hello", "--to", "staging", *again)
+    project.run("rollback", "staging", "--yes")
+    start = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 60 * 86400))
+    project.run("promote", "releases/hello", "--to", "staging", "--at", start, *again)
+    project.interrupted("cut", pause=False)
+
+
+PERFORMED = {"before-names": perform, "before-options": perform_options}
+
+
 def make(commit: str, target: Path) -> None:
     """Write the archive *target* with a project that the program of *commit* has made."""
     with tempfile.TemporaryDirectory(prefix="upgrade-") as name:
@@ -154,7 +173,7 @@ def make(commit: str, target: Path) -> None:
         lay_project(folder, isolated=(program / "orchestrator/isolation").is_dir())
         project = Recorder(program, folder)
         try:
-            perform(project)
+            PERFORMED[target.name.removesuffix(".tar.gz")](project)
             pack(folder, target)
         finally:
             shutil.rmtree(folder.parent)

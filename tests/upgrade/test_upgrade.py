@@ -1,9 +1,11 @@
-"""Projects of earlier versions are upgraded: this version shows their runs in its words, and goes on with them.
+"""Projects of earlier versions are upgraded: this version shows their runs in its words, and resumes them.
 
-`data/` has a project for each commit in `BASES`, with a run of every kind. `record.py` made it with the program of the
+`data/` has a project for each commit in `BASES`: the first one with a run of every kind, the second one with a run and
+a request for which an option was given that has another name now. `record.py` made it with the program of the
 commit: `python -m tests.upgrade.record COMMIT tests/upgrade/data/NAME.tar.gz`.
 """
 
+import contextlib
 import sqlite3
 import tarfile
 from collections.abc import Iterator
@@ -18,8 +20,10 @@ from tests.upgrade.project import FOLDER, ISOLATION, NAMES, lay_inventories
 from tests.upgrade.record import PLACE
 
 DATA = Path(__file__).parent / "data"
-BASES = {"before-names": "414d87c"}
+BASES = {"before-names": "414d87c", "before-options": "c40e3fc"}
 """The data, and the commit that made it."""
+FORMS = {"before-names": "orchestrator/v1", "before-options": "orchestrator/v2"}
+"""The forms of plans in the data."""
 pytestmark = pytest.mark.xdist_group("test_upgrade")
 EARLIER = (
     "needs a person",
@@ -59,15 +63,29 @@ def lay(name: str) -> Project:
     return project
 
 
-@pytest.fixture(params=BASES)
-def hello(request: pytest.FixtureRequest) -> Iterator[Project]:
-    """The project of each earlier version."""
-    project = lay(request.param)
+@contextlib.contextmanager
+def laid(name: str) -> Iterator[Project]:
+    """The project of the data *name*, removed afterwards."""
+    project = lay(name)
     try:
         yield project
     finally:
         project.clean()
         FOLDER.parent.rmdir()
+
+
+@pytest.fixture
+def hello() -> Iterator[Project]:
+    """The project of the version before the words of the field."""
+    with laid("before-names") as project:
+        yield project
+
+
+@pytest.fixture
+def options() -> Iterator[Project]:
+    """The project of the version before the options `--allow-rolled-back` and `--skip-irreversible`."""
+    with laid("before-options") as project:
+        yield project
 
 
 def documents(project: Project, runs: list[dict[str, Any]]) -> Iterator[str]:
@@ -116,11 +134,33 @@ def test_runs_of_an_earlier_version_are_resumed_and_rolled_back(hello: Project) 
     assert hello.run("audit", "verify", code=None).code == 0
 
 
-def test_the_plans_of_an_earlier_version_keep_their_digests(hello: Project) -> None:
+@pytest.mark.parametrize("name", BASES)
+def test_the_plans_of_an_earlier_version_keep_their_digests(name: str) -> None:
     """Each plan that the earlier version kept is read with current names, and has the digest by which the journal knows it."""
-    folders = [file.parent for file in hello.state.glob("plans/*/plan.json")]
-    assert len(folders) > 5
-    with hello.opened() as app:
+    with laid(name) as project, project.opened() as app:
+        folders = [file.parent for file in project.state.glob("plans/*/plan.json")]
+        assert len(folders) > 5
         for folder in folders:
             plan = load_any(app.services, f"sha256:{folder.name}", recorded=True)
-            assert (plan.apiVersion, plan.digest) == ("orchestrator/v1", f"sha256:{folder.name}")
+            assert (plan.apiVersion, plan.digest) == (FORMS[name], f"sha256:{folder.name}")
+            assert plan.kind == "WavePlan" or plan.skip_irreversible is False
+
+
+def test_the_options_of_an_earlier_version_are_shown_in_current_words(options: Project) -> None:
+    """A run and a request with the earlier option are shown with the current names of its fields, and with its reason."""
+    runs = options.run("history", "staging", "--json").json["runs"]
+    promoted = next(run["id"] for run in runs if run["kind"] == "promotion")
+    steps = options.run("show", promoted, "--json").json["steps"]
+    notices = [notice for step in steps for notice in step["notices"] if notice.get("of")]
+    assert [(notice["override_reason"], "again" in notice) for notice in notices] == [("the load balancer", False)]
+    requests = options.run("approvals", "--all", "--json").json["requests"]
+    found = [(each["request"]["allow_rolled_back"], "again" in each["request"]) for each in requests]
+    assert found == [("the load balancer", False)]
+
+
+@pytest.mark.long
+def test_a_run_with_a_plan_of_the_second_form_is_resumed(options: Project) -> None:
+    """A killed run completes by the plan of form v2 that it executed before the upgrade."""
+    run = newest(options, "cut")
+    options.run("resume", run["id"])
+    assert (newest(options, "cut")["state"], options.releases("cut")) == ("succeeded", {"cut": "2.0.0"})
