@@ -270,7 +270,7 @@ def test_the_digest_of_a_plan_is_that_of_what_it_does(stage: Stage) -> None:
     plain = {name: value for name, value in document.items() if name not in {"digest", FIELD, "created_at"}}
     plain["stack"] = {name: value for name, value in plain["stack"].items() if name != "update_file"}
     assert digest_of(plain) == document["digest"]
-    assert document["apiVersion"] == "orchestrator/v2"
+    assert document["apiVersion"] == "orchestrator/v3"
 
 
 @pytest.mark.parametrize("other", [True, False])
