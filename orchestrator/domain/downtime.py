@@ -1,4 +1,4 @@
-"""How long a service was away while a release went out, folded from what a probe saw."""
+"""The downtime of a service during a rollout, derived from the samples of a probe."""
 
 from collections.abc import Iterable, Sequence
 from typing import Literal
@@ -12,17 +12,17 @@ SHORTEST_GAP = 1.0  # seconds: a probe needs some time to begin, and is silent f
 
 
 class ProbeSample(Model):
-    """One thing that a probe wrote down at the time *at* (seconds since 1970).
+    """A record of a probe at the time *at* (seconds since 1970).
 
-    `begin` and `end` bound what was measured in one go, `beat` is a sign of life. A `turn` says that *target* (a host,
-    or empty: the service) answers from now on (*up*), or no longer. *asked* counts requests since the last sight.
+    `begin` and `end` bound a time of measurement, `beat` is a sign of life. A `turn` states that *target* (a host, or
+    empty: the service) responds from *at* on (*up*), or no longer. *requests* counts those since the previous sample.
     """
 
     kind: Literal["begin", "turn", "beat", "end"]
     at: float
     target: str = ""
     up: bool = False
-    asked: int = 0
+    requests: int = 0
 
 
 class Gap(Model):
@@ -41,20 +41,20 @@ class AvailabilityReport(Model):
     """The measurements of a probe. Times are in seconds, and right to within *every*.
 
     *downtime* is the total downtime of the service, *longest* the longest interruption. They are measured by its own
-    URL, otherwise as the time without a response of any host. *most_away* is the largest number of hosts that were
-    unavailable at once, of all *hosts* that ever responded. *away* is the downtime of each. A host that has not
-    responded yet does not count. *measured* is the time of measurement, *gaps* are the times without one, and *asked*
-    is the number of requests.
+    URL, otherwise as the time without a response of any host. *most_unavailable* is the largest number of hosts that
+    were unavailable at once, of all *hosts* that ever responded. *host_downtime* is the downtime of each. A host that
+    has not responded yet does not count. *measured* is the time of measurement, *gaps* are the times without one, and
+    *requests* is the number of requests.
     """
 
     downtime: float = 0.0
     longest: float = 0.0
-    most_away: int = 0
+    most_unavailable: int = 0
     hosts: int = 0
-    away: dict[str, float] = Field(default_factory=dict)
+    host_downtime: dict[str, float] = Field(default_factory=dict)
     measured: float = 0.0
     gaps: tuple[Gap, ...] = ()
-    asked: int = 0
+    requests: int = 0
     every: float = 0.0
     by: Literal["service", "hosts"] = "hosts"
 
@@ -63,8 +63,12 @@ class AvailabilityReport(Model):
         """The figures in one sentence."""
         if not self.measured:
             return "nothing was measured"
-        whole = f"the service was away for {self.downtime:.1f} s" if self.downtime else "the service was never away"
-        most = f", at most {self.most_away} of {self.hosts} hosts at once" if self.hosts else ""
+        whole = (
+            f"the service was unavailable for {self.downtime:.1f} s"
+            if self.downtime
+            else "the service was always available"
+        )
+        most = f", at most {self.most_unavailable} of {self.hosts} hosts at once" if self.hosts else ""
         missing = sum(gap.seconds for gap in self.gaps)
         gap = f" (not measured: {missing:.1f} s of {missing + self.measured:.1f} s)" if missing else ""
         return f"{whole}{most}{gap}"
@@ -84,12 +88,12 @@ def measured(segments: Iterable[Sequence[ProbeSample]], since: float, until: flo
     return AvailabilityReport(
         downtime=_sum(gone),
         longest=round(max((end - start for start, end in gone), default=0.0), 3),
-        most_away=most,
+        most_unavailable=most,
         hosts=len(hosts),
-        away={host: _sum(times) for host, times in hosts.items() if times},
+        host_downtime={host: _sum(times) for host, times in hosts.items() if times},
         measured=_sum(spans),
         gaps=_gaps(spans, since, until),
-        asked=sum(sight.asked for sights in found for sight in sights),
+        requests=sum(sight.requests for sights in found for sight in sights),
         every=every,
         by="service" if SERVICE in down else "hosts",
     )
@@ -106,7 +110,7 @@ def _gaps(spans: list[Span], since: float, until: float) -> tuple[Gap, ...]:
 
 
 def _down(segments: list[list[ProbeSample]]) -> dict[str, list[Span]]:
-    """When each target that ever answered was away, from its first answer on."""
+    """When each target that ever responded was unavailable, from its first response on."""
     found: dict[str, list[Span]] = {}
     for sights in segments:
         open_: dict[str, float] = {}
@@ -125,7 +129,7 @@ def _down(segments: list[list[ProbeSample]]) -> dict[str, list[Span]]:
 
 
 def _together(hosts: dict[str, list[Span]]) -> tuple[int, list[Span]]:
-    """The largest number of hosts that were away at once, and when all of them were."""
+    """The largest number of hosts that were unavailable at once, and when all of them were."""
     spans = [span for times in hosts.values() for span in times]
     edges = sorted([*((start, 1) for start, _ in spans), *((end, -1) for _, end in spans)])
     away, most = 0, 0

@@ -11,6 +11,7 @@ from pydantic import Field, PrivateAttr
 from orchestrator.domain import patterns
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import Model, digest_of
+from orchestrator.domain.stored_words import INVENTORY
 
 
 class Group(Model):
@@ -24,8 +25,8 @@ class Group(Model):
 class Inventory(Model):
     """Hosts with their variables, and groups. *files* are the user's own sources, absolute paths, merged by Ansible.
 
-    *said* is the digest of everything that Ansible reads from the *files* and from the group and host variables
-    beside them. These stay in place, because some are secret, and each change of them is a change of this inventory.
+    *source_digest* is the digest of everything that Ansible reads from the *files* and from the group and host
+    variables beside them. These stay in place, because some are secret. Each change of them changes this inventory.
     The variables come from the outputs of the operator's own program, and therefore from a cloud. Unless *templates*
     is set, a template in them is text. Content of a release package is never part of it. The listing and the overlay
     stay in this process.
@@ -34,35 +35,36 @@ class Inventory(Model):
     hosts: dict[str, dict[str, Any]] = Field(default_factory=dict)
     groups: dict[str, Group] = Field(default_factory=dict)
     files: tuple[str, ...] = ()
-    said: str | None = None
+    source_digest: str | None = None
     templates: bool = Field(default=False, exclude_if=lambda evaluated: not evaluated)
     _listing: dict[str, Any] | None = PrivateAttr(default=None)
     _overlay: "Inventory | None" = PrivateAttr(default=None)
 
     @property
     def listing(self) -> dict[str, Any] | None:
-        """What `ansible-inventory --list` prints of it; None where Ansible was not asked."""
+        """The output of `ansible-inventory --list` for it; None if Ansible did not list it."""
         return self._listing
 
     @property
     def overlay(self) -> "Inventory":
-        """What was known besides the *files*."""
+        """The inventory without the content of the *files*."""
         return self._overlay or self
 
     def listed(self, listing: dict[str, Any], overlay: "Inventory | None" = None) -> "Inventory":
-        """This inventory with Ansible's *listing* of it, and what was known before that besides the files."""
+        """This inventory with Ansible's *listing* of it, and the *overlay*: the inventory without the files."""
         copy = self.model_copy()
         copy._listing, copy._overlay = listing, overlay  # noqa: SLF001
         return copy
 
     @property
     def digest(self) -> str:
-        """The digest over hosts, groups, variables and what the files say; else over where they are.
+        """The digest over hosts, groups, variables and the content of the files; without it, over their paths.
 
-        On another machine the same files lie elsewhere, and a run that it takes over is still about the same hosts.
+        On another machine the same files have other paths, and a run that it takes over is about the same hosts. The
+        digest covers the earlier names of the fields, so that it is the same in plans of every form.
         """
-        data = self.to_json()
-        return digest_of({**data, "files": len(self.files)} if self.said is not None else data)
+        data = INVENTORY.write(self.to_json())
+        return digest_of({**data, "files": len(self.files)} if self.source_digest is not None else data)
 
     def outline(self) -> "Inventory":
         """The same hosts and groups without any variable: what may be shown and kept."""

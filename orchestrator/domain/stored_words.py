@@ -78,6 +78,10 @@ HOST = Shape({"stands_by": "is_standby", "unsure": "switch_uncertain"})
 TARGET = Shape({"again": "second_pass"})
 SIDES = Shape({"look": "observation", "left": "unchanged_hosts"})
 CANARY = Shape({"look": "observation"})
+INVENTORY = Shape({"said": "source_digest"})
+PROBE_SAMPLE = Shape({"asked": "requests"})
+PROBE = Shape({"most_away": "most_unavailable", "away": "host_downtime", "asked": "requests"})
+"""The report of a probe, and one of its samples."""
 SKIP = {"no_return": "skip_irreversible"}
 PLAN_V1 = Shape(
     {
@@ -92,10 +96,12 @@ PLAN_V1 = Shape(
         "rollback_target": TARGET,
         "blue_green": SIDES,
         "steps": Shape(parts={"canary": CANARY}),
-        "stack": Shape({"base": "state_digest"}),
+        "stack": Shape({"base": "state_digest"}, {"inventory": INVENTORY}),
+        "inventory": INVENTORY,
     },
 )
-PLAN = Forms({V1: PLAN_V1, V2: Shape(SKIP)})
+PLAN_V2 = Shape(SKIP, {"stack": Shape(parts={"inventory": INVENTORY}), "inventory": INVENTORY})
+PLAN = Forms({V1: PLAN_V1, V2: PLAN_V2})
 WAVES = {"waves": Shape(parts={"plan": PLAN})}
 WAVE_PLAN = Forms({V1: Shape({"walk": "rollout"}, WAVES), V2: Shape(parts=WAVES)})
 ROLLBACK_PLAN = Forms({V1: Shape({"again": "second_pass"})})
@@ -177,9 +183,14 @@ def read_recorded_answer(answer: Any) -> Any:
     if not isinstance(answer, dict):
         return answer
     found, data = _replaced(answer, "state", STATES), answer.get("data")
-    if isinstance(data, dict) and isinstance(data.get("states"), list):
-        found["data"] = {**data, "states": [read_host(state) for state in data["states"]]}
+    if isinstance(data, dict):
+        parts = {name: read(data[name]) for name, read in RESULTS.items() if data.get(name)}
+        found["data"] = {**data, **parts}
     return found
+
+
+def _read_hosts(states: Any) -> Any:
+    return [read_host(state) for state in states] if isinstance(states, list) else states
 
 
 def _state(data: Data) -> dict[str, Any]:
@@ -198,6 +209,12 @@ def _wave(data: Data) -> dict[str, Any]:
     return {**data, "ended": {name: STATES.get(state, state) for name, state in ended.items()}}
 
 
+RESULTS: dict[str, Callable[[Any], Any]] = {
+    "states": _read_hosts,
+    "outline": INVENTORY.read,
+    "probe": PROBE.read,
+}
+"""How the parts of a step's result are translated, by their names."""
 ENTRIES: dict[str, Callable[[Data], dict[str, Any]]] = {
     "requested": read_request,
     "state": _state,
@@ -220,11 +237,13 @@ DOCUMENTS: dict[str, Callable[[Data], dict[str, Any]]] = {
     "QueuedRequest": read_queued_request,
     "HostState": read_host,
     "RunRequest": RUN_REQUEST.read,
+    "ProbeSample": PROBE_SAMPLE.read,
 }
 """How each kind of value in the store is translated, by the name of its model."""
 
+_SHAPES = (HOST, RUN, REQUEST, PARAMETERS, PLANNED, RUN_REQUEST, NOTICE, INVENTORY, PROBE, PROBE_SAMPLE)
 _FIELDS = {
-    *(name for shape in (HOST, RUN, REQUEST, PARAMETERS, PLANNED, RUN_REQUEST, NOTICE) for name in shape.names),
+    *(name for shape in _SHAPES for name in shape.names),
     *("asked", *EVENTS, *KINDS, *STATES, *ENTRY_KINDS),
 }
 EARLIER = re.compile("|".join(f'"{re.escape(word)}"' for word in sorted(_FIELDS)))

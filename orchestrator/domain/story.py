@@ -174,7 +174,7 @@ class RunView:
 
     @property
     def probe(self) -> AvailabilityReport | None:
-        """What was seen of the service while it went on; None where nobody looked, or it has not ended."""
+        """The availability of the service during the run; None without a probe, or before the run has ended."""
         step = self.steps.get("probe")
         found = step.result.data.get("probe") if step and step.result else None
         return AvailabilityReport.from_json(found) if found else None

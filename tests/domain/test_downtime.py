@@ -1,4 +1,4 @@
-"""How long a service was away, from what a probe saw."""
+"""The downtime of a service, derived from the samples of a probe."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +7,7 @@ from orchestrator.domain.downtime import SERVICE, ProbeSample, measured
 
 
 def turns(at: float, target: str, *times: tuple[float, bool]) -> list[ProbeSample]:
-    return [ProbeSample(kind="turn", at=at + later, target=target, up=up, asked=1) for later, up in times]
+    return [ProbeSample(kind="turn", at=at + later, target=target, up=up, requests=1) for later, up in times]
 
 
 def segment(start: float, end: float, *sights: list[ProbeSample]) -> list[ProbeSample]:
@@ -21,8 +21,8 @@ def test_hosts_one_after_the_other() -> None:
         0, 10, turns(0, "a", (0, True), (1, False), (3, True)), turns(0, "b", (0, True), (4, False), (5, True))
     )
     found = measured([seen], 0, 10, 0.1)
-    assert (found.downtime, found.most_away, found.hosts, found.away) == (0, 1, 2, {"a": 2, "b": 1})
-    assert (found.measured, found.gaps, found.asked) == (10, (), 6)
+    assert (found.downtime, found.most_unavailable, found.hosts, found.host_downtime) == (0, 1, 2, {"a": 2, "b": 1})
+    assert (found.measured, found.gaps, found.requests) == (10, (), 6)
 
 
 def test_hosts_all_at_once() -> None:
@@ -31,7 +31,7 @@ def test_hosts_all_at_once() -> None:
         0, 10, turns(0, "a", (0, True), (1, False), (4, True)), turns(0, "b", (0, True), (2, False), (5, True))
     )
     found = measured([seen], 0, 10, 0.1)
-    assert (found.downtime, found.longest, found.most_away) == (2, 2, 2)
+    assert (found.downtime, found.longest, found.most_unavailable) == (2, 2, 2)
     assert found.by == "hosts"
 
 
@@ -39,13 +39,13 @@ def test_the_service_has_a_word_of_its_own() -> None:
     """With a URL of the whole service its downtime is what that URL says, whatever the hosts do."""
     seen = segment(0, 9, turns(0, SERVICE, (0, True), (2, False), (2.5, True)), turns(0, "a", (0, True), (1, False)))
     found = measured([seen], 0, 9, 0.1)
-    assert (found.downtime, found.by, found.away) == (0.5, "service", {"a": 8})
+    assert (found.downtime, found.by, found.host_downtime) == (0.5, "service", {"a": 8})
 
 
 def test_what_was_never_there_is_not_away() -> None:
     """A host that has not answered yet counts as nothing: a first release takes no service away."""
     found = measured([segment(0, 9, turns(0, "a", (0, False), (5, True)), turns(0, "b", (0, False)))], 0, 9, 0.1)
-    assert (found.downtime, found.most_away, found.hosts) == (0, 0, 1)
+    assert (found.downtime, found.most_unavailable, found.hosts) == (0, 0, 1)
 
 
 def test_gaps_are_told() -> None:
@@ -68,10 +68,10 @@ TURNS = st.lists(st.tuples(st.sampled_from(["a", "b", "c"]), st.integers(0, 100)
 
 @given(TURNS)
 def test_figures_are_of_one_piece(found: list[tuple[str, int, bool]]) -> None:
-    """The service is away for no longer than the host that was away least, and no more hosts are away than there are."""
+    """The service is unavailable for no longer than the host with the least downtime, and no more hosts are unavailable than there are."""
     seen = segment(0, 100, *(turns(at, host, (0, up)) for host, at, up in found))
     told = measured([seen], 0, 100, 0.1)
-    least = min((told.away.get(host, 0.0) for host in {host for host, _, up in found if up}), default=0.0)
+    least = min((told.host_downtime.get(host, 0.0) for host in {host for host, _, up in found if up}), default=0.0)
     assert 0 <= told.longest <= told.downtime <= least
-    assert told.most_away <= told.hosts
-    assert (told.most_away == told.hosts and told.hosts > 0) or told.downtime == 0
+    assert told.most_unavailable <= told.hosts
+    assert (told.most_unavailable == told.hosts and told.hosts > 0) or told.downtime == 0

@@ -201,7 +201,7 @@ def test_batch_sizes(count: int, sizes: tuple[int | str, ...], expected: list[in
 
 def test_where_files_lie_is_nothing_that_is_held_to() -> None:
     """What the user's files say counts, once it has been read, and not the folder that a machine keeps them in."""
-    here = Inventory(hosts={"web1": {}}, files=("/srv/one/hosts.yml",), said="sha256:1")
+    here = Inventory(hosts={"web1": {}}, files=("/srv/one/hosts.yml",), source_digest="sha256:1")
     assert here.digest == here.model_copy(update={"files": ("/srv/two/hosts.yml",)}).digest
-    assert here.digest != here.model_copy(update={"said": "sha256:2"}).digest
+    assert here.digest != here.model_copy(update={"source_digest": "sha256:2"}).digest
     assert here.digest != here.model_copy(update={"files": ()}).digest

@@ -21,7 +21,7 @@ from orchestrator.domain.step_payloads import (
     StackDisposed,
 )
 
-OUTLINE: dict[str, Any] = {"hosts": {"web1": {}}, "groups": {}, "files": [], "said": None}
+OUTLINE: dict[str, Any] = {"hosts": {"web1": {}}, "groups": {}, "files": [], "source_digest": None}
 STATE = {"host": "web1", "truth": "empty", "release": None, "since": None, "run": None, "serves": ""}
 LOSS = {"op": "delete", "type": "aws:rds:Instance", "name": "db", "urn": "urn:db", "why": "listed"}
 STORED: list[tuple[type[Payload], dict[str, Any]]] = [

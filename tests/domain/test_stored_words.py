@@ -120,6 +120,18 @@ def test_a_recorded_answer_has_the_current_state(state: str) -> None:
     assert read_recorded_answer(state) == state
 
 
+def test_the_parts_of_a_result_have_the_current_names() -> None:
+    """The hosts and the probe in the recorded result of a step are read with the current names of their fields."""
+    outline: Data = {"hosts": {"web1": {}}, "groups": {}, "files": [], "said": None}
+    probe = {"most_away": 1, "hosts": 2, "away": {"web1": 2.0}, "asked": 9}
+    answer = {"outcome": "succeeded", "data": {"outline": outline, "probe": probe}}
+    found = read_recorded_answer(answer)
+    assert found["data"]["outline"] == {"hosts": {"web1": {}}, "groups": {}, "files": [], "source_digest": None}
+    assert found["data"]["probe"] == {"most_unavailable": 1, "hosts": 2, "host_downtime": {"web1": 2.0}, "requests": 9}
+    assert read_recorded_answer(found) == found
+    assert json.loads(read_text("ProbeSample", '{"kind": "beat", "asked": 3}')) == {"kind": "beat", "requests": 3}
+
+
 def test_free_text_is_not_translated() -> None:
     """A message that has an earlier word stays as it was written."""
     entry = {"kind": "ended", "data": {"state": "failed", "message": "it needs a person, and was proving", "exit": 1}}
@@ -137,7 +149,8 @@ EARLIER_PLAN = {
     "blue_green": {"look": None, "left": ["web1"]},
     "steps": [{"canary": {"hosts": 1, "look": {"seconds": 1.0}}}, {"canary": None}],
     "no_return": True,
-    "stack": {"base": "sha256:1"},
+    "stack": {"base": "sha256:1", "inventory": {"hosts": {}, "said": None}},
+    "inventory": {"hosts": {}, "said": None},
 }
 
 
@@ -150,10 +163,13 @@ def test_a_plan_keeps_its_form() -> None:
     )
     assert fields["steps"][0]["canary"]["observation"] == {"seconds": 1.0}
     assert plan_as_made(fields) == EARLIER_PLAN
+    assert fields["inventory"] == fields["stack"]["inventory"] == {"hosts": {}, "source_digest": None}
     assert (fields["skip_irreversible"], fields["acknowledgements"]["no_return"]) == (True, [])
     current = {**fields, "apiVersion": "orchestrator/v3"}
     assert plan_as_made(current) == current == read_plan_fields(current)
     second = {**current, "apiVersion": "orchestrator/v2", "no_return": True}
+    second |= {"inventory": EARLIER_PLAN["inventory"], "stack": {"state_digest": "sha256:1", "inventory": None}}
+    current["stack"] = second["stack"]
     del second["skip_irreversible"]
     assert read_plan_fields(second) == {**current, "apiVersion": "orchestrator/v2"}
     assert plan_as_made(read_plan_fields(second)) == second

@@ -33,7 +33,7 @@ INVENTORY = {
     "hosts": {"w1": {}},
     "groups": {"web": {"hosts": ["w1"], "children": ["x"], "vars": {}}},
     "files": ["/i"],
-    "said": DIGEST,
+    "source_digest": DIGEST,
 }
 FLAKY = {"retries": 1, "within": "1s"}
 GATES = [

@@ -66,7 +66,7 @@ def begin(project: Project) -> set[str]:
 
 @pytest.mark.xdist_group("test_blue_green")
 def test_there_and_back(two: Project) -> None:
-    """A release goes to the idle side alone, and is live after the switch; a rollback leads back, and deploys nothing. The service is never away."""
+    """A release goes to the idle side alone, and is live after the switch; a rollback leads back, and deploys nothing. The service is always available."""
     idle = begin(two)
     where = lay_release(two, "1.1.1", environments=["staging", "production"])
     two.run("promote", where, "--to", "staging")
@@ -79,7 +79,7 @@ def test_there_and_back(two: Project) -> None:
     assert live(two) != old
     assert {two.releases("production")[host] for host in {*BLUE, *GREEN} - idle} == {"1.0.0"}
     assert "1.0.0 standing by on" in said.out
-    assert "the service was never away" in said.out
+    assert "the service was always available" in said.out
     assert f"{old}, standing by" in two.run("status", "production").out
     rows = {
         row["release"]["version"]: row["in"]["production"]["state"]
@@ -180,7 +180,7 @@ def test_the_old_side_is_retired(two: Project) -> None:
 
 @pytest.mark.xdist_group("test_blue_green")
 def test_a_rehearsal_with_sides(two: Project) -> None:
-    """A rehearsal switches there, back and there again, finds that all came back, and the service is never away."""
+    """A rehearsal switches there, back and there again, finds that all came back, and the service is always available."""
     begin(two)
     where = lay_release(two, "1.1.6")
     two.run("promote", where, "--to", "staging")

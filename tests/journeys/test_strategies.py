@@ -56,9 +56,9 @@ def test_a_canary_is_rolled_back_alone(ten: Project) -> None:
     story = ten.story("production")
     assert story["ending"]["failure"]["code"] == "V140"
     assert story["probe"]["hosts"] == 10
-    assert story["probe"]["most_away"] <= 1
-    assert set(story["probe"]["away"]) <= {"web9"}
-    assert "production: the service was never away" in said.out
+    assert story["probe"]["most_unavailable"] <= 1
+    assert set(story["probe"]["host_downtime"]) <= {"web9"}
+    assert "production: the service was always available" in said.out
 
 
 @pytest.mark.xdist_group("test_strategies")
@@ -94,6 +94,6 @@ def test_a_look_outlives_its_process(ten: Project) -> None:
     assert names == [f"gate.promise.deploy.1.look.{number}" for number in (1, 2, 3, 4)]
     assert story["probe"]["downtime"] == 0
     assert story["probe"]["gaps"] == []
-    assert "availability: the service was never away" in ten.run("show", run).out
+    assert "availability: the service was always available" in ten.run("show", run).out
     assert not list(ten.state.glob("jobs/*.probe.2"))
     ten.run("rollback", "production", "--yes")

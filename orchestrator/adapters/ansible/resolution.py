@@ -335,6 +335,7 @@ def _listed(document: dict[str, Any], known: Inventory) -> Inventory:
             for name, group in groups.items()}  # fmt: skip
     if not hosts:
         raise OrchestratorError("E120", f"there is no host in {', '.join(known.files)}")
-    said = digest_of(document)
-    found = Inventory(hosts=hosts, groups=kept, files=known.files, said=said, templates=known.templates)
+    found = Inventory(
+        hosts=hosts, groups=kept, files=known.files, source_digest=digest_of(document), templates=known.templates
+    )
     return found.listed(document, known)

@@ -47,22 +47,22 @@ class Writer:
     def __init__(self, path: Path) -> None:
         self._file = path.open("a", encoding="utf-8")
         self._lock = threading.Lock()
-        self._asked = self._size = 0
+        self._requests = self._size = 0
 
     def say(self, kind: str, at: float, **more: object) -> None:
-        """Write one sight."""
+        """Write one sample."""
         with self._lock:
-            asked, self._asked = self._asked, 0
+            requests, self._requests = self._requests, 0
             if self._size < LARGEST:
-                line = json.dumps({"kind": kind, "at": round(at, 3), "asked": asked, **more}) + "\n"
+                line = json.dumps({"kind": kind, "at": round(at, 3), "requests": requests, **more}) + "\n"
                 self._size += len(line)
                 self._file.write(line)
                 self._file.flush()
 
     def count(self) -> None:
-        """One request more."""
+        """Count one request."""
         with self._lock:
-            self._asked += 1
+            self._requests += 1
 
 
 class Target:
@@ -99,7 +99,7 @@ class Target:
 
 
 def run_probes(targets: list[Target], writer: Writer, every: float, timeout: float, ended: threading.Event) -> None:
-    """Ask each of *targets* every so often. One that turns has turned when the question was asked."""
+    """Request each of *targets* every *every* seconds. The time of a change is that of the request that found it."""
     following = time.monotonic()
     while not ended.is_set():
         for target in targets:

@@ -18,6 +18,7 @@ from orchestrator.domain.gate import Probe
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.quantities import seconds
 from orchestrator.domain.release import Package
+from orchestrator.domain.stored_words import read_text
 from orchestrator.domain.templating import known_variables, url_filled
 from orchestrator.ports import Job, Jobs
 
@@ -139,10 +140,10 @@ def _targets(probe: Probe, package: Package, inventory: Inventory, context: Cont
 
 
 def _sights(file: Path) -> list[ProbeSample]:
-    """What was written down; a line that a crash has torn is none."""
+    """The samples in *file*, also of an earlier version. A line that a crash has cut off is skipped."""
     found = []
     with contextlib.suppress(OSError):
         for line in file.read_text(encoding="utf-8").splitlines():
             with contextlib.suppress(ValueError):
-                found.append(ProbeSample.model_validate_json(line))
+                found.append(ProbeSample.model_validate_json(read_text("ProbeSample", line)))
     return found

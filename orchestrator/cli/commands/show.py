@@ -149,7 +149,7 @@ def _print_rehearsal(found: dict[str, Any]) -> None:
 
 
 def _aside(story: "RunView") -> None:
-    """What is worth knowing and decided nothing: what was flaky, what could not be asked, how long it was away."""
+    """Print what decided nothing: flaky checks, alerts, and the downtime."""
     from orchestrator.cli.words import duration_text
     from orchestrator.domain.text import counted
 
@@ -165,5 +165,5 @@ def _aside(story: "RunView") -> None:
         )
     if story.probe is not None:
         out_folded(f"availability: {story.probe.text}")
-        for host, away in story.probe.away.items():
-            out_folded(f"  {host} was away for {duration_text(away)}")
+        for host, seconds in story.probe.host_downtime.items():
+            out_folded(f"  {host} was unavailable for {duration_text(seconds)}")

@@ -67,9 +67,9 @@ def test_what_goes_and_comes_is_seen(jobs: LocalJobs, server: Server) -> None:
     server.answers["/b"] = (200, "")
     until(lambda: counted(jobs, 1, '"up": true') == 3)
     found = prober.end(PROBE, JOB, since)
-    assert (found.downtime, found.most_away, found.hosts, found.gaps) == (0, 1, 2, ())
-    assert 0.4 < found.away["b"] < 2
-    assert found.asked > 10
+    assert (found.downtime, found.most_unavailable, found.hosts, found.gaps) == (0, 1, 2, ())
+    assert 0.4 < found.host_downtime["b"] < 2
+    assert found.requests > 10
     assert tagged(f"ORCHESTRATOR_JOB={jobs.folder(f'{JOB}.1')}") == []
 
 
