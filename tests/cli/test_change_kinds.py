@@ -7,6 +7,11 @@ from tests.cli.request_project import PLACE, RequestProject, office
 
 __all__ = ["office"]  # the fixture
 URGENT = ("--emergency", "-m", "the shop is down", "--incident", "https://incidents.example/12")
+DBA = """apiVersion: orchestrator/v1
+kind: Access
+roles: [{name: dba, actions: [view, approve]}]
+bindings: [{role: dba, to: "user:dora"}]
+"""
 YEAR = ("--from", "2020-01-01T00:00:00Z", "--until", "2090-01-01T00:00:00Z")
 
 
@@ -74,6 +79,23 @@ def test_a_standard_change_needs_no_vote(office: RequestProject) -> None:
     assert "set to high by bob: the day before Christmas" in raised["arithmetic"]
     assert office.refused("bob", "raise-risk", run, "medium", "-m", "no")[0] == "A206"
     assert office.refused("vic", "raise-risk", run, "high", "-m", "no")[0] == "A101"
+
+
+def test_a_level_of_risk_adds_a_quorum(office: RequestProject) -> None:
+    """`by_risk` adds its quorum for its level only, with its own roles, and `status` says which vote is missing and who can give it."""
+    with office.acting("root"):
+        office.say("people", "add", "dora")
+        office.tokens["dora"] = office.json("token", "create", "--for", "dora")["token"]
+        (office.folder / "access.yaml").write_text(DBA)
+        office.say("access", "apply", "-f", "access.yaml")
+    office.rule("approvals: {count: 1, roles: [approver], by_risk: {high: {count: 1, roles: [dba]}}}\n")
+    run = office.ask("1.0.0")["request"]["id"]
+    assert state(office, run)["approval"]["reason"].startswith("waiting for 1 of 1 approval (role approver)")
+    office.by("cid", "raise-risk", run, "high", "-m", "a new index")
+    assert office.by("bob", "approve", run)["state"] == "waiting"
+    assert "waiting for 1 of 1 approval (role dba): can be given by dora" in office.tells("vic", "status")
+    assert state(office, run)["approval"]["void"] == {}
+    assert office.by("dora", "approve", run)["state"] == "ready"
 
 
 def test_rules_that_become_stricter_count_for_what_waits(office: RequestProject) -> None:

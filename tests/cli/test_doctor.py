@@ -9,6 +9,7 @@ import pytest
 from orchestrator.adapters.database.driver import driver, journal_mode
 from orchestrator.adapters.database.engine import SCHEMA, engine_url, sqlite_path
 from orchestrator.app.diagnosis import examine_project
+from orchestrator.cli import main
 from orchestrator.domain.diagnosis import Check
 from tests.postgres import Server
 
@@ -76,3 +77,11 @@ def test_the_artifact_store(project: Path, monkeypatch: pytest.MonkeyPatch) -> N
         assert found.level == "problem"
         assert words in found.remedy
         assert "secret" not in found.says
+
+
+def test_the_main_limit_of_local_mode_is_printed(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`doctor` and `whoami` say that a user who can write the state folder can bypass all rights."""
+    del project
+    for words in (["doctor"], ["whoami"]):
+        main(words)
+        assert "another user who can write the state folder can bypass all rights" in capsys.readouterr().out, words

@@ -1,6 +1,7 @@
 """Why not? Every condition of a promotion from the command line, told as several users, on a real SQLite register."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -120,11 +121,21 @@ def test_a_release_that_was_rolled_back_is_held_until_somebody_says_why(project:
 
 
 def test_an_overrun_needs_a_right_and_a_reason(project: MemoryProject, act_as: As) -> None:
-    """A promotion that by its last runs would not end before a freeze is refused (A302); --overrun needs -m and the right."""
+    """A promotion that by its last runs would not end before a freeze is refused (A302) with the next time at which it fits; --overrun needs -m and the right."""
+    clock = project.store.clock
     for version in ("0.9.0", "1.0.0"):
-        project.go(PLACE, version)
+        run = project.request(PLACE, version)
+        project.do(run, lambda _name, when: clock.sleep(300) if when == "done" else None)
     project.packages.put(project.release("1.1.0"))
     act_as("rita")
+    start, end = (datetime.now(UTC) + timedelta(minutes=minutes) for minutes in (20, 200))
+    times = (f"{start:%Y-%m-%dT%H:%M}", "--end", f"{end:%Y-%m-%dT%H:%M}", "--zone", "UTC")
+    project.say("calendar", "add", "hard-freeze", "audit", "--start", *times)
+    found = project.json("why", "1.1.0", "--to", PLACE, code=3)
+    fits = next(each for each in found["conditions"] if each["condition"] == "fit")
+    assert (fits["state"], fits["until"][:16]) == ("refused", f"{end:%Y-%m-%dT%H:%M}")
+    error = project.json("promote", "1.1.0", "--to", PLACE, code=3)["errors"][0]
+    assert (error["code"], f"it would fit from {end:%Y-%m-%d %H:%M} UTC" in error["message"]) == ("A302", True)
     assert project.say("promote", "1.1.0", "--to", PLACE, "--overrun", code=2) == ""
     act_as("olga")
     refused = project.json("promote", "1.1.0", "--to", PLACE, "--overrun", "-m", "x", code=3)["errors"][0]

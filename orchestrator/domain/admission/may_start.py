@@ -19,7 +19,7 @@ from orchestrator.domain.approval.policy import Requirement
 from orchestrator.domain.approval.requests import RunRequest
 from orchestrator.domain.approval.reviews import EmergencyReview, overdue, overdue_text
 from orchestrator.domain.approval.votes import Subject, Vote, satisfied, separation
-from orchestrator.domain.calendar.fit import Estimate, Fit, fit
+from orchestrator.domain.calendar.fit import Estimate, Fit, fit, next_slot
 from orchestrator.domain.calendar.verdict import (
     Calendar,
     CalendarQuestion,
@@ -148,7 +148,8 @@ def may_start(request: RunRequest, actor: Actor, facts: AdmissionFacts, now: Now
 def may_promote(start: Start, actor: Actor, facts: AdmissionFacts, now: Now) -> Admission:
     """Every condition of *start*, which *actor* begins *now*, whether or not it was requested."""
     passed = [override.entry for override in facts.overrides if not override.is_over(now)]
-    verdict = calendar_verdict(facts.calendar, question_of(start, passed), now)
+    question = question_of(start, passed)
+    verdict = calendar_verdict(facts.calendar, question, now)
     found = (
         _right(start, actor, facts, now),
         _verified(facts.path, now),
@@ -157,7 +158,7 @@ def may_promote(start: Start, actor: Actor, facts: AdmissionFacts, now: Now) -> 
         _reviewed(start, facts, now),
         _start_time(start, now),
         *_calendar(start, facts, verdict, now),
-        *_fits(verdict, facts, now),
+        *_fits(verdict, question, facts, now),
     )
     order = list(ConditionKind)
     opens = verdict.next_open if isinstance(verdict, Closed) else None
@@ -308,12 +309,17 @@ def _next(verdict: CalendarVerdict, causes: frozenset[Cause]) -> str:
     return f" until {minute_text(verdict.closing.interval.start)}"
 
 
-def _fits(verdict: CalendarVerdict, facts: AdmissionFacts, now: Now) -> Iterator[Condition]:
+def _fits(verdict: CalendarVerdict, question: CalendarQuestion, facts: AdmissionFacts, now: Now) -> Iterator[Condition]:
     if facts.estimate is None or isinstance(verdict, Closed):
         return
     found = fit(verdict, facts.estimate, now)
     if found.fit is Fit.DOES_NOT_FIT and not facts.overrun:
-        yield Condition(_K.FIT, _S.REFUSED, str(found), command="--overrun, with the right to do so")
+        length = timedelta(seconds=max(1.0, facts.estimate.counts_s))
+        slot = next_slot(facts.calendar, question, length, now)
+        later = f"it would fit from {minute_text(slot.start)}" if slot else "no later open time is long enough"
+        until = slot.start if slot else None
+        command = "--overrun, with the right to do so"
+        yield Condition(_K.FIT, _S.REFUSED, f"{found}; {later}", until=until, command=command)
     else:
         yield Condition(_K.FIT, _S.MET if found.fit is Fit.FITS else _S.WARNING, str(found))
 

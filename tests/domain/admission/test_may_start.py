@@ -107,12 +107,17 @@ def test_a_refusal_by_right_names_who_could() -> None:
 
 
 def test_a_promotion_that_would_run_into_a_freeze_is_refused_before_it_starts() -> None:
-    """Unless an overrun is allowed; then it is a warning."""
+    """The next time at which it fits is named; if an overrun is allowed, it is a warning."""
     known = {"calendar": Calendar(rules=(FREEZE,)), "estimate": estimate([7200.0] * 5, steps=1, hosts=1)}
     assert missing(request(), facts(**known)) == [
-        "refused: this promotion (estimated 2 h, p90 2 h of the last 5 runs) would run into 2026-11-29 13:00 UTC (soft freeze 'year end' by cid until 2026-11-29 20:00 UTC)"
+        "refused: this promotion (estimated 2 h, p90 2 h of the last 5 runs) would run into 2026-11-29 13:00 UTC (soft freeze 'year end' by cid until 2026-11-29 20:00 UTC); it would fit from 2026-11-29 20:00 UTC"
     ]
+    assert may_start(request(), ANN, facts(**known), NOW).until == START + 8 * HOUR
     assert may_start(request(), ANN, facts(**known, overrun=True), NOW).may_start
+    short = CalendarRule.from_json({**FREEZE.to_json(), "id": "w", "kind": "window", "start": "2026-11-29T12:00:00",
+                                    "end": "2026-11-29T13:00:00", "rule": "FREQ=DAILY"})  # fmt: skip
+    found = may_start(request(), ANN, facts(**{**known, "calendar": Calendar(rules=(short,))}), NOW)
+    assert (found.missing[0].reason[-35:], found.until) == ("; no later open time is long enough", None)
 
 
 def test_an_emergency_passes_soft_freezes_and_overdue_reviews() -> None:
