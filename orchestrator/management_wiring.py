@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.management.change_requests.file import ChangeFile
     from orchestrator.management.change_requests.ports import ChangeSources, CommitRange
     from orchestrator.management.change_requests.risk import ChangeFacts
+    from orchestrator.management.implementation_plans.ports import ImplementationSources, TemplateFile
     from orchestrator.management.planned_releases.notes import ChangedFile, NoteSources, PackageDifference
     from orchestrator.management.planned_releases.ports import PackagePlace
 
@@ -44,6 +45,11 @@ class ManagementParts(Base):
         return ProjectReleaseSources(self)
 
     @cached_property
+    def implementation_sources(self) -> "ImplementationSources":
+        """The facts of implementation plans."""
+        return ProjectImplementationSources(self)
+
+    @cached_property
     def bookings(self) -> "Bookings":
         """What keeps others out of environments."""
         from orchestrator.management.bookings.admission import RegisterBookings
@@ -54,12 +60,14 @@ class ManagementParts(Base):
         """What the scheduler does for release management."""
         from orchestrator.management.bookings.duties import AdvanceBookings
         from orchestrator.management.change_requests.duties import RankRequests
+        from orchestrator.management.implementation_plans.duties import AdvanceImplementations
         from orchestrator.management.planned_releases.duties import FollowReleases
 
         return (
             AdvanceBookings(self.acting, self.booking_sources),
             RankRequests(self.acting, self.change_sources),
             FollowReleases(self.acting, self.release_sources),
+            AdvanceImplementations(self.acting),
         )
 
 
@@ -188,3 +196,29 @@ class ProjectReleaseSources(ProjectBookingSources):
         root, own = self._app.root.resolve(), folder.resolve()
         places = [own, *([(own / item.program).resolve()] if item.program is not None else [])]
         return tuple(dict.fromkeys(str(each.relative_to(root)) for each in places if each.is_relative_to(root)))
+
+
+class ProjectImplementationSources:
+    """The `ImplementationSources` of a project: its files."""
+
+    def __init__(self, app: "ApplicationParts") -> None:
+        self._app = app
+
+    def template_names(self) -> tuple[str, ...]:
+        """The names of the files in `implementation/`."""
+        from orchestrator.config.implementation import implementation_files
+
+        return tuple(file.stem for file in implementation_files(self._app.root))
+
+    def template(self, name: str) -> "TemplateFile":
+        """The template called *name*. Raises A110 and F-codes."""
+        from orchestrator.app.acting import unknown
+        from orchestrator.config.implementation import implementation_files, load_implementation
+        from orchestrator.domain.model import digest_of
+        from orchestrator.management.implementation_plans.ports import TemplateFile
+
+        files = {file.stem: file for file in implementation_files(self._app.root)}
+        if name not in files:
+            raise unknown("implementation file", name, sorted(files))
+        found = load_implementation(files[name], self._app.root)
+        return TemplateFile(name, found, digest_of(found.to_json()))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import orchestrator.config as files
+from orchestrator.config.implementation import FOLDER, implementation_files, load_implementation
 from orchestrator.domain.environment import Project
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
 
@@ -27,6 +28,7 @@ def check_project(start: Path) -> Found:
     wanted = [
         *sorted((root / project.environments).glob(f"*/{files.ENVIRONMENT}")),
         *sorted((root / project.releases).glob(f"*/{files.RELEASE}")),
+        *implementation_files(root),
     ]
     more, new_errors, new_warnings = check_paths(tuple(wanted), root)
     said = {str(error) for error in new_errors}
@@ -36,7 +38,7 @@ def check_project(start: Path) -> Found:
 
 
 def check_paths(paths: tuple[Path, ...], root: Path | None = None) -> Found:
-    """Each of *paths*: a file of one of the three kinds, or a folder that holds one or more of them."""
+    """Each of *paths*: a file of one of the four kinds, or a folder that holds one or more of them."""
     checked: list[str] = []
     errors: list[OrchestratorError] = []
     warnings: list[OrchestratorError] = []
@@ -59,6 +61,8 @@ def check_file(file: Path, root: Path) -> list[tuple[str, OrchestratorError]]:
         return [("error", error) for error in _caught(lambda: files.load_project(file.parent))]
     if file.name == files.ENVIRONMENT:
         return [("error", error) for error in _caught(lambda: files.load_environment(file, root))]
+    if file.absolute().parent.name == FOLDER and file.name != files.RELEASE:
+        return [("error", error) for error in _caught(lambda: load_implementation(file, root))]
     errors = _caught(lambda: files.load_release(file, root))
     found = [("error", error) for error in errors]
     with contextlib.suppress(OrchestratorErrors):  # it cannot be read at all: that is among the errors

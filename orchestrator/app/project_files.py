@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.config import declared, find_project, load_project, scaffold
+from orchestrator.config.implementation import implementation_files
 from orchestrator.config.schema import schema
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import NAME
@@ -25,8 +26,13 @@ def place_names(start: Path) -> list[str]:
     return [*declared(root, project), *(waves.name for waves in project.waves)]
 
 
+def template_names(start: Path) -> list[str]:
+    """The templates of implementation plans in the project around *start*, by name. Raises F-codes."""
+    return [file.stem for file in implementation_files(find_project(start))]
+
+
 def file_schema(kind: str) -> dict[str, Any]:
-    """The JSON Schema of the file of this *kind*: `release`, `environment` or `project`."""
+    """The JSON Schema of the file of this *kind*: `release`, `environment`, `project` or `implementation`."""
     return schema(kind)
 
 

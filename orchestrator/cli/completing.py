@@ -105,6 +105,43 @@ def planned_releases(_context: click.Context, _parameter: click.Parameter, begun
 
 
 @_quietly
+def implementation_plans(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offers:
+    """The implementation plans that have not ended, each with what it is."""
+    from click.shell_completion import CompletionItem
+
+    from orchestrator.management.implementation_plans.queries import list_plans
+
+    found = list_plans(_app().acting, limit=RECENT).items
+    return [
+        CompletionItem(plan.id, help=f"{plan.state}: {plan.title}")
+        for plan in found
+        if plan.id.lower().startswith(begun.lower())
+    ]
+
+
+@_quietly
+def plan_tasks(context: click.Context, _parameter: click.Parameter, begun: str) -> Offers:
+    """The tasks of the implementation plan that the command line names, each with its state."""
+    from click.shell_completion import CompletionItem
+
+    from orchestrator.management.implementation_plans.queries import show_plan
+
+    wanted = context.params.get("plan") or context.args[0]
+    found = show_plan(_app().acting, str(wanted)).plan.tasks
+    return [
+        CompletionItem(task.name, help=f"{task.state}: {task.title}") for task in found if task.name.startswith(begun)
+    ]
+
+
+@_quietly
+def plan_templates(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offers:
+    """The names of the templates of implementation plans."""
+    from orchestrator.app.project_files import template_names
+
+    return _fitting(template_names(Path.cwd()), begun)
+
+
+@_quietly
 def bookings(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offers:
     """The bookings that have not ended, each with what it is."""
     from click.shell_completion import CompletionItem

@@ -11,6 +11,7 @@ from orchestrator.management.bookings.contention import WeekDemand
 from orchestrator.management.bookings.model import EnvironmentBooking, Quota
 from orchestrator.management.change_requests.imports import Incoming, Skipped
 from orchestrator.management.change_requests.model import ChangeRequest, RankMove
+from orchestrator.management.implementation_plans.model import ImplementationPlan, Task
 from orchestrator.management.planned_releases.model import PlannedRelease
 from orchestrator.management.planned_releases.notes import ReleaseNotes
 from orchestrator.management.planned_releases.phases import PhaseMoved
@@ -113,6 +114,53 @@ class QuotasDocument(Document):
     quotas: tuple[Quota, ...]
 
 
+class ImplementationItem(Model):
+    """An implementation plan with its id."""
+
+    id: str
+    plan: ImplementationPlan
+
+
+class ExpectedTask(Model):
+    """The expected time of a *task*. *critical* tasks decide when the plan ends; *waits_for* are those before it."""
+
+    task: str
+    start: Moment
+    end: Moment
+    critical: bool
+    waits_for: tuple[str, ...]
+
+
+class ImplementationPlanDocument(ImplementationItem, Document):
+    """`orchestrator implementation status --json`, and what the commands that change a plan print."""
+
+    kind: Literal["ImplementationPlan"]
+    end: Moment
+    expected: tuple[ExpectedTask, ...]
+
+
+class ImplementationPlansDocument(Document):
+    """`orchestrator implementation list --json`, by the start."""
+
+    kind: Literal["ImplementationPlans"]
+    plans: tuple[ImplementationItem, ...]
+    cursor: str | None
+
+
+class OwnTask(Model):
+    """A *task* of the plan with the id *plan* that waits for the user."""
+
+    plan: str
+    task: Task
+
+
+class ImplementationTasksDocument(Document):
+    """`orchestrator implementation status --json` without a plan: the tasks that wait for the user."""
+
+    kind: Literal["ImplementationTasks"]
+    tasks: tuple[OwnTask, ...]
+
+
 class ReleaseItem(Model):
     """A planned release with its id."""
 
@@ -186,6 +234,9 @@ MODELS: dict[str, type[Document]] = {
     "free-slots": FreeSlotsDocument,
     "contention": ContentionDocument,
     "quotas": QuotasDocument,
+    "implementation-plan": ImplementationPlanDocument,
+    "implementation-plans": ImplementationPlansDocument,
+    "implementation-tasks": ImplementationTasksDocument,
     "planned-release": PlannedReleaseDocument,
     "planned-releases": PlannedReleasesDocument,
     "release-slip": ReleaseSlipDocument,

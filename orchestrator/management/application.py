@@ -9,6 +9,7 @@ from orchestrator.app.opening import open_application
 if TYPE_CHECKING:
     from orchestrator.management.bookings.ports import BookingSources
     from orchestrator.management.change_requests.ports import ChangeSources
+    from orchestrator.management.implementation_plans.ports import ImplementationSources
     from orchestrator.management.planned_releases.notes import NoteSources
 
 
@@ -28,6 +29,10 @@ class ManagedApplication(Application):
         @property
         def release_sources(self) -> NoteSources:
             """The facts of planned releases."""
+
+        @property
+        def implementation_sources(self) -> ImplementationSources:
+            """The facts of implementation plans."""
 
 
 def open_managed(start: Path) -> ManagedApplication:

@@ -5,7 +5,10 @@ from typing import Any
 from orchestrator.domain.register import RecordKind
 from orchestrator.management.bookings.store import BOOKINGS, QUOTAS
 from orchestrator.management.change_requests.store import CHANGE_REQUESTS
+from orchestrator.management.implementation_plans.store import IMPLEMENTATION_PLANS
 from orchestrator.management.numbers import COUNTERS
 from orchestrator.management.planned_releases.store import PLANNED_RELEASES
 
-MANAGEMENT_KINDS: tuple[RecordKind[Any], ...] = (COUNTERS, CHANGE_REQUESTS, BOOKINGS, QUOTAS, PLANNED_RELEASES)
+MANAGEMENT_KINDS: tuple[RecordKind[Any], ...] = (
+    COUNTERS, CHANGE_REQUESTS, BOOKINGS, QUOTAS, PLANNED_RELEASES, IMPLEMENTATION_PLANS,
+)  # fmt: skip

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from orchestrator.cli import cli, main
 from orchestrator.config import load_environment, load_project, load_release
+from orchestrator.config.implementation import load_implementation
 from orchestrator.config.schema import MODELS
 from orchestrator.domain.configuration import CODE, TRANSPORT, TRANSPORT_SECTIONS
 from orchestrator.domain.errors import Exit, catalogue
@@ -31,6 +32,9 @@ DOCS = ROOT / "docs"
 PAGES = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
 SOURCES = [path for path in sorted((ROOT / "orchestrator").rglob("*.py")) if "ansible_collections" not in path.parts]
 COLLECTION = ROOT / "orchestrator/ansible/ansible_collections/orchestrator/release"
+
+
+HEADINGS = {"project": "orchestrator.yaml", "implementation": "implementation/NAME.yaml"}
 
 
 def _fields(model: type[BaseModel]) -> Iterator[str]:
@@ -50,9 +54,9 @@ def test_generated_pages_are_up_to_date() -> None:
 
 @pytest.mark.parametrize("kind", MODELS)
 def test_every_field_is_documented(kind: str) -> None:
-    """Each field of the three files has its place in the reference."""
+    """Each field of the files has its place in the reference."""
     page = (DOCS / "reference/files.md").read_text()
-    section = page.split(f"## {'orchestrator' if kind == 'project' else kind}.yaml")[1].split("\n## ")[0]
+    section = page.split(f"## {HEADINGS.get(kind, f'{kind}.yaml')}")[1].split("\n## ")[0]
     missing = {field for field in _fields(MODELS[kind]) if not re.search(rf"\b{re.escape(field)}\b", section)}
     assert not missing
 
@@ -62,15 +66,17 @@ def test_examples_of_files_are_valid(kind: str, tmp_path: Path) -> None:
     """The example of each file is read without an error."""
     page = (DOCS / "reference/files.md").read_text()
     name = "orchestrator" if kind == "project" else kind
-    example = re.search(rf"## {name}\.yaml.*?```yaml\n(.*?)```", page, re.DOTALL)
+    heading = re.escape(HEADINGS.get(kind, f"{kind}.yaml"))
+    example = re.search(rf"## {heading}.*?```yaml\n(.*?)```", page, re.DOTALL)
     assert example is not None
-    folder = tmp_path / str(yaml.safe_load(example[1])["name"])
+    folder = tmp_path / str(yaml.safe_load(example[1]).get("name", kind))
     folder.mkdir()
     (folder / f"{name}.yaml").write_text(example[1])
     readers: dict[str, Callable[[], object]] = {
         "project": lambda: load_project(folder),
         "environment": lambda: load_environment(folder / "environment.yaml"),
         "release": lambda: load_release(folder / "release.yaml"),
+        "implementation": lambda: load_implementation(folder / "implementation.yaml", folder),
     }
     readers[kind]()
 

@@ -1,10 +1,12 @@
 """Each use case of release management, called once, for the table of rights."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from orchestrator.app.acting import Acting
+from orchestrator.domain.access.principals import SYSTEM_ACTOR
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.management.bookings import decisions as booking
 from orchestrator.management.bookings import duties as booking_duties
@@ -17,6 +19,14 @@ from orchestrator.management.change_requests.imports import Incoming
 from orchestrator.management.change_requests.model import ChangeRequest, Source
 from orchestrator.management.change_requests.state import ChangeState
 from orchestrator.management.change_requests.store import CHANGE_REQUESTS
+from orchestrator.management.implementation_plans import decisions as implementation
+from orchestrator.management.implementation_plans import duties as implementation_duties
+from orchestrator.management.implementation_plans import queries as plans
+from orchestrator.management.implementation_plans import replanning
+from orchestrator.management.implementation_plans import task_decisions as tasks
+from orchestrator.management.implementation_plans.decisions import PlanStart
+from orchestrator.management.implementation_plans.replanning import TaskChange
+from orchestrator.management.implementation_plans.task_decisions import EvidenceDraft
 from orchestrator.management.planned_releases import decisions as release
 from orchestrator.management.planned_releases import duties as release_duties
 from orchestrator.management.planned_releases import notes
@@ -29,7 +39,7 @@ from orchestrator.management.planned_releases.phases import standard_phases
 from orchestrator.management.planned_releases.state import ReleaseState
 from orchestrator.management.planned_releases.store import PLANNED_RELEASES
 from tests.app.desk import NOON, Desk
-from tests.management.sources import DRAFT, SHOP, BookingFacts, ReleaseFacts, Sources
+from tests.management.sources import DRAFT, SHOP, BookingFacts, ImplementationFacts, ReleaseFacts, Sources
 
 Call = Callable[[Acting, str], Any]
 SOURCES = Sources()
@@ -70,7 +80,25 @@ def planned_draft(environment: str) -> ReleaseDraft:
 
 IDS = {"staging": "B-1", "production": "B-2"}
 ACTIVE = {"staging": "B-3", "production": "B-4"}
+PLANS, TASK = ImplementationFacts(), ("IP-1", "check")
 MANAGEMENT_CALLS: dict[str, Call] = {
+    "implementation_plans.abort_plan": lambda a, _: implementation.abort_plan(a, "IP-1", "why"),
+    "implementation_plans.add_evidence": lambda a, _: tasks.add_evidence(a, *TASK, EvidenceDraft(("seen",))),
+    "implementation_plans.add_task": lambda a, _: replanning.add_task(a, "IP-1", "page", TaskChange()),
+    "implementation_plans.advance_plans": lambda a, _: implementation_duties.advance_plans(a),
+    "implementation_plans.begin_task": lambda a, _: tasks.begin_task(a, *TASK, "why"),
+    "implementation_plans.complete_task": lambda a, _: tasks.complete_task(a, *TASK, "why"),
+    "implementation_plans.decide_task": lambda a, _: tasks.decide_task(a, "IP-1", "decide", go=True, reason="why"),
+    "implementation_plans.fail_task": lambda a, _: tasks.fail_task(a, *TASK, "why"),
+    "implementation_plans.list_plans": lambda a, _: plans.list_plans(a),
+    "implementation_plans.own_tasks": lambda a, _: plans.own_tasks(a),
+    "implementation_plans.replan_task": lambda a, _: replanning.replan_task(a, *TASK, TaskChange(title="x")),
+    "implementation_plans.request_help": lambda a, _: tasks.request_help(a, *TASK),
+    "implementation_plans.retry_task": lambda a, _: tasks.retry_task(a, "IP-2", "check", "why"),
+    "implementation_plans.show_plan": lambda a, _: plans.show_plan(a, "IP-1"),
+    "implementation_plans.show_task": lambda a, _: plans.show_task(a, *TASK),
+    "implementation_plans.skip_task": lambda a, _: tasks.skip_task(a, *TASK, "why"),
+    "implementation_plans.start_plan": lambda a, _: implementation.start_plan(a, "launch", PLANS, PlanStart()),
     "bookings.advance_bookings": lambda a, _: booking_duties.advance_bookings(a, FACTS),
     "bookings.book": possible(lambda a, e: booking.book(a, times(e), FACTS)),
     "bookings.cancel_booking": lambda a, e: booking.cancel_booking(a, IDS[e], FACTS),
@@ -138,9 +166,18 @@ def lay_releases(desk: Desk) -> None:
         desk.write(PLANNED_RELEASES, PlannedRelease.model_validate({**drawn, **made}))
 
 
+def lay_plans(desk: Desk) -> None:
+    """Two implementation plans of root: one with tasks that are ready, and one with a task that failed."""
+    root = desk.acting("root")
+    for _ in range(2):
+        implementation.start_plan(replace(root, actor=SYSTEM_ACTOR), "launch", PLANS, PlanStart(owner="root"))
+    tasks.fail_task(root, "IP-2", "check", "why")
+
+
 def lay_management(desk: Desk) -> None:
     """Records of another user, one in each state that the calls need."""
     lay_releases(desk)
+    lay_plans(desk)
     about = {**DRAFT.model_dump(), "reporter": "root", "created_at": NOON}
     for state, number in NUMBERS.items():
         desk.write(CHANGE_REQUESTS, ChangeRequest.model_validate({**about, "number": number, "state": state}))

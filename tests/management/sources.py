@@ -3,14 +3,17 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from orchestrator.domain.calendar.rules import CalendarRule
+from orchestrator.domain.implementation import ImplementationTemplate
 from orchestrator.domain.release import PackageRef
 from orchestrator.management.bookings.ports import Use
 from orchestrator.management.change_requests.file import ChangeFile
 from orchestrator.management.change_requests.model import ChangeDraft
 from orchestrator.management.change_requests.ports import CommitRange
 from orchestrator.management.change_requests.risk import ChangeFacts, PackageFacts
+from orchestrator.management.implementation_plans.ports import TemplateFile
 from orchestrator.management.planned_releases.notes import PackageDifference
 from orchestrator.management.planned_releases.ports import PackagePlace
 
@@ -81,3 +84,22 @@ class ReleaseFacts(BookingFacts):
         assert {environment} <= set(self.depends)
         assert before != after
         return self.found
+
+
+@dataclass
+class ImplementationFacts:
+    """What the project of these tests tells implementation plans: one template with these *tasks*."""
+
+    tasks: tuple[dict[str, Any], ...] = ({"name": "check", "owner": "root"}, {"name": "decide", "kind": "decision"})
+
+    def template_names(self) -> tuple[str, ...]:
+        return ("launch",)
+
+    def template(self, name: str) -> TemplateFile:
+        data = {
+            "apiVersion": "orchestrator/v1",
+            "kind": "ImplementationTemplate",
+            "title": "Launch",
+            "tasks": self.tasks,
+        }
+        return TemplateFile(name, ImplementationTemplate.from_json(data), f"sha256:{'1' * 64}")

@@ -8,6 +8,7 @@ docs/life-of-a-run-request.md  the diagram of a run request, and the tables of r
 docs/reference/change-requests.md  the diagram of a change request, and its table of risk
 docs/reference/bookings.md   the diagram of a booking
 docs/reference/planned-releases.md  the diagram of a planned release
+docs/reference/implementation-plans.md  the diagrams of an implementation plan and of its tasks
 docs/schemas/*.json          the files' and documents' schemas
 """
 
@@ -33,6 +34,7 @@ from orchestrator.domain.risk.assessment import FACTORS
 from orchestrator.management.bookings.state import BOOKING_TABLE
 from orchestrator.management.change_requests.risk import FACTORS as CHANGE_FACTORS
 from orchestrator.management.change_requests.state import CHANGE_REQUEST_TABLE
+from orchestrator.management.implementation_plans.state import IMPLEMENTATION_TABLE, TASK_TABLE
 from orchestrator.management.planned_releases.state import PLANNED_RELEASE_TABLE
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -69,6 +71,8 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield _between_marks("reference/bookings.md", diagram(BOOKING_TABLE.moves, BOOKING_TABLE.initial) + "\n")
     planned = diagram(PLANNED_RELEASE_TABLE.moves, PLANNED_RELEASE_TABLE.initial)
     yield _between_marks("reference/planned-releases.md", planned + "\n")
+    made = [diagram(table.moves, table.initial) for table in (IMPLEMENTATION_TABLE, TASK_TABLE)]
+    yield _between_marks("reference/implementation-plans.md", "\n".join([*made, ""]))
     for kind in MODELS:
         yield DOCS / "schemas" / f"{kind}.json", json.dumps(schema(kind), indent=2) + "\n"
     for kind in DOCUMENTS:

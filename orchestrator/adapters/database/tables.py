@@ -143,7 +143,7 @@ REGISTER = (
 MANAGEMENT = ("counters", "booking_quotas")
 """The kinds of `orchestrator/management` that are found by their key."""
 
-LISTED = ("change_requests", "bookings", "planned_releases")
+LISTED = ("change_requests", "bookings", "planned_releases", "implementation_plans")
 """The kinds of `orchestrator/management` that have a position."""
 
 register_tables = {

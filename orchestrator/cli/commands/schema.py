@@ -4,14 +4,14 @@ import click
 
 from orchestrator.cli.output import out
 
-FILES = ("release", "environment", "project")
+FILES = ("release", "environment", "project", "implementation")
 SAID = ("status", "matrix", "run", "plan", "rollback-plan", "wave-plan")
 
 
 @click.command("schema")
 @click.argument("kind", type=click.Choice([*FILES, *SAID]))
 def command(kind: str) -> None:
-    """Print the JSON Schema of a file (release, environment, project), or of the --json output of a command.
+    """Print the JSON Schema of a kind of file, or of the --json output of a command.
 
     Files that `orchestrator init` writes name their schema in their first line, for editors.
     """

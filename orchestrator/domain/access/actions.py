@@ -35,6 +35,7 @@ class Action(StrEnum):
     EDIT_REQUESTS = "change-request:edit"
     DECIDE_REQUESTS = "change-request:decide"
     PLAN_RELEASES = "release:plan"
+    RUN_IMPLEMENTATIONS = "implementation:run"
     MANAGE_PEOPLE = "people:manage"
     MANAGE_ACCESS = "access:manage"
     MANAGE_TOKENS = "tokens:manage"
@@ -63,10 +64,12 @@ SYSTEM = frozenset(
         _A.BOOK,
         _A.MANAGE_BOOKINGS,
         _A.PLAN_RELEASES,
+        _A.RUN_IMPLEMENTATIONS,
     }
 )
 """What the system itself does: start approved and automatic promotions, expire requests, roll back, observe, rank,
-destroy what a promotion made for itself, end bookings, and let planned releases follow their runs."""
+destroy what a promotion made for itself, end bookings, let planned releases follow their runs,
+and advance implementation plans."""
 
 _VIEWER = frozenset({_A.VIEW})
 _OPERATOR = _VIEWER | {
@@ -99,6 +102,7 @@ BUILT_IN: dict[str, frozenset[Action]] = {
         _A.DECIDE_REQUESTS,
         _A.MANAGE_BOOKINGS,
         _A.PLAN_RELEASES,
+        _A.RUN_IMPLEMENTATIONS,
     },
     "approver": _VIEWER | {_A.PLAN, _A.APPROVE, _A.RAISE_RISK, _A.EDIT_REQUESTS},
     "platform-engineer": _VIEWER

@@ -262,4 +262,11 @@ CODES: tuple[ErrorCode, ...] = (
         "Move the environment that comes first into an earlier wave.",
         Exit.USAGE,
     ),
+    ErrorCode(
+        "F160",
+        "wrong name in an implementation plan",
+        "A task comes after a task that does not exist, two tasks have one name, tasks depend on each other, or a reference names a parameter that does not exist.",
+        "Correct the name. `after:` names tasks of the same file, or `IP-2:check`, `REL-1:deploy` and `REL-1`.",
+        Exit.USAGE,
+    ),
 )

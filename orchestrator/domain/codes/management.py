@@ -1,6 +1,7 @@
 """Codes G…: release management.
 
 G101 to G109 are of change requests, and of the states of all nouns. G201 to G209 are of planned releases.
+G401 to G409 are of implementation plans.
 """
 
 from orchestrator.domain.errors import ErrorCode, Exit
@@ -96,5 +97,54 @@ CODES: tuple[ErrorCode, ...] = (
         "A booking ends in the future, and an extension ends later than the booking. A booking lasts at most 90 days.",
         "Give another time.",
         Exit.USAGE,
+    ),
+    ErrorCode(
+        "G401",
+        "parameters of plan not valid",
+        "A parameter of the implementation plan has no value, is not in its file, or has a value that does not fit where it is used. The message names it.",
+        "Give each parameter with `--parameter NAME=VALUE`. `orchestrator implementation start` without a name lists the files.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "G402",
+        "wrong dependency of a task",
+        "A task comes after a task, phase or planned release that does not exist, or tasks depend on each other.",
+        "Name an existing task with `--after`, such as `check`, `IP-2:check` or `REL-1:deploy`.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "G403",
+        "reason is missing",
+        "An abort, a skipped or failed task, a no-go, and a task of another user are recorded with the reason.",
+        "Give the reason with `-m`.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "G404",
+        "task has to wait",
+        "A task starts when everything that it comes after has ended, and its plan has started. The message names what it waits for.",
+        "Complete that first, or skip it with `orchestrator implementation skip`.",
+        Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
+        "G405",
+        "wrong command for this task",
+        "A manual task is done or fails, and a decision is go or no-go. The message names the kind of the task.",
+        "Use the command that the hint names.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "G406",
+        "evidence cannot be recorded",
+        "A text has 1 to 20,000 characters, a link starts with `https://` or `http://`, and a task has at most 100 pieces of evidence.",
+        "Shorten the text, or give it as a link.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "G407",
+        "task cannot be re-planned",
+        "What has ended does not change, and the start of a task that has started is fixed. A new task has a name of its own, and values that fit.",
+        "Change a task that has not ended, or add another one with `orchestrator implementation add`.",
+        Exit.NOT_ALLOWED,
     ),
 )

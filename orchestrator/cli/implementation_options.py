@@ -1,0 +1,84 @@
+"""The arguments and options that commands of implementation plans share."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from orchestrator.cli import completing
+from orchestrator.cli.durations import DURATION
+from orchestrator.cli.register_options import MOMENT
+
+if TYPE_CHECKING:
+    from orchestrator.management.implementation_plans.replanning import TaskChange
+    from orchestrator.management.implementation_plans.task_decisions import EvidenceDraft
+
+F = TypeVar("F", bound=Callable[..., Any])
+ON_TIMEOUT = ("needs-help", "fail", "skip", "continue")
+
+
+def plan_argument(function: F) -> F:
+    """The argument PLAN, which arrives as *plan*, with its completion."""
+    return click.argument("plan", metavar="PLAN", shell_complete=completing.implementation_plans)(function)
+
+
+def task_arguments(function: F) -> F:
+    """The arguments PLAN and TASK, which arrive as *plan* and *task*, with their completion."""
+    task = click.argument("task", metavar="TASK", shell_complete=completing.plan_tasks)
+    return plan_argument(task(function))
+
+
+def task_reason_option(*, required: bool = False) -> Callable[[F], F]:
+    """The option `--message`, which arrives as *message*."""
+    help_ = "The reason, recorded with the task" + (" (required)." if required else ".")
+    return click.option("-m", "--message", default="", metavar="WHY", required=required, help=help_)
+
+
+def evidence_options(function: F) -> F:
+    """The options `--evidence` and `--link`, which arrive as *texts* and *links*."""
+    link = click.option("--link", "links", multiple=True, metavar="URL", help="Evidence: a link. May be repeated.")
+    text = click.option("--evidence", "texts", multiple=True, metavar="TEXT", help="Evidence: a text. May be repeated.")
+    return text(link(function))
+
+
+def evidence_of(texts: tuple[str, ...], links: tuple[str, ...]) -> "EvidenceDraft":
+    """The evidence that was given."""
+    from orchestrator.management.implementation_plans.task_decisions import EvidenceDraft
+
+    return EvidenceDraft(texts, links)
+
+
+def task_options(function: F) -> F:
+    """The options with the fields of a task."""
+    options = (
+        click.option("--title", metavar="TEXT", help="The title."),
+        click.option("--instructions", metavar="TEXT", help="How it is done, as Markdown."),
+        click.option("--owner", metavar="USER", help="The user who does it."),
+        click.option("--group", metavar="GROUP", help="The group whose members do it."),
+        click.option("--after", multiple=True, metavar="TASK",
+                     help="What it comes after, such as check, IP-2:check or REL-1:deploy. May be repeated."),
+        click.option("--start", type=MOMENT, metavar="TIME", help="The earliest start."),
+        click.option("--for", "duration_s", type=DURATION, metavar="TIME", help="Its planned length, such as 30m."),
+        click.option("--timeout", "timeout_s", type=DURATION, metavar="TIME",
+                     help="How long it may wait for its end; 0s for no limit."),
+        click.option("--on-timeout", type=click.Choice(ON_TIMEOUT), help="What happens when its timeout ends."),
+    )  # fmt: skip
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def task_change(fields: dict[str, Any]) -> "TaskChange":
+    """The change of a task that was given. Raises a usage error if there is none."""
+    from orchestrator.management.implementation_plans.replanning import TaskChange
+
+    return TaskChange(**{**fields, "after": fields["after"] or None})
+
+
+def pairs_of(given: tuple[str, ...]) -> dict[str, str]:
+    """The parameters that were given as `NAME=VALUE`. Raises a usage error for another text."""
+    pairs = [text.partition("=") for text in given]
+    wrong = next((name for name, sign, _ in pairs if not sign), None)
+    if wrong is not None:
+        raise click.UsageError(f"--parameter is NAME=VALUE, not {wrong!r}")
+    return {name.strip(): value for name, _, value in pairs}

@@ -1,0 +1,157 @@
+"""`implementation/*.yaml`: the template of an implementation plan, with its parameters and tasks."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from typing import Annotated, Any, Literal, Self, TypeAlias
+
+from pydantic import Field, StringConstraints, model_validator
+
+from orchestrator.domain.model import Model, Name
+from orchestrator.domain.quantities import Duration
+
+REFERENCE = re.compile(r"\$\{\{\s*(parameters)\.([a-z0-9][a-z0-9-]*)\s*\}\}")
+"""A reference in a text: `${{ parameters.version }}`."""
+OPENING = "${{"
+Path: TypeAlias = tuple[str | int, ...]
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+LongText = Annotated[str, StringConstraints(max_length=20_000)]
+TaskKind = Literal["manual", "decision"]
+OnTimeout = Literal["needs-help", "fail", "skip", "continue"]
+"""What happens when the timeout of a task ends. With `continue` later tasks start, and the task stays open."""
+
+
+class Parameter(Model):
+    """A parameter of the template. Without a *default* a value is required."""
+
+    description: Annotated[str, StringConstraints(max_length=1000)] = ""
+    default: str | None = None
+
+
+class TaskTemplate(Model):
+    """A task of the template.
+
+    *owner* is a user, *group* a group, who do it; without both it is the owner of the plan. It comes after the tasks
+    *after*: names, or `IP-2:check`, `REL-1:deploy` and `REL-1` for what is in another plan. It does not start before
+    *start*, counted from the start of the plan.
+    """
+
+    name: Name
+    title: Text | None = None
+    kind: TaskKind = "manual"
+    instructions: LongText = ""
+    owner: Text | None = None
+    group: Text | None = None
+    after: tuple[Text, ...] = ()
+    start: Duration | None = None
+    duration: Duration = "15m"
+    timeout: Duration | None = None
+    on_timeout: OnTimeout = "needs-help"
+
+    @model_validator(mode="after")
+    def _has_one_owner(self) -> Self:
+        if self.owner is not None and self.group is not None:
+            raise ValueError("has an owner and a group: give one of them")
+        return self
+
+
+class ImplementationTemplate(Model):
+    """The template of an implementation plan."""
+
+    apiVersion: Literal["orchestrator/v1"]
+    kind: Literal["ImplementationTemplate"]
+    title: Text
+    description: LongText = ""
+    parameters: dict[Name, Parameter] = Field(default={})
+    tasks: tuple[TaskTemplate, ...] = Field(min_length=1, max_length=500)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something wrong at *path* in a file: *text*. *name* was written, *known* are the names that exist."""
+
+    path: Path
+    text: str
+    name: str = ""
+    known: tuple[str, ...] = ()
+
+
+def each_text(data: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Every text in plain *data* with its path."""
+    if isinstance(data, str):
+        yield path, data
+    elif isinstance(data, dict):
+        for key, value in data.items():
+            yield from each_text(value, (*path, key))
+    elif isinstance(data, list):
+        for index, value in enumerate(data):
+            yield from each_text(value, (*path, index))
+
+
+def template_faults(data: dict[str, Any]) -> Iterator[Fault]:
+    """What of a file's plain *data* names a task or a parameter wrongly."""
+    listed = data.get("tasks")
+    tasks = {i: task for i, task in enumerate(listed if isinstance(listed, list) else ()) if isinstance(task, dict)}
+    yield from _task_faults(tasks)
+    parameters = data.get("parameters")
+    known = tuple(parameters) if isinstance(parameters, dict) else ()
+    for index, task in tasks.items():
+        for path, text in each_text(task, ("tasks", index)):
+            yield from reference_faults(path, text, known)
+
+
+def _task_faults(tasks: dict[int, dict[str, Any]]) -> Iterator[Fault]:
+    names = tuple(task["name"] for task in tasks.values() if isinstance(task.get("name"), str))
+    for index, task in tasks.items():
+        name = task.get("name")
+        if name in [other.get("name") for place, other in tasks.items() if place < index]:
+            yield Fault(("tasks", index, "name"), f"the task {name} is there twice")
+        yield from _after_faults(index, task, tuple(other for other in names if other != name))
+    yield from _circle_faults(tasks)
+
+
+def _after_faults(index: int, task: dict[str, Any], others: tuple[str, ...]) -> Iterator[Fault]:
+    for place, other in enumerate(_after(task)):
+        if is_own(other) and other not in others:
+            text = f"{task.get('name')} comes after {other}, which is not another task"
+            yield Fault(("tasks", index, "after", place), text, other, others)
+
+
+def _circle_faults(tasks: dict[int, dict[str, Any]]) -> Iterator[Fault]:
+    graph = {str(task.get("name")): _after(task) for task in tasks.values()}
+    circle = find_circle({name: [a for a in needs if a in graph and a != name] for name, needs in graph.items()})
+    if circle:
+        first = next(index for index, task in tasks.items() if task.get("name") == circle[0])
+        yield Fault(("tasks", first, "after"), f"tasks depend on each other: {', '.join(circle)}")
+
+
+def _after(task: dict[str, Any]) -> list[str]:
+    after = task.get("after")
+    return [other for other in after if isinstance(other, str)] if isinstance(after, list) else []
+
+
+def is_own(after: str) -> bool:
+    """Whether *after* names a task of the same plan, and by nothing but its name."""
+    return OPENING not in after and re.match(r"^(IP|REL)-[0-9]+", after) is None
+
+
+def find_circle(graph: dict[str, list[str]]) -> list[str]:
+    """The names of *graph*, each with those it depends on, that depend on each other; empty without any."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])[1:]
+    return []
+
+
+def reference_faults(path: Path, text: str, parameters: tuple[str, ...]) -> Iterator[Fault]:
+    """What references in *text* name wrongly."""
+    found = list(REFERENCE.finditer(text))
+    if text.count(OPENING) > len(found):
+        yield Fault(path, f"a reference is written {OPENING} parameters.NAME }}}}")
+    for match in found:
+        name = match[2]
+        if name not in parameters:
+            yield Fault(path, f"there is no parameter {name}", name, parameters)
