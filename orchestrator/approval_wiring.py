@@ -78,7 +78,7 @@ class ApprovalParts:
         return submit_started(self.services.store, self.acting, request)
 
     def settle_request(self, request: "RunRequest", shows: "Shows") -> "RunRequest | None":
-        """*request* after the end of its run, whoever started it; None while the run goes on."""
+        """*request* after the end of its run, however it was started; None while the run continues."""
         from orchestrator.app.request_duties import as_system, settle_request
 
         return settle_request(as_system(self.acting), self.request_context(shows), request)

@@ -86,7 +86,7 @@ class EngineParts(StorageParts):
 
     @cached_property
     def prober(self) -> Prober:
-        """What looks at a service while a release goes out."""
+        """The probe of a service during a rollout."""
         from orchestrator.adapters.gates.prober import LiveProber
 
         return LiveProber(self.jobs)

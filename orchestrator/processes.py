@@ -132,7 +132,7 @@ def run_query(argv: Sequence[str], starts: int = STARTS, **options: Any) -> "sub
 
 @contextlib.contextmanager
 def progress_heartbeat(echo: Callable[[str], None], what: str, every: float = 15.0) -> Iterator[None]:
-    """Say every *every* seconds for how long the block goes on already, and in the end how long it took."""
+    """Report every *every* seconds for how long the block has been running, and at its end how long it took."""
     import threading
 
     began, done = time.monotonic(), threading.Event()

@@ -86,5 +86,5 @@ class ProjectParts:
 
     @property
     def recovers(self) -> bool:
-        """Whether what was interrupted is gone on with by itself: `ORCHESTRATOR_RECOVERY`, else the project's file."""
+        """Whether interrupted runs are resumed automatically: `ORCHESTRATOR_RECOVERY`, otherwise the project's file."""
         return (self.environ.get("ORCHESTRATOR_RECOVERY") or self.project.recovery) == "automatic"

@@ -173,7 +173,7 @@ class RegisterParts(ApprovalParts, ProjectParts):
 
     @cached_property
     def entrance(self) -> "RunEntrance":
-        """What every run is asked before it takes its environment."""
+        """The conditions of every run before it takes the lease of its environment."""
         from orchestrator.adapters.clock import SystemClock
         from orchestrator.app.entrance import RunEntrance
 

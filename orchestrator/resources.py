@@ -1,4 +1,4 @@
-"""Room for what is done: looked at before each piece of work, so that none is begun that could not be recorded.
+"""Resources of the machine: checked before each step, so that no step is started that could not be recorded.
 
 A full disk, and a machine without memory, files or processes, do not fail a release: the process parks, and continues
 when there is space again.
@@ -26,7 +26,7 @@ def shortage(folder: Path) -> str:
 
 
 def full(error: BaseException | None) -> bool:
-    """Whether *error*, of the system or of a database, says that a disk, or somebody's share of it, is full."""
+    """Whether *error*, of the system or of a database, reports that a disk or a quota is full."""
     if isinstance(error, OSError):
         return error.errno in {errno.ENOSPC, errno.EDQUOT}
     words = str(error)

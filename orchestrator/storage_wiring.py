@@ -42,7 +42,7 @@ class StorageParts(ProjectParts):
 
     @cached_property
     def artifacts(self) -> Artifacts:
-        """What several machines share. Nothing is asked there yet. Raises S140."""
+        """The store that several machines share. It is not accessed yet. Raises S140."""
         if self.shared is None:
             return NullArtifacts()
         from orchestrator.adapters.artifacts.places import artifacts

@@ -1,7 +1,7 @@
-"""Walks through folders that other processes wrote, and removes them, however deep they are.
+"""Traverses folders that other processes wrote, and removes them, however deep they are.
 
 A job can make a folder below a folder as often as it likes. Functions that call themselves for each level, and paths
-that the system accepts, end long before. So a walk keeps one open folder, goes up by `..`, and names everything
+that the system accepts, end long before. So a traversal keeps one open folder, moves up by `..`, and names everything
 relative to that folder. It never follows a link, and opens nothing but folders. Standard library only, since the
 supervisor of every job uses it.
 """
@@ -20,13 +20,13 @@ OWNER = 0o700  # what the owner of a folder may do in it
 
 
 class Entry:
-    """What a walk has found: not a folder, but a file, a link, a pipe, a socket or a device.
+    """What a traversal has found: not a folder, but a file, a link, a pipe, a socket or a device.
 
     Attributes:
-        folder: its open folder, as long as the walk stays there.
+        folder: its open folder, as long as the traversal stays in it.
         base: its name in that folder.
         length: how many bytes its whole name has.
-        status: what `lstat` says of it.
+        status: the result of `lstat`.
     """
 
     __slots__ = ("_parts", "base", "folder", "length", "status")
@@ -37,7 +37,7 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """Its whole name, relative to the folder in which the walk began; only as long as the walk stays there."""
+        """Its whole name, relative to the first folder; only while the traversal stays in its own folder."""
         return "/".join([*self._parts, self.base])
 
     @property
@@ -164,9 +164,9 @@ def entry(folder: "str | os.PathLike[str]", name: str) -> "Iterator[Entry | None
 
 
 def walk(top: "str | os.PathLike[str]") -> Iterator[tuple[str, list[str], list[str]]]:
-    """As `os.walk` from the top, in order, for folders that a user wrote: also as deep as paths can be.
+    """As `os.walk` from the top, in order, for folders that a user wrote, however deep they are.
 
-    What is taken out of the list of folders is left out.
+    What is removed from the list of folders is left out.
     """
     waiting = [os.fspath(top)]
     while waiting:

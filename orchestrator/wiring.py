@@ -86,7 +86,7 @@ class App(EngineParts, RegisterParts, ManagementParts, ManagedApplication):
         self.engine.release()
 
     def stop_softly(self) -> None:
-        """Park before the next effect; what goes on now is finished first."""
+        """Park before the next effect; what is running is completed first."""
         self.engine.stop_signal.request_stop()
 
     @property

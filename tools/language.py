@@ -1,4 +1,4 @@
-"""Check the language of what users read: pages, changelog, `--help`, errors, `ansible-doc`, schemas, names.
+"""Check the language of what is read: pages, changelog, `--help`, errors, `ansible-doc`, schemas, names, docstrings.
 
 The phrases, the exceptions and the files that are not yet rewritten are in `language.yaml`. `--list [SOURCE...]` prints
 every finding, with those that the backlog allows; `--update` writes lower numbers into the backlog.
@@ -10,7 +10,7 @@ import re
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from tools.language_texts import (
     messages,
     plain_blocks,
     plugin_texts,
+    public_docstrings,
     sentences,
 )
 
@@ -49,11 +50,12 @@ TITLE_PRONOUNS = re.compile(r"\b(it|that|they|them|so|what|who|whose)\b", re.IGN
 
 @dataclass(frozen=True)
 class Phrase:
-    """A phrase that is not written: its *pattern*, the *reason*, and what to *write*."""
+    """A phrase that is not written: its *pattern*, the *reason*, and what to *write*. Public *docstrings* have none."""
 
     pattern: re.Pattern[str]
     reason: str
     write: str
+    docstrings: bool = True
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,10 @@ def read_rules(path: Path = RULES) -> Rules:
     """The rules in *path*."""
     data: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     return Rules(
-        tuple(Phrase(re.compile(p["phrase"], re.IGNORECASE), p["reason"], p["write"]) for p in data["phrases"]),
+        tuple(
+            Phrase(re.compile(p["phrase"], re.IGNORECASE), p["reason"], p["write"], p.get("docstrings", True))
+            for p in data["phrases"]
+        ),
         tuple(ListedException(**entry) for entry in data["exceptions"]),
         dict(data["backlog"]),
     )
@@ -209,6 +214,17 @@ def message_findings(rules: Rules, package: Path = ROOT / "orchestrator") -> Ite
                 yield from check_phrases(source, Block(sentence, line), rules)
 
 
+def docstring_findings(rules: Rules, package: Path = ROOT / "orchestrator") -> Iterator[Finding]:
+    """The forbidden phrases in docstrings of public names. Our collection is left out: packages have it sealed."""
+    checked = replace(rules, phrases=tuple(phrase for phrase in rules.phrases if phrase.docstrings))
+    for path in sorted(package.rglob("*.py")):
+        parts = path.relative_to(package).parts
+        if not {"ansible_collections", "templates"} & {*parts}:
+            for line, text in public_docstrings(path.read_text(encoding="utf-8")):
+                for block in plain_blocks(text):
+                    yield from check_phrases(f"orchestrator/{'/'.join(parts)}", Block(block.text, line), checked)
+
+
 def schema_findings(rules: Rules) -> Iterator[Finding]:
     """The findings in the descriptions of the schemas, each once."""
     known: set[str] = set()
@@ -291,7 +307,8 @@ def main(arguments: list[str]) -> int:
     """Check everything and print what is wrong. The exit code is 1 if anything is."""
     rules = read_rules()
     checks = (page_findings, help_findings, catalogue_findings, message_findings, plugin_findings, schema_findings)
-    every = [*(finding for check in checks for finding in check(rules)), *name_findings()]
+    every = [finding for check in (*checks, docstring_findings) for finding in check(rules)]
+    every += name_findings()
     left, unused = apply_exceptions(every, rules)
     counts = Counter(finding.source for finding in left)
     higher, lower = compare(counts, rules.backlog)

@@ -57,6 +57,31 @@ def plain_blocks(text: str) -> Iterator[Block]:
             yield Block(FIELD.sub(CODE, BACKTICKS.sub(CODE, words)))
 
 
+def public_docstrings(source: str) -> Iterator[tuple[int, str]]:
+    """The docstrings of a module and of its public names, with their lines. Names of parameters are left out."""
+    for line, text in _docstrings(ast.parse(source)):
+        yield line, re.sub(r"(?m)^(\s+)[a-z_]+(?=: )", rf"\1{CODE}", text)
+
+
+def _docstrings(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[tuple[int, str]]:
+    for before, part in zip([None, *node.body], node.body, strict=False):
+        described = before is None or (isinstance(before, ast.Assign | ast.AnnAssign) and _is_public(before))
+        if isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant) and isinstance(part.value.value, str):
+            if described:
+                yield part.lineno, part.value.value
+        elif (
+            isinstance(part, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+            and isinstance(node, ast.Module | ast.ClassDef)
+            and not part.name.startswith("_")
+        ):
+            yield from _docstrings(part)
+
+
+def _is_public(node: ast.Assign | ast.AnnAssign) -> bool:
+    target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+    return not (isinstance(target, ast.Name) and target.id.startswith("_"))
+
+
 def sentences(text: str) -> list[str]:
     """The sentences of a block. A full stop within a word or after an abbreviation does not end one."""
     found, start = [], 0

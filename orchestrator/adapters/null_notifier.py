@@ -1,4 +1,4 @@
-"""The `Notifier` port that tells nobody: what there is until a receiver is configured."""
+"""The `Notifier` port that sends nothing, used until a receiver is configured."""
 
 from orchestrator.domain.journal import Run
 

@@ -8,13 +8,13 @@ plans          what a promotion or a rollback would do
 execute        the durable workflow of a request
 recovery       what was left behind, and who resumes it
 retention      what old runs have left in the state folder
-queries        what is true now, from the journal
-inspections    what is true on hosts and in stacks
+queries        the current state, from the journal
+inspections    the current state of hosts and stacks
 environments   what stacks are, have, and would become
 application    all groups of use cases, over the parts of one project
 front_end      what a front end is given beside the use cases
 opening        how a front end opens a project
-authorize      the one function that every use case asks for the rights of its actor
+authorize      the one function that checks the rights of the actor of every use case
 actor          who acts
 acting         an actor at the register: it is read, or changed together with the audit stream
 people, access, tokens, calendar, audit    the use cases of the register

@@ -32,7 +32,7 @@ from orchestrator.ports import Clock
 from orchestrator.register_ports import Changes, PasswordHashes, Records, Register, SignIns
 
 UNKNOWN_DIGITS = 3
-"""How many hexadecimal digits tell places of unknown names apart: what attackers invent is kept in 4,096 rows."""
+"""How many hexadecimal digits distinguish the rows of unknown names: names that attackers invent fill 4,096 rows."""
 REFUSED = "the name or the password is wrong"
 ADMINISTRATOR = "administrator"
 

@@ -1,4 +1,4 @@
-"""Rights: every use case asks one function whether its actor may do it, before it does or reads anything."""
+"""Rights: one function checks the right of the actor of every use case, before it does or reads anything."""
 
 import inspect
 from collections.abc import Callable, Iterable
@@ -14,7 +14,7 @@ from orchestrator.register_ports import Register
 P = ParamSpec("P")
 R = TypeVar("R")
 ENVIRONMENT = "environment"
-"""The parameter of a use case that names the environment for which the right is asked; without it, the project."""
+"""The parameter of a use case that names the environment of the right; without it, the right is for the project."""
 REASON = "why"
 """The parameter of a use case with its reason, which is recorded."""
 
@@ -60,7 +60,7 @@ class UseCases:
 def use_case(
     needs: Action | Callable[..., tuple[Right, ...]], *, recorded: bool = True
 ) -> Callable[[Callable[Concatenate[Any, Actor, P], R]], Callable[Concatenate[Any, Actor, P], R]]:
-    """Make a method a use case, whose first parameter is the actor: it asks for the actor's rights first.
+    """Make a method a use case, whose first parameter is the actor: it checks the actor's rights first.
 
     *needs* is an action, in the environment that the parameter `environment` names, otherwise in the project; or a
     function of the method's other arguments that gives the rights. *recorded* is whether their use is recorded in the

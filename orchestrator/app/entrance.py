@@ -1,4 +1,4 @@
-"""The entrance of an environment: what a run is asked before it takes it, and again before its first effect."""
+"""The entrance of an environment: the conditions of a run before it takes the lease, and before its first effect."""
 
 from collections.abc import Callable
 
@@ -20,11 +20,11 @@ from orchestrator.register_ports import Records, Register
 from orchestrator.services import Services
 
 ELSEWHERE = frozenset(ConditionKind) - {*CALENDAR, ConditionKind.FIT, ConditionKind.PATH}
-"""What is not asked at the entrance: the plan and the request of the run are checked where they are read."""
+"""What is not checked at the entrance: the plan and the request of the run are checked where they are read."""
 
 
 class RunEntrance:
-    """Asks the register for every run. *declared* gives the calendar entries of the environments' files.
+    """Reads the register for every run. *declared* returns the calendar entries of the environments' files.
 
     A wall clock that has jumped since this object was made is not trusted: nothing opens earlier by it.
     """

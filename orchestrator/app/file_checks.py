@@ -17,7 +17,7 @@ Found = tuple[list[str], list[OrchestratorError], list[OrchestratorError]]
 def check_project(start: Path) -> Found:
     """The project's file, every environment and every release below its releases folder.
 
-    Where the project's file cannot be read, they are looked for in the folders that they have by default.
+    If the project's file cannot be read, the default folders are searched.
     """
     root = files.find_project(start)
     checked, errors, warnings = check_paths((root / files.PROJECT,))

@@ -36,7 +36,7 @@ def check_state(start: Path, environ: Mapping[str, str]) -> Check:
 
 
 def check_folder(start: Path) -> Check:
-    """The project's folder. Ansible trusts no settings in a folder that everybody may write to."""
+    """The project's folder. Ansible ignores settings in a folder that every user may write to."""
     root = find_project(start)
     if root.stat().st_mode & 0o002:
         says = f"everybody may write to {root}; Ansible ignores an ansible.cfg there"

@@ -122,7 +122,7 @@ class Backups(Protocol):
         """
 
     def undo_restore(self) -> bool:
-        """Put back what an interrupted restore has replaced; whether there was one."""
+        """Undo an interrupted restore. Returns whether there was one."""
 
 
 class RunFeed(Protocol):
@@ -266,7 +266,7 @@ class FrontEndParts(Protocol):
         """
 
     def settle_request(self, request: RunRequest, shows: Shows) -> RunRequest | None:
-        """*request* after the end of its run, whoever started it; None while the run continues."""
+        """*request* after the end of its run, however it was started; None while the run continues."""
 
     @property
     def recovers(self) -> bool:

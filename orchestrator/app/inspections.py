@@ -13,7 +13,7 @@ from orchestrator.inspect import drift, parity
 
 
 class Inspections(UseCases):
-    """The use cases that ask hosts and stacks, and change nothing."""
+    """The use cases that inspect hosts and stacks, and change nothing."""
 
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts)

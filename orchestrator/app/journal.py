@@ -8,7 +8,7 @@ from orchestrator.ports import Store
 
 
 def recorded_request(store: Store, root: str) -> Request:
-    """What was requested under *root*. Raises R101, and R141 for a lock, which nobody requested as a run."""
+    """What was requested under *root*. Raises R101, and R141 for a lock, which has no request."""
     try:
         return parse_request(store.work(root).request)
     except OrchestratorError:

@@ -110,7 +110,7 @@ def _sockets() -> Check:
 
 
 def check_isolation(start: Path, environ: Mapping[str, str]) -> Check:
-    """What isolates processes that run code of a package, as the project around *start* wants it."""
+    """What isolates processes that run code of a package, by the setting of the project around *start*."""
     setting = UNSET
     with contextlib.suppress(OrchestratorError, OrchestratorErrors):  # the files have a check of their own
         setting = load_project(find_project(start)).isolation

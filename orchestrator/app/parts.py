@@ -54,7 +54,7 @@ class Execution(Protocol):
 
     @property
     def here(self) -> str:
-        """Where the locks of this process prove something."""
+        """The places where the locks of this process are valid."""
 
     def begin(self, root: str, arguments: dict[str, Any]) -> Callable[[], dict[str, Any]]:
         """Start or resume the workflow of a request. Returns a way to wait for its answer. Raises S120."""

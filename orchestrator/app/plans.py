@@ -84,14 +84,14 @@ class Plans(UseCases):
 
     @use_case(Action.PLAN)
     def document(self, actor: Actor, plan: Plan | WavePlan) -> dict[str, Any]:
-        """The *plan* as a document that this project recognizes when it comes back as a file. Raises S150 and S151."""
+        """The *plan* as a document with an authentication code of this project. Raises S150 and S151."""
         return plan_store.document(self._parts.services, plan)
 
     @use_case(Action.VIEW)
     def agreement(
         self, actor: Actor, package: Package, replace: tuple[str, ...], no_return: tuple[str, ...]
     ) -> Acknowledgements:
-        """What a person agrees to by name for *package*. Raises R206 for a step that is no point of no return there."""
+        """The losses and steps that are agreed to for *package*. Raises R206 for a step that can be undone."""
         there = [step.name for step in package.manifest.release.steps if step.undo == "impossible"]
         there += self._newer_points(package) if no_return else []
         strange = [step for step in no_return if step not in there]

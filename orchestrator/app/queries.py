@@ -282,7 +282,7 @@ class Queries(UseCases):
 
     @use_case(Action.VIEW)
     def detached(self, actor: Actor, run: Run) -> bool:
-        """Whether *run* was detached from the process that asked for it."""
+        """Whether *run* was detached from the process that requested it."""
         return self._parts.store.has_entry(run.id, DETACHED)
 
     @use_case(Action.VIEW)

@@ -143,7 +143,7 @@ class SettleRequests:
 
 
 def settle_request(acting: Acting, context: Context, request: RunRequest) -> RunRequest | None:
-    """*request* after the end of its run; None while the run goes on, or needs manual intervention."""
+    """*request* after the end of its run; None while the run continues, or needs manual intervention."""
     store = context.services.store
     end = end_of(store, request.run)
     event = event_after(end) if end is not None else None
@@ -207,5 +207,5 @@ def _replan(acting: Acting, context: Context, request: RunRequest, end: RunEnd) 
 
 
 def as_system(acting: Acting) -> Acting:
-    """The system at the register of *acting*: for what follows from a run, whoever noticed it."""
+    """The system at the register of *acting*: for what follows from a run, whichever process detects it."""
     return replace(acting, actor=SYSTEM_ACTOR)

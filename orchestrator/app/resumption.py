@@ -34,7 +34,7 @@ class Resumed:
 class Resumption:
     """Resumes interrupted runs, as the actor of this process. The use cases that it composes check the rights.
 
-    Who that is, is asked when a run was found: a token may have expired while this process waits.
+    The actor is read when a run was found, because a token may expire while this process waits.
     """
 
     def __init__(self, parts: ApplicationParts) -> None:
@@ -42,7 +42,7 @@ class Resumption:
         self._queries, self._control = Queries(parts), Control(parts)
 
     def resume_interrupted(self) -> Iterator[Resumed]:
-        """Start a process for every run that was started here, has not ended, and has no process; none if not wanted.
+        """Start a process for every run of this machine that has not ended and has no process, if recovery is on.
 
         A run that a user has paused stays paused. Runs for workers are left to them, and runs of another machine to
         that machine. A run that only waited leaves the queue, unless it was detached.
@@ -72,7 +72,7 @@ class Resumption:
         return not work.done and not self._parts.engine.works_on(work) and self._is_ours(work)
 
     def resume(self, work: QueuedRequest) -> Resumed:
-        """Resume *work* in the background; cancel it first if it only waited and nobody detached it."""
+        """Resume *work* in the background; cancel it first if it only waited and was not detached."""
         run = self._queries.current_run(self._parts.actor, work.root)
         leaves = run.kind != "waves" and self._leaves(run)
         if leaves and not run.control:

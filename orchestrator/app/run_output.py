@@ -1,4 +1,4 @@
-"""Files that the playbooks of a run wrote on this machine, for whoever requests them."""
+"""Files that the playbooks of a run wrote on this machine, and their download."""
 
 import os
 import shutil

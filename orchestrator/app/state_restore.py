@@ -131,5 +131,5 @@ class StateRestore:
             self._parts.forget()
 
     def undo(self) -> bool:
-        """Put back what an interrupted restore has replaced; whether there was one. Raises S133 and S134."""
+        """Undo an interrupted restore. Returns whether there was one. Raises S133 and S134."""
         return self._parts.backups.undo_restore()

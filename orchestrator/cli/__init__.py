@@ -1,6 +1,6 @@
 """The command line: a table of commands that are loaded when they are called, and one edge where errors are shown.
 
-`--help`, `--version` and completion look at the table only; no engine, model or YAML reader is imported for them.
+`--help`, `--version` and completion read the table only; no engine, model or YAML reader is imported for them.
 """
 
 import contextlib
@@ -195,7 +195,7 @@ def _no_color(ctx: click.Context, _parameter: click.Parameter, chosen: bool) -> 
 )
 @click.version_option(__version__, prog_name="orchestrator", message="%(prog)s %(version)s")
 def cli() -> None:
-    """Take releases through environments: provision (Pulumi), deploy (Ansible), prove (testinfra), roll back."""
+    """Promote releases through environments: provision (Pulumi), deploy (Ansible), verify (testinfra), roll back."""
 
 
 def run_and_end() -> NoReturn:
@@ -211,6 +211,6 @@ def run_and_end() -> NoReturn:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command that *arguments* (by default those of the process) ask for, and return its exit status."""
+    """Run the command in *arguments* (by default those of the process), and return its exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     return report.run_guarded(lambda: cli.main(words, prog_name="orchestrator", standalone_mode=False), words)

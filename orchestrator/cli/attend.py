@@ -28,7 +28,7 @@ POLL = 0.08
 
 
 class Follower:
-    """Reads the journal of every run of one root as it grows, and tells it to a view; with *only*, of that run alone.
+    """Reads the journal of every run of one root as it grows, and shows it in a view; with *only*, of that run alone.
 
     Along the path one run follows another. In waves the journal of the request's own run has the parallel ones.
     The right of *actor* to view them is checked once, with the first reading.
@@ -116,7 +116,7 @@ def _patient() -> Iterator[None]:
 
 
 def run_worker(app: Application, rules: WorkerConfig, tell: Callable[[WorkerEvent], None]) -> None:
-    """Be a worker under these *rules*, which tells what happens, until it is stopped."""
+    """Work as a worker under these *rules*, and print its events, until it is stopped."""
     app.warm()
     scheduler = app.scheduler(plan_text)
     duties = partial(do_duties, app, scheduler)
@@ -146,7 +146,7 @@ def tidy(app: Application, queue: str) -> None:
 
 
 def work(app: Application, root: str) -> int:
-    """Go on with *root* without watching it: 0 once it is done, however it ended.
+    """Execute *root* without following it. Returns 0 once it is done, however it ended.
 
     SIGTERM parks it before its next step, and lets go of it.
     """

@@ -1,4 +1,4 @@
-"""Doing what was asked for, following it to its end, and saying how it ended."""
+"""Execute a request, follow it to its end, and print how it ended."""
 
 from orchestrator.app.application import Application
 from orchestrator.app.requests import RunRequest
@@ -16,7 +16,7 @@ from orchestrator.domain.waves import Progress
 
 
 def do(app: Application, asked: RunRequest, *, as_json: bool) -> int:
-    """Begin *asked*, or go on with it, and follow it. Returns the command's exit status."""
+    """Start or resume *asked*, and follow it. Returns the command's exit status."""
     output.ignore_broken_pipe()
     return tell(app, asked, run_and_follow(app, asked, app.execution.begin(SYSTEM_ACTOR, asked)), as_json=as_json)
 
@@ -35,7 +35,7 @@ def tell(app: Application, asked: RunRequest, stories: list[RunView], *, as_json
 
 
 def start_in_background(app: Application, asked: RunRequest, requests: tuple[str, ...] = (), *, as_json: bool) -> int:
-    """Have *asked* done by a process in the background. *requests* are the run requests that were recorded after it."""
+    """Start *asked* in a background process. *requests* are the run requests that were recorded after it."""
     run = asked.name
     app.control.detach(app.actor, app.queries.find_run(app.actor, run))
     process = app.run_in_background(asked.root)
@@ -47,7 +47,7 @@ def start_in_background(app: Application, asked: RunRequest, requests: tuple[str
 
 
 def report_enqueued(asked: RunRequest, queue: str, requests: tuple[str, ...] = (), *, as_json: bool) -> int:
-    """Say that *asked* waits for the workers of *queue*. *requests* are the run requests that were recorded with it."""
+    """Print that *asked* waits for workers of *queue*. *requests* are the run requests that were recorded with it."""
     run = asked.name
     if as_json:
         output.print_json("Asked", {"root": asked.root, "run": run, "queue": queue, "requests": list(requests)})
@@ -57,7 +57,7 @@ def report_enqueued(asked: RunRequest, queue: str, requests: tuple[str, ...] = (
 
 
 def conclude(app: Application, story: RunView) -> None:
-    """What is true now, host by host, and what to do about it when somebody has to."""
+    """Print the current state of each host, and the remedies if an operator has to act."""
     environment, run = story.run.environment, story.run
     if story.walk is not None:
         _walked(story, story.walk)

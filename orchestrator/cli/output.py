@@ -134,7 +134,7 @@ _reveal = False
 
 @contextlib.contextmanager
 def revealed(*, clear: bool) -> Iterator[None]:
-    """Print secrets in clear within this block, if *clear*: only where an operator has asked for it by an option."""
+    """Print secrets in clear within this block, if *clear*: only if an operator has requested it by an option."""
     global _reveal  # noqa: PLW0603 - there is one process, and one command
     before, _reveal = _reveal, clear
     try:
@@ -155,7 +155,7 @@ def print_json(kind: str, data: dict[str, Any]) -> None:
 
 
 def print_json_line(kind: str, data: dict[str, Any]) -> None:
-    """Write *data* as one line of JSON with `apiVersion` and `kind`: for what goes on for long."""
+    """Write *data* as one line of JSON with `apiVersion` and `kind`: for commands that follow something."""
     document = {"apiVersion": API_VERSION, "kind": kind, **_masked_data(data)}
     write(_json(document, separators=(",", ":")), sys.stdout)
 
@@ -195,7 +195,7 @@ def terminal(stream: TextIO | None = None) -> bool:
 
 
 def colour(stream: TextIO) -> bool:
-    """Whether colours are wanted on *stream*."""
+    """Whether colours are used on *stream*."""
     return not os.environ.get("NO_COLOR") and terminal(stream)
 
 
@@ -317,7 +317,7 @@ def _row(row: Sequence[tuple[str, str]], widths: Sequence[int]) -> str:
 
 
 def confirm(question: str, yes: bool) -> None:
-    """Go on when *yes* was given or a person says so. Raises M102 without a terminal, `click.Abort` on a no."""
+    """Return if *yes* was given or the user confirms. Raises M102 without a terminal, otherwise `click.Abort`."""
     if yes:
         return
     if not sys.stdin.isatty():

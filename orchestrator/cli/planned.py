@@ -1,4 +1,4 @@
-"""A plan as a person reads it."""
+"""A plan as text."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass

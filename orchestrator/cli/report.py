@@ -31,7 +31,7 @@ COLOURS = {"error": "red", "warning": "yellow"}
 
 
 class OutputClosed(Exception):
-    """Whoever read what a command says has gone away."""
+    """The reader of the output of a command has closed it."""
 
 
 @contextlib.contextmanager
@@ -56,7 +56,7 @@ class UsageProblem(click.UsageError):
 
 
 def run_guarded(run: Callable[[], Any], words: Sequence[str]) -> int:  # noqa: PLR0911 - one for each way to end
-    """Call *run* and return the exit status. *words* are the command line, in which `--json` is looked for."""
+    """Call *run* and return the exit status. *words* are the command line, which is searched for `--json`."""
     as_json = "--json" in words
     try:
         answer = run()
@@ -143,7 +143,7 @@ def _crash_folders() -> list[Path]:
 
 
 def diagnostic(error: OrchestratorError, level: str = "error") -> str:
-    """The error as a person reads it: sentence, place, line, caret, hint and where there is more."""
+    """The error as text: message, place, line, caret, hint, and where to read more."""
     head = output.paint(f"{level}[{error.code}]", fg=COLOURS[level], bold=True, err=True)
     where = error.where
     number = str(where.line) if where and where.line else ""

@@ -1,7 +1,7 @@
-"""A run while it happens: what is over as lines that stay, what goes on as a few lines that are redrawn.
+"""A run while it is executed: what has ended as lines that stay, what is running as a few lines that are redrawn.
 
-On a terminal the second part is drawn again and again below the first; without one there are only lines, so that a log
-of a CI job reads the same story.
+On a terminal the second part is redrawn below the first. Without a terminal there are only lines, so that the log of a
+CI job has the same content.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ TIME = 8  # columns for the seconds at the end of a line
 class Lines:
     """Lines on standard error. Of several runs *beside* each other, each line begins with its environment.
 
-    What is new is asked for *every* so many seconds: what nobody sees as it moves may cost less.
+    The journal is read every *every* seconds: less often if the view is not redrawn.
     """
 
     every = 0.25
@@ -85,7 +85,7 @@ class Lines:
 
     @property
     def columns(self) -> int | None:
-        """How wide lines may be; None where nobody looks at once."""
+        """How wide lines may be; None without a terminal."""
         return None
 
     def draw(self, stories: list[RunView]) -> None:
@@ -129,7 +129,7 @@ class Lines:
 
 
 class Live(Lines):
-    """The same lines, and below them what goes on now. A context: entered, it owns the terminal's last lines."""
+    """The same lines, and below them what is running. A context: entered, it owns the terminal's last lines."""
 
     every = 0.08
 
@@ -173,7 +173,7 @@ class Live(Lines):
             self._console.print(Text.from_ansi(output.writable(f"{self._whose}{line}", sys.stderr)), soft_wrap=True)
 
     def draw(self, stories: list[RunView]) -> None:
-        """Draw what goes on now."""
+        """Draw what is running."""
         with self._as_long_as_it_is_there():
             self._live.update(self._region(stories), refresh=True)
 

@@ -45,7 +45,7 @@ TRUTHS = {
 
 
 def mark(outcome: Outcome, *, err: bool = False) -> str:
-    """One character for an outcome, coloured where colours are wanted."""
+    """One character for an outcome, coloured if colours are used."""
     sign, colour = MARKS[outcome]
     return paint(sign, fg=colour, err=err)
 

@@ -92,7 +92,7 @@ def load_environment(file: Path, root: Path | None = None) -> Environment:
 def load_environments(root: Path, project: Project) -> Environments:
     """Every environment of the project with its folder, in the order of the path. Raises F-codes, all at once.
 
-    The project's lists of waves are looked through as well: they are made of environments.
+    The project's lists of waves are included: they consist of environments.
     """
     found: Environments = {}
     errors: list[OrchestratorError] = []

@@ -41,7 +41,7 @@ class FolderContents:
 
 
 def survey(root: Path) -> FolderContents:
-    """Look what is there. Only an `orchestrator.yaml` is read as a whole: raises F-codes."""
+    """Read the existing files. Only an `orchestrator.yaml` is read as a whole: raises F-codes."""
     project = load_project(root) if (root / PROJECT).is_file() else None
     places = project or Project(apiVersion="orchestrator/v1", kind="Project", name="project")
     programs = [path.parent for pattern in ("Pulumi.y*ml", "*/Pulumi.y*ml") for path in sorted(root.glob(pattern))]

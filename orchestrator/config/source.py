@@ -4,8 +4,8 @@ PyYAML is a YAML 1.1 reader, in which `on` is true, `010` is eight and `12:30` i
 knows lines and columns, and give plain scalars the meaning of the YAML 1.2 core schema
 (https://yaml.org/spec/1.2.2/#103-core-schema). Duplicate keys, anchors, aliases, tags and more documents are refused.
 
-What is refused is noted, and reading goes on as if it were not there, so that everything that is wrong with a file
-comes to light at once. Nothing that is refused is ever expanded or built.
+What is refused is recorded, and reading continues as if it did not exist, so that all errors of a file are reported at
+once. Nothing that is refused is ever expanded or built.
 """
 
 import math

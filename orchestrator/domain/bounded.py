@@ -10,7 +10,7 @@ MOST_VALUES = 200_000
 def bounded(value: T, most: int = MOST_VALUES) -> T:
     """*value* itself. Raises `ValueError` if it is more than *most* values when each alias is written out.
 
-    Each value is looked at once, however often it is referred to. A value that has itself in it has no end.
+    Each value is inspected once, however often it is referred to. A value that contains itself has no end.
     """
     sizes: dict[int, int | None] = {}
 

@@ -23,7 +23,7 @@ class Outputs:
 
 @dataclass(frozen=True)
 class Switched:
-    """What a switch's playbook is told: the side that is to be *live*, the one that is to be *idle*, their hosts."""
+    """What a switch's playbook gets: the side that becomes *live*, the one that becomes *idle*, their hosts."""
 
     live: Side
     idle: Side
@@ -35,14 +35,14 @@ class Switched:
 class Context:
     """What a playbook or a suite may know of the run: it arrives as the variable `release` and `ORCHESTRATOR_*`.
 
-    *fence* is the lease's number, *previous* the release that was there before, *outputs* the stack's outputs.
+    *fence* is the lease's number, *previous* the release before it, *outputs* the stack's outputs.
     *vars* are the environment's own variables (the operator's, not the package's). *sides* is there for playbooks that
     switch from one side to the other, or retire one. *controller_files* are the environment's own; *secret_files* are
     those of them whose content is secret.
-    *verified* is the digest of the release that was verified last in the environment, and the run which did that;
-    *targets* are the digests of all that were verified, to which it can go back. None: they are not known. *older* are
-    those which the current one took the place of.
-    *credentials* are variables of the controller with the servers to which gates of the release may show them.
+    *verified* is the digest of the release that was verified last in the environment, and the run that verified it.
+    *targets* are the digests of all rollback targets. None: they are not known. *older* are those that the current one
+    replaced. *credentials* are variables of the controller with the servers to which gates of the release may show
+    them.
     """
 
     run: str

@@ -1,4 +1,4 @@
-"""What has changed in an environment since its last release, each thing by its name; and what nobody could ask."""
+"""The changes of an environment since its last release, each by its name, and what could not be checked."""
 
 from collections import Counter
 from typing import Literal
@@ -24,10 +24,10 @@ class Finding(Model):
 
 
 class Drift(Model):
-    """Whether an environment is as its last release left it.
+    """Whether an environment is in the state that its last release left.
 
-    *release* was verified there *since* then by *run*. *unknown* says, a sentence each, what could not be asked: then
-    nobody can say that nothing has changed. *notes* are what is not looked at, and is no reason to doubt.
+    *release* was verified there *since* then by *run*. *unknown* lists what could not be checked, one sentence each:
+    then the absence of drift is not known. *notes* are what is not checked, and does not count as unknown.
     """
 
     environment: str
@@ -40,7 +40,7 @@ class Drift(Model):
 
     @property
     def is_empty(self) -> bool:
-        """Whether everything was asked, and nothing has changed."""
+        """Whether everything was checked, and nothing has changed."""
         return not self.findings and not self.unknown
 
     @property

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from orchestrator.domain.secret import SHORTEST, is_ordinary
 
 LINE = 8
-"""Bytes of the shortest line of a value with several lines that is masked by itself."""
+"""Bytes of the shortest line of a value with several lines that is masked alone."""
 SPAN = 4096
 """Bytes that escapes and line breaks may add to an occurrence."""
 FEW = 64

@@ -117,7 +117,7 @@ class Gate(Model):
 
     @property
     def about(self) -> str:
-        """What it asks, in a few words."""
+        """What it checks, in a few words."""
         if self.http is not None:
             wanted = f" has {self.http.contains!r}" if self.http.contains else ""
             return f"{self.http.url} answers {self.http.status}{wanted}"

@@ -122,7 +122,7 @@ class Lease(Model):
 
     @property
     def locked(self) -> bool:
-        """Whether a person keeps everybody out, and no run."""
+        """Whether an operator holds it, and not a run."""
         return self.holder.startswith(LOCK)
 
 
@@ -130,10 +130,10 @@ LOCK = "lock:"
 
 
 class QueuedRequest(Model):
-    """What was asked for in one go, and which process works on it now.
+    """A submitted request, and the process that has claimed it.
 
-    *request* is what the engine is given. *queue* names the workers that take it; empty means that whoever asked does
-    it. *worker* works on it until *until* at the latest unless it says that it still does; *epoch* rises with each
+    *request* is what the engine is given. *queue* names the workers that take it; empty means that the process that
+    submitted it executes it. *worker* has claimed it until *until*, unless it renews the claim; *epoch* rises with each
     process that takes it up.
     """
 
@@ -252,7 +252,7 @@ def taken(work: QueuedRequest) -> OrchestratorError:
 
 
 def stale(environment: str, fence: int, newer: int) -> OrchestratorError:
-    """The error for whoever acts on a lease that somebody else has got since."""
+    """The error for a process that acts on a lease which another process has taken since."""
     return OrchestratorError("S103", f"{environment} was taken over: fence {fence} is older than {newer}")
 
 

@@ -31,9 +31,9 @@ class Definition(Model):
 
 
 class EnvironmentProfile(Model):
-    """What is compared of one *environment*: of each of `KINDS`, names and what is told of them.
+    """The profile of one *environment* for comparison: for each of `KINDS`, names and what is known of them.
 
-    *unknown* says, a sentence each, what could not be asked.
+    *unknown* lists what could not be checked, one sentence each.
     """
 
     environment: str
@@ -65,7 +65,7 @@ class Parity(Model):
 
     @property
     def is_empty(self) -> bool:
-        """Whether everything was asked, and nothing differs that may not."""
+        """Whether everything was checked, and nothing differs that may not."""
         return not self.differences and not self.unknown
 
     @property
@@ -91,7 +91,7 @@ def profile_of(
     release: str,
     unknown: Iterable[str] = (),
 ) -> EnvironmentProfile:
-    """The portrait of *environment*; None stands for what it has not, or what could not be asked."""
+    """The profile of *environment*; None stands for what it does not have, or what could not be checked."""
     names = {**dict.fromkeys(environment.vars, THERE), **dict.fromkeys(environment.ansible.extra_vars, THERE)}
     things: dict[str, dict[str, str]] = {"variable": names, "release": {"verified": release}}
     if definition is not None:

@@ -1,7 +1,7 @@
 """A rehearsal: a release is promoted, rolled back and promoted again. Its result is evidence.
 
 N → N+1 → N → N+1, by the packages' own steps, with the suites at each stop. What is on the hosts before and after is
-compared: what did not come back is listed.
+compared: what was not restored is listed.
 """
 
 from collections.abc import Iterable
@@ -66,7 +66,7 @@ class Rehearsal(Model):
 
     @property
     def good(self) -> bool:
-        """Whether everything was asked, and everything came back."""
+        """Whether everything was checked, and everything was restored."""
         return not self.left and not self.carried and not self.unknown
 
     @property
@@ -88,7 +88,7 @@ def came_back(before: Snapshot, back: Snapshot, rule: SnapshotRule, hosts: Itera
 
 
 def unseen(snapshots: Iterable[Snapshot], hosts: Iterable[str]) -> tuple[str, ...]:
-    """What could not be asked on *hosts* in one of *snapshots*, a sentence each."""
+    """What could not be checked on *hosts* in one of *snapshots*, one sentence each."""
     first, *rest = snapshots
     wanted = set(hosts)
     found = [text for other in rest for text in gaps(first, other) if text.partition(":")[0] in wanted]

@@ -222,7 +222,7 @@ class Release(Model):
         return next((sides for sides in found if sides is not None), None)
 
     def gates(self) -> tuple[Gate, ...]:
-        """Every gate, of canaries, of the look at a side, and of the watch."""
+        """Every gate: of canaries, of the observation of a side, and of the watch."""
         looks: list[Canary | BlueGreen]
         looks = [step.rollout.canary for step in self.steps if step.rollout.canary is not None]
         looks += [self.blue_green] if self.blue_green is not None else []

@@ -42,8 +42,8 @@ class HostSnapshot(Model):
     *files* are named from the release root, or by their whole path outside it. *current* is the folder that `current`
     leads to, *release* the digest of the package there, where the host says so; *installed* is what the collection
     wrote down of each file in that folder when it was put there (SHA-256, and `x` for one that can be executed).
-    *packages*, *services*, *ports* and *facts* map names to what is told of them. *unknown* says, a sentence each, what
-    could not be asked.
+    *packages*, *services*, *ports* and *facts* map names to their properties. *unknown* lists what could not be
+    checked, one sentence each.
     """
 
     current: str = ""
@@ -69,7 +69,7 @@ class HostSnapshot(Model):
 
 
 class Snapshot(Model):
-    """Every host that could be asked; *unknown* says of the others why not."""
+    """Every host that could be inspected. *unknown* has the reasons for the others."""
 
     hosts: dict[str, HostSnapshot] = Field(default_factory=dict)
     unknown: dict[str, str] = Field(default_factory=dict)
@@ -81,7 +81,7 @@ class Snapshot(Model):
 
     @property
     def gaps(self) -> tuple[str, ...]:
-        """What could not be asked, a sentence each."""
+        """What could not be checked, one sentence each."""
         silent = [f"{host}: {why}" for host, why in sorted(self.unknown.items())]
         return (*silent, *(f"{host}: {why}" for host, found in sorted(self.hosts.items()) for why in found.unknown))
 
@@ -130,7 +130,7 @@ def _means(pattern: str, kind: str, name: str) -> bool:
 def compare_snapshots(before: Snapshot, after: Snapshot, ignore: Iterable[str] = ()) -> tuple[Difference, ...]:
     """Each thing that differs between two snapshots, on the hosts that both have, by host, kind and name.
 
-    What could not be asked in one of them is no difference: see :func:`gaps`.
+    What could not be checked in one of them is not a difference: see :func:`gaps`.
     """
     patterns = tuple(ignore)
     return tuple(
@@ -182,7 +182,7 @@ def _value(state: FileState, name: str) -> str:
 def tampered(host: str, found: HostSnapshot, ignore: Iterable[str] = ()) -> tuple[Difference, ...]:
     """The files of the release on *host* that are not as they were put there, by what the collection wrote down then.
 
-    Links lead to what outlives releases, and do not count. Nothing is told where nothing was written down.
+    Links lead to what outlives releases, and do not count. Without a record, nothing is listed.
     """
     if not found.installed or not found.current:
         return ()

@@ -7,7 +7,7 @@ from orchestrator.domain.step import Outcome, StepResult
 
 
 def touched(result: StepResult, hosts: tuple[str, ...]) -> tuple[str, ...]:
-    """Which of *hosts* a step may have changed: what its *result* says, or all of them when it cannot tell."""
+    """Which of *hosts* a step may have changed: those in its *result*, or all of them if it has none."""
     if result.is_untouched:
         return ()
     told = {host.host for host in result.hosts}

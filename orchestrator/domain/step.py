@@ -1,6 +1,6 @@
-"""What came of one piece of work: the closed set of outcomes, and what it says of each host.
+"""The result of a step: the closed set of outcomes, and the result for each host.
 
-*failed* means that the release is bad, *errored* that the machinery broke, *unknown* that nobody could look.
+*failed* means that the release is bad, *errored* that the machinery broke, *unknown* that the check was not possible.
 The verdict over many is the worst of them, by the order declared here.
 """
 
@@ -133,7 +133,7 @@ class StepResult(Model):
 
 
 TRIES = 3
-"""How often work is begun at the most whose job dies: the machine may lose its power twice in the same step."""
+"""How often work whose job dies is started at most: the machine may lose its power twice in the same step."""
 
 
 def attempts(step: str) -> tuple[str, ...]:

@@ -54,7 +54,7 @@ class HostsSettled(Payload):
 
 
 class HostsObserved(Payload):
-    """What hosts reported; nothing if nobody could ask them."""
+    """What hosts reported; empty if they could not be inspected."""
 
     states: tuple[HostState, ...] = ()
 
@@ -66,7 +66,7 @@ class SidesDeclared(Payload):
 
 
 class HostsReplaced(Payload):
-    """The hosts that the rollback of the stack has replaced; none if nobody could ask."""
+    """The hosts that the rollback of the stack has replaced; empty if they could not be inspected."""
 
     fresh: tuple[str, ...] = ()
 

@@ -1,4 +1,4 @@
-"""What the journal tells of one run: folded record by record, so that it can be shown while it happens.
+"""The view of one run: folded from the journal record by record, so that it can be shown during the run.
 
 Everything that is shown of a run (the live view, `show`, `watch`, `logs`) comes from here, and from nothing else.
 """
@@ -27,9 +27,9 @@ def reason_of(message: str) -> str:
 
 @dataclass
 class StepStory:
-    """One step of a run. *result* is None while it goes on; *about* is what was written when it was started.
+    """One step of a run. *result* is None until it has ended; *about* is what was recorded at its start.
 
-    *tasks* maps each host to the last task that it was told of; *resources* each resource to its last status.
+    *tasks* maps each host to its last reported task; *resources* each resource to its last status.
     """
 
     name: str
@@ -50,7 +50,7 @@ class StepStory:
 
     @property
     def seconds(self) -> float | None:
-        """How long it took from start to end, our own time included; None while it goes on."""
+        """How long it took from start to end, our own time included; None until it has ended."""
         return seconds_between(self.started_at, self.finished_at) if self.finished_at else None
 
     def bad_hosts(self) -> list[HostResult]:
@@ -115,7 +115,7 @@ class RunView:
 
     @classmethod
     def of(cls, run: Run, records: list[Record]) -> "RunView":
-        """The story that *records* tell of *run*."""
+        """The view of *run* that follows from *records*."""
         story = cls(run)
         for record in records:
             story.take(record)
@@ -233,14 +233,14 @@ class RunView:
 
     @property
     def recovery(self) -> float | None:
-        """Seconds from the failure to the last proof of the release that was restored; None without a rollback."""
+        """Seconds from the failure to the last verification of the restored release; None without a rollback."""
         if self.failed_at is None or self.proved_at is None or self.run.state is not State.ROLLED_BACK:
             return None
         return seconds_between(self.failed_at, self.proved_at)
 
     @property
     def switch_back(self) -> float | None:
-        """Seconds from the failure until the service was seen to lead back to the side before; None without that."""
+        """Seconds from the failure until the traffic was on the previous side again; None without a switch back."""
         step = self.steps.get("switch.back")
         if self.failed_at is None or step is None or step.finished_at is None or not (step.result and step.result.good):
             return None

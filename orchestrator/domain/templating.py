@@ -43,7 +43,7 @@ def filled(text: str, variables: Mapping[str, Any], deep: int = 0) -> str:
 
 
 def url_filled(text: str, variables: Mapping[str, Any]) -> str:
-    """*text* filled, as a URL. Raises V142 when it is none then; the value itself may be secret, and is not told."""
+    """*text* filled, as a URL. Raises V142 if that is not a URL; the message omits the value, which may be secret."""
     url = filled(text, variables)
     if not WEB.match(url):
         raise OrchestratorError("V142", f"{text!r} is not an http or https URL after its variables are filled in")

@@ -116,12 +116,12 @@ def few(names: Sequence[str], most: int = 5) -> str:
 
 
 def list_names(names: Sequence[str], most: int = LISTED) -> str:
-    """All host *names* where they are few; else how many there are, with the first ones."""
+    """All host *names* if they are few; otherwise their number, with the first ones."""
     return ", ".join(names) if len(names) <= most else f"{counted(len(names), 'host')} ({few(names, 3)})"
 
 
 def in_number_order(text: str) -> list[tuple[int, str]]:
-    """A key that sorts texts with numbers as people do: `1.9.0` before `1.10.0`."""
+    """A key that sorts numbers in texts by value: `1.9.0` before `1.10.0`."""
     parts = re.split(r"([0-9]+)", text)
     return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
 

@@ -1,4 +1,4 @@
-"""The releases that an environment can go back to, from what was verified there."""
+"""The rollback targets of an environment, from the releases that were verified in it."""
 
 from collections.abc import Mapping, Sequence
 

@@ -131,7 +131,7 @@ def with_old_names(variables: Mapping[str, Any], package: Package | None) -> dic
 def inventory_document(inventory: Inventory, variables: Mapping[str, Any]) -> dict[str, Any]:
     """The inventory in the shape of a YAML inventory file, with *variables* in the group `all`.
 
-    What the user's own files define is left out: Ansible reads it there, and tells the file's folder as that of a host.
+    What the user's own files define is left out: Ansible reads it from them, and takes their folder as that of a host.
     """
     inventory = inventory.overlay
     text: Callable[[Any], Any] = (lambda value: value) if inventory.templates else text_only

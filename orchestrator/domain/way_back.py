@@ -15,13 +15,13 @@ from orchestrator.domain.stored_words import plan_as_made
 class RollbackPlan(Model):
     """What the automatic rollback of *run* does, in the order of its fields; computed from what was started.
 
-    *switch* lets the service lead to the side *live* again, where sides were switched. *undo* are the undo playbooks of
+    *switch* sends the traffic to the side *live* again, if sides were switched. *undo* are the undo playbooks of
     the steps that were started, newest first, where they may have changed something.
-    *restore* are the packaged steps of *release*, which comes back, on the hosts that were *touched*. *definition* is
-    that of the stack which comes back after them (None: the stack stays). *second_pass* are the steps that hosts get
-    after that. *skipped* are the steps that are neither undone nor run again. *verify* are the suites that prove it.
-    Hosts that are *untouched* are left alone. *switch_plays* are all plays of the switch, *restore_plays* those
-    of each step of *restore*, by its name.
+    *restore* are the packaged steps of *release*, which is restored, on the hosts that were *touched*. *definition* is
+    that of the stack that is restored after them (None: the stack stays). *second_pass* are the steps that hosts get
+    after that. *skipped* are the steps that are neither undone nor run again. *verify* are the suites that verify it.
+    Hosts that are *untouched* are left alone. *switch_plays* are all plays of the switch, *restore_plays* those of each
+    step of *restore*, by its name.
     """
 
     apiVersion: Literal["orchestrator/v1", "orchestrator/v2"] = "orchestrator/v2"

@@ -1,9 +1,9 @@
 """Durable execution of a flow on DBOS, behind the one small port that the flow sees.
 
-Each thing that was asked for in one go (a *root*) is one workflow, and one executor of DBOS: DBOS recovers the work
-of an executor when a process launches it under the same id, so two processes must never launch the same one. Two
-things see to that before the launch: a file lock per root, which also proves on one machine that the process before is
-no more; and a claim in the database, which runs out, for processes on several machines.
+Each submitted request (a *root*) is one workflow, and one executor of DBOS: DBOS recovers the work
+of an executor when a process launches it under the same id, so two processes must never launch the same one. Two things
+ensure that before the launch. On one machine a file lock per root also shows that the previous process has ended. For
+processes on several machines there is a claim in the database, which expires.
 
 The library is imported when an engine is opened, not before: it takes half a second.
 """
@@ -278,7 +278,7 @@ class Engine:
         self._lock, self._root, self._worker = None, "", ""
 
     def leftover(self) -> list[QueuedRequest]:
-        """What was asked for, is not done, and nobody works on; oldest first."""
+        """The requests that are not done and have no worker; oldest first."""
         return [work for work in self._store.pending() if not self.works_on(work)]
 
     def complete_requests(self, by: str) -> set[str]:
@@ -308,7 +308,7 @@ class Engine:
         remove_request(self._place.url, root)
 
     def release(self) -> None:
-        """Give the claim back: somebody else may go on with it as soon as this process has ended."""
+        """Release the claim: another process may resume the request as soon as this process has ended."""
         if self._holder is not None:
             self._holder.end()
             with contextlib.suppress(OrchestratorError):
@@ -379,7 +379,7 @@ class Engine:
 
     @property
     def here(self) -> str:
-        """Where the locks prove something: this folder, by a name of its own. Two machines may have one host name."""
+        """The place where the locks are valid: this folder, by a unique name. Two machines may have one host name."""
         file = self._place.folder / "place"
         with contextlib.suppress(FileNotFoundError):
             return file.read_text(encoding="utf-8")

@@ -2,7 +2,7 @@
 
 A job is a folder under a key. `supervisor.py` runs it there, holding a lock and writing its outcome once; we only
 start the supervisor, follow `events.jsonl`, and wait for the outcome. So a `kill -9` of the orchestrator does not
-interrupt a deployment in flight, and whoever takes over follows the same job to its end.
+interrupt a deployment in flight, and a process that takes over follows the same job to its end.
 """
 
 import contextlib
@@ -61,7 +61,7 @@ class LocalJobs:
         self._bound: Path | None = None
 
     def hold(self, until: Callable[[], float], bound: Path | None = None) -> None:
-        """Begin no job after the time that *until* gives, and let none go on after the one that stands in *bound*."""
+        """Start no job after the time that *until* returns, and stop jobs at the time in the file *bound*."""
         self._until, self._bound = until, bound
 
     def active(self) -> list[str]:

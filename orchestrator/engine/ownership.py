@@ -1,4 +1,4 @@
-"""Being the one process that acts for a run: said again while it goes on, and given up at once when it is not.
+"""Ownership of a run by one process: renewed while the run continues, and given up at once when it is lost.
 
 A process works on a root under a claim that expires. A thread renews it, and checks for requests to pause or abort
 the run. A process that was paused for longer than its claim lasts, and wakes up after another one has taken over,
@@ -55,7 +55,7 @@ class StopSignal:
 
     @property
     def is_requested(self) -> bool:
-        """Whether somebody wants it to stop."""
+        """Whether a stop was requested."""
         return self._wanted.is_set()
 
     def fail(self, why: str) -> NoReturn:
@@ -125,7 +125,7 @@ class StopSignal:
 
 
 class StuckThreadDetector:
-    """Threads that were started and cannot begin: whoever started them waits for ever (python/cpython#140746)."""
+    """Threads that were started and cannot run: their starter waits indefinitely (python/cpython#140746)."""
 
     def __init__(self) -> None:
         self._since: dict[threading.Thread, float] = {}
@@ -148,7 +148,7 @@ class ClaimKeeper:
         worker: this process's name.
         ttl: seconds that a claim lasts.
         brake: how the flow is made to park.
-        bound: the file that tells the supervisors of jobs until when the claim lasts; None when jobs outlive it.
+        bound: the file with the end of the claim, for the supervisors of jobs; None if jobs outlive it.
     """
 
     def __init__(

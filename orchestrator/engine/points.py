@@ -13,6 +13,6 @@ _WANTED = frozenset(filter(None, os.environ.get("ORCHESTRATOR_CRASH", "").split(
 
 
 def failpoint(point: str) -> None:
-    """Die here, as by `kill -9`, when this is a point that is wanted."""
+    """Die here, as by `kill -9`, if this point is selected."""
     if point in _WANTED:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""What serves an isolated job from outside of its view: a command that is started when the job first asks.
+"""What serves an isolated job from outside of its view: a command that is started at the first request of the job.
 
 Standard library only: this is part of the supervisor.
 """

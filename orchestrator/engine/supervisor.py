@@ -192,8 +192,8 @@ def _mounts(folder: str, job: dict[str, Any]) -> list[Mount]:
 def clear_leavings(folder: str) -> None:
     """Take away what an ended job may have left in its *folder* for those who read there: links, devices, an outcome.
 
-    Only an outcome that says that the job did not end by itself can be somebody else's. Several processes may settle
-    the same job at once: what is gone already is no error.
+    Only the outcome of a job that was ended can be from another process. Several processes may settle the same job at
+    once: what is gone already is not an error.
     """
     for entry in list(os.scandir(folder)):
         if not entry.is_file(follow_symlinks=False) and not entry.is_dir(follow_symlinks=False):
@@ -294,8 +294,9 @@ def _claimed(bound: str, before: float) -> float:
 def main(folder: str) -> int:
     """Run the job in *folder*; 0 when it has an outcome afterwards, 75 when another supervisor runs it.
 
-    76: it is too late to begin, or not all was given. Whoever started us was paused or killed, and another process may
-    act in its place. A pause of that process does not stop this one, so its word is still worth something here.
+    76: it is too late to start, or the input is incomplete. The process that started this one was paused or killed, and
+    another process may act in its place. A pause of that process does not stop this one, so the deadline is checked
+    here.
     """
     line = sys.stdin.buffer.readline()  # before the lock: a process that is paused holds up no other one
     if not line.endswith(END):

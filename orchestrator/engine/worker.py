@@ -1,7 +1,7 @@
-"""A worker: takes what is asked for in its queue, and has each root done by a process of its own.
+"""A worker: takes requests from its queue, and executes each root in a process of its own.
 
-The worker itself has one thread, does nothing and keeps nothing: what was begun goes on when it is killed, and what
-waits is in the store. Where it is safe, the processes are forked from it, so that they start in milliseconds.
+The worker itself has one thread and no state: processes that it has started continue when it is killed, and waiting
+requests are in the store. Where it is safe, the processes are forked from it, so that they start in milliseconds.
 """
 
 import contextlib
@@ -49,15 +49,15 @@ class Executing(Protocol):
 
 
 class Worker:
-    """Takes roots, oldest first, as long as it is not asked to stop.
+    """Takes roots, oldest first, until it is stopped.
 
     Args:
-        engine: reserves roots; it says which of them nobody works on.
+        engine: reserves roots; it knows which of them have no worker.
         store: where roots, leases and queues are read.
-        start: has a reserved or free root done, and returns the number of the process that does it. Raises S120.
-        tell: is given what happens.
+        start: starts a process for a reserved or free root, and returns its number. Raises S120.
+        tell: receives the events.
         rules: what is taken.
-        tidy: asks, now and then, for what is past its time to be taken away.
+        tidy: requests periodically that expired stacks are destroyed.
         duties: does what is due, such as the start of an approved promotion, and yields what that was.
     """
 
@@ -333,9 +333,9 @@ def can_fork() -> bool:
 
 
 def forked(engine: Engine, store: Store, root: str, log: Path, work: Callable[[], int]) -> int:
-    """Reserve *root*, and have *work* go on with it in a process that ends with its status. Returns its number.
+    """Reserve *root*, and execute *work* for it in a process that ends with its status. Returns the process number.
 
-    No connection to a database goes along. What the process says is written to *log*. Raises S120.
+    The process inherits no connection to a database. Its output is written to *log*. Raises S120.
     """
     engine.reserve(root)
     store.close()

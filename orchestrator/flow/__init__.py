@@ -1,11 +1,11 @@
-"""What happens, in order. This file is the table of contents; the order is written nowhere else.
+"""The steps of a run, in order. This file is the table of contents; the order is not written elsewhere.
 
     FLOW      request → plan → build → provision → deploy → switch → verify → rehearse → promote → watch → close
     ROLLBACK  halt → switch back → undo (newest started step first) → restore → verify → close
 
-A verb is a function in the file of its name. It reads and extends one `RunContext` (a run on its way), asks the
-ports for effects through `RunContext.step`, and raises `RunHalted` when the run cannot go on. A halt before the first
-effect ends in *failed*, with nothing changed; after it, the second list runs.
+A verb is a function in the file of its name. It reads and extends one `RunContext` (a run on its way), calls the ports
+for effects through `RunContext.step`, and raises `RunHalted` if the run cannot continue. A halt before the first effect
+ends in *failed*, with nothing changed; after it, the second list runs.
 """
 
 from collections.abc import Callable
@@ -104,12 +104,12 @@ def rehearsal(ctx: RunContext) -> Run:
 
 
 def going_back(ctx: RunContext) -> Run:
-    """Run a rollback that a person asked for, and return the run as it ended."""
+    """Run a rollback that an operator requested, and return the run as it ended."""
     return _straight(RETURN, ctx)
 
 
 def provisioning(ctx: RunContext) -> Run:
-    """Bring an environment up to date by itself, and return the run as it ended."""
+    """Update the infrastructure of an environment without a release, and return the run as it ended."""
     return _straight(UPDATE, ctx)
 
 
@@ -124,12 +124,12 @@ def resolution(ctx: RunContext) -> Run:
 
 
 def observation(ctx: RunContext) -> Run:
-    """Ask every host of an environment what runs there, and return the run as it ended."""
+    """Observe every host of an environment, and return the run as it ended."""
     return _straight(OBSERVE, ctx)
 
 
 def acceptance(ctx: RunContext) -> Run:
-    """Write down a person's decision about a host that cannot be asked, and return the run as it ended."""
+    """Record an operator's decision about a host that cannot be inspected, and return the run as it ended."""
     return _straight(ACCEPT, ctx)
 
 

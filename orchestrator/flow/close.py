@@ -1,4 +1,4 @@
-"""Close: how a run ends. Whatever happened, the lease goes back, and what is true now is written down."""
+"""Close: the end of a run. In every case the lease is released, and the current state is recorded."""
 
 from orchestrator.domain.errors import Exit, OrchestratorError, lookup
 from orchestrator.domain.journal import Entry
@@ -69,7 +69,7 @@ def refuse(ctx: RunContext, halted: RunHalted) -> None:
 
 
 def end_needing_intervention(ctx: RunContext, halted: RunHalted) -> None:
-    """It cannot go on by itself: keep nobody out, and say what is true and what would help."""
+    """The run needs manual intervention: release the environment, and report the state and the remedies."""
     observe.after_doubt(ctx, halted.result)
     probe.end_probe(ctx)
     ctx.move(Event.GIVE_UP)

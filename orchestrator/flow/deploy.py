@@ -46,9 +46,9 @@ class Batch:
 def roll_out(ctx: RunContext, prefix: str = "") -> None:
     """Run the plan's steps. The first batch that is not good, beyond what the step tolerates, halts the run.
 
-    *prefix* is what their names begin with, when they are run once more; then canaries are not looked at again.
+    *prefix* starts the names of steps that are repeated; then canaries are not observed again.
 
-    A host whose failure is tolerated is left alone from then on: by later steps, and by every proof.
+    A host whose failure is tolerated is excluded from later steps and from verification.
     """
     ctx.move(Event.DEPLOY)
     probe.begin(ctx)

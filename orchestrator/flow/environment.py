@@ -1,6 +1,6 @@
-"""An environment by itself, without a release: its infrastructure is brought up to date, destroyed, or settled.
+"""An environment without a release: its infrastructure is updated, destroyed, or its interrupted creates resolved.
 
-What is stateful is only replaced or deleted when a person has named it, as in a promotion.
+A stateful resource is only replaced or deleted if it is acknowledged by name, as in a promotion.
 """
 
 from collections.abc import Callable, Iterable
@@ -27,9 +27,9 @@ AGREEING = {"R230": "--replace", "R231": "--delete"}  # the option that agrees t
 
 
 def update_environment(ctx: RunContext) -> None:
-    """Bring the stack up to date with its program as it is now; both of them, where each side is a stack.
+    """Update the stack by its current program; both stacks, if each side is a stack.
 
-    Where something stateful is there, the update is looked at first, and held to what was seen and agreed to.
+    If the stack has stateful resources, the update is previewed first, and constrained to what was agreed to.
     """
     stacks = _stacks(ctx)
     looked = {name: _looked(ctx, spec, name, _would_lose) for name, spec in stacks.items()}
@@ -63,7 +63,7 @@ def destroy(ctx: RunContext) -> None:
 
 
 def resolve(ctx: RunContext) -> None:
-    """Settle creates of which nobody knew whether they happened, as the person who asks for this has decided."""
+    """Resolve interrupted creates as the operator who requested this has decided."""
     spec = next(iter(_stacks(ctx, only=target_side(ctx.services, ctx.run.environment)).values()))
     asked = ctx.parameters()
     created, absent = dict(asked["created"]), tuple(asked["absent"])
@@ -88,7 +88,7 @@ def stateful_resources(services: Services, spec: StackSpec) -> tuple[Loss, ...]:
 
 
 def loss_refusal(code: str, found: Iterable[Loss], named: Acknowledgements) -> OrchestratorError | None:
-    """Why what would lose *found* is not done: R230 or R231; None when a person has *named* all of it."""
+    """The error R230 or R231 for an operation that would lose *found*; None if *named* has all of it."""
     unnamed = named.missing(found)
     if not unnamed:
         return None

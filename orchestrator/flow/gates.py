@@ -1,4 +1,4 @@
-"""Gates: what must hold while a canary is looked at, and while a release is watched."""
+"""Gates: what must hold while a canary is observed, and while a release is watched."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ from orchestrator.ports import Emit
 
 @dataclass(frozen=True)
 class Observation:
-    """A look at *hosts* again and again: *what* makes the steps' names. *suite* is run each time, before the gates."""
+    """A repeated observation of *hosts*: *what* makes the steps' names. *suite* is run each time, before the gates."""
 
     what: str
     hosts: tuple[str, ...]
@@ -24,9 +24,9 @@ class Observation:
 
 
 def observe_release(ctx: RunContext, look: Observation) -> None:
-    """Look as often as the plan says. The first failure halts the run; *unknown* rolls nothing back, and alerts.
+    """Observe as often as the plan states. The first failure halts the run; *unknown* rolls nothing back, and alerts.
 
-    Whoever cannot be asked is alerted of once, and again only when it could be asked in between.
+    A check that cannot be made is alerted once, and again only if it was possible in between.
     """
     unknown: set[str] = set()
     for number in range(1, look.rule.times + 1):
@@ -52,7 +52,7 @@ def _judge(ctx: RunContext, step: str, who: str, result: StepResult, unknown: se
 
 
 def ask_gate(ctx: RunContext, gate: PlannedGate, hosts: tuple[str, ...], what: str, rule: Flaky | None) -> StepResult:
-    """Ask one gate about those of *hosts* that it is for, again where it failed and the *rule* says so."""
+    """Check one gate for those of *hosts* that it is for, again if it failed and the *rule* requires it."""
     package, meant = ctx.pinned_package(), restrict(ctx.hosts_only_inventory, gate.gate.hosts, hosts)
     if gate.suite is not None and meant:
         suite = verify.limited(ctx, gate.suite, meant).model_copy(update={"flaky": rule})

@@ -1,7 +1,7 @@
-"""Guard: what was rolled back is not promoted again as if nothing had been.
+"""Guard: a release that was rolled back is not promoted again without a reason.
 
-There is no rollback of a rollback: one that fails asks for a person. And a release that an environment has gone back
-from does not go there again by itself, nor by a person who does not say why.
+A rollback is not rolled back: if it fails, it needs manual intervention. A release that was rolled back in an
+environment is not promoted to it again automatically, nor by a user who gives no reason.
 """
 
 from orchestrator.domain.errors import OrchestratorError
@@ -18,7 +18,7 @@ def record_passed(ctx: RunContext, emit: Emit) -> None:
 
 
 def promotion_refusal(ctx: RunContext, emit: Emit) -> OrchestratorError | None:
-    """Why this run's release may not go to its environment again; None when it may, with a person's reason told."""
+    """The error if this run's release was rolled back in its environment; None if a reason was given and recorded."""
     run = ctx.run
     if run.kind != "promotion" or run.release is None:
         return None

@@ -1,4 +1,4 @@
-"""How a run stops before its end: it cannot go on, or another process acts for it."""
+"""How a run stops before its end: it cannot continue, or another process acts for it."""
 
 from typing import NoReturn
 
@@ -6,7 +6,7 @@ from orchestrator.domain.step import StepResult
 
 
 class RunHalted(Exception):
-    """The run cannot go on. *result* says why; *code* is the error's, where there is one."""
+    """The run cannot continue. *result* has the reason; *code* is that of the error, if there is one."""
 
     def __init__(self, step: str, result: StepResult) -> None:
         super().__init__(result.message)
@@ -32,7 +32,7 @@ class SoleOwner:
         """It may always act."""
 
     def acting(self, run: str | None, known: str = "") -> None:
-        """Nobody watches."""
+        """Do nothing."""
 
     def park(self) -> NoReturn:
         """Stop here."""

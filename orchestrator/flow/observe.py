@@ -1,7 +1,7 @@
-"""Observe: what runs on each host, by asking the hosts; what cannot be asked is *unknown* until somebody decides.
+"""Observe: the release of each host, as the host reports it. If it cannot, it is *unknown* until an operator decides.
 
-Three occasions: a person asks for it, a step has ended so that nobody can say what it did, and the store turns out to
-be older than the hosts (a backup was restored), which shows by a host that has seen a fence not given out yet.
+There are three occasions. An operator requests it; the effect of a step is not known; or the store is older than the
+hosts, because a backup was restored. Then a host has a fencing token that was not issued yet.
 """
 
 from orchestrator.domain.errors import JobLost, OrchestratorError
@@ -23,7 +23,7 @@ UNSURE = (Outcome.ERRORED, Outcome.UNKNOWN, Outcome.ABORTED)
 
 
 def inspect_hosts(ctx: RunContext) -> None:
-    """Ask every host of the environment now, and write down what they say; halt when one remains unknown."""
+    """Inspect every host of the environment, and record what they report; halt if one remains unknown."""
 
     def work(job: str, emit: Emit) -> StepResult:
         try:
@@ -55,10 +55,10 @@ def inspect_hosts(ctx: RunContext) -> None:
 
 
 def after_doubt(ctx: RunContext, last: StepResult | None = None) -> None:
-    """Ask the hosts when a step of this run, or the *last* one, ended so that nobody can say what it did.
+    """Inspect the hosts if the effect of a step of this run, or of the *last* one, is not known.
 
-    Whether they are asked follows from what was recorded, so that a replay takes the same way. No failure here stops
-    the run: what could not be seen stays as it was known.
+    Whether they are inspected follows from what was recorded, so that a replay is the same. No failure here stops the
+    run: the state of a host that could not be inspected stays.
     """
     results = [started.result for started in ctx.effects.started if started.touched()] + ([last] if last else [])
     if ctx.plan is None or not ctx.effects.changed or not any(result.outcome in UNSURE for result in results):
@@ -81,10 +81,10 @@ def after_doubt(ctx: RunContext, last: StepResult | None = None) -> None:
 
 
 def reconcile(ctx: RunContext, seen: StepResult) -> None:
-    """Take the hosts' word when one of them has *seen* this run's fence, or a newer one: the store is older than they.
+    """Record what the hosts report if one of them has *seen* this run's fence, or a newer one: the store is older.
 
-    Nothing of this run has carried its fence to a host yet, so whoever did got it from the store before it was put
-    back. What they say is written down before the fence is raised: a process that dies in between does it once more.
+    Nothing of this run has sent its fence to a host yet, so another run got the same one before the store was restored.
+    The reports are recorded before the fence is raised: a process that dies in between repeats this.
     """
     ahead = tokens.too_far(seen)
     newest = max((host.fence or 0 for host in seen.hosts if host.host not in ahead), default=0)
@@ -103,9 +103,9 @@ def reconcile(ctx: RunContext, seen: StepResult) -> None:
 
 
 def accept(ctx: RunContext) -> None:
-    """Write down what runs on a host of which nobody can say it, as the person who asks for this has decided.
+    """Record the release of a host that is unknown, as the operator who requested this has decided.
 
-    Or which side is live, which no host can say.
+    Or the live side, which no host reports.
     """
     asked = ctx.parameters()
     if "live" in asked:

@@ -132,7 +132,7 @@ def _then(approved: Plan | None) -> RestorePoint | None:
 
 
 def hold(approved: Plan, now: Plan) -> StepResult:
-    """The approved plan, when everything that it stands on is still so; else what has changed, by name."""
+    """The approved plan if everything that it depends on is unchanged; otherwise what has changed, by name."""
     changed = differences(approved, held(approved, now))
     if not changed:
         data = PlanSettled(plan=approved.digest).to_json()

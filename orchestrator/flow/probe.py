@@ -1,4 +1,4 @@
-"""Probe: whether the service answers, looked at all the time while a release goes out, and while it goes back."""
+"""Probe: continuous requests to the service during a rollout, and during its rollback."""
 
 import traceback
 
@@ -11,7 +11,7 @@ from orchestrator.resources import is_exhausted
 
 
 def begin(ctx: RunContext) -> None:
-    """Begin to look, or go on with it, also after a crash. What goes wrong with it is told, and stops no release."""
+    """Start the probe, or resume it, also after a crash. Its failures are reported, and stop no release."""
     probe = ctx.pinned_plan().probe
     if probe is None or ctx.probed:
         return
@@ -34,7 +34,7 @@ def begin(ctx: RunContext) -> None:
 
 
 def end_probe(ctx: RunContext) -> None:
-    """Look no longer, and write down what was seen. Without effect where nothing was begun, or it has ended."""
+    """Stop the probe, and record its report. Without effect if no probe was started, or it has ended."""
     probe, since = ctx.pinned_plan().probe if ctx.plan is not None else None, ctx.probed
     if probe is None or not since:
         return

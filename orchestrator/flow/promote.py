@@ -1,4 +1,4 @@
-"""Promote: this release is now the environment's own, and, once nothing more is looked at, its last verified one."""
+"""Promote: this release is now that of the environment, and, after the last check, its last verified one."""
 
 from orchestrator.domain.journal import Entry, Verified
 from orchestrator.domain.promotion import Event
@@ -7,9 +7,9 @@ from orchestrator.flow.run_context import RunContext
 
 
 def record(ctx: RunContext) -> None:
-    """Write down that the release's tests passed here: it may go on along the path, and others may return to it.
+    """Record that the release's tests passed here: it may be promoted along the path, and is a rollback target.
 
-    A release that is to be watched counts as verified only when the watch is over.
+    A release with a watch counts as verified only after the watch.
     """
     ctx.move(Event.PROMOTE)
     if ctx.pinned_plan().watch is None:

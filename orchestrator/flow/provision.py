@@ -85,9 +85,9 @@ def _settled(
 
 
 def settle_restored(ctx: RunContext, name: str = "hosts.restored") -> bool:
-    """Record which hosts there are after the infrastructure has gone back, as the step *name*.
+    """Record the hosts after the rollback of the infrastructure, as the step *name*.
 
-    Returns whether plays are given other variables from now on: then what was put back before has the wrong ones.
+    Returns whether plays get other variables from now on: then hosts that were restored before have the wrong ones.
     """
     before = ctx.variables
     ctx.inventory_digest = None
@@ -107,9 +107,9 @@ def settle_restored(ctx: RunContext, name: str = "hosts.restored") -> bool:
 
 
 def look_at_new_hosts(ctx: RunContext, name: str = "require") -> None:
-    """Hosts that the plan could not look at yet must be there, and have what the release requires.
+    """Hosts that the plan could not inspect must be reachable, and meet the requirements of the release.
 
-    As in a plan, a host that does not answer blocks, unless the steps tolerate it, and so does one that would refuse
+    As in a plan, a host that does not respond blocks, unless the steps tolerate it. So does a host that would refuse
     our fencing token because its own is too far ahead.
     """
     plan = ctx.pinned_plan()

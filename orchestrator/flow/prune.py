@@ -1,10 +1,9 @@
 """Prune: remove what old runs have left in the state folder, once nothing can need it any more.
 
 Candidates are what the folder and the records of durable execution have, so a prune reads the runs of these only. Each
-thing first gets a name under which nobody finds it, and is removed then: a prune that is killed leaves each thing
-whole or gone, and the next one removes the rest. The journal, evidence, sealed packages, kept definitions and
-controller files are never touched. A rollback needs none of what is removed: it works on other machines, which never
-had it.
+thing is first renamed so that nothing finds it, and then removed: a prune that is killed leaves each thing whole or
+gone, and the next one removes the rest. The journal, evidence, sealed packages, kept definitions and controller files
+are never touched. A rollback needs none of what is removed: it works on other machines, which never had it.
 """
 
 import contextlib

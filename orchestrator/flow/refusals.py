@@ -1,7 +1,7 @@
 """Hosts that refuse the fencing token of a run during its rollback, which continues without them.
 
-A host refuses an older token than it has seen. Where another process has taken the run over, all hosts are right, and
-the store says so too (S103). Where the store knows of no newer token, that host alone has one: it holds nobody else up.
+A host refuses an older token than it has seen. If another process has taken the run over, all hosts are right, and the
+store confirms it (S103). If the store has no newer token, that host alone has one, and the others are not affected.
 """
 
 from orchestrator.domain.step import Outcome, StepResult, worst
@@ -21,7 +21,7 @@ def only(result: StepResult) -> bool:
 
 
 def key(job: str) -> str:
-    """The key of the job that goes on with the other hosts of *job*, in the same attempt."""
+    """The key of the job that continues with the other hosts of *job*, in the same attempt."""
     name, attempt, number = job.partition("~")
     return f"{name}.others{attempt}{number}"
 

@@ -1,8 +1,8 @@
 """Rehearse: before a release stays, it is rolled back and promoted again: N → N+1 → N → N+1.
 
-The first leg is the promotion itself. Where it changes the stack, that goes back after the hosts, and forward again,
-unless something stateful would be lost. What is on the hosts is looked at at each stop, and what did not come back
-speaks against the release: it is taken back like any other failure.
+The first leg is the promotion itself. If it changes the stack, the stack is rolled back after the hosts, and updated
+again, unless a stateful resource would be lost. A snapshot of the hosts is taken at each stop. What was not restored is
+a failure of the release, which is rolled back.
 """
 
 from typing import Any
@@ -54,7 +54,7 @@ def _level(ctx: RunContext, back: Package) -> None:
 
 
 def there_and_back(ctx: RunContext) -> None:
-    """From N+1, which has been proved, back to N and forward again; then say what came back and what did not."""
+    """Roll back from N+1, which was verified, to N, and promote again; then report what was not restored."""
     if not ctx.pinned_plan().rehearse:
         return
     _look(ctx, "there")

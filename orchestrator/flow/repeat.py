@@ -1,4 +1,4 @@
-"""Repeat: what failed is looked at again, where a declared rule says so, and called flaky when it passes then."""
+"""Repeat: a failed check is repeated if a declared rule requires it, and is flaky if it passes then."""
 
 from collections.abc import Callable
 
@@ -13,10 +13,10 @@ BAD = {Outcome.FAILED, Outcome.ERRORED}
 
 
 def judged(ctx: RunContext, rule: Flaky | None, name: str, label: str, once: Callable[[int], StepResult]) -> StepResult:
-    """The result of the step *name*, which *once* does for the first time (0), and again (1, 2, …) where it failed.
+    """The result of the step *name*, which *once* executes for the first time (0), and again (1, 2, …) if it failed.
 
-    A failure that passes when it is repeated is *flaky*: that is written down and shown. One that never passes stands
-    as it was first seen. *Unknown* is no failure and is not repeated; as the answer to a repetition it proves nothing.
+    A failure that passes when it is repeated is *flaky*: that is recorded and shown. One that never passes keeps its
+    first result. *Unknown* is not a failure and is not repeated; as the result of a repetition it is ignored.
     """
     first = once(0)
     if rule is None or first.outcome not in BAD:

@@ -25,6 +25,6 @@ def admit(ctx: RunContext) -> None:
 
 
 def acquire(ctx: RunContext) -> StepResult:
-    """The environment's lease for this run. Raises S101 when somebody else holds it, or waits for it."""
+    """The environment's lease for this run. Raises S101 if another run or an operator holds it, or waits for it."""
     ctx.enter()
     return StepResult(outcome=Outcome.SUCCEEDED, data=LeaseTaken(fence=ctx.fence).to_json())

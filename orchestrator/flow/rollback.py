@@ -82,7 +82,7 @@ def undo(ctx: RunContext) -> None:
 def take_back(ctx: RunContext, prefix: str) -> None:
     """Execute the current rollback plan, except for the stack, within the run. Names of steps start with *prefix*.
 
-    The steps are no undo of a rollback: whoever goes back after them undoes what was started all the same.
+    The steps are not an undo of a rollback: a rollback after them undoes what was started all the same.
     """
     back = _back(ctx)
     gone = replace(rollback_plan.PromotionProgress.of(ctx.effects, ctx.hosts_only_inventory), provisioned=False)
@@ -101,10 +101,10 @@ def _undo(ctx: RunContext, plays: list[tuple[Package, PlaySpec]], prefix: str = 
 
 
 def restore(ctx: RunContext) -> None:
-    """Put the touched hosts back, then the infrastructure, then what that changed under them.
+    """Restore the touched hosts, then the infrastructure, then the hosts that it replaced or changed.
 
-    Hosts that came back with the infrastructure get the release then. Where it changed the variables of plays, the
-    touched hosts get it once more: they were put back with those of the stack that is gone.
+    Hosts that the infrastructure created again get the release then. If it changed the variables of plays, the touched
+    hosts get the release again: they were restored with the variables of the previous stack.
     """
     ctx.move(Event.RESTORE)
     restoration = ctx.restoration()
@@ -173,7 +173,7 @@ def _killed(result: StepResult) -> bool:
 def made_anew(ctx: RunContext, name: str) -> tuple[str, ...]:
     """The hosts that the rollback of the infrastructure has replaced: they reported the release, and do not any more.
 
-    Of a host that never said itself what runs on it nobody can tell.
+    For a host that never reported its release this is not known.
     """
     back = _back(ctx).digest
 
@@ -191,10 +191,10 @@ def made_anew(ctx: RunContext, name: str) -> tuple[str, ...]:
 
 
 def constrained(ctx: RunContext, spec: StackSpec, job: str, emit: Emit, alone: Alone) -> StepResult:
-    """An update to *spec* that is looked at first, and held to what was seen.
+    """An update to *spec* that is previewed first, and constrained to the preview.
 
-    Where something stateful would go, or Pulumi would refuse it, nothing is done, and *alone* makes the result of that.
-    What died before may have left the stack other than it was looked at: then it is looked at once more.
+    If a stateful resource would be lost, or Pulumi would refuse the update, nothing is done, and *alone* makes the
+    result. An attempt that died may have changed the stack: then it is previewed again.
     """
     result = _held(ctx, spec, job, emit, alone)
     if result.code == UPDATE_DIFFERS and result.is_untouched:

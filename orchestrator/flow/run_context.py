@@ -46,7 +46,7 @@ class RunContext:
     that was rolled back before; *overrun* whether it may last beyond the time at which its environment closes;
     *excluded_hosts* are the hosts whose failure was tolerated, with how it went there; *refusing_hosts* those that
     refused our token in the rollback, which continues without them. *effects* is what it may have changed so far,
-    *probed* since when a probe looks; empty when none does. *sides* are those of the plan with their hosts, *live* the
+    *probed* is the start of the probe; empty without one. *sides* are those of the plan with their hosts, *live* the
     one that is live now. *previous_package* is the package of the rollback as it was verified when the run started.
     *before_step* is checked before each step while the run has changed nothing, and *recheck* after it was held.
     *variables* is the digest of the hosts and outputs that plays were given last; None when some of them are secret.
@@ -121,7 +121,7 @@ class RunContext:
         return stack_of(self.services, self.run.environment)
 
     def outputs(self) -> Outputs:
-        """The stack's outputs, asked for once in this process and never recorded: some are secret."""
+        """The stack's outputs, read once in this process and never recorded: some are secret."""
         if self._outputs is None:
             self._outputs = outputs_of(self.services, self.run.environment)
         return self._outputs
@@ -155,7 +155,7 @@ class RunContext:
 
     @property
     def standby_hosts(self) -> set[str]:
-        """The hosts of the side that is not live, but those that this run has touched: no proof is about them."""
+        """The hosts of the side that is not live, but those that this run has touched: they are not verified."""
         plan, mine = self.plan, {host for started in self.effects.started for host in started.touched()}
         if plan is None:
             return set()
@@ -187,7 +187,7 @@ class RunContext:
     # -- the records around everything ---------------------------------------------------------------------------------
 
     def note(self, *entries: Entry) -> None:
-        """Write entries to the journal; a process that somebody else has taken over from writes nothing."""
+        """Write entries to the journal. A process that has lost the run to another one writes nothing."""
         try:
             self.services.store.append(self.run.id, entries, self.fence)
         except OrchestratorError as error:
@@ -196,7 +196,7 @@ class RunContext:
             self.ownership.taken_over()
 
     def move(self, event: Event) -> None:
-        """Go on to the next state, and say so."""
+        """Change to the next state, and record it."""
         after = move(self.state, event)
         self._moves += 1
         data = {"from": self.state.value, "event": event.value, "to": after.value}
@@ -217,9 +217,9 @@ class RunContext:
 
         *work* is called with the key of its job and a way to report events; *may_change* declares what it may change.
         An error of the catalogue becomes an *errored* result with its code; any other exception as well, with its
-        traceback in the journal, unless it says that a disk is full: then nothing is judged. Work whose job died is
-        begun a second time, and a third, and no more: what is done on a host is not done there again, and what brings
-        machines down must not do so for ever.
+        traceback in the journal, unless it reports a full disk: then there is no result. Work whose job died is retried
+        twice at most: what is done on a host is not repeated there, and work that crashes machines must not continue
+        indefinitely.
         """
         first, *more = attempts(name)
         result = self._attempt(first, label, work, about)
@@ -245,11 +245,11 @@ class RunContext:
         return result
 
     def pause(self, name: str, seconds: float) -> None:
-        """Wait, across restarts; no longer once a person wants the run to stop."""
+        """Wait, across restarts, until the time is over or a stop is requested."""
         self.durable.sleep(name, seconds, lambda: self.control() != "")
 
     def control(self) -> str:
-        """What a person asked of this run last: nothing, `pause`, `cancel` or `abort`."""
+        """The last control request for this run: empty, `pause`, `cancel` or `abort`."""
         return self.services.store.run(self.run.id).control
 
     def must(self, name: str, label: str, work: Callable[[str, Emit], StepResult], **about: Any) -> StepResult:
@@ -298,7 +298,7 @@ class RunContext:
         return request_parameters(self.services.store.records(self.run.id, limit=1)[0].data)
 
     def enter(self) -> None:
-        """Hold the environment as this process: whoever acted for the run before is refused from here on."""
+        """Hold the environment as this process: a process that acted for the run before is refused from here on."""
         run, reason = self.run, f"{self.run.kind} of {self.run.release}" if self.run.release else self.run.kind
         try:
             lease = self.services.store.acquire(run.environment, run.id, run.by, reason, worker=self.ownership.worker)
@@ -333,7 +333,7 @@ class RunContext:
         return result.model_copy(update={"outcome": Outcome.ABORTED, "message": message, "data": data})
 
     def alert(self, step: str, text: str, key: str, *, tell: bool = True) -> None:
-        """Write down what a person should know and the run does not stop for; with *tell*, tell people as well."""
+        """Record an alert that does not stop the run; with *tell*, also notify users."""
         new = tell and not self.services.store.has_entry(self.run.id, key)
         self.note(Entry(kind="notice", step=step, data={"level": "warning", "text": text, "alert": tell}, key=key))
         if new:

@@ -1,4 +1,4 @@
-"""Switch: from the side that is live to the one that was proved, and back again before anything else goes back."""
+"""Switch: from the live side to the verified one. In a rollback the switch back comes first."""
 
 from dataclasses import replace
 from typing import Any
@@ -23,9 +23,9 @@ BACK = SWITCHED_BACK
 
 
 def switch_over(ctx: RunContext, prefix: str = "") -> None:
-    """Prove the side that the release went to, look at it, and let the service lead there. Nothing without sides.
+    """Verify the side that the release went to, observe it, and switch the traffic to it. Does nothing without sides.
 
-    *prefix* is what the steps' names begin with, when it is done once more; then nobody looks again.
+    *prefix* starts the names of steps that are repeated; then the side is not observed again.
     """
     planned, sides = ctx.pinned_plan().blue_green, ctx.sides
     if planned is None or sides is None or planned.to is None:
@@ -69,7 +69,7 @@ def switch_traffic(
 
 
 def back(ctx: RunContext) -> None:
-    """Let the service lead to where it led before, when a switch was begun: first of all that goes back."""
+    """Switch the traffic back if a switch was started, before the rest of the rollback."""
     returning, begun = ctx.rollback_plan, ctx.effects.switching
     release = ctx.pinned_plan().rollback_target.release
     if returning is None or release is None or not begun:
@@ -88,7 +88,7 @@ def first(ctx: RunContext) -> None:
 
 
 def then(ctx: RunContext) -> None:
-    """Where a rollback had to put its release on the other side: prove it there, and let the service lead there."""
+    """If a rollback restored its release on the other side: verify it there, and switch the traffic to that side."""
     plan = ctx.pinned_plan()
     planned, package = plan.blue_green, ctx.pinned_package()
     if planned is None or planned.to is None or ctx.effects.switching:

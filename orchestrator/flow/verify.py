@@ -26,7 +26,7 @@ def worked_on(ctx: RunContext) -> tuple[str, ...]:
 
 
 def limited(ctx: RunContext, suite: SuiteSpec, hosts: tuple[str, ...]) -> SuiteSpec:
-    """*suite* over *hosts*; a suite without a limit looks at every host."""
+    """*suite* limited to *hosts*; a suite without a limit is for every host."""
     return suite if set(hosts) == set(ctx.hosts) else suite.model_copy(update={"limit": hosts})
 
 

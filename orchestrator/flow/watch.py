@@ -1,4 +1,4 @@
-"""Watch: the tests and the gates again and again after the promotion, for as long as the release asks."""
+"""Watch: the tests and the gates are repeated after the promotion, for as long as the release requires."""
 
 from orchestrator.domain.promotion import Event
 from orchestrator.flow import gates, promote, verify

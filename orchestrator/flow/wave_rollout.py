@@ -129,7 +129,7 @@ def admitted_environments(
 
 
 def refuse_rolled_back(services: Services, names: tuple[str, ...], ref: PackageRef) -> None:
-    """Refuse a release that one of the environments *names* has gone back from. Raises R203."""
+    """Refuse a release that was rolled back in one of the environments *names*. Raises R203."""
     for name in names:
         before = guard.rolled_back_releases(services, name).get(ref.digest)
         if before is not None:
@@ -218,8 +218,8 @@ def _exit(services: Services, run: str) -> int:
 class WaveRollout:
     """A promotion in waves under execution: its request, and the result of each environment so far.
 
-    *ended* maps environments to how their promotions did, *exits* to their exit statuses; *returned* says, of each that
-    was to go back, whether it did.
+    *ended* maps environments to the results of their promotions, *exits* to their exit statuses; *returned* maps each
+    environment that was to be rolled back to whether it was.
     """
 
     services: Services

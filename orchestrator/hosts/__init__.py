@@ -1,4 +1,4 @@
-"""The embedded default: hosts on this machine, created, looked at and destroyed by Pulumi as its resources.
+"""The embedded default: hosts on this machine, created, inspected and destroyed by Pulumi as its resources.
 
 In a Pulumi program:
 

@@ -1,7 +1,7 @@
-"""How code in an isolated Pulumi operation uses loopback hosts: it asks a broker outside of its view.
+"""How code in an isolated Pulumi operation uses loopback hosts: through a broker outside of its view.
 
 A host outlives the operation that makes it, and every process of an isolated operation ends with it. So the broker
-starts hosts and ends them; `broker` says which ones. Standard library only.
+starts hosts and ends them; `broker` defines which ones. Standard library only.
 """
 
 import contextlib

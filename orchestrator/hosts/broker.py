@@ -35,7 +35,7 @@ class Broker:
             self._answers |= {"start": _start, "stop": _stop}
 
     def serve(self, listening: socket.socket, until: int) -> None:
-        """Answer whoever connects to *listening*, until nothing can come from *until* any more."""
+        """Serve connections to *listening*, until nothing can come from *until* any more."""
         listening.settimeout(PATIENCE)
         while until not in select.select([listening.fileno(), until], [], [])[0]:
             with contextlib.suppress(OSError):

@@ -11,7 +11,7 @@ host. The server itself writes the title of its process over its environment: it
 believed only when that process names this host's configuration, and its sessions are its descendants. So is what they
 leave behind, whatever its environment: on Linux the server adopts it.
 
-An isolated process asks a broker outside of its view (`asking`) in place of starting a server, which would end with it.
+An isolated process uses a broker outside of its view (`asking`) in place of starting a server, which would end with it.
 
 With bubblewrap a host sees the system read-only, its own folder, its own processes, and nothing of the other hosts.
 """
@@ -239,7 +239,7 @@ def _remove(folder: Path) -> None:
 
 
 def own_address(folder: Path) -> str:
-    """An address of 127.0.0.0/8 that belongs to *folder*, on systems that have all of them; else 127.0.0.1."""
+    """An address of 127.0.0.0/8 that belongs to *folder*, on systems that have all of them; otherwise 127.0.0.1."""
     if not sys.platform.startswith("linux"):
         return "127.0.0.1"
     seed = str(folder).encode()

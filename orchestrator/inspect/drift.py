@@ -1,4 +1,4 @@
-"""Drift: has an environment changed since its last release? Everything is asked, and nothing is changed.
+"""Drift: the changes of an environment since its last release. Everything is inspected, and nothing is changed.
 
 Four questions: are the resources as the stack's state and the release's own definition say, are the hosts and the files
 of the release there as they were put there, would the release's own steps change anything, and do its tests pass today?
@@ -35,7 +35,7 @@ WORDS = {
 
 @dataclass
 class DriftFindings:
-    """What one question has found, and what it could not ask."""
+    """The results of one check, and what it could not check."""
 
     findings: list[Finding] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The facts of an environment, from the journal alone: nothing is asked, and nothing is changed."""
+"""The facts of an environment, from the journal alone: nothing is inspected, and nothing is changed."""
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator

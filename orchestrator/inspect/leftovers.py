@@ -1,4 +1,4 @@
-"""Environments that were made for one promotion and that nobody has destroyed yet."""
+"""Environments that were created for one promotion and not destroyed yet."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ NOTHING = frozenset({"create", "output"})  # what a preview counts where nothing
 
 @dataclass(frozen=True)
 class Leftover:
-    """What *run* has made and nobody has destroyed: its *stack*, and *until* when it may be there (ISO 8601)."""
+    """An ephemeral stack of *run* that was not destroyed: its *stack*, and *until* when it may exist (ISO 8601)."""
 
     run: Run
     stack: str
@@ -52,10 +52,10 @@ def refuse_foreign(services: Services, environment: str, spec: StackSpec, previe
 
 
 def leftovers(services: Services, environment: str | None = None) -> list[Leftover]:
-    """What promotions have made and nobody has destroyed yet, in *environment* or in all, newest first.
+    """The ephemeral stacks that were not destroyed yet, in *environment* or in all, newest first.
 
-    A stack belongs to the last one who made it, or brought it up to date: what a person has taken over, or destroyed,
-    is no promotion's any more.
+    A stack belongs to the last run that created or updated it: one that an operator has updated or destroyed does not
+    belong to a promotion any more.
     """
     names = [environment] if environment else list(services.environments)
     return [left for name in names for left in _left(services, name)]
@@ -76,5 +76,5 @@ def _left(services: Services, name: str) -> Iterator[Leftover]:
 
 
 def made_stack(store: Store, run: str) -> dict[str, Any] | None:
-    """What the journal of *run* tells of the stack that it made for itself only; None if it made none."""
+    """The ephemeral stack of *run*, from its journal; None if it has none."""
     return next((record.data for record in store.records(run) if record.kind == KIND and "stack" in record.data), None)

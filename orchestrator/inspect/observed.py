@@ -1,4 +1,4 @@
-"""What is known of hosts after they were asked, and which of them nothing is known of."""
+"""The states of hosts after an inspection, and the hosts that are unknown."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""Parity: how two environments differ. Everything is asked of both, and nothing is changed."""
+"""Parity: the differences of two environments. Both are inspected, and nothing is changed."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,4 +1,4 @@
-"""What only reads and died before it could answer is asked again."""
+"""A job that only reads and died before it answered is repeated."""
 
 import contextlib
 from collections.abc import Callable
@@ -11,7 +11,7 @@ STARTS = 3  # how often a job that only reads is started when it dies each time
 
 
 def read_by_job(ask: Callable[[str], T], job: str) -> T:
-    """What *ask* reads by the job whose key it is given: *job*, or another one where that died before it answered."""
+    """The result of *ask*, called with the key of its job: *job*, or another one if that died before it answered."""
     for number in range(1, STARTS):
         with contextlib.suppress(JobLost):
             return ask(job if number == 1 else f"{job}.{number}")

@@ -9,10 +9,10 @@ from orchestrator.domain.sides import Side
 
 @dataclass(frozen=True)
 class BlueGreenState:
-    """What the journal knows of an environment's sides: which one is *live* (None: nobody has ever switched here).
+    """The sides of an environment, from the journal: which one is *live* (None: there was never a switch).
 
-    *switch_uncertain*: a switch was begun, and nobody saw it end well; *live* is the side before. *sides* are those of
-    the hosts then.
+    *switch_uncertain*: a switch was started, and not recorded as completed; *live* is the previous side. *sides* are
+    those of the hosts then.
     """
 
     live: Side | None
@@ -21,7 +21,7 @@ class BlueGreenState:
 
     @classmethod
     def of(cls, states: Iterable[HostState]) -> "BlueGreenState":
-        """What the *states* of its hosts tell."""
+        """The sides by the *states* of the hosts."""
         known = [(state, state.side) for state in states if state.side is not None]
         up = {side for state, side in known if not state.is_standby}
         switch_uncertain = any(state.switch_uncertain for state, _ in known)

@@ -36,10 +36,10 @@ def release_history(services: Services, environment: str) -> tuple[Verified, ...
 
 
 def rollback_target(services: Services, environment: str, version: str | None = None) -> PackageRef:
-    """Where a rollback of *environment* goes: to *version*, else along the :func:`release_history`. Raises R134.
+    """The rollback target of *environment*: *version*, otherwise by the :func:`release_history`. Raises R134.
 
-    That is the last verified release when any host runs something else, or nobody knows what, or when the last run
-    needs intervention; only when every host runs it and nothing is left open, the one that it took the place of.
+    That is the last verified release if any host runs another one or is unknown, or if the last run needs intervention.
+    If every host runs it, it is the release that it replaced.
     """
     services.environment(environment)
     if version is not None:
@@ -67,8 +67,8 @@ class RestorePoint:
 def as_of(services: Services, environment: str, when: str) -> RestorePoint:
     """What *environment* was at *when*: a time (without an offset: of this machine), or at the end of a run by its id.
 
-    That is the release that was verified last by then, on the definition that was applied last, with it or by itself.
-    Raises R101, R204 when nothing is known of then, and R205 when it has been gone back from since.
+    That is the release that was verified last by then, on the definition that was applied last, with it or alone.
+    Raises R101, R204 if nothing was verified by then, and R205 if the release was rolled back since.
     """
     services.environment(environment)
     at = _time(services, environment, when)
@@ -119,11 +119,11 @@ def _definition(services: Services, environment: str, mark: Verified, at: str) -
 
 
 def on_all_hosts(services: Services, environment: str, digest: str, hosts: Sequence[HostState] | None = None) -> bool:
-    """Whether the package *digest* runs, seen or assumed, on every host that is known of and that it is for.
+    """Whether the package *digest* runs, seen or assumed, on every known host that it is for.
 
     A host that stands by may run another, and so may one for which no step of the package was ever begun: a router, or
-    a database that an older release has put there. Of one of which nobody knows what it runs that cannot be told.
-    *hosts* are all hosts of the environment, where they are known better than by what is recorded of each.
+    a database that an older release has put there. For an unknown host this is false. *hosts* are all hosts of the
+    environment, where they are known better than by what is recorded of each.
     """
     states = services.store.hosts(environment) if hosts is None else hosts
     others = [state for state in states if not state.runs(digest) and not state.is_standby]
@@ -138,7 +138,7 @@ def _meant(services: Services, environment: str, digest: str) -> set[str]:
 
 
 def unsettled_runs(services: Services, environment: str) -> list[Run]:
-    """The runs that needed a person since the last one that ended with a verified release, newest first."""
+    """The runs that needed intervention since the last one that ended with a verified release, newest first."""
     verified = {mark.run for mark in services.store.verified(environment)}
     found = []
     for run in services.store.runs(environment):
@@ -160,10 +160,10 @@ class Begun:
 
 
 def steps_to_undo(services: Services, environment: str, target: Package) -> tuple[Begun, ...]:
-    """The steps that a rollback to *target* takes back, newest first: those of the releases that are there now.
+    """The steps that a rollback to *target* undoes, newest first: those of the current releases.
 
-    First what the runs which needed a person started and nobody has undone, on the hosts that they touched; then all
-    steps of the last verified release, and of each further one down to the release that is restored.
+    First the steps that runs which needed intervention started and that were not undone, on the hosts that they
+    touched; then all steps of the last verified release, and of each further one down to the release that is restored.
     """
     begun = _stuck(services, environment)
     for release in _between(services, environment, target):

@@ -1,4 +1,4 @@
-"""Which isolator this machine has, as the project's setting `isolation` wants it."""
+"""The isolator of this machine, by the project's setting `isolation`."""
 
 import os
 import shutil

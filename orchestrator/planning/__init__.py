@@ -1,1 +1,1 @@
-"""Plans: what a promotion or a rollback would do, made by asking everything that can be asked without a change."""
+"""Plans: what a promotion or a rollback would do, found by inspections that change nothing."""

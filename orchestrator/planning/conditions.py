@@ -78,7 +78,7 @@ def condition_refusal(plan: Plan, condition: Condition) -> OrchestratorError:
 
 
 def condition_notes(found: tuple[Condition, ...]) -> tuple[str, ...]:
-    """What a plan says of conditions that do not hold to whoever reads it."""
+    """The notes of a plan about conditions that do not hold."""
     return tuple(
         f"cannot be executed: {condition.name}: {text}"
         for condition in found

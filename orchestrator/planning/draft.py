@@ -11,10 +11,10 @@ from orchestrator.planning.survey import Survey
 
 @dataclass(frozen=True)
 class Draft:
-    """What a plan is made of, as far as it is found.
+    """The parts of a plan, as far as they are known.
 
-    *own* are the gates of the environment, *undone* what a rollback takes back, *asked_sides* what was asked about the
-    sides, *notes* what is to be said about all that.
+    *own* are the gates of the environment, *undone* what a rollback undoes, *asked_sides* the query about the sides,
+    *notes* the notes about all that.
     """
 
     environment: Environment

@@ -1,4 +1,4 @@
-"""The releases that an environment has gone back from: they are not promoted there again without a reason."""
+"""The releases that were rolled back in an environment: they are not promoted to it again without a reason."""
 
 from typing import Literal
 
@@ -9,7 +9,7 @@ from orchestrator.services import Services
 
 
 def rolled_back_refusal(environment: str, before: Run, what: str) -> OrchestratorError:
-    """The error R203 for the release *what*, from which the run *before* went back."""
+    """The error R203 for the release *what*, which the run *before* has rolled back."""
     message = (
         f"{what} was rolled back in {environment} by {before.id} (--allow-rolled-back -m WHY promotes it all the same)"
     )
@@ -17,10 +17,9 @@ def rolled_back_refusal(environment: str, before: Run, what: str) -> Orchestrato
 
 
 def rolled_back_releases(services: Services, environment: str) -> dict[str, Run]:
-    """The packages that *environment* has gone back from and that did not go well there since: digest → that run.
+    """The packages that were rolled back in *environment* and did not succeed in it since: digest → that run.
 
-    A promotion that a person has stopped says nothing about its release. Where the environment is made for each
-    promotion nothing is gone back from.
+    A promotion that a user has stopped does not count against its release. An ephemeral environment has none.
     """
     if services.environment(environment)[0].ephemeral is not None:
         return {}

@@ -1,4 +1,4 @@
-"""What a plan tells whoever reads it: its notes, and its summary in one line."""
+"""The notes of a plan, and its summary in one line."""
 
 from dataclasses import replace
 

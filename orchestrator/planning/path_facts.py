@@ -1,4 +1,4 @@
-"""What the journal shows about a release on its path into an environment, without asking any engine."""
+"""What the journal shows about a release on its path into an environment, without any engine."""
 
 from orchestrator.domain.admission.may_start import PathFacts
 from orchestrator.domain.environment import Environment

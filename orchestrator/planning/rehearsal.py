@@ -12,7 +12,7 @@ def rehearsed(
 ) -> tuple[bool, tuple[str, ...]]:
     """Whether the rollback is rehearsed before the release stays; a note if files require it and it is not possible.
 
-    Raises R183 when it was asked for by name and cannot be.
+    Raises R183 if it was requested explicitly and is not possible.
     """
     environment, release = services.environment(wanted.environment)[0], wanted.package.manifest.release
     first = next((name for name in services.environments if name in release.environments), "")

@@ -1,4 +1,4 @@
-"""What a rollback does, for the steps that do it: one value, whether an operator or a failure asked for it."""
+"""What a rollback does, for the steps that do it: one value, whether an operator or a failure requested it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from orchestrator.domain.way_back import RollbackPlan
 class RestoringPlay:
     """One play that restores the release: the *name* of its step, and the hosts on which another one follows (*later*).
 
-    With *proved* the suites run on its hosts before the next play, which starts after *pause* seconds.
+    With *proved* the suites verify its hosts before the next play, which starts after *pause* seconds.
     """
 
     name: str

@@ -38,11 +38,11 @@ from orchestrator.planning.survey import lost
 from orchestrator.services import Services
 
 TAKEN_BACK = "rehearse.back"
-"""The step of a rehearsal before which all that was started has been taken back, and proved to be."""
+"""The step of a rehearsal before which everything that was started has been undone and verified."""
 AGAIN = "rehearse.again."
-"""What the names of steps begin with that a rehearsal runs once more after it."""
+"""The prefix of steps that a rehearsal repeats after it."""
 UPDATES = ("provision", "rehearse.stack.back", "rehearse.stack.again")
-"""The steps of a promotion that update the stack before it goes back."""
+"""The steps of a promotion that update the stack before it is rolled back."""
 SWITCHED_BACK = "switch.back"
 """What the names of steps end with that let the service lead to the side that was live before."""
 SETTLED = ("hosts", "rehearse.hosts.back", "rehearse.hosts.again")
@@ -158,10 +158,10 @@ def _skipped(own: PackageRef, release: PackageRef, back: Manifest, gone: Promoti
 
 
 def restoring(back: Manifest, outline: Inventory, hosts: tuple[str, ...]) -> tuple[PlaySpec, ...]:
-    """The steps of the release of *back* that put *hosts* back, in their own order.
+    """The steps of the release of *back* that restore *hosts*, in their own order.
 
-    Steps which declare an undo of their own are not run again: what they did was not taken back, or was put back by
-    the undo of the newer release's step.
+    Steps which declare an undo of their own are not run again: what they did was not undone, or was restored by the
+    undo of the newer release's step.
     """
     found = []
     for step in back.release.steps:
@@ -196,8 +196,8 @@ def current_rollback_plan(services: Services, run: Run) -> RollbackPlan:
 def preview_rollback(services: Services, run: Run, plan: RollbackPlan, job: str) -> RollbackForecast | None:
     """What the rollback *plan* of *run* would do to the stack if it were executed now; None without such a change.
 
-    Pulumi is asked under the key *job*, for the definition that comes back, as the rollback will ask it. While it
-    works on the stack for the promotion it is not: a look between two changes would say nothing.
+    Pulumi previews the restored definition under the key *job*, as the rollback will. It does not while it updates the
+    stack for the promotion: a preview between two changes has no meaning.
     """
     steps = {record.step: record.kind for record in services.store.records(run.id) if record.kind.startswith("step.")}
     if plan.definition is None or "restore.stack" in steps or run.plan is None:

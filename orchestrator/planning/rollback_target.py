@@ -56,7 +56,7 @@ def left_alone(package: Package, undone: tuple[Begun, ...]) -> tuple[SkippedStep
 def with_second_pass(
     services: Services, back: RollbackTarget, survey: Survey, steps: tuple[PlannedStep, ...]
 ) -> RollbackTarget:
-    """*back* with what a failure runs on hosts after the infrastructure went back, if this plan changes its definition.
+    """*back* with what a failure runs on hosts after the rollback of the infrastructure, if this plan changes it.
 
     The hosts are those that *steps* go to; none are named while they are not known.
     """

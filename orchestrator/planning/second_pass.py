@@ -1,4 +1,4 @@
-"""The second pass of a rollback: what runs on hosts once more after the infrastructure was restored."""
+"""The second pass of a rollback: what runs on hosts again after the infrastructure was restored."""
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory

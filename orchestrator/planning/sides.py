@@ -16,10 +16,10 @@ SWITCH, RETIRE = "switch", "retire"  # what the plays are called, beside the ste
 
 @dataclass(frozen=True)
 class BlueGreenQuery:
-    """What is asked of sides: for which *package*, *promoting* or going back, on which hosts, of which *base* is known.
+    """A query about sides: for a *package*, *promoting* or rolling back, on hosts with the states in *base*.
 
-    *look* is the one before the switch. *inventory* is None where the hosts are only known after provisioning. *aim* is
-    the side whose stack was looked at, where each side is a stack.
+    *look* is the observation before the switch. *inventory* is None if the hosts are only known after provisioning.
+    *aim* is the side whose stack was previewed, if each side is a stack.
     """
 
     package: Package
@@ -50,8 +50,8 @@ def for_side(services: Services, environment: str, side: Side | None) -> Service
 def planned(asked: BlueGreenQuery) -> PlannedSides | None:
     """The sides of a plan; None where the release has none, or the environment has no host on either.
 
-    Raises R210 when they do not fit the hosts, R211 when nobody knows which one is live, R212 when a host has changed
-    sides, and R213 when another step is for hosts of a side.
+    Raises R210 if they do not fit the hosts, R211 if the live side is not known, R212 if a host has changed sides, and
+    R213 if another step is for hosts of a side.
     """
     rule = asked.package.manifest.release.blue_green
     if rule is None:
@@ -181,7 +181,7 @@ def sided(step: PlannedStep, planned: PlannedSides | None, *, of: bool) -> Plann
 
 
 def side_notes(planned: PlannedSides | None, asked: BlueGreenQuery) -> tuple[str, ...]:
-    """What a plan says of sides to whoever reads it."""
+    """The notes of a plan about sides."""
     if planned is None:
         rule = asked.package.manifest.release.blue_green
         if rule is None:

@@ -75,7 +75,7 @@ def _canary(canary: Canary, asked: tuple[PlannedGate, ...]) -> PlannedCanary:
 
 
 def look_at(span: str, rule: Canary | BlueGreen, asked: tuple[PlannedGate, ...]) -> ObservationWindow:
-    """The observation of *span* by *rule*, with the gates that are *asked* in any case."""
+    """The observation of *span* by *rule*, with the gates *asked*, which are checked in any case."""
     gates = (*_gates(rule.gates), *asked)
     return ObservationWindow(seconds=seconds(span), every=seconds(rule.every), gates=gates, flaky=rule.flaky)
 
@@ -104,7 +104,7 @@ def suites_of(release: Release) -> tuple[SuiteSpec, ...]:
 
 
 def watch_of(release: Release, asked: tuple[PlannedGate, ...]) -> PlannedWatch | None:
-    """The watch of *release*, with the gates that are *asked* in any case; None if it has no watch."""
+    """The watch of *release*, with the gates *asked*, which are checked in any case; None if it has no watch."""
     watch = release.watch
     if watch is None:
         return None
@@ -120,7 +120,7 @@ def watch_of(release: Release, asked: tuple[PlannedGate, ...]) -> PlannedWatch |
 def all_checked(
     services: Services, wanted: PlanRequest, steps: tuple[PlannedStep, ...], survey: Survey, job: str, emit: Emit
 ) -> tuple[PlannedStep, ...]:
-    """*steps* with what Ansible's check mode says of each, where that is wanted and the hosts are known."""
+    """*steps* with the predictions of Ansible's check mode, if requested and if the hosts are known."""
     preview = services.environment(wanted.environment)[0].preview
     if not wanted.check or preview == "none" or survey.inventory is None or survey.full is None:
         return steps

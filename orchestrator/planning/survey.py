@@ -30,8 +30,8 @@ class PlanRequest:
     is not run again, because its update plan limits the update to what was approved. *skip_irreversible* is the
     agreement that a rollback leaves effects of irreversible steps, *named* what else was agreed to by name. *then* is
     the time that a rollback restores, and its definition. *rehearse* is whether the release is rehearsed. *coming* are
-    environments in which earlier waves verify the package first. *told* is called with the results of the host
-    inspection. *all_at_once*: a rollback restores all hosts at the same time.
+    environments in which earlier waves verify the package first. *told* is the function that gets the results of the
+    host inspection. *all_at_once*: a rollback restores all hosts at the same time.
     """
 
     package: Package
@@ -51,10 +51,10 @@ class PlanRequest:
 
 @dataclass(frozen=True)
 class Survey:
-    """What was found when everything was looked at. *inventory* is an outline; *full* has the variables.
+    """The results of the inspection for a plan. *inventory* is an outline; *full* has the variables.
 
-    *refusing* are hosts that would refuse our fencing token. *stays* says that the stack is left as it is: how it was
-    defined with the release to be restored is not kept.
+    *refusing* are hosts that would refuse our fencing token. *stays*: the stack is left unchanged, because the
+    definition of the release to be restored is not kept.
     """
 
     definition: str
@@ -71,7 +71,7 @@ class Survey:
 
 
 def make_survey(services: Services, wanted: PlanRequest, job: str, emit: Emit) -> Survey:
-    """Look at the stack and at the hosts, side by side: neither needs the other when the hosts exist already."""
+    """Preview the stack and inspect the hosts in parallel: they are independent if the hosts exist already."""
     environment, _ = services.environment(wanted.environment)
     spec = _wanted_stack(services, wanted)
     outputs = outputs_of(services, wanted.environment)
@@ -131,7 +131,7 @@ def _failure_as_a_whole(seen: StepResult | None) -> str:
 
 
 def failed_as_a_whole(seen: StepResult) -> bool:
-    """Whether a host inspection failed before any host was asked."""
+    """Whether a host inspection failed before any host was inspected."""
     return seen.code == INSPECTION_FAILED
 
 

@@ -29,13 +29,13 @@ class Packages(Protocol):
         """Remove a kept package, here and where it is shared. The caller has checked that nothing uses it."""
 
     def refs(self) -> list[PackageRef]:
-        """Every package that is kept, here or where it is shared. Raises S-codes when that cannot be asked."""
+        """Every package that is kept, here or in the shared store. Raises S-codes if that cannot be read."""
 
     def strange_names(self) -> list[str]:
         """Names where packages are shared that are not those of a package. Raises S-codes like :meth:`refs`."""
 
     def ref(self, digest: str) -> PackageRef | None:
-        """What the package with this digest is called; None when nobody can say so now."""
+        """The name of the package with this digest; None if it cannot be read now."""
 
 
 class Artifacts(Protocol):

@@ -98,7 +98,7 @@ class Provisioner(Protocol):
     def resolve(
         self, spec: StackSpec, created: Mapping[str, str], absent: tuple[str, ...], job: str, emit: Emit
     ) -> StepResult:
-        """Settle interrupted creates as a person decided. *created* maps URNs to ids; `*` in *absent* means all."""
+        """Resolve interrupted creates as an operator decided. *created* maps URNs to ids; `*` in *absent* means all."""
 
     def outputs(self, spec: StackSpec) -> Outputs:
         """The stack's outputs as they are now."""
@@ -135,12 +135,12 @@ class Deployer(Protocol):
     def inspect(
         self, requirements: tuple[Requirement, ...], inventory: Inventory, context: Context, job: str, emit: Emit
     ) -> StepResult:
-        """Look whether every host can be reached and has what is required. Changes nothing."""
+        """Check whether every host can be reached and meets the requirements. Changes nothing."""
 
     def snapshot(self, rule: SnapshotRule, inventory: Inventory, context: Context, job: str, emit: Emit) -> Snapshot:
         """What is on every host: files, packages, services, ports, facts. Changes nothing, and needs a shell there.
 
-        What *rule* ignores is left out. A host that cannot be asked is *unknown*, with the reason.
+        What *rule* ignores is left out. A host that cannot be inspected is *unknown*, with the reason.
         """
 
     def close(self) -> None:
@@ -165,7 +165,7 @@ class Deployer(Protocol):
 
 
 class Verifier(Protocol):
-    """Proof: testinfra."""
+    """Verification: testinfra."""
 
     def verify(
         self, suite: SuiteSpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
@@ -174,7 +174,7 @@ class Verifier(Protocol):
 
 
 class Engines(Protocol):
-    """Makes the adapters of the engines: whoever needs another one gets it here, and nowhere else.
+    """Makes the adapters of the engines. Further ones are made here, and nowhere else.
 
     So that a project whose engines are simulated is simulated as a whole.
     """

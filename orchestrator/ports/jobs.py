@@ -30,7 +30,7 @@ class Job:
         view: what it finds of the controller besides its own folder; None: it runs our own code only.
         outlived: whether processes that it starts may outlive it: loopback hosts, and an engine that ends what it has
             begun. Processes of an isolated job end with its command.
-        halt: asks its processes to end what they have begun, where its supervisor was killed; the rest is killed then.
+        halt: lets its processes complete what they have started if its supervisor was killed; the rest is killed then.
         server: a command outside of the view that serves an isolated job at a socket; empty for none.
         writes: folders in its own folder. The files that it writes there are masked when it has ended.
         unmasked: files and folders in these that stay as they are.
@@ -55,7 +55,7 @@ class Job:
 class JobOutcome:
     """How a job ended: its exit code (None when it was stopped or lost), and its folder.
 
-    *how* is `exited`, `timeout`, `stopped` (on request) or `lost` (it died without telling).
+    *how* is `exited`, `timeout`, `stopped` (on request) or `lost` (it died without a result).
     """
 
     how: str
@@ -88,9 +88,9 @@ class Jobs(Protocol):
         """Mask the files of the ended job *key* by the secrets that are known now, also those that it made."""
 
     def hold(self, until: Callable[[], float], bound: Path | None = None) -> None:
-        """Begin no job after the time that *until* gives (seconds since 1970): this process may be replaced then.
+        """Start no job after the time that *until* returns (seconds since 1970): this process may be replaced then.
 
-        No job goes on after the time that stands in the file *bound*; without one, jobs outlive this process.
+        No job continues after the time in the file *bound*; without one, jobs outlive this process.
         """
 
     def active(self) -> list[str]:

@@ -15,7 +15,7 @@ from orchestrator.ports.jobs import Emit
 
 
 class NullGates:
-    """The `Gates` of whoever has none: nothing can be asked."""
+    """The `Gates` of a project without gates: nothing can be checked."""
 
     def ask(
         self,
@@ -27,7 +27,7 @@ class NullGates:
         job: str,
         emit: Emit,
     ) -> StepResult:
-        """Nobody knows."""
+        """Return *unknown*."""
         del gate, hosts, package, inventory, context, job, emit
         return StepResult(outcome=Outcome.UNKNOWN, message="nothing is here that could ask", data={"code": "V141"})
 
@@ -36,7 +36,7 @@ class NullGates:
 
 
 class NullProber:
-    """The `Prober` that looks at nothing."""
+    """A `Prober` that does nothing."""
 
     def begin(self, probe: Probe, package: Package, inventory: Inventory, context: Context, job: str) -> str:
         """Nothing is begun."""
@@ -49,7 +49,7 @@ class NullProber:
         return AvailabilityReport()
 
     def stop(self, job: str) -> None:
-        """Nothing goes on."""
+        """Do nothing."""
 
 
 class NullArtifacts:

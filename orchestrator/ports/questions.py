@@ -1,4 +1,4 @@
-"""What is asked of a service or another system during a rollout: gates, and probes of a service."""
+"""Checks of a service or another system during a rollout: gates and probes."""
 
 from typing import Protocol
 
@@ -13,7 +13,7 @@ from orchestrator.ports.jobs import Emit
 
 
 class Gates(Protocol):
-    """What else must hold: requests, queries and commands. A gate that is a suite is asked through the `Verifier`."""
+    """Checks by requests, queries and commands. A gate that is a suite is run by the `Verifier`."""
 
     def ask(
         self,
@@ -25,23 +25,23 @@ class Gates(Protocol):
         job: str,
         emit: Emit,
     ) -> StepResult:
-        """Ask once, about *hosts*: *succeeded*, *failed*, or *unknown* when it could not be asked. Never raises."""
+        """Check once, for *hosts*: *succeeded*, *failed*, or *unknown* if the check was not possible. Never raises."""
 
     def check(self, gate: PlannedGate, package: Package, context: Context) -> None:
         """Return when all that the gate needs of this machine is here. Raises E160 and E161."""
 
 
 class Prober(Protocol):
-    """Looks all the time whether a service answers, beside everything else and in nobody's way."""
+    """Requests a service continuously during a run, without affecting the run."""
 
     def begin(self, probe: Probe, package: Package, inventory: Inventory, context: Context, job: str) -> str:
-        """Begin under *job*, or go on with what was begun; returns soon. What cannot be asked, in a sentence.
+        """Start the probe under *job*, or continue it; returns soon. Returns what cannot be requested, in a sentence.
 
-        It goes on when this process dies, and when it dies itself it is begun again by whoever goes on with the run.
+        It continues if this process dies. If it dies itself, the process that resumes the run starts it again.
         """
 
     def end(self, probe: Probe, job: str, since: str) -> AvailabilityReport:
-        """Look no longer: what was seen since the time *since* (ISO 8601), and when nobody looked."""
+        """End the probe. Returns the measurements since the time *since* (ISO 8601), and the gaps."""
 
     def stop(self, job: str) -> None:
-        """See that nobody looks any more. Safe at any time."""
+        """Ensure that the probe has stopped. Safe at any time."""

@@ -1,4 +1,4 @@
-"""What a flow runs on: time, messages to people, durable steps, and ownership of a run."""
+"""What a flow runs on: time, notifications, durable steps, and ownership of a run."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, Protocol
@@ -20,7 +20,7 @@ class Clock(Protocol):
 
 
 class Notifier(Protocol):
-    """Tells people."""
+    """Notifies users."""
 
     def notify(self, run: Run, what: str) -> None:
         """Send one sentence about *run*. Never raises: a deaf receiver stops no release."""
@@ -37,13 +37,13 @@ class Durable(Protocol):
 
 
 class Parallel(Durable, Protocol):
-    """A `Durable` whose walk can do several things side by side, each of which survives by itself."""
+    """A `Durable` whose workflow can execute several parts in parallel, each of which is durable on its own."""
 
     def together(self, parts: Mapping[str, Any]) -> dict[str, Any]:
-        """Do all *parts* at once, and return their answers once all have ended.
+        """Execute all *parts* in parallel, and return their answers once all have ended.
 
-        Each is a walk of its own, named by the run that it does, and is given its data (JSON). What was recorded of it
-        is not done again, whatever became of the others.
+        Each is a workflow of its own, named by its run, and gets its data (JSON). What was recorded of it is not
+        repeated, whatever the results of the others.
         """
 
 
@@ -56,16 +56,16 @@ class RunOwnership(Protocol):
         """Return when this process may act, and never when another one has taken over."""
 
     def acting(self, run: str | None, known: str = "") -> None:
-        """Work for *run* begins (None: it has ended): a control request to abort stops the jobs that go on.
+        """Work for *run* starts (None: it has ended): a control request to abort stops the jobs that are running.
 
         *known* is the time of the control request that this work ignores or follows: a rollback after an abort.
         """
 
     def park(self) -> None:
-        """Stand still, so that the process can end and the run be taken up again from here.
+        """Park, so that the process can end and the run be resumed from here.
 
-        It returns only where other runs go on beside this one, and a person has let this one go on as well.
+        It returns only if other runs continue in this process, and a user has resumed this one as well.
         """
 
     def taken_over(self) -> NoReturn:
-        """Another process has taken over: stand still, and touch nothing more."""
+        """Another process has taken over: park, and change nothing more."""

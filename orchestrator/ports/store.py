@@ -50,10 +50,10 @@ class Leases(Protocol):
     ) -> Lease:
         """Take the environment's lease with a new fence, or the one that *holder* has.
 
-        The same holder with another *worker* gets a new fence: whoever acted for it until now is refused from here
-        on; so it does when a host has seen a newer one than its own (:meth:`raise_fence`). A lock whose *until* is past
-        counts as none. Raises S101 when somebody else holds it, or waits for it, and S103 when *worker* is not the one
-        who works on what the run *holder* belongs to.
+        The same holder with another *worker* gets a new fence: a process that acted for it until now is refused from
+        here on. It also gets one if a host has seen a newer one than its own (:meth:`raise_fence`). A lock whose
+        *until* is past does not count. Raises S101 if another holder has the lease, or waits for it, and S103 if
+        *worker* has not claimed the request to which the run *holder* belongs.
         """
 
     def release(self, environment: str, holder: str, worker: str | None = None) -> None:
@@ -102,19 +102,19 @@ class WaitingRuns(Protocol):
 
 
 class Requests(Protocol):
-    """Who works on what was asked for."""
+    """The requests, and the workers that have claimed them."""
 
     def submit(self, work: QueuedRequest, run: Run) -> bool:
-        """Write down what is asked for with its first run, in one. The same again changes nothing.
+        """Record a request with its first run, in one transaction. A repetition changes nothing.
 
-        Returns False, with nothing written, when the root stands for something else already.
+        Returns False, with nothing recorded, if the root belongs to another request already.
         """
 
     def work(self, root: str) -> QueuedRequest:
-        """What was asked for under *root*. Raises R101."""
+        """The request with this *root*. Raises R101."""
 
     def pending(self) -> list[QueuedRequest]:
-        """What was asked for and is not done, oldest first."""
+        """The requests that are not done, oldest first."""
 
     def takeable(self, queue: str, unread: Callable[[str, str], None]) -> list[QueuedRequest]:
         """What was left to the workers of *queue*, is not done, and waits for no environment, oldest first.
@@ -124,13 +124,13 @@ class Requests(Protocol):
         """
 
     def claim(self, root: str, worker: str, host: str, ttl: float, *, dead: bool = False) -> QueuedRequest:
-        """Work on it as *worker* for *ttl* seconds; *dead* says that the one before is proved to be no more.
+        """Claim it as *worker* for *ttl* seconds; *dead*: the previous worker is known to have ended.
 
         Raises S120 when another worker may still be working on it.
         """
 
     def renew(self, worker: str, ttl: float) -> list[str]:
-        """Go on for *ttl* seconds from now. Returns the roots that *worker* still has."""
+        """Renew the claims for *ttl* seconds from now. Returns the roots that *worker* still has."""
 
     def release_claim(self, root: str, worker: str, *, done: bool) -> None:
         """Work on it no longer. Without effect when another worker has it."""
@@ -140,7 +140,7 @@ class Store(RunJournal, Leases, WaitingRuns, Requests, Lists, Protocol):
     """The journal and what is folded from it. Every method is one transaction."""
 
     def news(self) -> bool:
-        """Whether anything may have been written since this was asked last. It reads no table."""
+        """Whether anything may have been written since the last call. It reads no table."""
 
     def close(self) -> None:
         """Give connections back."""

@@ -26,7 +26,7 @@ class Rate:
 
 REQUESTS = Rate(burst=600, each_s=20.0)
 ADDRESS = Rate(burst=3000, each_s=100.0)
-"""For all credentials of one address: a credential that nobody has checked yet may be made up for one request."""
+"""For all credentials of one address: a credential that was not checked yet may be made up for one request."""
 SIGN_IN = Rate(burst=30, each_s=0.5)
 
 

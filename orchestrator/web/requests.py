@@ -68,7 +68,7 @@ def checked_model(model: type[M], fields: dict[str, Any]) -> M:
 
 
 def reader_zone(request: Request) -> str:
-    """The name of the time zone in which the reader wants to see times: UTC without a choice."""
+    """The name of the time zone in which times are shown: UTC without a choice."""
     chosen = request.cookies.get(ZONE_COOKIE, "")
     return chosen if chosen in zone_names() else UTC_NAME
 
@@ -112,7 +112,7 @@ def signed_in(request: Request) -> SignedIn | None:
 
 
 def require_actor(request: Request) -> SignedIn:
-    """Who acts. Raises A108, and N120 if nobody is signed in."""
+    """The actor. Raises A108, and N120 without a sign-in."""
     found = signed_in(request)
     if found is None:
         raise OrchestratorError("N120", "the request has neither a token nor a session")

@@ -183,3 +183,37 @@ def test_a_count_may_only_fall(tmp_path: Path) -> None:
     data.write_text("exceptions: []\n\nbacklog:\n  a: 2\n  b: 4\n  clean: 1\n")
     language.update_backlog(counts, data)
     assert data.read_text() == "exceptions: []\n\nbacklog:\n  a: 2\n  b: 1\n"
+
+
+DOCSTRINGS = '''"""What nobody asked for."""
+
+WORDS = ("told",)
+"""What is told of *told*."""
+_OWN = ""
+"""What is told of it."""
+
+
+def shown(path: str) -> str:
+    """Tell `path`.
+
+    Args:
+        told: the text.
+    """
+
+    def inner() -> None:
+        """Tell it."""
+
+    return path
+
+
+class _Hidden:
+    """Tell it."""
+'''
+
+
+def test_docstrings_of_public_names_are_checked(tmp_path: Path) -> None:
+    """A forbidden phrase is found in the docstrings of a module and its public names; not in private ones and names."""
+    (tmp_path / "module.py").write_text(DOCSTRINGS)
+    found = list(language.docstring_findings(RULES, tmp_path))
+    assert [finding.line for finding in found] == [1, 1, 4, 10]
+    assert {finding.source for finding in found} == {"orchestrator/module.py"}

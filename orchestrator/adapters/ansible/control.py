@@ -25,7 +25,7 @@ class ControlSockets:
 
     Args:
         state: the deployer's folder.
-        apart: tells these connections from those of another deployer with the same folder.
+        apart: distinguishes these connections from those of another deployer with the same folder.
         environ: the user's environment variables.
     """
 

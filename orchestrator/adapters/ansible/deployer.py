@@ -53,7 +53,7 @@ class AnsibleDeployer:
         environ: the user's environment variables.
         home: the folder of the user's project, for files that are never packed (passwords of vaults, keys); None if it
             is not known.
-        apart: tells the connections of this one from those of others that are used, and closed, beside it.
+        apart: distinguishes the connections of this deployer from those of others that are open at the same time.
         shared: the controller files that machines share; None: this is the only machine.
         secrets: gets the secrets of vaults and controller files.
         views: what processes find of this machine; by default nothing but what they are given.
@@ -130,7 +130,7 @@ class AnsibleDeployer:
     def inspect(
         self, requirements: tuple[Requirement, ...], inventory: Inventory, context: Context, job: str, emit: Emit
     ) -> StepResult:
-        """Ask every host, in one round trip each, whether it is there, what it has, and which release it runs."""
+        """Inspect every host, in one round trip each: reachability, requirements and installed release."""
         wanted = inspection.requirements_by_host(requirements, inventory)
         claim = LedgerKey(replace(context, run=context.run.partition(".")[0]))  # a plan asks for its run
         question = inspection.question(requirements, claim, "look")
@@ -149,7 +149,7 @@ class AnsibleDeployer:
         )
 
     def snapshot(self, rule: SnapshotRule, inventory: Inventory, context: Context, job: str, emit: Emit) -> Snapshot:
-        """Ask every host, in one round trip each, what is on it."""
+        """Take the snapshot of every host, in one round trip each."""
         del emit
         question = {"name": "Look at all of the host", "ansible.builtin.raw": look.script(rule), "changed_when": False}
         hosts = tuple(inventory.hosts)

@@ -35,7 +35,7 @@ echo "@serves $( ( {command} ) 2>/dev/null </dev/null | head -n 1 | cut -c 1-100
 
 
 def question(requirements: tuple[Requirement, ...], claim: LedgerKey, verb: str) -> dict[str, Any]:
-    """One task that asks a host everything; `raw`, so that it needs nothing on the host but a shell."""
+    """One task that inspects a host as a whole. It is `raw`, so that the host needs nothing but a shell."""
     commands = sorted({command for requirement in requirements for command in requirement.commands})
     for command in commands:
         if not COMMAND.match(command):

@@ -216,8 +216,8 @@ def needed(versions: Sequence[dict[str, Any]], context: Context) -> list[dict[st
     """The *versions* that a play may still get, in order.
 
     These are the newest one, those of the current run, and the last one of each release: of one that was verified,
-    as long as the environment can go back to it; of another one, until a play of the verified release wrote a later
-    version. All of them, where the releases to which the environment can go back are not known.
+    as long as it is a possible rollback target; of another one, until a play of the verified release wrote a later
+    version. All of them if the possible rollback targets are not known.
     """
     if context.targets is None or context.verified is None:
         return list(versions)

@@ -129,7 +129,7 @@ def tags_of(play: PlaySpec) -> list[str]:
 
 
 def records_itself(playbook: Path) -> bool:
-    """Whether *playbook* has no task but the collection's modules, which ask for the fence and write the ledger.
+    """Whether *playbook* has no task but the collection's modules, which check the fence and write the ledger.
 
     Whatever cannot be read for certain does not: roles, blocks, handlers, imports, tasks done for another host, a
     release or a root of the playbook's own.

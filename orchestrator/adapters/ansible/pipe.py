@@ -1,7 +1,7 @@
 """A process without a terminal and without input, in the place of the one that ansible-runner starts in a terminal.
 
-With a terminal a prompt waits for an answer that never comes. Without one Ansible takes the default, or goes on without
-an answer, and says so; the child part of the adapter then ends it.
+With a terminal a prompt waits for an answer that never comes. Without one Ansible takes the default, or continues
+without an answer and reports that. The child part of the adapter then ends it.
 """
 
 import codecs

@@ -128,7 +128,7 @@ def texts(value: Any) -> Iterator[Text]:
 
 
 def truth(value: Any) -> bool | None:
-    """Whether a keyword is on; None when only the run can tell."""
+    """Whether a keyword is on; None if that is only known at run time."""
     if isinstance(value, str):
         lowered = value.strip().lower()
         if lowered in {"", "no", "false", "off", "0"}:

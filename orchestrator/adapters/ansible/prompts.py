@@ -1,4 +1,4 @@
-"""Prompts at run time: what in the events of a play says that it asks for input, which never comes."""
+"""Prompts at run time: the events of a play which show that it waits for input, which never comes."""
 
 import re
 import shlex
@@ -44,7 +44,7 @@ class Prompts:
 
 
 def lay_askpass(folder: Path) -> None:
-    """Put the program into *folder* that ssh asks for passwords: it writes down the prompt, and has no answer."""
+    """Write the program to *folder* that ssh calls for passwords. It records the prompt, and returns no answer."""
     program = folder / ASKPASS
     asked = shlex.quote(str(folder / ASKED))
     program.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$1\" >>{asked}\nexit 1\n", encoding="utf-8")
@@ -52,7 +52,7 @@ def lay_askpass(folder: Path) -> None:
 
 
 def askpass(folder: Path) -> dict[str, str]:
-    """The environment in which ssh asks the program in *folder*."""
+    """The environment in which ssh calls the program in *folder*."""
     return {"SSH_ASKPASS": str(folder / ASKPASS), "SSH_ASKPASS_REQUIRE": "force"}
 
 

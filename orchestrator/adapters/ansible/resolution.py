@@ -1,7 +1,6 @@
 """Ansible's own answers about an inventory: its hosts and groups, the variables of each host, how each is reached.
 
-Where several sources could say something else, Ansible is asked. Where there is one source only, nothing is resolved:
-then the stack's outputs are the answer.
+If several sources may differ, Ansible resolves them. With one source only, the outputs of the stack are used unchanged.
 """
 
 import hashlib
@@ -69,7 +68,7 @@ class Connection:
 
 
 class InventoryResolver:
-    """Asks Ansible about inventories, at most once in this process where the answer cannot change.
+    """Resolves inventories with Ansible, at most once in this process if the result cannot change.
 
     Args:
         configurations: the configuration of Ansible's processes.

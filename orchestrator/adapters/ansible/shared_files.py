@@ -38,7 +38,7 @@ class SharedFiles:
         return {name for name in names if VERSION.fullmatch(name)}
 
     def put(self, place: str, name: str, about: Mapping[str, str], files: Mapping[str, Path]) -> None:
-        """Share one version; nothing else than encrypted data is written anywhere."""
+        """Share one version; only encrypted data is written anywhere."""
         content = {path: b64encode(file.read_bytes()).decode("ascii") for path, file in sorted(files.items())}
         plain = json.dumps({"about": dict(about), "files": content}).encode()
         with tempfile.NamedTemporaryFile(prefix="orchestrator-shared-") as file:

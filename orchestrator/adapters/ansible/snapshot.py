@@ -1,8 +1,8 @@
-"""What is on a host, asked in one round trip by a script for a POSIX shell, and read from what it prints.
+"""The snapshot of a host: a script for a POSIX shell prints it in one round trip.
 
 The script needs nothing of ours on the host, and no Python. It uses what is there: `find`, `stat` and a SHA-256 program
-for files, `dpkg`, `rpm` or `apk` for packages, systemd for services, `/proc/net` for ports. What is not there is left
-out where it has no meaning (a host without systemd has no services of it), and told as unknown where it has.
+for files, `dpkg`, `rpm` or `apk` for packages, systemd for services, `/proc/net` for ports. What the host does not have
+is left out if it has no meaning (a host without systemd has no services of it), and reported as unknown otherwise.
 
 Hosts that share a machine (loopback hosts) carry a mark in the environment of all their processes. There, only ports
 of marked processes are the host's own, and the machine's packages, services, users, groups and mounts are not.
@@ -147,7 +147,7 @@ def _prune(pattern: str) -> tuple[str, ...]:
 
 
 def parse_snapshot(answer: str, rule: SnapshotRule) -> HostSnapshot | str:
-    """What a host's *answer* to the script says; else why it says nothing: it ends early, or is not valid."""
+    """The content of a host's *answer* to the script, or why it has none: it ends early, or is not valid."""
     said = answer_lines(answer, LINE, MOST)
     if "end" not in said:
         return "its answer ends early"

@@ -40,7 +40,7 @@ class VaultPassword:
     path: Path
 
     def read(self, env: dict[str, str]) -> bytes | None:
-        """The password; None if it cannot be had without asking somebody."""
+        """The password; None if it would need a prompt."""
         if not self.path.is_file():
             return None
         if not os.access(self.path, os.X_OK):

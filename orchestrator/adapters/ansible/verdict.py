@@ -35,7 +35,7 @@ class PlayEnd:
         refused: the hosts that refused an older fence.
         own: how many tasks of ours each host has done, which count in the statistics.
         matched: whether a play of the playbook matched hosts of the limit, or ended before its first task.
-        prompt: what asked for input; empty: nothing did.
+        prompt: what prompted for input; empty: nothing did.
     """
 
     limit: tuple[str, ...]

@@ -34,7 +34,7 @@ SOURCES = "sources.json"  # beside what was installed: where each role and colle
 
 @dataclass(frozen=True)
 class RequirementsFile:
-    """What one requirements file asks for: *kind* is `roles` or `collections`."""
+    """The requirements of one file: *kind* is `roles` or `collections`."""
 
     file: Path
     kind: str
@@ -76,7 +76,7 @@ class Installer:
 
     Args:
         project: the folder of the project, which has the lock.
-        cache: where installed content is kept, by what was asked for.
+        cache: where installed content is kept, by its requirements.
         process: how `ansible-galaxy` is run.
     """
 

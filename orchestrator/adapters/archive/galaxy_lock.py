@@ -47,7 +47,7 @@ class LockedContent(Model):
 
 
 class RequirementsLock(Model):
-    """The file. *requirements* are the digests of what each requirements file asked for."""
+    """The file. *requirements* are the digests of the requirements in each requirements file."""
 
     apiVersion: Literal["orchestrator/v1"] = "orchestrator/v1"
     kind: Literal["RequirementsLock"] = "RequirementsLock"
@@ -60,7 +60,7 @@ class RequirementsLock(Model):
         return {item.name: item for item in (self.collections if kind == "collections" else self.roles)}
 
     def differences(self, new: "RequirementsLock") -> list[str]:
-        """Why *new* is not what this file says; empty if it is, or if only the requirements ask for something else."""
+        """Why *new* is not what this file says; empty if it is, or if only the requirements differ."""
         same = all(self.requirements.get(file) == digest for file, digest in new.requirements.items())
         found = []
         for kind in KINDS:
@@ -133,7 +133,7 @@ def is_lock(file: Path) -> bool:
 
 
 def entries_digest(entries: tuple[Any, ...]) -> str:
-    """The digest of what a requirements file asks for."""
+    """The digest of the requirements in a requirements file."""
     return "sha256:" + hashlib.sha256(json.dumps(entries, sort_keys=True, default=str).encode()).hexdigest()
 
 

@@ -79,5 +79,5 @@ def check_together(names: list[str]) -> None:
 
 
 def fold(name: str) -> str:
-    """*name* as a system sees it that tells neither case nor composition apart."""
+    """*name* as a system sees it that ignores case and composition."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFKC", name).casefold())

@@ -44,7 +44,7 @@ class SealedPackages:
         cache: where roles and collections that a `requirements.yml` names are installed; by default `galaxy/` in
             *folder*.
         collections: the folder that holds our own collection, for packages whose playbooks use it.
-        proof: tells what is wrong with an unpacked package, before it gets its name.
+        proof: returns what is wrong with an unpacked package, before it gets its name.
         packing: what belongs into the packages of the project.
         declared: what the environments of a release declare, by their names.
         environ: the environment variables of the controller; `ansible-galaxy` is given those on a list.
@@ -132,8 +132,8 @@ class SealedPackages:
     def keep(self, path: Path) -> Package:
         """Verify a sealed file, and put it into the store with its files beside it. Doing it again is harmless.
 
-        A kept file that was damaged is replaced by a good one. An unpacked file that was changed is not put right
-        (P303): somebody should know.
+        A kept file that was damaged is replaced by a good one. An unpacked file that was changed is not replaced
+        (P303), so that a user notices it.
         """
         package = self.read(path)
         kept = self._folder / f"{_hex(package.digest)}{ENDING}"
@@ -383,7 +383,7 @@ class _Replacing:
 
 
 def open_package(path: Path, code: str = "P200", what: str = "package") -> BinaryIO:
-    """*path* to be read, when it is a regular file; opening a pipe would wait for ever. Raises the *code* otherwise."""
+    """*path*, open for reading. Raises the *code* if it is not a regular file: a pipe would block indefinitely."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         if stat.S_ISREG(os.fstat(handle).st_mode):

@@ -1,4 +1,4 @@
-"""A package is proved before it gets its name: Ansible itself finds from it alone what its playbooks name."""
+"""A package is verified before it gets its name: Ansible finds from it alone what its playbooks name."""
 
 import os
 import re

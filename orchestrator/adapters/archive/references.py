@@ -33,7 +33,7 @@ LARGEST = 1024 * 1024  # bytes: a playbook stays far below
 
 @dataclass(frozen=True)
 class Reference:
-    """A path as it is written, the folder that Ansible looks into as well (`files` for a `copy`), and its place.
+    """A path as it is written, the folder that Ansible searches as well (`files` for a `copy`), and its place.
 
     For the name of a role the folder is `role`. *literal* is whether the path is known before anything runs.
     """
@@ -135,7 +135,7 @@ def _relative(path: str) -> bool:
 
 
 def candidates(reference: Reference, file: Path, playbooks: list[Path]) -> Iterator[Path]:
-    """Where Ansible looks for *reference*, named in *file*: beside it, in its role, beside the *playbooks*."""
+    """Where Ansible searches for *reference*, named in *file*: beside it, in its role, beside the *playbooks*."""
     folders = [file.parent]
     if file.parent.name in {"tasks", "handlers", "vars"}:
         folders.append(file.parent.parent)

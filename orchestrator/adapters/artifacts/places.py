@@ -14,7 +14,7 @@ BUCKET = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([A-Za-z0-9._/=
 def artifacts(wanted: str, root: Path) -> VerifiedArtifacts:
     """The place that *wanted* names: a folder (a relative one counts from *root*), or `s3://bucket/prefix`.
 
-    Nothing is asked there yet. Raises S140, which never repeats what it cannot read: a password may stand there.
+    The place is not accessed yet. Raises S140, which never repeats *wanted*, because it may contain a password.
     """
     bucket = BUCKET.fullmatch(wanted)
     if bucket:

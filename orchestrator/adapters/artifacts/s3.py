@@ -1,7 +1,7 @@
 """Objects in a bucket of Amazon S3, or of any server that speaks as it does.
 
-Where the server is, and who asks, boto3 finds out by itself: `AWS_ENDPOINT_URL`, `AWS_PROFILE`, `AWS_ACCESS_KEY_ID`,
-the role of the machine. Nothing of that is ever part of a message.
+boto3 reads the address of the server and the credentials itself: `AWS_ENDPOINT_URL`, `AWS_PROFILE`,
+`AWS_ACCESS_KEY_ID`, the role of the machine. Nothing of that is ever part of a message.
 """
 
 import contextlib

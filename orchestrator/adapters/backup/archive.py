@@ -72,7 +72,7 @@ class BackupReader(Reader):
         self.description = _manifest(text)
 
     def content(self) -> Iterator[tuple[PackageFile, Iterator[bytes]]]:
-        """Each file with its data in pieces, which must be read before the next file is asked for."""
+        """Each file with its data in pieces, which must be read before the next file is requested."""
         for file in self.description.files:
             member = self._next()
             expected = Member.of(file)

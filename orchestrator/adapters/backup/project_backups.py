@@ -46,5 +46,5 @@ class ProjectBackups:
         return restore.restore_backup(self._paths, file, f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}", passphrase, note)
 
     def undo_restore(self) -> bool:
-        """Put back what an interrupted restore has replaced; whether there was one. Raises S133 and S134."""
+        """Undo an interrupted restore. Returns whether there was one. Raises S133 and S134."""
         return restore.undo_restore(self._paths)

@@ -91,7 +91,7 @@ def restore_backup(
 
 
 def undo_restore(places: BackupPaths) -> bool:
-    """Put back what a restore that did not come to its end has put aside. Whether there was one.
+    """Undo a restore that did not complete. Returns whether there was one.
 
     Raises S133 and S134.
     """

@@ -1,4 +1,4 @@
-"""Writing a backup, while runs may be going on.
+"""Writing a backup, also during runs.
 
 The journal is copied before what it refers to: packages, plans and definitions are never taken away, so a copy that
 is made later holds them all. The engine's own database comes second: what it has recorded and the journal has not,

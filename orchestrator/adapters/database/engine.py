@@ -110,10 +110,10 @@ def translate_errors() -> Iterator[None]:
 
 
 def retry_on_disconnect(method: Callable[P, T]) -> Callable[P, T]:
-    """*method*, done again while the database's server is away, for *PATIENCE* seconds; then its S112 is raised.
+    """*method*, retried while the database's server is unavailable, for *PATIENCE* seconds; then its S112 is raised.
 
-    Whether a commit whose answer was lost has come to pass nobody can know: *method* must be one transaction that
-    changes nothing when it is done again (see :func:`with_keys`).
+    Whether a commit whose answer was lost took effect is not known. So *method* must be one transaction that changes
+    nothing if it is repeated (see :func:`with_keys`).
     """
 
     @functools.wraps(method)
@@ -139,16 +139,16 @@ def retry_on_disconnect(method: Callable[P, T]) -> Callable[P, T]:
 def with_keys(entries: Iterable[Entry]) -> list[tuple[str, Entry]]:
     """Each of *entries* with the key under which it is written: its own, else one that belongs to this call alone.
 
-    So all of them can be written again when nobody knows whether they were, and none stands there twice.
+    So all of them can be written again if it is not known whether they were, and none is recorded twice.
     """
     call = secrets.token_hex(8)
     return [(f"~{call}.{at}" if entry.key is None else entry.key, entry) for at, entry in enumerate(entries)]
 
 
 def passing(error: BaseException | None) -> bool:
-    """Whether what the database said may be otherwise a moment later: its server is away, or another was first.
+    """Whether the error of the database may be temporary: its server is unavailable, or another transaction was first.
 
-    SQLite waits by itself for others, and has no server that could be away.
+    SQLite waits for others itself, and has no server.
     """
     if not isinstance(error, sa.exc.DBAPIError) or is_error(error.orig):
         return False
@@ -222,8 +222,8 @@ def _read_version(connection: sa.Connection) -> str | None:
 def integrity(url: str) -> list[str]:
     """What is wrong with the database at *url* by its own check; empty when nothing is. No content changes.
 
-    What a crash has left half-written is taken back first, as by anybody who opens the database: it is no damage.
-    Postgres checks its pages by itself when it was set up with checksums; there is nothing to ask.
+    What a crash has left half-written is rolled back first, as whenever the database is opened: it is not damage.
+    Postgres checks its pages itself if it was set up with checksums.
     """
     if not url.startswith("sqlite"):
         return []

@@ -145,7 +145,7 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
 
     @retry_on_disconnect
     def submit(self, work: QueuedRequest, run: Run) -> bool:
-        """Write down what is asked for."""
+        """Record a request with its first run."""
         with translate_errors(), self._engine.begin() as db:
             asked = sa.select(queued_requests.c.data).where(queued_requests.c.root == work.root)
             if db.execute(asked).first() is None:
@@ -163,7 +163,7 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
             return True
 
     def work(self, root: str) -> QueuedRequest:
-        """What was asked for under *root*."""
+        """The request with this *root*."""
         found = self._read(sa.select(queued_requests.c.data).where(queued_requests.c.root == root))
         if not found:
             raise OrchestratorError("R101", f"there is no run {root!r}")
@@ -179,12 +179,12 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
         return readable_requests(self._rows(query), lambda _root, _why: None)
 
     def takeable(self, queue: str, unread: Callable[[str, str], None]) -> list[QueuedRequest]:
-        """What is not done and waits for nobody, in one statement."""
+        """The requests that are not done and do not wait, in one statement."""
         rows = self._rows(takeable_requests(self._engine.dialect.name, queue, self._clock.now()))
         return readable_requests(rows, unread)
 
     def news(self) -> bool:
-        """Whether anything may have been written since this was asked last."""
+        """Whether anything may have been written since the last call."""
         return self._pulse.beats()
 
     @retry_on_disconnect
@@ -209,7 +209,7 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
             return _keep(db, work.model_copy(update={**mine, "epoch": work.epoch + other}))
 
     def renew(self, worker: str, ttl: float) -> list[str]:
-        """Go on."""
+        """Renew the claims of *worker*."""
         with translate_errors(), self._engine.begin() as db:
             until = add_seconds(self._clock.now(), ttl)
             query = sa.select(queued_requests.c.data).where(

@@ -1,4 +1,4 @@
-"""What a worker can take, in one statement, and whether anything was written since the last look."""
+"""What a worker can take, in one statement, and whether anything was written since the last check."""
 
 import contextlib
 from typing import Any
@@ -46,9 +46,9 @@ def takeable_requests(dialect: str, queue: str, now: str) -> "sa.Select[Any]":
 
 
 class Pulse:
-    """Says whether somebody may have written to the database since it was asked last, without reading a table.
+    """Detects writes of other connections since the last check, without reading a table.
 
-    SQLite counts the commits of others for each connection. Postgres notifies whoever listens.
+    SQLite counts the commits of others for each connection. Postgres notifies connections that listen.
     """
 
     def __init__(self, engine: sa.Engine) -> None:

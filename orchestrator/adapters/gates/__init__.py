@@ -1,1 +1,1 @@
-"""Gates asked over HTTP, of Prometheus, and by commands; and the probe that looks whether a service answers."""
+"""Gates over HTTP, of Prometheus and by commands, and the probe that requests a service."""

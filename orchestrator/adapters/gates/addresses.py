@@ -1,9 +1,9 @@
 """Which addresses a gate or probe may connect to. A name is resolved once, and the address that was checked is used.
 
 A URL may come from a release, from a redirect or from the variables of a host. None of them leads to what serves
-credentials to everyone on a machine: link-local addresses, and the other addresses at which clouds serve metadata.
-Loopback and private addresses are allowed, because services are there. Standard library only: the probe has to begin
-at once.
+credentials to every process of a machine: link-local addresses, and the other addresses at which clouds serve metadata.
+Loopback and private addresses are allowed, because services are there. Standard library only: the probe has to begin at
+once.
 """
 
 import contextlib

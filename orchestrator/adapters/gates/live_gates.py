@@ -73,7 +73,7 @@ class Shown:
         return f"Basic {base64.b64encode(f'{self.user}:{self.secret}'.encode()).decode()}"
 
     def masked(self, text: str) -> str:
-        """*text* without the secret, whoever repeats it."""
+        """*text* without the secret, also if a server repeats it."""
         for word in (self.authorization.partition(" ")[2], self.secret):
             text = text.replace(word, "[secret]") if word else text
         return text
@@ -115,7 +115,7 @@ class LiveGates:
         job: str,
         emit: Emit,
     ) -> StepResult:
-        """Ask once, about *hosts*."""
+        """Check the gate once, for *hosts*."""
         del emit
         try:
             if gate.gate.http is not None:

@@ -1,9 +1,9 @@
-"""The child part of the probe: asks every target again and again, and writes down when one goes and comes.
+"""The child part of the probe: requests every target continuously, and records each change.
 
-In its folder it finds `targets.json`; to its events it appends a line when a target turns, and a sign of life
-twice a second, so that whoever reads it knows until when it was looked. It ends when the file `stop` is there, or when
-nobody has held the lock of the file `alive` for a while: then whoever wanted to know has died, and nobody came after.
-Standard library only: it has to begin at once.
+In its folder it finds `targets.json`; to its events it appends a line when a target changes, and a sign of life twice a
+second, so that a reader knows until when it measured. It ends when the file `stop` exists, or when no process has held
+the lock of the file `alive` for a while: then the process that started it has died, and was not replaced. Standard
+library only, because it has to start at once.
 """
 
 import contextlib
@@ -114,7 +114,7 @@ def run_probes(targets: list[Target], writer: Writer, every: float, timeout: flo
 
 
 def main(folder: Path) -> int:
-    """Look until it is enough."""
+    """Run the probe until it is stopped."""
     spec = json.loads((folder / "targets.json").read_text(encoding="utf-8"))
     (folder / "targets.json").unlink()  # it holds what variables hold
     targets = [Target(name, url) for name, url in spec["targets"].items()]

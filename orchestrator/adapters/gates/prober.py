@@ -1,4 +1,4 @@
-"""The `Prober` port: a job that looks at a service beside everything else, and is found again like any other."""
+"""The `Prober` port: a job that requests a service during a run, and is found again like any other job."""
 
 import contextlib
 import fcntl
@@ -37,7 +37,7 @@ class LiveProber:
         self._going: dict[str, tuple[threading.Thread, threading.Event]] = {}
 
     def begin(self, probe: Probe, package: Package, inventory: Inventory, context: Context, job: str) -> str:
-        """Begin to look, or follow what looks already, in a thread that ends with this process."""
+        """Start the probe, or follow a running one, in a thread that ends with this process."""
         if job in self._going:
             return ""
         targets, missing = _targets(probe, package, inventory, context)
@@ -67,7 +67,7 @@ class LiveProber:
         return measured(self._segments(job), datetime.fromisoformat(since).timestamp(), until, seconds(probe.every))
 
     def stop(self, job: str) -> None:
-        """Ask it to end, and see that it does."""
+        """Stop the job, and wait for its end."""
         thread, ended = self._going.pop(job, (None, None))
         if ended is not None:
             ended.set()

@@ -1,4 +1,4 @@
-"""The `Durable` port in memory: answers that outlive it, and crashes where a test wants them."""
+"""The `Durable` port in memory: answers that outlive it, and crashes at the points that a test sets."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class MemoryDurable:
-    """The `Durable` port: remembers answers in a dictionary that outlives it, and can crash where it is told to.
+    """The `Durable` port: remembers answers in a dictionary that outlives it, and can crash at a given point.
 
     *crash* is called with the name of a step and `before` or `after` its work is recorded; what it raises is the
     crash. A second instance on the same *answers* is the recovery. *part* executes one of several parts of a workflow.

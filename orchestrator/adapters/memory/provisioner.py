@@ -19,7 +19,7 @@ from orchestrator.ports import Emit, Provisioned, SavedPlan
 
 
 class MemoryProvisioner:
-    """The `Provisioner` port on a `World`: one stack an environment, one web host for each name that it wants."""
+    """The `Provisioner` port on a `World`: one stack an environment, one web host for each declared name."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -33,20 +33,20 @@ class MemoryProvisioner:
         return [f"{start}{host}" for host in self._world.kept[spec.definition][1]]
 
     def definition(self, environment: Environment, folder: Path) -> StackSpec:
-        """What the world wants of this environment, by digest."""
+        """The declared hosts of this environment, by digest."""
         digest = digest_of(self._world.stacks[environment.name])
         self._world.kept[digest] = (environment.name, list(self._world.stacks[environment.name]))
         return StackSpec(environment=environment.name, program=str(folder), stack=environment.name, definition=digest)
 
     def kept(self, digest: str) -> StackSpec:
-        """The stack that was defined under *digest*, as any program that was asked for here."""
+        """The stack that was defined under *digest*, like any other program."""
         if digest not in self._world.kept:
             raise OrchestratorError("E105", f"the definition {digest[:19]} is not kept here")
         name = self._world.kept[digest][0]
         return StackSpec(environment=name, program="", stack=name, definition=digest)
 
     def described(self, spec: StackSpec) -> Definition:
-        """Each host that is wanted is a file of the program."""
+        """Each declared host is a file of the program."""
         return Definition(files={host: digest_of(host) for host in self._world.kept[spec.definition][1]})
 
     def inventory(self, environment: Environment, outputs: Outputs) -> Inventory:
@@ -115,7 +115,7 @@ class MemoryProvisioner:
         )
 
     def up(self, spec: StackSpec, job: str, emit: Emit, *, plan: SavedPlan | None = None) -> Provisioned:  # noqa: ARG002
-        """Make the hosts that are wanted, constrained to *plan*."""
+        """Create the declared hosts, constrained to *plan*."""
         try:
             _ = plan is None or _verified(plan)
         except OrchestratorError as error:

@@ -38,7 +38,7 @@ class ManualClock:
         self._second, self._text = -1, ""  # a second is written out once: a simulation asks very often
 
     def now(self) -> str:
-        """The time, later by a millisecond at each look."""
+        """The time, later by a millisecond at each call."""
         self._seconds += 0.001
         second, millisecond = divmod(round((self._seconds + self._ahead) * 1000), 1000)
         if second != self._second:
@@ -251,7 +251,7 @@ class MemoryStore(MemoryLists):
     # -- who works on what was asked for ------------------------------------------------------------------------------
 
     def submit(self, work: QueuedRequest, run: Run) -> bool:
-        """Write down what is asked for."""
+        """Record a request with its first run."""
         if self._works.setdefault(work.root, work).request != work.request:
             return False
         self.create(run)
@@ -259,7 +259,7 @@ class MemoryStore(MemoryLists):
         return True
 
     def work(self, root: str) -> QueuedRequest:
-        """What was asked for under *root*."""
+        """The request with this *root*."""
         if root not in self._works:
             raise OrchestratorError("R101", f"there is no run {root!r}")
         return self._works[root]
@@ -269,7 +269,7 @@ class MemoryStore(MemoryLists):
         return [work for work in self._works.values() if not work.done]
 
     def takeable(self, queue: str, unread: Callable[[str, str], None]) -> list[QueuedRequest]:
-        """What is not done and waits for nobody."""
+        """The requests that are not done and do not wait."""
         del unread
         return [work for work in self.pending() if work.queue == queue and self._waits_for_nobody(work)]
 
@@ -299,7 +299,7 @@ class MemoryStore(MemoryLists):
         return self._works[root]
 
     def renew(self, worker: str, ttl: float) -> list[str]:
-        """Go on."""
+        """Renew the claims of *worker*."""
         until = add_seconds(self.clock.now(), ttl)
         mine = [work for work in self.pending() if work.worker == worker]
         for work in mine:

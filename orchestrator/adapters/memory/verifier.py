@@ -21,7 +21,7 @@ class MemoryVerifier:
     def verify(
         self, suite: SuiteSpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
     ) -> StepResult:
-        """Look at each host."""
+        """Verify each host."""
         del job, emit
         tests = tuple(self._one(host, package, context) for host in suite.limit or tuple(inventory.hosts))
         bad = [test.host for test in tests if not test.outcome.good]
@@ -78,17 +78,17 @@ class MemoryProber:
         self._world = world
 
     def begin(self, probe: Probe, package: Package, inventory: Inventory, context: Context, job: str) -> str:
-        """Somebody looks from now on."""
+        """Start the probe."""
         del probe, package, inventory, context
         self._world.probes.add(job)
         return ""
 
     def end(self, probe: Probe, job: str, since: str) -> AvailabilityReport:
-        """Nobody looks any more."""
+        """Stop the probe. Nothing was measured."""
         del probe, since
         self._world.probes.discard(job)
         return AvailabilityReport()
 
     def stop(self, job: str) -> None:
-        """Nobody looks any more."""
+        """Stop the probe."""
         self._world.probes.discard(job)

@@ -13,23 +13,22 @@ from orchestrator.domain.configuration import Configuration
 class World:
     """What is there.
 
-    *stacks* are the hosts that each environment's stack wants, *up* those that it has. *running* maps environment and
-    host to a package digest. *faults* are triples of a verb (`up`, `deploy`, `refuse`, `verify`, `gate`, `need`), a
-    host (or stack, or gate), a version; a look or gate that *passing* has as well fails for so many times. *deaf* are
-    gates that cannot be asked, *probes* the keys under which somebody looks at the service.
-    *gone* are hosts that cannot be reached; *silent* names hosts that do not say what runs on them; *serves* is what
-    the services of others tell of their version. *killed* says how often an update to a definition dies before it
-    begins. *wanted* says of hosts what their program has said against their end: `protect` or `retainOnDelete`.
-    *ledger* lists every effect in order. *fences* and *done* are what each host remembers: the newest fence,
-    and the steps of runs that it has come through. *files* are what lies on each host besides its release, by name;
-    *leaves* names the file that a version puts beside it and that nothing takes away again. *edited* are
-    hosts whose resource somebody has changed by hand. *routed* maps environments and their routers to the hosts that
-    they lead to since sides were last switched; a fault of the verb `switch` names a side, one of `retire` a host.
-    *sided* are stacks that are sides: each has hosts of its own. *replaced* are hosts that each update makes anew, with
-    nothing on them. *given* is what the last play on each host was given as variables: the hosts of the stack.
-    *answers* are what hosts answer to an inspection instead, as text, and *reports* what they report after a play.
-    *uninspected* is why a host inspection fails as a whole. *configuration*
-    are the settings of the plays, *unused_settings* those that they are not given.
+    *stacks* are the hosts that each environment's stack declares, *up* those that it has. *running* maps environment
+    and host to a package digest. *faults* are triples of a verb (`up`, `deploy`, `refuse`, `verify`, `gate`, `need`), a
+    host (or stack, or gate), a version; an inspection or gate that *passing* has as well fails for so many times.
+    *deaf* are gates that do not respond, *probes* the keys of the probes that run. *gone* are hosts that cannot be
+    reached; *silent* names hosts that do not report their release; *serves* is the version that the services of others
+    report. *killed* is how often an update to a definition dies before it starts. *wanted* are the protections that
+    their program declares for hosts: `protect` or `retainOnDelete`. *ledger* lists every effect in order. *fences* and
+    *done* are what each host remembers: the newest fence, and the steps of runs that it has come through. *files* are
+    what lies on each host besides its release, by name; *leaves* names the file that a version puts beside it and that
+    nothing takes away again. *edited* are hosts whose resource was changed by hand. *routed* maps environments and
+    their routers to the hosts that they lead to since sides were last switched; a fault of the verb `switch` names a
+    side, one of `retire` a host. *sided* are stacks that are sides: each has hosts of its own. *replaced* are hosts
+    that each update makes anew, with nothing on them. *given* is what the last play on each host was given as
+    variables: the hosts of the stack. *answers* are what hosts answer to an inspection instead, as text, and *reports*
+    what they report after a play. *uninspected* is why a host inspection fails as a whole. *configuration* are the
+    settings of the plays, *unused_settings* those that they are not given.
     """
 
     stacks: dict[str, list[str]] = field(default_factory=dict)
@@ -67,7 +66,7 @@ class World:
         return [self.running.get((environment, host)) for host in self.up.get(environment, [])]
 
     def fails(self, verb: str, what: str, version: str) -> bool:
-        """Whether this look fails; one that passes after some times comes nearer to it."""
+        """Whether this check fails. A check that passes after some failures is counted."""
         fault = verb, what, version
         if fault not in self.faults:
             return False

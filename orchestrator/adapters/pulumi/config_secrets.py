@@ -1,7 +1,7 @@
 """The secret values of a stack's configuration, decrypted as Pulumi does it, and held in memory only.
 
 With a passphrase they are decrypted here: the engine cannot do that for a stack that does not exist yet. For other
-providers of secrets the engine is asked.
+providers of secrets the engine decrypts them.
 """
 
 import base64

@@ -104,7 +104,7 @@ def install_engine(
 ) -> Engine:
     """Put an engine into the cache: built from source, or from the vendor's *archive*.
 
-    One that is there stays when it can be used, unless *force* is given. The caller has asked the user. Safe to run
+    One that is there stays when it can be used, unless *force* is given. The caller prompts the user first. Safe to run
     twice at once: one waits for the other. Raises E103.
     """
     target = engine_cache(environ)
@@ -213,6 +213,6 @@ def _locked(path: Path, echo: Echo) -> Iterator[None]:
 
 
 def interpreter_problem() -> str | None:
-    """What is wrong with our interpreter for Pulumi's Python host, which asks it for `pip`; None when nothing is."""
+    """What is wrong with our interpreter for Pulumi's Python host, which needs `pip` in it; None if nothing is."""
     done = subprocess.run([sys.executable, "-P", "-m", "pip", "--version"], capture_output=True, text=True, check=False)
     return None if done.returncode == 0 else f"{sys.executable} has no pip, which Pulumi's Python host needs"

@@ -1,6 +1,6 @@
 """The engine's event log, followed while it grows, turned into our events, and what was learnt from it.
 
-Standard library only: this is part of the child process. The log marks what is secret; nothing so marked goes on.
+Standard library only: this is part of the child process. The log marks what is secret; nothing so marked is passed on.
 """
 
 import contextlib
@@ -66,7 +66,7 @@ class Log:
         self._facts["counts"] = {op: number}
 
     def notice(self, level: str, text: str, urn: str = "") -> None:
-        """Tell one sentence."""
+        """Emit one notice."""
         self._say({"kind": "notice", "level": level, "text": text[:LONGEST], "urn": urn})
 
     def follow(self, path: Path, done: threading.Event) -> None:

@@ -62,7 +62,7 @@ class Operations:
         jobs: runs the operations.
         folder: for the embedded backend, kept definitions, working copies and salts.
         project: the project's root.
-        engine: finds the engine, asked once, when it is first needed; raises E101 when there is none.
+        engine: finds the engine, called once, when it is first needed; raises E101 if there is no engine.
         environ: the user's environment variables.
         secrets: learns the secrets of states and configurations.
         views: what operations find of this machine; without it they are not isolated.
@@ -146,7 +146,7 @@ class Operations:
     def state(self, spec: StackSpec) -> stack.State:
         """The stack's state: as it was read a moment ago and not changed by us since, else as it is now.
 
-        A run holds its environment's lease, and asks for the same state several times while it plans.
+        A run holds its environment's lease, and reads the same state several times while it plans.
         """
         at, found = self._read.get(_key(spec), (float("-inf"), {}))
         return found if time.monotonic() - at < FRESH else self.export(spec)
@@ -213,7 +213,7 @@ class Operations:
     def run(
         self, spec: StackSpec, words: list[str], job: str, emit: Emit, *, held: bytes | None = None, **decided: Any
     ) -> tuple[JobOutcome, dict[str, Any]]:
-        """Run one operation to its end, passing on its events. Returns how it ended and what the child told.
+        """Run one operation to its end, passing on its events. Returns how it ended, and the result of the child.
 
         With *held*, an update is constrained to that update plan: the child verifies its copy immediately before.
         """

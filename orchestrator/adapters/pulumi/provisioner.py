@@ -52,7 +52,7 @@ class PulumiProvisioner:
         jobs: runs the operations.
         folder: for the embedded backend, kept definitions, working copies and salts.
         project: the project's root, for inventory files and what lies beside a program.
-        engine: finds the engine, asked once, when it is first needed; raises E101 when there is none.
+        engine: finds the engine, called once, when it is first needed; raises E101 if there is no engine.
         environ: the user's environment variables.
         artifacts: where definitions are shared.
         views: what operations find of this machine; without it they are not isolated.
@@ -122,7 +122,7 @@ class PulumiProvisioner:
         """What an update would do; Pulumi's own plan goes to *save_plan*.
 
         The base is read before the preview begins. A change between the two makes the plan refuse later, where
-        the other order would let it pass. What Pulumi itself would refuse, because it protects a resource, is told as
+        the other order would let it pass. What Pulumi itself would refuse, because it protects a resource, is in
         *refused*.
         """
         before = self._operations.state(spec)
@@ -212,7 +212,7 @@ class PulumiProvisioner:
     def resolve(
         self, spec: StackSpec, created: Mapping[str, str], absent: tuple[str, ...], job: str, emit: Emit
     ) -> StepResult:
-        """Settle creates of which nobody knew whether they happened, as a person decided."""
+        """Resolve interrupted creates as an operator decided."""
         outcome, result = self._operations.run(spec, ["resolve"], job, emit, created=dict(created), absent=list(absent))
         return self._judge("refresh", spec, outcome, result)
 

@@ -1,9 +1,9 @@
-"""After a death: what an operation does before it begins, because the one before it did not end.
+"""Recovery: what an operation does before its start if the previous one did not complete.
 
-In this order, once, and nothing is changed outside the state: an engine of ours that runs on is waited for; locks are
-taken away when each holder is proved dead and ours; what is pending is told; `pulumi refresh` writes down what is
-really there; and what may have been made without anybody knowing its id stops us, unless the environment says that
-making it again is harmless. Standard library only: this is part of the child process.
+In this order, once, and nothing is changed outside the state: an engine of ours that still runs is waited for; locks
+are removed if each holder is verified to be ours and dead; pending operations are reported; `pulumi refresh` records
+the existing resources. A resource that may have been created with an unknown id stops the operation, unless the
+environment declares that creating it again is harmless. Standard library only: this is part of the child process.
 """
 
 import json
@@ -31,7 +31,7 @@ class Recovery:
         spec: the job's `spec.json`.
         stack: the stack.
         trace: what the former operations left.
-        log: told what is found and done.
+        log: receives what is found and done.
     """
 
     def __init__(self, spec: Mapping[str, Any], stack: Stack, trace: Trace, log: Log) -> None:
@@ -64,7 +64,7 @@ class Recovery:
             self._refresh(CLEAR)
 
     def resolve(self, before: State, created: dict[str, str], absent: list[str], folder: Path) -> int:
-        """Do as a person decided: *created* are in the state with their ids, *absent* are forgotten.
+        """Resolve creates as an operator decided: *created* enter the state with their ids, *absent* leave it.
 
         Returns how many were decided. Raises `Refused`, with E110, E130, E136 or E137.
         """

@@ -117,9 +117,9 @@ def _absolute(url: str, own: Path) -> str:
 
 
 def missing_credential(spec: StackSpec, environ: Mapping[str, str]) -> tuple[str, str] | None:
-    """What the stack's secrets or its backend want and have not been given, and what would help; None: nothing.
+    """What the stack's secrets or its backend require and lack, and a remedy; None if nothing is missing.
 
-    Only what would be wrong for certain is told. Raises E102.
+    Only certain errors are reported. Raises E102.
     """
     program = Path(spec.program)
     url = _backend(program, environ) or _credentials(environ).get("current")

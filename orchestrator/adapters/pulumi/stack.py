@@ -1,6 +1,6 @@
 """A stack's state and locks as its backend has them, secrets left encrypted. Standard library only.
 
-A backend in a folder is read there, in a millisecond; others are asked through the engine.
+A backend in a folder is read directly, in a millisecond; others are read through the engine.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ class Stack:
 
     Args:
         spec: the job's `spec.json`: the engine, the stack's and the project's name, and the backend's folder.
-        work: a folder with the program, where the engine is asked.
+        work: a folder with the program, in which the engine is run.
         env: the engine's environment; that of this process when there is none.
     """
 
@@ -54,7 +54,7 @@ class Stack:
         return dict(json.loads(done.stdout).get("deployment") or {}) if done.returncode == 0 else {}
 
     def locks(self) -> list[LockHolder]:
-        """Who holds the stack, where the backend is a folder; elsewhere only the engine's own attempt can tell."""
+        """The holders of the stack, if the backend is a folder. For others only the engine's own attempt finds them."""
         found = []
         if self._folder is not None:
             for file in (self._folder / "locks" / "organization" / self._place).glob("*.json"):
@@ -70,9 +70,9 @@ class Stack:
         return found
 
     def unlock(self, held: list[LockHolder]) -> None:
-        """Take away the locks *held*, whose holders are proved dead.
+        """Remove the locks *held*, whose holders are verified to be dead.
 
-        In a folder just these; `pulumi cancel` elsewhere, which takes away every lock that there is by then.
+        In a folder only these. For other backends `pulumi cancel` removes every lock that exists by then.
         """
         files = [Path(unquote(urlparse(holder.where).path)) for holder in held if holder.where.startswith("file:")]
         if files and len(files) == len(held) and all(file.is_file() for file in files):
@@ -104,7 +104,7 @@ class Stack:
 
 
 def pending(state: State) -> list[dict[str, Any]]:
-    """The operations that were begun and whose end nobody wrote down: *type* and *resource*."""
+    """The operations that were started and whose end is not recorded: *type* and *resource*."""
     return list(state.get("pending_operations") or [])
 
 
@@ -124,7 +124,7 @@ def risky(state: State) -> list[str]:
 
 
 def unanswered(folder: Path) -> list[str]:
-    """The URNs of creates that the job in *folder* told as begun, and never as done.
+    """The URNs of creates that the job in *folder* reported as started, and never as done.
 
     The engine may have seen its provider die before it died itself, and then has forgotten what was pending.
     """

@@ -65,7 +65,7 @@ def _is_default_provider(resource: dict[str, Any]) -> bool:
 
 
 def protected_resources(state: State) -> dict[str, str]:
-    """The resources that the program wants kept, by URN: `protect` or `retainOnDelete`."""
+    """The resources that the program protects, by URN: `protect` or `retainOnDelete`."""
     found = {}
     for resource in state.get("resources") or []:
         words = [word for word in ("protect", "retainOnDelete") if resource.get(word)]
@@ -75,7 +75,7 @@ def protected_resources(state: State) -> dict[str, str]:
 
 
 def resources(state: State) -> list[dict[str, Any]]:
-    """Every resource but the stack itself and its providers, as an operation would tell that it deletes it."""
+    """Every resource but the stack itself and its providers, as an operation reports its deletion."""
     saving = protected_resources(state)
     return [
         {

@@ -1,4 +1,4 @@
-"""The trace of an operation on a stack: there from before its first effect until it has ended.
+"""The trace of an operation on a stack. It exists from before the first effect until the end.
 
 A later operation that finds one knows that the former died, which processes were its engines, and so whether a lock on
 the stack was theirs. Lines of JSON, appended; a line that was torn by a crash is none:
@@ -6,11 +6,11 @@ the stack was theirs. Lines of JSON, appended; a line that was torn by a crash i
     {"verb": "up", "job": …, "at": 1767225600.1, "host": …, "user": …, "machine": …, "boot": …, "namespace": …,
      "inside": …}
     {"pid": 4711, "birth": "4711 (sh) S …"}     an engine of it, written by that very process before it becomes one
-    {"uncertain": ["urn:pulumi:…"]}             it has ended, and nobody knows whether these were made
+    {"uncertain": ["urn:pulumi:…"]}             it has ended, and whether these were created is not known
 
 An isolated operation has a process namespace of its own (`inside`), whose numbers mean nothing elsewhere. Processes
 outside see into it, by the namespace, the number in it and the birth of a process. The next isolated operation does
-not: it is given which engines were seen to have ended. While it has the copy alone, every other isolated one has ended.
+not: it gets the list of engines that have ended. While it has the copy alone, every other isolated one has ended.
 
 Standard library only: this is part of the child process.
 """
@@ -77,9 +77,9 @@ def parse_time(text: str) -> float:
 
 
 class Trace:
-    """The trace of the stack's operations in the file *path*, which is there only while one goes on or has died.
+    """The trace of the stack's operations in the file *path*. It exists while one is running, or after one has died.
 
-    *ended* are the engines that a process outside of this namespace saw to have ended, as :meth:`ended` gives them.
+    *ended* are the engines that a process outside of this namespace found to have ended, as :meth:`ended` gives them.
     With *alone* this process holds the lock of the copy, which isolated operations hold until their namespace ends.
     """
 
@@ -103,7 +103,7 @@ class Trace:
 
     @property
     def uncertain(self) -> list[str]:
-        """What former operations may have made without anybody knowing."""
+        """Resources that former operations may have created, which is not known."""
         return list(dict.fromkeys(urn for line in self._lines() for urn in line.get("uncertain") or []))
 
     def begin(self, verb: str, job: str) -> None:
@@ -124,7 +124,7 @@ class Trace:
         return ["/bin/sh", "-c", _BECOME, str(self._path), *argv]
 
     def end(self, uncertain: list[str]) -> None:
-        """The operation has ended by itself; what stays uncertain is kept until somebody decides."""
+        """The operation has ended. What stays uncertain is kept until an operator decides."""
         if not uncertain:
             self._path.unlink(missing_ok=True)
             return

@@ -52,10 +52,10 @@ def died(verb: str, stack: str, how: str, counts: Mapping[str, int], unfinished:
     """The error for an operation that did not come to an end, with what is known of it.
 
     Args:
-        verb: what was asked of the engine.
+        verb: the operation that was requested.
         stack: the stack's name.
         how: how its process ended: `exited` when only the engine below it died.
-        counts: what it had told as done, by Pulumi's words.
+        counts: what it had reported as done, by Pulumi's words.
         unfinished: the resources that it had begun.
     """
     ended = "was killed" if how in {"exited", "lost"} else f"was stopped ({how})"
@@ -69,7 +69,7 @@ def facts(verb: str, error: OrchestratorError, result: Mapping[str, Any]) -> dic
     """What a step's result records of an operation that did not succeed.
 
     Args:
-        verb: what was asked of the engine.
+        verb: the operation that was requested.
         error: its error.
         result: what the job recorded of Pulumi.
     """
@@ -85,7 +85,7 @@ def error(
     """The error for an operation that did not succeed.
 
     Args:
-        verb: what was asked of the engine.
+        verb: the operation that was requested.
         stack: the stack's name.
         said: the engine's error diagnostics, or the end of its standard error.
         log: where all that it said can be read.

@@ -9,7 +9,7 @@ does by hand:
 - *What it reads is there.* The copy has the files of the kept definition, each verified while it is copied, at their
   places below the project's root, and links to the folders of installed packages. So `../shared`,
   `virtualenv: ../.venv` and `node_modules` mean what they mean by hand. What else lies beside the program is a link
-  that leads nowhere: a list of a folder has its name, and whoever reads it fails.
+  that leads nowhere: a list of a folder has its name, and reading it fails.
 """
 
 import contextlib
@@ -46,7 +46,7 @@ class Workspace:
     Args:
         spec: the job's `spec.json`.
         job: the job's folder, which has the stack's configuration as `stack.yaml`.
-        notice: told what we wait for.
+        notice: receives the reason of a wait.
     """
 
     def __init__(self, spec: dict[str, Any], job: Path, notice: Callable[[str, str], None]) -> None:
@@ -157,7 +157,7 @@ def is_installed(path: Path) -> bool:
 
 
 def in_use(root: Path) -> bool:
-    """Whether an operation goes on now in the environment's folder *root*."""
+    """Whether an operation is running in the environment's folder *root*."""
     return is_locked(root.with_name(f"{root.name}.lock"))
 
 

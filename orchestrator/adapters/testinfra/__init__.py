@@ -1,1 +1,1 @@
-"""Proof through pytest and testinfra, in a process of its own."""
+"""Verification by pytest and testinfra, in a process of its own."""

@@ -19,8 +19,8 @@ LIMIT = 500
 def cause(message: str) -> str:
     """The line of *message* (as pytest reports a failure) that says why the test failed.
 
-    The last line of a traceback or of what a command printed; else what the test's author wrote; else what the
-    assertion compared.
+    The last line of a traceback or of the output of a command; otherwise the text of the test's author; otherwise what
+    the assertion compared.
     """
     marked = next((line[2:].strip() for line in message.splitlines() if line.startswith("E  ")), "")
     own, explanation = _parted(marked or plain(message))

@@ -1,7 +1,7 @@
-"""Persistent connections for suites that speak of `ssh://` and `ansible://` hosts, and whether a host is there at all.
+"""Persistent connections for suites with `ssh://` and `ansible://` hosts, and whether a host is reachable at all.
 
 testinfra starts an `ssh` for every command. Here its ssh backend is replaced, in the process of pytest only, by one
-that keeps an agent (`agent.py`) open for each host and asks it instead; `ansible://` hosts come through the same
+that keeps an agent (`agent.py`) open for each host and uses it instead; `ansible://` hosts come through the same
 backend. Whatever the agent cannot do goes the ordinary way: a host without Python, a command beside another one.
 Whether a suite's host can be reached is the same question as whether its connection can be opened.
 """
@@ -39,7 +39,7 @@ SHELL_ONLY = frozenset("$`;&|<>*?(){}!\\\n")
 
 
 class Unreachable(Exception):
-    """Nobody could look: ssh itself failed. The text is what it said."""
+    """The host could not be reached: ssh itself failed. The text is that of ssh."""
 
 
 class Unable(Exception):
@@ -107,7 +107,7 @@ class Agent:
         return self._errors.read()
 
     def let_go(self) -> None:
-        """Tell the host that no more commands come."""
+        """Close the connection: no more commands follow."""
         if self._process.stdin is not None and self.owner == os.getpid():
             self._process.stdin.close()
 
@@ -258,7 +258,7 @@ class Connections:
     """Every line of this process.
 
     Args:
-        persistent: whether commands go through agents; without, hosts are only looked at.
+        persistent: whether commands go through agents; without, only the reachability of hosts is checked.
         control: a folder with the sockets of connections that are open already (named by ssh's `%C`), or None.
     """
 

@@ -1,4 +1,4 @@
-"""The versions of what runs suites: pytest, testinfra, and every plugin that pytest loads without being asked."""
+"""The versions of what runs suites: pytest, testinfra, and every plugin that pytest loads automatically."""
 
 import platform
 from functools import cache

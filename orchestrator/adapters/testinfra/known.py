@@ -1,7 +1,7 @@
-"""The inventory as a suite sees it: testinfra is given what Ansible has said already.
+"""The inventory as a suite sees it: testinfra gets what Ansible has resolved already.
 
-In the process of pytest only. testinfra asks Ansible for the inventory before the first test, which takes longer than
-many a suite, and resolves by itself how hosts are reached, for a part of Ansible's settings. Here both are known.
+In the process of pytest only. testinfra requests the inventory from Ansible before the first test, which takes longer
+than many suites. It resolves itself how hosts are reached, for a part of Ansible's settings. Here both are known.
 """
 
 import configparser
@@ -17,9 +17,9 @@ _known: dict[str, Any] = {}
 
 
 def answer(inventory: str, listed: Path, connections: Path) -> None:
-    """Answer for *inventory* what the file *listed* holds; other inventories are asked for in the ordinary way.
+    """Return for *inventory* what the file *listed* holds. Other inventories are resolved in the ordinary way.
 
-    The file *connections* has variables by host that say how it is reached, where testinfra would not find it out.
+    The file *connections* has variables by host that define how it is reached, if testinfra would not find them.
     """
     _known.update(json.loads(listed.read_text(encoding="utf-8")))
     ways = json.loads(connections.read_text(encoding="utf-8"))
@@ -39,7 +39,7 @@ def answer(inventory: str, listed: Path, connections: Path) -> None:
 
 
 def way(host: Any) -> SshBackend | None:
-    """The SSH backend that testinfra will use for *host*; None when it will not be SSH, or cannot be told."""
+    """The SSH backend that testinfra will use for *host*; None if it will not be SSH, or is not known."""
     backend = getattr(host, "backend", None)
     if isinstance(backend, SshBackend):
         return backend

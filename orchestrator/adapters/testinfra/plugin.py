@@ -1,4 +1,4 @@
-"""Our pytest plugin: tells each result as it comes, and keeps one connection open to each host.
+"""Our pytest plugin: reports each result immediately, and keeps one connection open to each host.
 
 It runs inside the user's own pytest. Results go as JSON lines to the events of the job in `ORCHESTRATOR_JOB`. With
 `ORCHESTRATOR_AGENT=1` testinfra's SSH commands go through one long-lived shell per host in place of a new SSH process
@@ -90,14 +90,14 @@ class Reporter:
             self.write({"kind": "collect", "name": report.nodeid, "message": text[-LIMIT:]})
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Where tests are only counted: tell which hosts they are for."""
+        """When tests are only counted: report which hosts they are for."""
         if os.environ.get("ORCHESTRATOR_COLLECT"):
             hosts = {_host_of(host) for item in session.items for host in _hosts(item)} - {""}
             self.write({"kind": "collected", "hosts": sorted(hosts)})
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
-        """The last line: every other plugin has had its say, and tests whose end nobody saw are told as such."""
+        """Write the last line, after every other plugin. Tests without a recorded end are reported as such."""
         yield
         if os.environ.get("PYTEST_XDIST_WORKER"):
             return
@@ -221,7 +221,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
-    """A test that fails on a host that cannot be reached has not failed: nobody could look."""
+    """A test that fails on a host that cannot be reached has not failed: its result is unknown."""
     outcome = yield
     opened = item.config.stash.get(CONNECTIONS, None)
     report = outcome.get_result()

@@ -10,9 +10,9 @@ from orchestrator.adapters.ansible.resolution import Connection
 
 
 def reachable(hosts: list[str], connections: Mapping[str, Connection], environ: Mapping[str, str]) -> dict[str, bool]:
-    """Whether each host answers, all asked side by side, where Ansible says that it is reached.
+    """Whether each host responds at the address that Ansible resolves. All are checked in parallel.
 
-    A host that is reached in a way that only Ansible knows counts as there.
+    A host whose connection only Ansible can make counts as reachable.
     """
     if not hosts:
         return {}

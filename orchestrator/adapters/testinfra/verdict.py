@@ -143,7 +143,7 @@ def _counts(tests: tuple[TestResult, ...], expected: int) -> str:
 
 
 def of_host(outcomes: Iterable[Outcome]) -> Outcome:
-    """The outcome of a host by its tests: the worst that is not good; else *succeeded* when any is; else *skipped*."""
+    """The outcome of a host by its tests: the worst bad one, otherwise *succeeded* if any is, otherwise *skipped*."""
     found = set(outcomes)
     bad = [outcome for outcome in found if not outcome.good]
     return worst(bad) if bad else Outcome.SUCCEEDED if Outcome.SUCCEEDED in found else Outcome.SKIPPED

@@ -1,4 +1,4 @@
-"""`orchestrator lock`: keep everybody out of an environment, and see who holds which."""
+"""`orchestrator lock`: keep runs out of an environment, and list the holders."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""`orchestrator observe`: ask the hosts of an environment what runs on them."""
+"""`orchestrator observe`: read the current releases of the hosts of an environment."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""`orchestrator resume`: go on with a run that was interrupted or paused."""
+"""`orchestrator resume`: resume a run that was interrupted or paused."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

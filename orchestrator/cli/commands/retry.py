@@ -1,4 +1,4 @@
-"""`orchestrator retry`: go on with a run that needs intervention, from one of its steps."""
+"""`orchestrator retry`: continue a run that needs intervention, from one of its steps."""
 
 from pathlib import Path
 

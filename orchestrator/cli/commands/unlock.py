@@ -1,4 +1,4 @@
-"""`orchestrator unlock`: open an environment that a person has locked."""
+"""`orchestrator unlock`: unlock an environment that an operator has locked."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`orchestrator watch`: follow a run as it goes on."""
+"""`orchestrator watch`: follow a run."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -1,6 +1,6 @@
-"""Tokens of CI jobs: what their claims say, and which service account accepts one.
+"""Tokens of CI jobs: their claims, and the service account that accepts one.
 
-A CI system gives each of its jobs an identity token (OIDC). Its signature is verified before anything here is asked.
+A CI system gives each of its jobs an identity token (OIDC). Its signature is verified before its claims are read.
 """
 
 from collections.abc import Iterable, Mapping

@@ -221,7 +221,7 @@ class TimerKind(StrEnum):
 
 @dataclass(frozen=True, order=True)
 class Timer:
-    """Something that happens at a moment. *number* tells reminders apart: 1 is the first."""
+    """An event at a moment. *number* distinguishes reminders: 1 is the first."""
 
     at: datetime
     kind: TimerKind

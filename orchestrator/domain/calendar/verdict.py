@@ -54,7 +54,7 @@ class LineStop(Model):
 class Booking(Model):
     """An exclusive use of *environment* from *start* to *end* by *holder*.
 
-    *members* may use it too, and anyone who promotes one of *packages* (digests), which the holder carries.
+    *members* may use it too, and so may each user who promotes one of *packages* (digests), which the holder carries.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""Codes V…: proving with testinfra."""
+"""Codes V…: verification with testinfra."""
 
 from orchestrator.domain.errors import ErrorCode, Exit
 

@@ -46,11 +46,11 @@ PARTS = {
     "artifacts": "what hosts unpack",
     "notes": "the notes",
 }
-"""What the digest of a plan covers, by the name that a person would call it; two plans differ in these."""
+"""What the digest of a plan covers, by the name that is shown to users; two plans differ in these."""
 
 
 def held(approved: Plan, now: Plan) -> Plan:
-    """*now*, with what is not asked for a second time taken from *approved*: check mode.
+    """*now*, with the results of check mode from *approved*, because it is not run again.
 
     What Pulumi would do is not taken from there: *now* has it from Pulumi's own saved update plan. What is set on a
     controller and not passed on decides nothing, and neither does what is masked: notes about it may differ.

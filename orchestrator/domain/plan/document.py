@@ -32,7 +32,7 @@ class Acknowledgements(Model):
     no_return: tuple[str, ...] = ()
 
     def missing(self, losses: Iterable[Loss]) -> tuple[Loss, ...]:
-        """Those of *losses* that nobody has named."""
+        """Those of *losses* that are not acknowledged."""
         return tuple(loss for loss in losses if not {loss.name, loss.urn} & set(self.replace))
 
 
@@ -126,17 +126,17 @@ class Plan(Model):
 
     @property
     def unnamed_losses(self) -> tuple[Loss, ...]:
-        """The stateful resources that nobody has named."""
+        """The stateful resources that are not acknowledged."""
         return self.acknowledgements.missing(self.losses)
 
     @property
     def unnamed_points(self) -> tuple[str, ...]:
-        """The points of no return that nobody has named."""
+        """The points of no return that are not acknowledged."""
         return tuple(step for step in self.points_of_no_return if step not in self.acknowledgements.no_return)
 
     @property
     def unnamed_crossed(self) -> tuple[str, ...]:
-        """The steps of newer releases that would be left behind and that nobody has named."""
+        """The steps of newer releases whose effects would stay and that are not acknowledged."""
         return tuple(step for step in self.crossed if step not in self.acknowledgements.no_return)
 
     def executed(self, groups: Iterable[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
@@ -153,8 +153,8 @@ class Plan(Model):
     def blocking(self) -> tuple[str, ...]:
         """The unreachable hosts that keep this plan from being executed: more than their steps tolerate.
 
-        A host whose failure a step tolerates is left out of the later ones. A host that no step names is still looked
-        at when the environment is proved, where nothing is tolerated.
+        A host whose failure a step tolerates is excluded from the later ones. A host that no step names is still
+        checked when the environment is verified, and then nothing is tolerated.
         """
         missing, left_out, blocking = set(self.unreachable), set[str](), dict[str, None]()
         named = {host for step in self.steps for host in step.hosts}

@@ -38,7 +38,7 @@ class HostState(Model):
 
     @property
     def differs(self) -> bool:
-        """Whether its service tells another version than that of the release on it."""
+        """Whether its service reports another version than that of the release on it."""
         known = self.release is not None and self.release.name != "unknown"
         return bool(known and self.serves and self.release and self.serves != self.release.version)
 
@@ -52,7 +52,7 @@ class HostState(Model):
         return self.truth in {"seen", "assumed"} and self.digest == digest and not self.differs
 
     def aside(self, digest: str) -> bool:
-        """Whether it stands by with something else than the package with this digest, as it should."""
+        """Whether it is a standby host with another release than the package with this digest, as it should."""
         return self.is_standby and not self.runs(digest)
 
     def changed_by(self, run: str) -> "HostState":
@@ -67,7 +67,7 @@ class HostState(Model):
         return self.model_copy(update={"truth": "unknown", "before": None}) if self.truth == "changing" else self
 
     def on_side_of(self, other: "HostState | None") -> "HostState":
-        """This state, on the side that *other* has: that is told by switches alone, and stays until the next."""
+        """This state, on the side that *other* has. Only a switch changes the side."""
         if other is None:
             return self.model_copy(update={"side": None, "is_standby": False, "switch_uncertain": False})
         return self.model_copy(
@@ -76,7 +76,7 @@ class HostState(Model):
 
 
 def after_switch(states: Iterable[HostState], told: Mapping[str, Any], at: str) -> list[HostState]:
-    """What is known of an environment's hosts (before: *states*) after the journal's entry `switched` says *told*."""
+    """The state of an environment's hosts (before: *states*) after the entry `switched` with the data *told*."""
     known = {state.host: state for state in states}
     sides = {host: side for side, hosts in told["sides"].items() for host in hosts}
     for host in sides:

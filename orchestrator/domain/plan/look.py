@@ -14,7 +14,7 @@ class PlannedGate(Model):
 
     @property
     def name(self) -> str:
-        """Its name among all gates that are asked together."""
+        """Its name among all gates that are checked together."""
         return f"environment.{self.gate.name}" if self.own else self.gate.name
 
 
@@ -43,5 +43,5 @@ class PlannedWatch(Model):
 
     @property
     def look(self) -> ObservationWindow:
-        """When its gates are asked."""
+        """When its gates are checked."""
         return ObservationWindow(seconds=self.seconds, every=self.every, gates=self.gates, flaky=self.flaky)

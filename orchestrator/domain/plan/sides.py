@@ -51,7 +51,8 @@ class PlannedSides(Model):
     def way_back(self, base: Iterable[HostState], sides: Sides, digest: str) -> Side | None:
         """The side to which a failure switches back; None: there is none.
 
-        That is the one that was live; where nobody knew, the other one, when all of it ran the package *digest*.
+        That is the one that was live. If that was not known, it is the other one, if all its hosts ran the package
+        *digest*.
         """
         if self.live is not None or self.to is None:
             return self.live

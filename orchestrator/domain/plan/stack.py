@@ -59,9 +59,9 @@ _NOTHING_YET = {"remove-pending-replace", "read-replacement"}
 
 
 def losses(changes: Iterable[ResourceChange], rules: Iterable[StatefulRule]) -> tuple[Loss, ...]:
-    """Which of the *changes* would replace or delete a resource that is kept: by *rules*, or by the program's word.
+    """The *changes* that would replace or delete a stateful resource, by *rules* or by the program's declarations.
 
-    A component that fits a rule stands for everything in it. Each resource is told once.
+    A component that fits a rule stands for everything in it. Each resource is listed once.
     """
     changes = tuple(changes)
     known = {change.urn: change for change in changes}

@@ -71,7 +71,7 @@ class EnvironmentBooking(Model):
         return max(self.start, self.confirmed_at or self.start) + timedelta(minutes=self.grace_minutes)
 
     def keeps_out(self, now: Now) -> bool:
-        """Whether it keeps others out of the environment, now or later: a booking that nobody used in time does not."""
+        """Whether it keeps others out of the environment, now or later. One that was not used in time does not."""
         return self.state in HOLDING and not self.is_due_to_expire(now) and not now.may_have_reached(self.end)
 
     def is_due_to_expire(self, now: Now) -> bool:

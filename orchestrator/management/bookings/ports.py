@@ -1,4 +1,4 @@
-"""What bookings are told by the project and its journal."""
+"""What bookings read from the project and its journal."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What change requests are told by the project and its journal."""
+"""What change requests read from the project and its journal."""
 
 from dataclasses import dataclass
 from pathlib import Path

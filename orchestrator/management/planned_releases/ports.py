@@ -1,4 +1,4 @@
-"""What planned releases are told by the project and its journal."""
+"""What planned releases read from the project and its journal."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -18,7 +18,7 @@ from orchestrator.management.planned_releases.model import Phase, PlannedRelease
 GRACE_MINUTES = 24 * 60
 """A booking of a phase expires if no package of the release was promoted within a day of its start."""
 CAN_WAIT = frozenset({ConflictKind.BOOKED, ConflictKind.DEPENDENCY_BOOKED})
-"""The conflicts that end by themselves: a booking can wait for them."""
+"""The conflicts that end automatically: a booking can wait for them."""
 
 
 def resource_conflicts(

@@ -1,4 +1,4 @@
-"""Who works on what was asked for, and who waits for an environment."""
+"""Tables for requests and their workers, and for the queue of each environment."""
 
 import json
 
