@@ -1,4 +1,4 @@
-"""What implementation plans are told by the project."""
+"""What implementation plans read from the project."""
 
 from dataclasses import dataclass
 from typing import Protocol

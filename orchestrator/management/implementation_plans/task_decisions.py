@@ -30,7 +30,7 @@ Work = Callable[[Change, ImplementationPlan, Task], ImplementationPlan]
 
 
 def begin_task(acting: Acting, key: str, name: str, reason: str = "") -> ImplementationPlan:
-    """Record the start of a task, or that it goes on after it needed help. Raises A101, A110, G101, G403 and G404."""
+    """Record the start of a task, or that it continues after it needed help. Raises A101, A110, G101, G403 and G404."""
 
     def work(task: Change, plan: ImplementationPlan, found: Task) -> ImplementationPlan:
         check_ready(task, plan, found)
