@@ -248,7 +248,7 @@ def change(
         result = work(view)
         after = access_of(records)
         if after != view.access:
-            check_administrator(after, acting.project, view.now)
+            check_administrator(view.access, after, acting.project, view.now)
         return result
 
     try:

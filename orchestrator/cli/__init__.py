@@ -84,7 +84,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "can-i": "Show whether an actor may do something, and why.",
         "whoami": "Show the actor, the authentication, and its roles.",
         "token": "Create, exchange, list, rotate and revoke tokens.",
-        "audit": "List, show, verify and export the audit stream.",
+        "audit": "List, show, verify, explain and export the audit stream.",
     },
     "Project and machine": {
         "init": "Write a working project, or the missing files of yours.",

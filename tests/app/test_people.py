@@ -65,6 +65,7 @@ def test_the_last_administrator_stays() -> None:
         lambda: people.disable_user(desk.acting("root"), "root"),
         lambda: access.revoke(desk.acting("root"), "administrator", "user:root", "*", "*"),
         lambda: access.apply(desk.acting("root"), binding, prune=True),
+        lambda: access.apply(desk.acting("root"), empty, prune=True),
     ):
         with pytest.raises(OrchestratorError) as caught:
             attempt()

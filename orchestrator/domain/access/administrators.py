@@ -24,12 +24,13 @@ def administrators(access: Access, project: str, now: Now) -> tuple[str, ...]:
     )
 
 
-def check_administrator(after: Access, project: str, now: Now) -> None:
-    """Refuse a change that leaves bindings and no administrator. *after* is the access that the change would give.
+def check_administrator(before: Access, after: Access, project: str, now: Now) -> None:
+    """Refuse a change of access from *before* to *after* that leaves no administrator.
 
     Raises A103. It also refuses a first binding that is not an administrator's: the local user would lose every right.
+    It refuses the removal of the last binding as well: every local user would get every right.
     """
-    if after.bindings and not administrators(after, project, now):
+    if (before.bindings or after.bindings) and not administrators(after, project, now):
         raise OrchestratorError(
             "A103",
             f"no active user would have the role administrator for the whole project {project} without an end",

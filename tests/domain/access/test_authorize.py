@@ -175,18 +175,21 @@ def test_less_access_never_allows_more(name: str, action: Action, target: Target
 
 
 def test_the_last_administrator_stays() -> None:
-    """A change that would leave bindings and no administrator is refused, also a first binding of another role."""
+    """A change that would leave no administrator is refused, also a first binding of another role and the removal of the last binding."""
     assert administrators(access(), "shop", NOW) == ("dan",)
-    check_administrator(Access(), "shop", NOW)
-    check_administrator(access(), "shop", NOW)
+    check_administrator(Access(), Access(), "shop", NOW)
+    check_administrator(Access(), access(), "shop", NOW)
     for after in (
         access(users=[{"name": "dan", "disabled_at": "2026-11-01T00:00:00Z"}, {"name": "ann"}]),
         access(bindings=ACCESS["bindings"][1:]),
         access(bindings=[{"role": "administrator", "to": "user:dan", "until": "2027-01-01T00:00:00Z"}]),
         access(bindings=[{"role": "administrator", "to": "user:dan", "environment": "prod*"}]),
     ):
-        with pytest.raises(OrchestratorError, match=r"A103.*administrator"):
-            check_administrator(after, "shop", NOW)
+        for before in (Access(), access()):
+            with pytest.raises(OrchestratorError, match=r"A103.*administrator"):
+                check_administrator(before, after, "shop", NOW)
+    with pytest.raises(OrchestratorError, match=r"A103.*administrator"):
+        check_administrator(access(), access(bindings=[]), "shop", NOW)
 
 
 def file(**fields: Any) -> AccessFile:
