@@ -161,6 +161,8 @@ def _replanned(task: Change, open_: RunRequest, new: RunRequest) -> RunRequest:
             hint=f"orchestrator watch {open_.run or open_.id}",
         )
     again = open_.model_copy(update={name: getattr(new, name) for name in REQUESTED})
+    if new.kind is not open_.kind:  # each kind has a quorum of its own: the rules were not loosened
+        again = again.model_copy(update={"requirement": new.requirement})
     if (open_.plan, open_.rendered) == (new.plan, new.rendered):
         return task.put(REQUESTS, again, event="request", plan=new.plan)
     changed = again.replanned(new.plan, new.rendered, new.requirement, new.risk)

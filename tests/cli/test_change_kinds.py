@@ -39,6 +39,18 @@ def test_an_emergency_starts_with_its_own_quorum_and_is_reviewed(office: Request
     assert office.by("vic", "approvals")["requests"] == []
 
 
+def test_a_waiting_request_becomes_an_emergency(office: RequestProject) -> None:
+    """A promotion that waits and is requested again as an emergency needs the quorum of an emergency, and keeps its votes; as an ordinary one it needs the ordinary quorum."""
+    office.rule("approvals: {count: 2, by_kind: {emergency: {count: 1}}}\n")
+    run = office.ask("1.0.0")["request"]["id"]
+    assert office.by("bob", "approve", run)["state"] == "waiting"
+    later = ("--at", "2990-01-01T00:00:00Z")
+    urgent = office.ask("1.0.0", *URGENT, *later)
+    assert (urgent["request"]["id"], urgent["state"], urgent["request"]["kind"]) == (run, "ready", "emergency")
+    assert office.ask("1.0.0")["state"] == "waiting"
+    assert state(office, run)["approval"]["missing"] == 1
+
+
 def test_an_overdue_review_refuses_the_next_ordinary_promotion(office: RequestProject) -> None:
     """While a review is overdue, an ordinary promotion is refused with the emergency's reason; an emergency and a rollback are not."""
     office.rule("approvals: {count: 2, by_kind: {emergency: {count: 1}}, review_within: 0s}\n")
