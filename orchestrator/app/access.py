@@ -5,7 +5,7 @@ from pathlib import Path
 from orchestrator.app.acting import Acting, Change, View, change, read_own, read_register, unknown
 from orchestrator.domain.access.access_file import AccessDifference, AccessFile, difference, problems
 from orchestrator.domain.access.actions import Action
-from orchestrator.domain.access.authorize import Target, Verdict, authorize
+from orchestrator.domain.access.authorize import Target, Verdict, as_deputy, authorize
 from orchestrator.domain.access.principals import Actor, ActorKind, Binding
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
 from orchestrator.domain.model import Model
@@ -98,7 +98,8 @@ def can_i(acting: Acting, question: Question) -> Verdict:
             view.require(Action.VIEW)
         actor = acting.actor if question.name is None else named_actor(view, question.name)
         target = Target(acting.project, question.environment)
-        return authorize(actor, question.action, target, view.directory, view.now)
+        verdict = authorize(actor, question.action, target, view.directory, view.now)
+        return as_deputy(verdict, actor, target, view.directory, view.now)
 
     return read_own(acting, work)
 

@@ -138,11 +138,16 @@ def test_distinct_teams(office: RequestProject) -> None:
 
 
 def test_a_deputy_votes_for_the_absent_user(office: RequestProject) -> None:
-    """The deputy of an absent approver votes with that right, once; after the absence an operator does not."""
+    """The deputy of an absent approver votes with that right, and `can-i` names it with its end; without an absence an operator does not."""
     run = office.ask("1.0.0")["request"]["id"]
     assert office.refused("olga", "approve", run)[0] == "A101"
+    assert office.by("olga", "can-i", "approve", PLACE, code=3)["rule"] == "no binding"
     with office.acting("root"):
         office.say("away", "--user", "cid", "--deputy", "olga", *YEAR)
+    may = office.by("vic", "can-i", "approve", PLACE, "--as", "olga")
+    assert (may["rule"], may["until"][:10]) == ("deputy", YEAR[3][:10])
+    assert "as the deputy of cid: user:cid has approver" in may["reason"]
+    assert not office.by("olga", "can-i", "promote", PLACE, code=3)["allowed"]
     voted = office.by("olga", "approve", run)
     assert (voted["state"], voted["votes"][0]["deputy_for"]) == ("ready", "cid")
 

@@ -34,6 +34,7 @@ class Basis(StrEnum):
     BINDING = "binding"
     NO_BINDINGS_YET = "no bindings yet"
     OWN = "own"
+    DEPUTY = "deputy"
     SYSTEM = "system"
     UNKNOWN_ACTOR = "unknown actor"
     DISABLED = "disabled"
@@ -96,6 +97,22 @@ def authorize(actor: Actor, action: Action, target: Target, directory: Directory
         could=() if allowed else users_with_right(action, target, directory, now),
         near=() if allowed else tuple(_near(actor, action, target, directory, now)),
     )
+
+
+def as_deputy(verdict: Verdict, actor: Actor, target: Target, directory: Directory, now: Now) -> Verdict:
+    """*verdict* about an approval by *actor*, who may also approve as the deputy of an absent user who may."""
+    if (verdict.action, verdict.basis, actor.kind) != (Action.APPROVE, Basis.MISSING, ActorKind.USER):
+        return verdict
+    for absent in directory.deputised_by(actor.name, now):
+        binding = granting(ActorKind.USER, absent, Action.APPROVE, target, directory, now)
+        if binding is not None:
+            reason = f"{actor} may approve in {target} as the deputy of {absent}: {binding}"
+            mine = (each for each in directory.access.absences if (each.user, each.deputy) == (absent, actor.name))
+            ends = [each.end for each in mine if each.lasts(now)] + ([binding.until] if binding.until else [])
+            return Verdict(
+                True, verdict.actor, verdict.action, verdict.target, Basis.DEPUTY, reason, binding, min(ends)
+            )
+    return verdict
 
 
 def _decide(
@@ -190,6 +207,7 @@ def _reason(actor: Actor, action: Action, target: Target, basis: Basis, binding:
         Basis.BINDING: f"{actor} may {what}: {binding}",
         Basis.NO_BINDINGS_YET: f"{actor} may {what}: without bindings the local user has every right",
         Basis.OWN: f"{actor} may {what} for their own",
+        Basis.DEPUTY: f"{actor} may {what} as a deputy",
         Basis.SYSTEM: f"the system may {what}",
         Basis.UNKNOWN_ACTOR: f"{actor} is not a known {actor.kind.value.replace('-', ' ')}",
         Basis.DISABLED: f"{actor} is disabled",
