@@ -207,7 +207,6 @@ def _reason(actor: Actor, action: Action, target: Target, basis: Basis, binding:
         Basis.BINDING: f"{actor} may {what}: {binding}",
         Basis.NO_BINDINGS_YET: f"{actor} may {what}: without bindings the local user has every right",
         Basis.OWN: f"{actor} may {what} for their own",
-        Basis.DEPUTY: f"{actor} may {what} as a deputy",
         Basis.SYSTEM: f"the system may {what}",
         Basis.UNKNOWN_ACTOR: f"{actor} is not a known {actor.kind.value.replace('-', ' ')}",
         Basis.DISABLED: f"{actor} is disabled",
