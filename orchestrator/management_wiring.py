@@ -2,14 +2,16 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
+    from orchestrator.app.application import Application
     from orchestrator.app.bookings import Bookings
     from orchestrator.app.front_end import ApplicationParts
+    from orchestrator.app.request_duties import Shows
     from orchestrator.app.scheduler import Duty
     from orchestrator.domain.calendar.rules import CalendarRule
     from orchestrator.domain.release import PackageRef, Revision
@@ -56,11 +58,13 @@ class ManagementParts(Base):
 
         return RegisterBookings(self.booking_sources.depends_on)
 
-    def management_duties(self) -> "tuple[Duty, ...]":
-        """What the scheduler does for release management."""
+    def management_duties(self, shows: "Shows") -> "tuple[Duty, ...]":
+        """What the scheduler does for release management. New plans are shown to approvers by *shows*."""
         from orchestrator.management.bookings.duties import AdvanceBookings
         from orchestrator.management.change_requests.duties import RankRequests
+        from orchestrator.management.implementation_plans.automation import ExecuteTasks
         from orchestrator.management.implementation_plans.duties import AdvanceImplementations
+        from orchestrator.management.implementation_plans.executions import ApplicationExecutions
         from orchestrator.management.planned_releases.duties import FollowReleases
 
         return (
@@ -68,6 +72,7 @@ class ManagementParts(Base):
             RankRequests(self.acting, self.change_sources),
             FollowReleases(self.acting, self.release_sources),
             AdvanceImplementations(self.acting),
+            ExecuteTasks(self.acting, ApplicationExecutions(cast("Application", self), self.store, shows)),
         )
 
 

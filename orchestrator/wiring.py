@@ -56,7 +56,7 @@ class App(EngineParts, RegisterParts, ManagementParts, ManagedApplication):
         """What is done when it is due."""
         from orchestrator.app.automatic import AutomaticPromotions
 
-        return (*super().duties(shows), *self.management_duties(), AutomaticPromotions(self))
+        return (*super().duties(shows), *self.management_duties(shows), AutomaticPromotions(self))
 
     def warm(self) -> None:
         """Import and read what every workflow needs, so that a forked process need not."""

@@ -29,6 +29,7 @@ class RequestOptions:
 
     *reason* and *incident* are of an emergency. *allow_rolled_back* is the reason to promote a release that was rolled
     back, *overrun* the reason to exceed a window. With *next_window* it starts when the environment opens next.
+    *root* is that of its run, for a caller who checks whether it was recorded; empty: a new one.
     """
 
     kind: ChangeKind = ChangeKind.NORMAL
@@ -40,6 +41,7 @@ class RequestOptions:
     overrun: str = ""
     queue: str = DEFAULT_QUEUE
     rehearsal: bool = False
+    root: str = ""
 
 
 def request_planned(
@@ -71,7 +73,7 @@ def _draft(app: "Application", actor: Actor, plan: Plan | WavePlan, rendered: st
     risk = max((app.plans.risk(actor, part) for part in plans), key=lambda found: found.score)
     needed = {p.environment: rules.approvals.requirement(name, p.environment, risk.level, how.kind) for p in plans}
     return RunRequest(
-        **_place(plan, needed),
+        **_place(plan, needed, how.root or secrets.token_hex(3)),
         project=app.project.name,
         package=plan.release.digest,
         name=name,
@@ -103,9 +105,8 @@ def _verifier(app: "Application", actor: Actor, part: Plan, plans: list[Plan]) -
     return str(actor) if part.after in {other.environment for other in plans} else app.verifier_of(part)
 
 
-def _place(plan: Plan | WavePlan, needed: dict[str, Requirement]) -> dict[str, Any]:
+def _place(plan: Plan | WavePlan, needed: dict[str, Requirement], root: str) -> dict[str, Any]:
     """The id of a new request, and where it promotes to."""
-    root = secrets.token_hex(3)
     if isinstance(plan, Plan):
         return {"id": run_id(root, plan.environment), "environment": plan.environment}
     rollout = Rollout(waves=plan.rollout, plans=plan.plans, requirements=needed, redeploy=plan.redeploy)

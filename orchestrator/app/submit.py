@@ -35,6 +35,7 @@ class Submissions(UseCases):
         With `wait` a busy environment is waited for, else S101 is raised when it is busy now. *queue* names the workers
         that are to execute it; empty: this process does. A request for workers is in the queue of its first environment
         from now on.
+        A request that has a root is recorded once: again, it is found.
         """
         return record_request(self._parts, actor, request, queue)
 
@@ -79,18 +80,21 @@ def record_request(parts: Parts, actor: Actor, request: AnyRequest, queue: str =
     if not wait:
         for environment in request.targets:
             require_free(parts, environment)
-    wanted = replace(request, root=secrets.token_hex(3), by=str(actor), wait=wait)
-    recorded, run = _record(parts, wanted, queue)
+    wanted = replace(request, root=request.root or secrets.token_hex(3), by=str(actor), wait=wait)
+    recorded, run = _record(parts, wanted, queue, once=bool(request.root))
     if queue and recorded.waves is None:  # each environment of a rollout is queued once its wave has begun
         supersede = parts.services.environment(run.environment)[0].queue.supersede
         enqueue_run(parts.store, run, supersede=supersede)
     return recorded
 
 
-def _record(parts: Parts, request: AnyRequest, queue: str = "") -> tuple[AnyRequest, Run]:
-    """*request* with its first run, recorded under a root of its own: one of six digits may be taken already."""
+def _record(parts: Parts, request: AnyRequest, queue: str = "", *, once: bool = False) -> tuple[AnyRequest, Run]:
+    """*request* with its first run, recorded under a root of its own: one of six digits may be taken already.
+
+    With *once* the root is that of this request, also if it is taken.
+    """
     while True:
         run = request.first(parts.services.clock.now())
-        if parts.store.submit(QueuedRequest(root=request.root, request=request.to_json(), queue=queue), run):
+        if parts.store.submit(QueuedRequest(root=request.root, request=request.to_json(), queue=queue), run) or once:
             return request, run
         request = replace(request, root=secrets.token_hex(3))

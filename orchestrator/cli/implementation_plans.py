@@ -82,11 +82,15 @@ def task_text(shown: "ShownPlan", task: "Task") -> str:
 
     who = f"group {task.group}" if task.group else shown.plan.owner_of(task)
     span = shown.schedule.expected[task.name]
-    parts = [f"{task.name} {task.state}: {task.title}", f"{'decision of' if task.kind == 'decision' else 'by'} {who}"]
+    parts = [
+        f"{task.name} {task.state}: {task.title}",
+        task.work or f"{'decision of' if task.kind == 'decision' else 'by'} {who}",
+    ]
     parts.append(str(span) if task.started_at or not task.has_ended else f"at {minute_text(span.end)}")
     if not task.has_ended and minute_text(span.start) > minute_text(task.planned.start):
         parts.append(f"planned {task.planned}")
     waits = shown.waits_for.get(task.name, ())
+    parts += [f"as {task.followed}"] if task.followed else []
     parts += [f"waits for {', '.join(waits)}"] if waits else []
     parts += [f"timeout {minute_text(task.due_at)}, then {task.on_timeout}"] if task.due_at else []
     parts += [f"{task.ended_by}: {task.note}" if task.ended_by else task.note] if task.note else []

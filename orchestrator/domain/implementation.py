@@ -18,7 +18,7 @@ Path: TypeAlias = tuple[str | int, ...]
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 LongText = Annotated[str, StringConstraints(max_length=20_000)]
-TaskKind = Literal["manual", "decision"]
+TaskKind = Literal["manual", "decision", "automated"]
 OnTimeout = Literal["needs-help", "fail", "skip", "continue"]
 """What happens when the timeout of a task ends. With `continue` later tasks start, and the task stays open."""
 
@@ -28,6 +28,20 @@ class Parameter(Model):
 
     description: Annotated[str, StringConstraints(max_length=1000)] = ""
     default: str | None = None
+
+
+class PromotionTask(Model):
+    """A promotion of the kept *package* (`shop-1.5.0`) to the environment *to*. Conditions, votes and bookings hold."""
+
+    package: Text
+    to: Text
+
+
+class RollbackTask(Model):
+    """A rollback of *environment* to the version *to*; without it to the last verified release."""
+
+    environment: Text
+    to: Text | None = None
 
 
 class TaskTemplate(Model):
@@ -49,6 +63,15 @@ class TaskTemplate(Model):
     duration: Duration = "15m"
     timeout: Duration | None = None
     on_timeout: OnTimeout = "needs-help"
+    promotion: PromotionTask | None = None
+    rollback: RollbackTask | None = None
+
+    @model_validator(mode="after")
+    def _has_one_work(self) -> Self:
+        works = [work for work in (self.promotion, self.rollback) if work is not None]
+        if len(works) != (self.kind == "automated"):
+            raise ValueError("promotion or rollback: an automated task has one of them, and no other task has any")
+        return self
 
     @model_validator(mode="after")
     def _has_one_owner(self) -> Self:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.implementation import ImplementationTemplate
 from orchestrator.management.implementation_plans.model import ImplementationPlan, Task, TaskSpan
@@ -192,12 +193,12 @@ def test_parameters_fill_the_texts_of_tasks() -> None:
     """A parameter has its default or a given value, and is filled into texts; a missing, unknown or unfit one is G401."""
     found = template(title="Check ${{ parameters.version }}", owner="${{parameters.who}}", start="1h", timeout="2d")
     values = parameters_of(found, {"version": "1.2"})
-    made = task_of(found.tasks[0], values, NOON)
+    made = task_of(found.tasks[0], values, NOON, Actor(name="ann"))
     assert (made.title, made.owner, made.not_before, made.timeout_s) == ("Check 1.2", "ann", NOON + HOUR, 2 * 86400)
     for given_, text in (({}, "a value is missing for: version"), ({"version": "1", "whom": "x"}, "no parameter whom")):
         with pytest.raises(OrchestratorError, match=text) as error:
             parameters_of(found, given_)
         assert error.value.code == "G401"
     with pytest.raises(OrchestratorError, match="a: after") as error:
-        task_of(template(after=["${{ parameters.version }}"]).tasks[0], {"version": "No Name"}, NOON)
+        task_of(template(after=["${{ parameters.version }}"]).tasks[0], {"version": "No Name"}, NOON, Actor(name="ann"))
     assert error.value.code == "G401"

@@ -59,7 +59,7 @@ def start_plan(acting: Acting, name: str, sources: ImplementationSources, how: P
             start_at=start_at,
             created_at=at,
             created_by=str(task.acting.actor),
-            tasks=tuple(task_of(each, values, start_at) for each in template.tasks),
+            tasks=tuple(task_of(each, values, start_at, task.acting.actor) for each in template.tasks),
         )
         check_plan(task, made)
         put_plan(task, planned_times(made, outside_of(task, made)), "schedule", template=source.digest)

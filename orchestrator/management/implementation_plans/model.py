@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from orchestrator.domain.implementation import LongText, OnTimeout, TaskKind, Text
+from orchestrator.domain.access.principals import Actor
+from orchestrator.domain.implementation import LongText, OnTimeout, PromotionTask, RollbackTask, TaskKind, Text
 from orchestrator.domain.model import Digest, Model, Name
 from orchestrator.domain.moments import Moment, minute_text
 from orchestrator.management.implementation_plans.state import (
@@ -60,6 +61,9 @@ class Task(Model):
     *planned* is its time when it was entered, *replanned* the one after changes. *not_before* is its earliest start.
     It waits since *ready_at*; its timeout ends at *due_at*. *passed* is whether later tasks may start before it ends.
     *ended_by* is who completed, skipped or decided it, with the reason or result *note*.
+
+    An automated task does its *promotion* or *rollback* for *actor*, who entered it. *root* is its idempotency key,
+    from its start on, and *followed* the run request or run that was recorded for it.
     """
 
     name: Name
@@ -73,6 +77,11 @@ class Task(Model):
     duration_s: int = Field(ge=0)
     timeout_s: int | None = Field(default=None, ge=1)
     on_timeout: OnTimeout = "needs-help"
+    promotion: PromotionTask | None = None
+    rollback: RollbackTask | None = None
+    actor: Actor | None = None
+    root: str = ""
+    followed: str = ""
     planned: TaskSpan
     replanned: TaskSpan | None = None
     state: TaskState = TaskState.PENDING
@@ -84,6 +93,16 @@ class Task(Model):
     passed: bool = False
     note: Reason = ""
     evidence: tuple[Evidence, ...] = ()
+
+    @property
+    def work(self) -> str:
+        """What an automated task does, in a phrase; empty for others."""
+        if self.promotion is not None:
+            return f"promote {self.promotion.package} to {self.promotion.to}"
+        if self.rollback is not None:
+            to = f" to {self.rollback.to}" if self.rollback.to else ""
+            return f"roll back {self.rollback.environment}{to}"
+        return ""
 
     @property
     def span(self) -> TaskSpan:

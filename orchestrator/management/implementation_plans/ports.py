@@ -1,9 +1,10 @@
 """What implementation plans read from the project."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from orchestrator.domain.implementation import ImplementationTemplate
+from orchestrator.management.implementation_plans.model import Task
 
 
 @dataclass(frozen=True)
@@ -23,3 +24,25 @@ class ImplementationSources(Protocol):
 
     def template(self, name: str) -> TemplateFile:
         """The template called *name*. Raises A110, and F-codes with every fault of the file."""
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What became of an automated task: the id under which it is *followed*, and how it *ended*.
+
+    *ended* is None while it runs, and `needs-help` if its run needs manual intervention. *note* is the result.
+    """
+
+    followed: str = ""
+    ended: Literal["done", "failed", "needs-help"] | None = None
+    note: str = ""
+
+
+class Executions(Protocol):
+    """Executes automated tasks through the application."""
+
+    def begin(self, task: Task) -> Execution:
+        """Request what *task* does, for its actor, under its root. A second call finds what the first has requested."""
+
+    def current(self, task: Task) -> Execution:
+        """What became of *task*, which is followed."""

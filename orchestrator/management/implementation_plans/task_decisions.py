@@ -34,6 +34,7 @@ def begin_task(acting: Acting, key: str, name: str, reason: str = "") -> Impleme
 
     def work(task: Change, plan: ImplementationPlan, found: Task) -> ImplementationPlan:
         check_ready(task, plan, found)
+        _check_kind(plan, found, "manual", "decision")
         if found.state is TaskState.NEEDS_HELP:
             return _moved(task, plan, found, TaskEvent.RESUME, **found.waits_from(task.now.earliest), note=reason)
         return _moved(task, plan, found, TaskEvent.START, started_at=task.now.earliest)
@@ -79,7 +80,15 @@ def retry_task(acting: Acting, key: str, name: str, reason: str = "") -> Impleme
 
     def work(task: Change, plan: ImplementationPlan, found: Task) -> ImplementationPlan:
         at = task.now.earliest
-        fresh = {"ready_at": at, "started_at": None, "ended_at": None, "ended_by": "", "note": reason}
+        fresh = {
+            "ready_at": at,
+            "started_at": None,
+            "ended_at": None,
+            "ended_by": "",
+            "note": reason,
+            "root": "",
+            "followed": "",
+        }
         return _moved(task, plan, found, TaskEvent.RETRY, reason, **fresh, **found.waits_from(at))
 
     return change_task(key, acting, name, work, reason)
@@ -90,6 +99,8 @@ def skip_task(acting: Acting, key: str, name: str, reason: str) -> Implementatio
 
     def work(task: Change, plan: ImplementationPlan, found: Task) -> ImplementationPlan:
         require_reason(reason, f"{plan.id}:{name} is skipped")
+        if found.state in {TaskState.IN_PROGRESS, TaskState.NEEDS_HELP}:
+            _check_kind(plan, found, "manual", "decision")
         return _ended(task, plan, found, TaskEvent.SKIP, reason, NO_EVIDENCE)
 
     return change_task(key, acting, name, work, reason)
@@ -190,9 +201,14 @@ def check_ready(view: View, plan: ImplementationPlan, task: Task) -> None:
         raise OrchestratorError("G404", f"{plan.id}:{task.name} waits for {waits}")
 
 
-def _check_kind(plan: ImplementationPlan, task: Task, kind: str) -> None:
-    if task.kind != kind:
-        ways = {"decision": "orchestrator implementation decide", "manual": "orchestrator implementation done"}
+def _check_kind(plan: ImplementationPlan, task: Task, *kinds: str) -> None:
+    """Raise G405 unless users do with *task* what they do with one of these *kinds*. What failed, any user ends."""
+    if task.kind not in kinds and not (task.kind == "automated" and task.state is TaskState.FAILED):
+        ways = {
+            "decision": "orchestrator implementation decide",
+            "manual": "orchestrator implementation done",
+            "automated": f"a worker ends it with {task.followed}" if task.followed else "a worker starts it",
+        }
         text = f"{plan.id}:{task.name} is a {task.kind} task"
         raise OrchestratorError("G405", text, hint=ways[task.kind])
 

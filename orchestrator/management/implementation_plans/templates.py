@@ -2,14 +2,19 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import TypeVar
 
 from pydantic import ValidationError
 
+from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.implementation import REFERENCE, ImplementationTemplate, TaskTemplate
+from orchestrator.domain.model import Model
 from orchestrator.domain.moments import span
 from orchestrator.domain.text import nearest
 from orchestrator.management.implementation_plans.model import Task, TaskSpan
+
+M = TypeVar("M", bound=Model)
 
 
 def parameters_of(template: ImplementationTemplate, given: Mapping[str, str]) -> dict[str, str]:
@@ -32,8 +37,11 @@ def with_parameters(text: str, parameters: Mapping[str, str]) -> str:
     return REFERENCE.sub(lambda match: parameters[match[2]], text)
 
 
-def task_of(made: TaskTemplate, parameters: Mapping[str, str], start_at: datetime) -> Task:
-    """The task that *made* describes, in a plan that starts at *start_at*. Raises G401 if a value does not fit."""
+def task_of(made: TaskTemplate, parameters: Mapping[str, str], start_at: datetime, actor: Actor) -> Task:
+    """The task that *made* describes, entered by *actor* in a plan that starts at *start_at*.
+
+    Raises G401 if a value does not fit.
+    """
     earliest = start_at + span(made.start) if made.start is not None else None
     begin = earliest or start_at
     lasts = span(made.duration)
@@ -50,9 +58,20 @@ def task_of(made: TaskTemplate, parameters: Mapping[str, str], start_at: datetim
             duration_s=round(lasts.total_seconds()),
             timeout_s=max(1, round(span(made.timeout).total_seconds())) if made.timeout is not None else None,
             on_timeout=made.on_timeout,
+            promotion=_with_values(made.promotion, parameters),
+            rollback=_with_values(made.rollback, parameters),
+            actor=actor if made.kind == "automated" else None,
             planned=TaskSpan(start=begin, end=begin + lasts),
         )
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise OrchestratorError("G401", f"{made.name}: {where}: {first['msg']}") from error
+
+
+def _with_values(work: M | None, parameters: Mapping[str, str]) -> M | None:
+    """*work* with the values of the references in its texts."""
+    if work is None:
+        return None
+    given = {name: with_parameters(value, parameters) for name, value in work.to_json().items() if value is not None}
+    return type(work).from_json(given)
