@@ -225,7 +225,7 @@ def detach(app: Application, asked: RunRequest, view: Lines) -> NoReturn:
     app.control.detach(app.actor, app.queries.current_run(app.actor, asked.root))
     process = app.run_in_background(asked.root)
     app.release_claim()
-    output.note(f"left; it goes on in the background (process {process}): orchestrator watch {asked.root}")
+    output.note(f"detached; the run continues in the background (process {process}): orchestrator watch {asked.root}")
     os._exit(Exit.INTERRUPTED)
 
 
@@ -293,7 +293,7 @@ class _Signals:
         if self._terminated and signal.SIGTERM not in self._told:
             self._told.add(signal.SIGTERM)
             self._app.stop_softly()
-            self._say("stopping before the next step", f"orchestrator resume {self._asked.root} goes on")
+            self._say("stopping before the next step", f"orchestrator resume {self._asked.root} resumes it")
 
     def _interrupted(self, _number: int, _frame: object) -> None:
         self._interrupts += 1
@@ -307,16 +307,16 @@ class _Signals:
         stories = self._follower.stories
         waves = self._asked.waves
         if waves is not None:
-            stays = "stays" if waves.on_failure == "stop" else "goes back as well"
-            return f"what goes on is rolled back; what was promoted {stays}"
+            stays = "stays" if waves.on_failure == "stop" else "is rolled back as well"
+            return f"what is running is rolled back; what was promoted {stays}"
         if stories and stories[-1].going_back:
-            return "a rollback that has begun goes to its end"
+            return "a rollback that has started is completed"
         return "what was changed is rolled back"
 
     def _say(self, what: str, then: str, more: str = "") -> None:
         stories = self._follower.stories
         going = ", ".join(step.label for story in stories for step in story.running)
-        text = f"{what}: {going} goes on to its end" if going else what
+        text = f"{what}: {going} is completed" if going else what
         text += f"{_not_begun(self._asked, stories)}; {then}" + (f" ({more})" if more else "")
         self._view.write(output.paint(text, fg="yellow", err=True))
         if isinstance(self._view, Live):

@@ -42,7 +42,7 @@ def start_in_background(app: Application, asked: RunRequest, requests: tuple[str
     if as_json:
         output.print_json("Asked", {"root": asked.root, "run": run, "process": process, "requests": list(requests)})
     else:
-        output.out(f"{run} goes on in the background (process {process}); orchestrator watch {asked.root}")
+        output.out(f"{run} continues in the background (process {process}); orchestrator watch {asked.root}")
     return 0
 
 

@@ -192,10 +192,10 @@ def outlook(seen: RollbackForecast | None) -> list[str]:
     if seen is None:
         return []
     source = "as Pulumi sees it now" if seen.how == "preview" else "as far as the plan of the promotion tells"
-    lines = [f"Pulumi was not asked: {seen.why}"] if seen.why else []
+    lines = [f"Pulumi did not preview it: {seen.why}"] if seen.why else []
     if seen.losses or seen.refused:
         what = f"it would {'; '.join(map(str, seen.losses))}" if seen.losses else seen.refused
-        lines.append(f"! {source}, {what}: the infrastructure would stay as it is, and a person be asked (R202)")
+        lines.append(f"! {source}, {what}: the infrastructure would stay, and the run would need intervention (R202)")
     else:
         counts = ", ".join(f"{count} {op}" for op, count in sorted(seen.counts.items()) if count)
         lines.append(f"{source}, nothing stateful would be replaced or deleted" + (f" ({counts})" if counts else ""))

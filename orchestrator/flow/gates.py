@@ -46,7 +46,7 @@ def _judge(ctx: RunContext, step: str, who: str, result: StepResult, unknown: se
     if result.good:
         unknown.discard(who)
         return
-    text = f"nobody could look: {result.message}" if who == "watch" else f"{who} could not be asked: {result.message}"
+    text = f"{who} could not be checked: {result.message}"
     ctx.alert("", text, f"{step}:unknown", tell=who not in unknown)
     unknown.add(who)
 

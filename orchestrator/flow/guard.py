@@ -27,7 +27,7 @@ def promotion_refusal(ctx: RunContext, emit: Emit) -> OrchestratorError | None:
         return None
     if not ctx.override_reason:
         return rolled_back_refusal(run.environment, before, str(run.release))
-    text = f"{run.release} goes to {run.environment} again, though {before.id} went back from it: {ctx.override_reason}"
+    text = f"{run.release} is promoted again after {before.id} was rolled back: {ctx.override_reason}"
     data = {"level": "warning", "text": text, "override_reason": ctx.override_reason, "of": before.id}
     emit(Entry(kind="notice", data=data, key="again"))
     return None

@@ -36,19 +36,19 @@ def inspect_hosts(ctx: RunContext) -> None:
         data = HostsObserved(states=tuple(states)).to_json()
         for state in states:
             if state.differs:
-                reported = "does not respond" if state.serves == SILENT else f"tells {state.serves}"
+                reported = "does not respond" if state.serves == SILENT else f"reports {state.serves}"
                 text = f"{state.host}: {state.release} is current there, and its service {reported}"
                 emit(Entry(kind="notice", host=state.host, data={"level": "warning", "text": text}))
         if unknown:
             reasons = [f"{host.host}: {host.invalid}" for host in seen.hosts if host.invalid]
             if any(tokens.TOO_FAR in reason for reason in reasons):
                 reasons.append(tokens.remedy(ctx.run.environment, seen))
-            message = "; ".join([f"nobody can say what runs on {', '.join(unknown)}", *reasons])
+            message = "; ".join([f"the release of {', '.join(unknown)} is unknown", *reasons])
             data["code"] = "R161"
             return StepResult(outcome=Outcome.UNKNOWN, message=message, hosts=seen.hosts, log=seen.log, data=data)
         return StepResult(outcome=Outcome.SUCCEEDED, hosts=seen.hosts, log=seen.log, data=data)
 
-    result = ctx.step("observe", "ask the hosts", work, verb="observe")
+    result = ctx.step("observe", "inspect the hosts", work, verb="observe")
     _write(ctx, result, "observe")
     if not result.good:
         raise RunHalted("observe", result)
@@ -72,12 +72,12 @@ def after_doubt(ctx: RunContext, last: StepResult | None = None) -> None:
         except JobLost:
             raise
         except OrchestratorError as error:
-            return StepResult(outcome=Outcome.SKIPPED, message=f"nobody could look: {error.message}")
+            return StepResult(outcome=Outcome.SKIPPED, message=f"the hosts could not be inspected: {error.message}")
         states = states_of(ctx.services, ctx.run.environment, seen.hosts)
         data = HostsObserved(states=tuple(states)).to_json()
         return StepResult(outcome=Outcome.SUCCEEDED, message=seen.message, hosts=seen.hosts, log=seen.log, data=data)
 
-    _write(ctx, ctx.step(name, "ask the hosts what is true", work, verb="observe"), name)
+    _write(ctx, ctx.step(name, "inspect the hosts", work, verb="observe"), name)
 
 
 def reconcile(ctx: RunContext, seen: StepResult) -> None:

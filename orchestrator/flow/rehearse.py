@@ -119,7 +119,7 @@ def _stack_back(ctx: RunContext, back: Package) -> bool:
 def _spared(_course: RunContext, losses: tuple[Loss, ...], why: str) -> StepResult:
     """The result of the infrastructure's rehearsal if it is skipped, which does not fail the rehearsal."""
     text = f"that would {'; '.join(map(str, losses))}" if losses else why
-    message = f"the infrastructure is not walked back: {text}"
+    message = f"the infrastructure is not rolled back: {text}"
     return StepResult(outcome=Outcome.SKIPPED, message=message, data={"untouched": True, "why": text})
 
 
@@ -128,7 +128,7 @@ def _stack_again(ctx: RunContext) -> None:
 
     def refused(_course: RunContext, losses: tuple[Loss, ...], why: str) -> StepResult:
         text = f"that would {'; '.join(map(str, losses))}" if losses else why
-        message = f"the infrastructure cannot be walked forward again: {text}"
+        message = f"the infrastructure cannot be updated again: {text}"
         return StepResult(outcome=Outcome.FAILED, message=message, data={"code": "R232", "untouched": True})
 
     def work(job: str, emit: Emit) -> StepResult:

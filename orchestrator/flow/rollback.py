@@ -213,8 +213,8 @@ def _held(ctx: RunContext, spec: StackSpec, job: str, emit: Emit, alone: Alone) 
 
 
 def _left_alone(ctx: RunContext, losses: tuple[Loss, ...], refused: str) -> StepResult:
-    what = f"to go back would {'; '.join(map(str, losses))}" if losses else refused
-    message = f"the infrastructure of {ctx.run.environment} is left as it is: {what}; the hosts went back"
+    what = f"a rollback would {'; '.join(map(str, losses))}" if losses else refused
+    message = f"the infrastructure of {ctx.run.environment} is left as it is: {what}; the hosts were restored"
     data = {"code": "R202", "untouched": True, "losses": [loss.to_json() for loss in losses]}
     return StepResult(outcome=Outcome.FAILED, message=message, data=data)
 

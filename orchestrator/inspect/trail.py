@@ -78,7 +78,7 @@ def as_of(services: Services, environment: str, when: str) -> RestorePoint:
     if mark.release.digest not in {other.release.digest for other in release_history(services, environment)}:
         release = f"{mark.release.name}-{mark.release.version}"
         hint = f"orchestrator promote {release} --to {environment} --allow-rolled-back -m WHY"
-        message = f"{environment} has gone back from {mark.release} since {at}"
+        message = f"{mark.release} was rolled back in {environment} since {at}"
         raise OrchestratorError("R205", message, hint=hint)
     return RestorePoint(at, mark.release, _definition(services, environment, mark, at))
 

@@ -107,7 +107,7 @@ def load_plan(services: Services, digest: str) -> Plan:
     """
     plan = load_any(services, digest, recorded=True)
     if isinstance(plan, WavePlan):
-        raise OrchestratorError("R121", f"{digest} is the plan of a walk over several environments")
+        raise OrchestratorError("R121", f"{digest} is the plan of a promotion in waves")
     return plan
 
 

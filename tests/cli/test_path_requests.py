@@ -60,7 +60,7 @@ def test_a_detached_path_records_its_requests(path: RequestProject, monkeypatch:
     """`--detach` leaves the first environment to a process in the background, prints the requests of the others, and ends with 0."""
     monkeypatch.setattr(App, "run_in_background", lambda *_: 4711)
     said = path.tells("ann", "promote", "1.0.0", "--detach")
-    assert "goes on in the background (process 4711)" in said
+    assert "continues in the background (process 4711)" in said
     assert "→ acceptance, normal change" in said
     assert "has not been verified in staging" in said
     assert "→ production, normal change" in said

@@ -170,7 +170,7 @@ def test_a_walk_stands_still_in_its_soak(yard: Yard) -> None:
     assert process.wait(60) == 130
     coming = yard.run("queue").out
     assert all(f"{name} " in coming for name in ("eu-2", "us-1"))
-    assert "wave 2 of its walk" in coming
+    assert "wave 2 of its rollout" in coming
     assert "soaks until" in yard.run("status").out
     yard.run("cancel", "abc123", code=1)
     assert yard.stations()["us-1"][0] == "not started"

@@ -140,7 +140,7 @@ def test_never_forward(stage: Stage) -> None:
     stage.walk("1.1.0")
     then = later(stage)
     back(stage, "production")
-    with pytest.raises(OrchestratorError, match=r"has gone back from shop 1\.1\.0") as error:
+    with pytest.raises(OrchestratorError, match=r"shop 1\.1\.0 was rolled back in") as error:
         trail.as_of(stage.services(), "production", then)
     assert error.value.code == "R205"
 

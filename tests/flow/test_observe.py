@@ -66,7 +66,7 @@ def test_a_service_of_another_version_does_not_count(stage: Stage) -> None:
     assert runs_there(stage.services(), PLACE, ref)
     stage.world.serves = {"p1": "1.0.0", "p2": "0.9.9"}
     run = do(stage, "observe")
-    assert [text for text in notices(stage, run) if "tells 0.9.9" in text]
+    assert [text for text in notices(stage, run) if "reports 0.9.9" in text]
     states = {state.host: (state.truth, state.differs) for state in stage.store.hosts(PLACE)}
     assert states == {"p1": ("seen", False), "p2": ("seen", True), "p3": ("seen", False)}
     assert not runs_there(stage.services(), PLACE, ref)

@@ -126,7 +126,7 @@ def test_an_automatic_rollback_leaves_it_alone(stage: Stage, kept: str) -> None:
         stage.stateful = [{"name": "p4"}]
     run = stage.promote("1.1.0", "production")
     assert (run.state, stage.failure(run)["exit"]) == (State.NEEDS_INTERVENTION, 5)
-    assert "to go back would delete memory:host p4" in run.message
+    assert "a rollback would delete memory:host p4" in run.message
     assert stage.world.up["production"] == ["p1", "p2", "p3", "p4"]
     old = stage.store.verified("production")[0].release
     assert old.version == "1.0.0"
@@ -144,7 +144,7 @@ def test_a_rollback_by_hand_leaves_it_alone(stage: Stage) -> None:
     assert "the infrastructure stays as it is" in " ".join(plan.notes)
     run = back(stage, "production")
     assert run.state is State.NEEDS_INTERVENTION
-    assert "to go back would delete memory:host p4" in run.message
+    assert "a rollback would delete memory:host p4" in run.message
     assert stage.world.up["production"] == ["p1", "p2", "p3", "p4"]
     assert stage.versions("production") == {"1.0.0"}
 

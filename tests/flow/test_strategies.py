@@ -115,8 +115,8 @@ def test_unknown_rolls_nothing_back_and_alerts_once(stage: Stage) -> None:
     stage.world.deaf.add("errors")
     run = stage.walk("1.1.0", **canary())
     assert run.state is State.SUCCEEDED
-    assert [alert["text"] for alert in stage.story(run).alerts] == ["gate errors could not be asked: nobody answers"]
-    assert stage.told.texts == ["gate errors could not be asked: nobody answers"] * 2  # in staging, in production
+    assert [alert["text"] for alert in stage.story(run).alerts] == ["gate errors could not be checked: no response"]
+    assert stage.told.texts == ["gate errors could not be checked: no response"] * 2  # in staging, in production
     assert len([step for step in steps(stage, run) if step.startswith("gate")]) == 3
 
 

@@ -211,8 +211,8 @@ def test_what_is_foreseen_in_words() -> None:
     """A person reads whether the infrastructure would stay, by whose word, and that it is looked at again."""
     loss = Loss(op="delete", type="t", name="db", urn="urn:db", why="it says protect")
     told = outlook(RollbackForecast(how="plan", why="the stack is being updated now", losses=(loss,)))
-    assert told[0] == "Pulumi was not asked: the stack is being updated now"
-    assert "it would delete t db (it says protect): the infrastructure would stay as it is" in told[1]
+    assert told[0] == "Pulumi did not preview it: the stack is being updated now"
+    assert "it would delete t db (it says protect): the infrastructure would stay, and" in told[1]
     assert "nothing stateful would be replaced or deleted (1 delete, 2 same)" in "".join(
         outlook(RollbackForecast(how="preview", counts={"delete": 1, "same": 2}))
     )

@@ -68,7 +68,7 @@ def test_ctrl_c_cancels(running: Project) -> None:
     os.kill(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 4, err
-    assert "deploy batch 1 of 2 goes on to its end" in err
+    assert "deploy batch 1 of 2 is completed" in err
     assert "not begun: deploy batch 2 of 2, smoke everywhere" in err
     steps = {step["name"]: step for step in running.run("show", run, "--json").json["steps"]}
     assert steps["deploy.1"]["outcome"] == "succeeded"
@@ -78,7 +78,7 @@ def test_ctrl_c_cancels(running: Project) -> None:
 
 
 def test_a_second_ctrl_c_leaves_it_to_the_background(running: Project) -> None:
-    """The second Ctrl-C gives the terminal back, and the run goes on to its end by itself."""
+    """The second Ctrl-C gives the terminal back, and the run is completed by itself."""
     _ready(running)
     process = running.start("promote", "releases/1.1.0", "--to", "production")
     run = until(running, process, "deploy.1")
@@ -87,7 +87,7 @@ def test_a_second_ctrl_c_leaves_it_to_the_background(running: Project) -> None:
     os.kill(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert "goes on in the background" in err
+    assert "continues in the background" in err
     assert running.run("resume", run, code=None).code in {1, 4}
     assert running.run("show", run, "--json").json["run"]["state"] == "rolled back"
 
@@ -105,7 +105,7 @@ def test_sigterm_stops_before_the_next_step(running: Project) -> None:
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert f"orchestrator resume {run}" in err
-    assert "deploy batch 1 of 2 goes on to its end" in err
+    assert "deploy batch 1 of 2 is completed" in err
     assert err.count("deploy batch 2 of 2, smoke everywhere") == 2
     steps = {step["name"]: step["outcome"] for step in running.run("show", run, "--json").json["steps"]}
     assert steps["deploy.1"] == "succeeded"
@@ -163,7 +163,7 @@ def test_an_interrupted_run_goes_on_by_itself(running: Project) -> None:
 
 
 def test_a_promotion_outlasts_its_reader(running: Project) -> None:
-    """A promotion whose output nobody reads any more goes on to its end, and ends as it would have done."""
+    """A promotion whose output nobody reads any more is completed, and ends as it would have done."""
     _ready(running)
     process = running.start("promote", "releases/1.1.0", "--to", "production")
     run = until(running, process, "deploy.1")

@@ -69,7 +69,7 @@ def test_a_service_that_is_another_one_is_named(running: Project) -> None:
             ask = "echo {{ 'VERSION' if inventory_hostname == 'web2' else '1.0.0' }}".replace("VERSION", version)
             file.write_text(f'{before.partition("ansible:")[0]}\nansible: {{serves: "{ask}"}}\n')
             said = running.run("observe", "production")
-            assert ("its service tells 0.9.9" in said.err) is shown
+            assert ("its service reports 0.9.9" in said.err) is shown
             assert ("1.0.0 (serves 0.9.9)" in running.run("status", "production").out) is shown
             told = {host["host"]: host["serves"] for host in running.status("production")["hosts"]}
             assert told == {"web1": "1.0.0", "web2": version}

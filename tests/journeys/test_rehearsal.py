@@ -41,7 +41,7 @@ def good_evidence(project: Project, run: str) -> None:
     timed = {step["name"]: step["seconds"] > 0 for leg in document["legs"][1:] for step in leg["steps"]}
     assert timed["rehearse.stack.back"]
     assert timed["rehearse.stack.again"]
-    assert "the infrastructure went back as well" in project.run("show", run).out
+    assert "the infrastructure was rolled back as well" in project.run("show", run).out
     kept = project.state / "evidence" / f"{story['rehearsed']['evidence'].removeprefix('sha256:')}.json"
     assert json.loads(kept.read_text()) == document
 
@@ -67,7 +67,7 @@ def test_what_the_way_back_leaves_behind_is_caught(running: Project, monkeypatch
         assert (left["host"], left["kind"], left["name"]) == ("web1", "file", "left-behind")
         assert running.releases("staging") == {"web1": "1.0.0"}
         shown = running.run("show", story["run"]["id"]).out
-        assert "not all came back" in shown
+        assert "not everything was restored" in shown
         assert "web1: file left-behind added" in shown
 
         assert "by an earlier rehearsal" in running.run("rehearse", "releases/1.1.0", "--in", "staging", code=4).err

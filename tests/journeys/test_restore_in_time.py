@@ -33,7 +33,7 @@ def test_an_environment_as_it_was(running: Project) -> None:
         order = [step["name"] for step in story["steps"]]
         assert order.index("restore.deploy.1") < order.index("restore.stack") < order.index("verify.smoke.restored")
         refused = running.run("restore", "production", "--at", between["id"], "--yes", code=3)
-        assert "has gone back from shop 1.1.0" in refused.err
+        assert "shop 1.1.0 was rolled back in" in refused.err
         early = running.run("restore", "production", "--at", "2020-01-01", "--yes", code=6)
         assert "R204" in early.err
         confused = running.run("restore", "production", code=2)

@@ -95,7 +95,7 @@ def test_a_gate_that_cannot_be_asked(running: Project) -> None:
     query = {"server": f"http://127.0.0.1:{port}", "query": "errors", "below": 0.01, "timeout": "1s"}
     where = watched(running, "1.1.6", gates=[{"name": "errors", "prometheus": query}, SUITE, COMMAND])
     said = running.run("promote", where, "--to", "production")
-    assert said.err.count("gate errors could not be asked") == 1
+    assert said.err.count("gate errors could not be checked") == 1
     story = running.story("production")
     assert (story["run"]["state"], len(story["alerts"])) == ("succeeded", 1)
     assert running.releases("production") == {"web1": "1.1.6", "web2": "1.1.6"}

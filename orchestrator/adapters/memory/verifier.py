@@ -59,7 +59,7 @@ class MemoryGates:
         name = gate.gate.name
         self._world.ledger.append(f"gate {name} of {package.ref} {context.environment}/{','.join(hosts)}")
         if name in self._world.deaf:
-            return StepResult(outcome=Outcome.UNKNOWN, message="nobody answers", data={"code": "V141"})
+            return StepResult(outcome=Outcome.UNKNOWN, message="no response", data={"code": "V141"})
         if self._world.fails("gate", name, package.ref.version):
             return StepResult(outcome=Outcome.FAILED, message=f"{name} is shut", data={"code": "V140"})
         return StepResult(outcome=Outcome.SUCCEEDED)

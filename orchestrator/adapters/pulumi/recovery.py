@@ -59,7 +59,7 @@ class Recovery:
         uncertain = self._unknown(after)
         if uncertain and self._spec["pending_creates"] == "ask":
             names = "; ".join(uncertain)
-            raise Refused("E136", f"nobody knows whether these were made: {names}", uncertain)
+            raise Refused("E136", f"it is not known whether these were created: {names}", uncertain)
         if any(operation.get("type") == "creating" for operation in pending(after)):
             self._refresh(CLEAR)
 

@@ -128,7 +128,7 @@ def missing_credential(spec: StackSpec, environ: Mapping[str, str]) -> tuple[str
         return None
     if url.startswith(("https://", "http://")):
         logged_in = environ.get("PULUMI_ACCESS_TOKEN") or url in (_credentials(environ).get("accessTokens") or {})
-        return None if logged_in else (f"nobody is logged in to {url}", f"pulumi login {url}, or PULUMI_ACCESS_TOKEN")
+        return None if logged_in else (f"no user is logged in to {url}", f"pulumi login {url}, or PULUMI_ACCESS_TOKEN")
     if "PULUMI_CONFIG_PASSPHRASE" in environ or _other_secrets(
         program / config_file(spec, project_file(program), users=True)
     ):

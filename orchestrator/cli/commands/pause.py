@@ -28,7 +28,7 @@ def command(run: str, message: str, as_json: bool) -> None:
     app.control.request(app.actor, found, "pause", message)
     reader = app.queries.reader(app.actor)
     if reader.has_worker(found.root):
-        note("it is paused when the step that goes on has ended …")
+        note("pausing after the current step …")
     alone = (
         found.kind != "waves" and app.submissions.recorded(app.actor, found.root).waves is not None
     )  # others may go on for long beside it

@@ -68,7 +68,7 @@ def _rows(found: "dict[str, QueueFacts]", coming: dict[str, list[dict[str, Any]]
         for place, wait in enumerate(item.waiting, start=1)
     ]
     return rows + [
-        [name, "–", walk["run"], _release(walk), walk["by"], "–", f"wave {walk['wave']} of its walk"]
+        [name, "–", walk["run"], _release(walk), walk["by"], "–", f"wave {walk['wave']} of its rollout"]
         for name in found
         for walk in coming.get(name, [])
     ]

@@ -47,9 +47,9 @@ def command(run: str, background: bool, as_json: bool) -> int:
     if present.control == "pause":
         app.control.request(app.actor, present, "")
     if not background and app.queries.has_worker(actor, asked.root):
-        note(f"another process goes on with {asked.root}; following it")
+        note(f"another process executes {asked.root}; following it")
         return tell(app, asked, follow(app, asked), as_json=as_json)
-    note(f"going on with {asked.root}")
+    note(f"resuming {asked.root}")
     return _when_free(app, asked, as_json=as_json) if background else do(app, asked, as_json=as_json)
 
 

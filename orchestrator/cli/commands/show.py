@@ -134,11 +134,15 @@ def _print_rehearsal(found: dict[str, Any]) -> None:
 
     document = Rehearsal.from_json(found["document"])
     legs = ", ".join(f"{leg.name} {duration_text(leg.seconds)}" for leg in document.legs)
-    verdict = paint("all came back", fg="green") if document.good else paint("not all came back", fg="red")
+    verdict = (
+        paint("everything was restored", fg="green")
+        if document.good
+        else paint("not everything was restored", fg="red")
+    )
     out_folded(f"rehearsed {document.back} → {document.release} and back: {verdict} ({legs})")
     out_folded(f"  evidence {short(found['evidence'])}")
     if document.infrastructure is not None:
-        how = "went back as well" if document.infrastructure.back else "was not walked back"
+        how = "was rolled back as well" if document.infrastructure.back else "was not rolled back"
         out_folded(
             f"  the infrastructure {how}" + (f": {document.infrastructure.why}" if document.infrastructure.why else "")
         )
