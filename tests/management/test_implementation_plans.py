@@ -1,12 +1,14 @@
 """Implementation plans by values: states, what is due, expected times, and the critical path."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.config.implementation import implementation_files, load_implementation
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.implementation import ImplementationTemplate
@@ -202,3 +204,10 @@ def test_parameters_fill_the_texts_of_tasks() -> None:
     with pytest.raises(OrchestratorError, match="a: after") as error:
         task_of(template(after=["${{ parameters.version }}"]).tasks[0], {"version": "No Name"}, NOON, Actor(name="ann"))
     assert error.value.code == "G401"
+
+
+def test_the_example_is_valid() -> None:
+    """The template of the example is read without an error, and has tasks of every kind."""
+    root = Path(__file__).resolve().parents[2] / "examples" / "implementation-plan"
+    (file,) = implementation_files(root)
+    assert {each.kind for each in load_implementation(file, root).tasks} == {"manual", "decision", "automated"}
