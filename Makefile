@@ -72,8 +72,10 @@ rollback-proof: .venv/.dev ## Force rollbacks at random points, and compare ever
 workers: .venv/.dev ## Run promotions over 1, 2 and 4 workers on Postgres, killed at random: N=1000 COUNTS=1,2,4 SEED=1.
 	@$(BIN)/python -m tests.campaigns.workers --roots $(or $(N),1000)$(if $(COUNTS), --workers $(COUNTS)) $(if $(SEED),--seed $(SEED))
 
+# `$(or …)` separates its arguments by commas: a list with one is a variable.
+BOTH_STORES = sqlite,postgres
 scale: .venv/.dev ## Fill a store, and measure what each list and document costs: ENVIRONMENTS=500 RUNS=100000 STORES=sqlite,postgres.
-	@$(BIN)/python -m tests.campaigns.scale --environments $(or $(ENVIRONMENTS),500) --runs $(or $(RUNS),100000) --stores $(or $(STORES),sqlite,postgres)$(if $(ARGS), $(ARGS))
+	@$(BIN)/python -m tests.campaigns.scale --environments $(or $(ENVIRONMENTS),500) --runs $(or $(RUNS),100000) --stores $(or $(STORES),$(BOTH_STORES))$(if $(ARGS), $(ARGS))
 
 growth: .venv/.dev ## Promote many times with prunes between, and measure how the state folder grows: N=1000.
 	@$(BIN)/python -m tests.campaigns.growth --promotions $(or $(N),1000)$(if $(ARGS), $(ARGS))

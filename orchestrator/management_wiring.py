@@ -14,14 +14,18 @@ if TYPE_CHECKING:
     from orchestrator.app.request_duties import Shows
     from orchestrator.app.scheduler import Duty
     from orchestrator.domain.calendar.rules import CalendarRule
+    from orchestrator.domain.journal import Run
     from orchestrator.domain.release import PackageRef, Revision
     from orchestrator.management.bookings.ports import BookingSources, Use
     from orchestrator.management.change_requests.file import ChangeFile
     from orchestrator.management.change_requests.ports import ChangeSources, CommitRange
     from orchestrator.management.change_requests.risk import ChangeFacts
     from orchestrator.management.implementation_plans.ports import ImplementationSources, TemplateFile
+    from orchestrator.management.measures.ports import MeasureSources
     from orchestrator.management.planned_releases.notes import ChangedFile, NoteSources, PackageDifference
     from orchestrator.management.planned_releases.ports import PackagePlace
+    from orchestrator.management.reviews.model import ReviewFacts
+    from orchestrator.management.reviews.ports import ReviewedRun, ReviewSources
 
     Base = ApplicationParts
 else:
@@ -52,6 +56,16 @@ class ManagementParts(Base):
         return ProjectImplementationSources(self)
 
     @cached_property
+    def measure_sources(self) -> "MeasureSources":
+        """The facts of measures."""
+        return ProjectMeasureSources(self)
+
+    @cached_property
+    def review_sources(self) -> "ReviewSources":
+        """The facts of reviews."""
+        return ProjectReviewSources(self)
+
+    @cached_property
     def bookings(self) -> "Bookings":
         """What keeps others out of environments."""
         from orchestrator.management.bookings.admission import RegisterBookings
@@ -66,11 +80,13 @@ class ManagementParts(Base):
         from orchestrator.management.implementation_plans.duties import AdvanceImplementations
         from orchestrator.management.implementation_plans.executions import ApplicationExecutions
         from orchestrator.management.planned_releases.duties import FollowReleases
+        from orchestrator.management.reviews.duties import OpenReviews
 
         return (
             AdvanceBookings(self.acting, self.booking_sources),
             RankRequests(self.acting, self.change_sources),
             FollowReleases(self.acting, self.release_sources),
+            OpenReviews(self.acting, self.review_sources),
             AdvanceImplementations(self.acting),
             ExecuteTasks(self.acting, ApplicationExecutions(cast("Application", self), self.store, shows)),
         )
@@ -114,7 +130,7 @@ class ProjectChangeSources:
         mark = next(iter(self._app.store.verified(environment)), None)
         if mark is None:
             raise OrchestratorError("G104", f"no release was verified in {environment}")
-        revision = self._app.packages.fetch(mark.release.digest).revision
+        revision = self._app.packages.revision(mark.release.digest)
         if revision is None:
             raise OrchestratorError("G104", f"{mark.release} in {environment} has no Git revision")
         return str(mark.release), revision.commit
@@ -227,3 +243,73 @@ class ProjectImplementationSources:
             raise unknown("implementation file", name, sorted(files))
         found = load_implementation(files[name], self._app.root)
         return TemplateFile(name, found, digest_of(found.to_json()))
+
+
+class ProjectMeasureSources:
+    """The `MeasureSources` of a project: its files, its journal, its packages and its Git repository."""
+
+    def __init__(self, app: "ApplicationParts") -> None:
+        self._app = app
+
+    def previous(self) -> "Mapping[str, str | None]":
+        """The environments, each with the one before it on its path."""
+        return {name: self._app.environments[name][0].after for name in sorted(self._app.environments)}
+
+    def ended_runs(self, environment: str, since: "datetime") -> "tuple[Run, ...]":
+        """The promotions and rollbacks in *environment* that ended after *since*."""
+        from orchestrator.management.measures.facts import ended_runs
+
+        return ended_runs(self._app.services, environment, since)
+
+    def failures(self, runs: tuple[str, ...]) -> "Mapping[str, datetime]":
+        """The time of the first failure of *runs*."""
+        from orchestrator.management.measures.facts import failures
+
+        return failures(self._app.services, runs)
+
+    def commit_times(self, releases: "frozenset[PackageRef]") -> "Mapping[str, datetime]":
+        """The time of the commit of each of *releases*, by digest. A project without Git has none."""
+        from contextlib import suppress
+
+        from orchestrator.adapters.archive.tree import commit_times
+        from orchestrator.domain.errors import OrchestratorError
+        from orchestrator.domain.moments import parse_moment
+
+        commits: dict[str, str] = {}
+        for release in releases:
+            with suppress(OrchestratorError):  # a package that is not kept any more
+                revision = self._app.packages.revision(release.digest)
+                commits |= {release.digest: revision.commit} if revision is not None else {}
+        if not commits:
+            return {}
+        times = commit_times(self._app.root, frozenset(commits.values()), self._app.environ)
+        return {digest: parse_moment(times[commit]) for digest, commit in commits.items() if commit in times}
+
+
+class ProjectReviewSources:
+    """The `ReviewSources` of a project: its journal."""
+
+    def __init__(self, app: "ApplicationParts") -> None:
+        self._app = app
+
+    def reviewed_runs(self, since: "datetime", emergencies: frozenset[str]) -> "tuple[ReviewedRun, ...]":
+        """The runs that ended after *since*, and that are reviewed."""
+        from orchestrator.management.reviews.facts import reviewed_runs
+
+        return reviewed_runs(self._app.services, since, emergencies)
+
+    def run_facts(self, run: str) -> "ReviewFacts":
+        """What the journal has of one run. Raises R101."""
+        from orchestrator.management.reviews.facts import facts_of_run
+
+        return facts_of_run(self._app.services, run)
+
+    def runs_of(self, environment: str, digest: str, since: "datetime") -> "tuple[Run, ...]":
+        """The promotions and rollbacks of a package in *environment* that were requested after *since*."""
+        from orchestrator.management.reviews.facts import runs_of_package
+
+        return runs_of_package(self._app.services, environment, digest, since)
+
+    def run(self, run: str) -> "Run":
+        """One run. Raises R101."""
+        return self._app.store.run(run)

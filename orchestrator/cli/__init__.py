@@ -70,6 +70,10 @@ COMMANDS: dict[str, dict[str, str]] = {
         "booking": "Show, extend, hand over, end and cancel a booking.",
         "free": "List times at which an environment can be booked.",
         "contention": "Show the demand for each environment and week.",
+        "review": "Review releases and rollbacks: facts, feedback, a close code.",
+        "action": "Add, list and complete the actions of reviews.",
+        "measures": "Print the five DORA measures, each with the runs behind it.",
+        "report": "Write the measures with their trends as an HTML page.",
     },
     "Calendar": {
         "calendar": "List, add, remove, override, import and export windows, freezes and holidays.",

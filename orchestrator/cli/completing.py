@@ -90,6 +90,28 @@ def change_requests(_context: click.Context, _parameter: click.Parameter, begun:
 
 
 @_quietly
+def reviews(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offers:
+    """The open reviews, each with what it is of."""
+    from click.shell_completion import CompletionItem
+
+    from orchestrator.management.reviews.queries import list_reviews
+
+    found = list_reviews(_app().acting, limit=RECENT).items
+    return [CompletionItem(each.id, help=each.title) for each in found if each.id.startswith(begun)]
+
+
+@_quietly
+def review_actions(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offers:
+    """The open actions, each with what it is."""
+    from click.shell_completion import CompletionItem
+
+    from orchestrator.management.reviews.queries import list_actions
+
+    found = list_actions(_app().acting, limit=RECENT).items
+    return [CompletionItem(each.id, help=each.title) for each in found if each.id.lower().startswith(begun.lower())]
+
+
+@_quietly
 def planned_releases(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offers:
     """The planned releases that have not ended, each with what it is."""
     from click.shell_completion import CompletionItem

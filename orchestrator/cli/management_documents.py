@@ -12,10 +12,12 @@ from orchestrator.management.bookings.model import EnvironmentBooking, Quota
 from orchestrator.management.change_requests.imports import Incoming, Skipped
 from orchestrator.management.change_requests.model import ChangeRequest, RankMove
 from orchestrator.management.implementation_plans.model import ImplementationPlan, Task
+from orchestrator.management.measures.model import Measures
 from orchestrator.management.planned_releases.model import PlannedRelease
 from orchestrator.management.planned_releases.notes import ReleaseNotes
 from orchestrator.management.planned_releases.phases import PhaseMoved
 from orchestrator.management.planned_releases.ports import PlaceState
+from orchestrator.management.reviews.model import CloseCode, Review, ReviewAction
 
 
 class ChangeItem(Model):
@@ -228,6 +230,57 @@ class ReleaseScheduleDocument(Document):
     releases: tuple[ReleaseItem, ...]
 
 
+class ReviewItem(Model):
+    """A review with its id, and the close code that its facts suggest."""
+
+    id: str
+    review: Review
+    suggested_code: CloseCode
+
+
+class ReviewActionItem(Model):
+    """An action with its id."""
+
+    id: str
+    action: ReviewAction
+
+
+class ReviewDocument(ReviewItem, Document):
+    """`orchestrator review show --json`, and what the commands that change a review print."""
+
+    kind: Literal["Review"]
+    actions: tuple[ReviewActionItem, ...]
+
+
+class ReviewsDocument(Document):
+    """`orchestrator review list --json`, by their due time."""
+
+    kind: Literal["Reviews"]
+    reviews: tuple[ReviewItem, ...]
+    cursor: str | None
+
+
+class ReviewActionDocument(ReviewActionItem, Document):
+    """What the commands that change an action print with `--json`."""
+
+    kind: Literal["ReviewAction"]
+
+
+class ReviewActionsDocument(Document):
+    """`orchestrator action list --json`, by their due time."""
+
+    kind: Literal["ReviewActions"]
+    actions: tuple[ReviewActionItem, ...]
+    cursor: str | None
+
+
+class MeasuresDocument(Document):
+    """`orchestrator measures --json`."""
+
+    kind: Literal["Measures"]
+    measures: Measures
+
+
 MODELS: dict[str, type[Document]] = {
     "booking": BookingDocument,
     "bookings": BookingsDocument,
@@ -237,6 +290,11 @@ MODELS: dict[str, type[Document]] = {
     "implementation-plan": ImplementationPlanDocument,
     "implementation-plans": ImplementationPlansDocument,
     "implementation-tasks": ImplementationTasksDocument,
+    "measures": MeasuresDocument,
+    "review": ReviewDocument,
+    "reviews": ReviewsDocument,
+    "review-action": ReviewActionDocument,
+    "review-actions": ReviewActionsDocument,
     "planned-release": PlannedReleaseDocument,
     "planned-releases": PlannedReleasesDocument,
     "release-slip": ReleaseSlipDocument,

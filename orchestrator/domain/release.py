@@ -348,7 +348,7 @@ class Package(Model):
     """A package that has been read and verified. *path* is the sealed file, *root* its unpacked `content/` folder.
 
     *home* is the folder with the other unpacked areas. *attachments* are the names of what came with it and is not
-    covered by its digest, *revision* is the one of them that names the Git commit (both known after a full read).
+    covered by its digest, *revision* is the one of them that names the Git commit.
     """
 
     manifest: Manifest

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from orchestrator.management.bookings.ports import BookingSources
     from orchestrator.management.change_requests.ports import ChangeSources
     from orchestrator.management.implementation_plans.ports import ImplementationSources
+    from orchestrator.management.measures.ports import MeasureSources
     from orchestrator.management.planned_releases.notes import NoteSources
+    from orchestrator.management.reviews.ports import ReviewSources
 
 
 class ManagedApplication(Application):
@@ -33,6 +35,14 @@ class ManagedApplication(Application):
         @property
         def implementation_sources(self) -> ImplementationSources:
             """The facts of implementation plans."""
+
+        @property
+        def review_sources(self) -> ReviewSources:
+            """The facts of reviews."""
+
+        @property
+        def measure_sources(self) -> MeasureSources:
+            """The facts of measures."""
 
 
 def open_managed(start: Path) -> ManagedApplication:

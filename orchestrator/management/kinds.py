@@ -8,7 +8,9 @@ from orchestrator.management.change_requests.store import CHANGE_REQUESTS
 from orchestrator.management.implementation_plans.store import IMPLEMENTATION_PLANS
 from orchestrator.management.numbers import COUNTERS
 from orchestrator.management.planned_releases.store import PLANNED_RELEASES
+from orchestrator.management.reviews.store import RELEASE_REVIEWS, REVIEW_ACTIONS
 
 MANAGEMENT_KINDS: tuple[RecordKind[Any], ...] = (
     COUNTERS, CHANGE_REQUESTS, BOOKINGS, QUOTAS, PLANNED_RELEASES, IMPLEMENTATION_PLANS,
+    RELEASE_REVIEWS, REVIEW_ACTIONS,
 )  # fmt: skip

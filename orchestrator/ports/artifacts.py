@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Protocol
 
 from orchestrator.domain.journal import Entry
-from orchestrator.domain.release import Package, PackageRef, Release
+from orchestrator.domain.release import Package, PackageRef, Release, Revision
 
 
 class Packages(Protocol):
@@ -21,6 +21,9 @@ class Packages(Protocol):
 
     def fetch(self, digest: str) -> Package:
         """The kept package, verified again file by file, with its *root*. Raises P-codes."""
+
+    def revision(self, digest: str) -> Revision | None:
+        """The Git commit from which the kept package was built; None if it has none. Raises P301 if it is not here."""
 
     def hold(self, path: Path) -> Package:
         """As :meth:`keep`, on this machine alone: other machines do not get it."""

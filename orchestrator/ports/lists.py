@@ -50,12 +50,12 @@ class RunLists(ListsRuns, Protocol):
         """The hosts on which a step with one of *verbs* was started in *environment* by a run for the release."""
 
 
-def each_run(store: ListsRuns, chosen: RunFilter) -> Iterator[Run]:
-    """Every run that *chosen* accepts, newest first, read page by page as they are consumed."""
-    page = store.list_runs(chosen)
+def each_run(store: ListsRuns, chosen: RunFilter, at_once: int = PAGE_SIZE) -> Iterator[Run]:
+    """Every run that *chosen* accepts, newest first, read *at_once* at a time as they are consumed."""
+    page = store.list_runs(chosen, limit=at_once)
     yield from page.items
     while page.cursor is not None:
-        page = store.list_runs(chosen, cursor=page.cursor)
+        page = store.list_runs(chosen, cursor=page.cursor, limit=at_once)
         yield from page.items
 
 

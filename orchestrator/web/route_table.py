@@ -81,6 +81,7 @@ ROUTES: dict[str, tuple[str, ...] | Public] = {
     "GET /search": SEARCHING,
     "GET /plans/{plan}": ("plans.kept", "plans.risk", "run_requests.list_requests"),
     "GET /change-requests": ("change_requests.list_changes", "change_requests.show_ranking"),
+    "GET /measures": ("measures.show_measures",),
     "GET /bookings": (
         "bookings.list_bookings",
         "bookings.find_slots",
@@ -118,6 +119,7 @@ ROUTES: dict[str, tuple[str, ...] | Public] = {
     "GET /api/v1/bookings": ("bookings.list_bookings",),
     "GET /api/v1/free-slots": ("bookings.find_slots",),
     "GET /api/v1/contention": ("bookings.show_contention",),
+    "GET /api/v1/measures": ("measures.show_measures",),
     "GET /api/v1/booking-quotas": ("bookings.list_quotas",),
     **{route.replace(" /", " /api/v1/"): cases for route, cases in MANAGEMENT.items()},
     "GET /api/v1/events": ("access.can_i",),

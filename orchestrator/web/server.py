@@ -28,6 +28,7 @@ from orchestrator.web.pages.calendar import router as pages_calendar
 from orchestrator.web.pages.change_requests import router as pages_change_requests
 from orchestrator.web.pages.changing import router as pages_changing
 from orchestrator.web.pages.logs import router as pages_logs
+from orchestrator.web.pages.measures import router as pages_measures
 from orchestrator.web.pages.plans import router as pages_plans
 from orchestrator.web.pages.reading import router as pages_reading
 from orchestrator.web.pages.rendering import error_page
@@ -55,6 +56,7 @@ ROUTERS = (
     pages_plans,
     pages_calendar,
     pages_logs,
+    pages_measures,
     pages_signing_in,
 )
 

@@ -1,6 +1,7 @@
 """The server process: one application, one address, until it is stopped."""
 
 import asyncio
+import gc
 import ipaddress
 import signal
 import socket
@@ -93,6 +94,8 @@ def run_server(application: "Application", options: ServerOptions, shows: Shows)
         accepting = stack.enter_context(bound_socket(options))
         if options.worker:
             stack.enter_context(own_worker(application.root))
+        gc.collect()
+        gc.freeze()  # a full collection looked at every class and schema: 100 ms, now and then, in some request
         asyncio.run(_serve(config, accepting, options))
 
 

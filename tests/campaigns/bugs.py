@@ -146,12 +146,14 @@ def _early(old: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _all_at_once(old: Callable[..., Any]) -> Callable[..., Any]:
-    def batch(ctx: RunContext, step: Any, number: int, count: int, _hosts: Any) -> StepResult:
-        every = step.model_copy(update={"play": step.play.model_copy(update={"limit": ctx.hosts})})
+    def batch(ctx: RunContext, *about: Any) -> StepResult:
         kept = ctx.services.deployer.deploy
-        object.__setattr__(ctx.services.deployer, "deploy", lambda _play, *more: kept(every.play, *more))
+        every = {"limit": ctx.hosts}
+        object.__setattr__(
+            ctx.services.deployer, "deploy", lambda play, *more: kept(play.model_copy(update=every), *more)
+        )
         try:
-            result: StepResult = old(ctx, step, number, count, _hosts)
+            result: StepResult = old(ctx, *about)
             return result
         finally:
             object.__delattr__(ctx.services.deployer, "deploy")
@@ -247,7 +249,7 @@ BUGS: dict[str, list[tuple[Any, str, Bug]]] = {
     "a rollback is not proved": [(rollback, "verify_restored", _unproved)],
     "a release is verified before it is deployed": [(deploy, "roll_out", _early)],
     "batches are not proved": [(deploy, "_prove_batch", _nothing)],
-    "every batch is all hosts": [(deploy, "_batch", _all_at_once)],
+    "every batch is all hosts": [(deploy, "_deploy_batch", _all_at_once)],
     "an effect is not remembered": [(Effects, "changed", _harmless)],
     "what nobody could see is taken for good": [(Outcome, "good", _unknown_is_good)],
     "hosts are told to run what they ran before": [(host_states, "_after_change", _wrong_release)],

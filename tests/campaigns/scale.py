@@ -5,6 +5,7 @@ document costs in a warm process, in processor time. The ratio is to the same wi
 """
 
 import argparse
+import gc
 import random
 import statistics
 import sys
@@ -30,6 +31,7 @@ from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.step import HostResult, Outcome, StepResult, TestResult
 from orchestrator.domain.story import RunView
+from orchestrator.management.measures.queries import MeasureFilter, show_measures
 from orchestrator.wiring import App, open_app
 from tests.postgres import serving
 
@@ -255,6 +257,7 @@ def documents(size: Size) -> list[Document]:
         Document("matrix, 50 releases by 8 environments", some),
         Document("leases and queues (queue)", lambda app, _: app.queries.queue_facts(app.actor, tuple(names(size)))),
         Document("requests that are not done", lambda app, _: app.store.list_requests()),
+        Document("measures of an environment", lambda app, c: show_measures(app.acting, app.measure_sources, MeasureFilter(environments=(environment(c),)))),
         Document("feed, 50", lambda app, c: app.store.feed(cursor=f"0.{c.randrange(1, size.runs * 20)}")),
     ]  # fmt: skip
 
@@ -270,6 +273,8 @@ def measure(folder: Path, url: str, size: Size, repeats: int, *, whole: bool) ->
     app = open_app(folder, environ={"ORCHESTRATOR_STORE": url})
     chance, found = random.Random(1), {}
     chosen = documents(size)
+    gc.collect()
+    gc.freeze()  # as the server does when it has started
     if whole:
         chosen.append(Document("matrix, all (one table)", whole_matrix, float("inf")))
     for document in chosen:

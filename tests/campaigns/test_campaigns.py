@@ -83,6 +83,13 @@ def test_a_held_run_that_another_process_ended_leaves_no_place(tmp_path: Path, n
     assert sim.one(447612178, number, tmp_path)[2] == []
 
 
+def test_bugs_are_planted_in_functions_that_exist() -> None:
+    """Each planted bug replaces a function or an attribute that its owner has."""
+    missing = [(name, attribute) for name, places in bugs.BUGS.items() for owner, attribute, _ in places
+               if not hasattr(owner, attribute)]  # fmt: skip
+    assert missing == []
+
+
 @pytest.mark.parametrize("name", QUICK)
 def test_a_planted_bug_is_found(name: str, tmp_path: Path) -> None:
     """A bug in the engine makes the campaigns fail."""

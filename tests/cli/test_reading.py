@@ -70,6 +70,9 @@ READS: dict[str, tuple[tuple[str, ...], ...]] = {
     "release schedule": ((), ("--json",)),
     "free": (("eu-1", "--for", "1h"), ("eu-1", "--for", "1h", "--json")),
     "contention": ((), ("--json",)),
+    "review list": ((), ("--json",)),
+    "action list": ((), ("--json",)),
+    "measures": ((), ("--json",), ("--runs", "lead-time")),
     "environment quota": ((), ("--json",)),
 }
 ACTS = {

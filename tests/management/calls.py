@@ -27,6 +27,7 @@ from orchestrator.management.implementation_plans import task_decisions as tasks
 from orchestrator.management.implementation_plans.decisions import PlanStart
 from orchestrator.management.implementation_plans.replanning import TaskChange
 from orchestrator.management.implementation_plans.task_decisions import EvidenceDraft
+from orchestrator.management.measures.queries import show_measures
 from orchestrator.management.planned_releases import decisions as release
 from orchestrator.management.planned_releases import duties as release_duties
 from orchestrator.management.planned_releases import notes
@@ -38,8 +39,22 @@ from orchestrator.management.planned_releases.phase_decisions import PhaseChange
 from orchestrator.management.planned_releases.phases import standard_phases
 from orchestrator.management.planned_releases.state import ReleaseState
 from orchestrator.management.planned_releases.store import PLANNED_RELEASES
+from orchestrator.management.reviews import decisions as reviews
+from orchestrator.management.reviews import duties as review_duties
+from orchestrator.management.reviews import queries as review_queries
+from orchestrator.management.reviews.model import Review, ReviewAction
+from orchestrator.management.reviews.store import RELEASE_REVIEWS, REVIEW_ACTIONS
 from tests.app.desk import NOON, Desk
-from tests.management.sources import DRAFT, SHOP, BookingFacts, ImplementationFacts, ReleaseFacts, Sources
+from tests.management.sources import (
+    DRAFT,
+    SHOP,
+    BookingFacts,
+    ImplementationFacts,
+    MeasureFacts,
+    ReleaseFacts,
+    ReviewJournal,
+    Sources,
+)
 
 Call = Callable[[Acting, str], Any]
 SOURCES = Sources()
@@ -78,6 +93,7 @@ def planned_draft(environment: str) -> ReleaseDraft:
     return ReleaseDraft.model_validate({**about, "phases": drawn})
 
 
+RUN = "000001-production"
 IDS = {"staging": "B-1", "production": "B-2"}
 ACTIVE = {"staging": "B-3", "production": "B-4"}
 PLANS, TASK = ImplementationFacts(), ("IP-1", "check")
@@ -110,7 +126,20 @@ MANAGEMENT_CALLS: dict[str, Call] = {
     "bookings.list_quotas": lambda a, _: bookings.list_quotas(a),
     "bookings.set_quota": lambda a, e: booking.set_quota(a, "red", e, 1.0),
     "bookings.show_booking": lambda a, _: bookings.show_booking(a, "B-1"),
+    "measures.show_measures": lambda a, _: show_measures(a, MeasureFacts()),
     "bookings.show_contention": lambda a, _: bookings.show_contention(a, FACTS, 1),
+    "reviews.add_action": lambda a, _: reviews.add_action(a, RUN, "Size the disk", "root", NOON + HOUR),
+    "reviews.add_feedback": lambda a, _: reviews.add_feedback(a, RUN, "slow"),
+    "reviews.cancel_action": lambda a, _: reviews.cancel_action(a, "A-1", "why"),
+    "reviews.close_review": lambda a, _: reviews.close_review(a, RUN),
+    "reviews.complete_action": lambda a, _: reviews.complete_action(a, "A-1"),
+    "reviews.list_actions": lambda a, _: review_queries.list_actions(a),
+    "reviews.list_reviews": lambda a, _: review_queries.list_reviews(a),
+    "reviews.open_due_reviews": lambda a, _: review_duties.open_due_reviews(a, ReviewJournal()),
+    "reviews.open_review": lambda a, _: reviews.open_review(a, "REL-1", ReviewJournal()),
+    "reviews.overdue_actions": lambda a, _: review_queries.overdue_actions(a),
+    "reviews.show_review": lambda a, _: review_queries.show_review(a, RUN),
+    "reviews.write_review": lambda a, _: reviews.write_review(a, RUN, {"went_well": "all"}),
     "planned_releases.add_to_scope": lambda a, _: release.add_to_scope(a, "REL-1", SCOPE, RELEASES),
     "planned_releases.advance_releases": lambda a, _: release_duties.advance_releases(a, RELEASES),
     "planned_releases.cancel_release": lambda a, _: release.cancel_release(a, "REL-1", RELEASES, "why"),
@@ -178,6 +207,10 @@ def lay_management(desk: Desk) -> None:
     """Records of another user, one in each state that the calls need."""
     lay_releases(desk)
     lay_plans(desk)
+    fields = {"kind": "rollback", "environment": "production", "title": "shop", "opened_at": NOON, "due": NOON}
+    desk.write(RELEASE_REVIEWS, Review.model_validate({"subject": RUN, **fields}))
+    made = {"number": 1, "review": RUN, "environment": "production", "title": "Size", "owner": "root", "due": NOON}
+    desk.write(REVIEW_ACTIONS, ReviewAction.model_validate({**made, "created_by": "root", "created_at": NOON}))
     about = {**DRAFT.model_dump(), "reporter": "root", "created_at": NOON}
     for state, number in NUMBERS.items():
         desk.write(CHANGE_REQUESTS, ChangeRequest.model_validate({**about, "number": number, "state": state}))

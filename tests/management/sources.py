@@ -7,6 +7,8 @@ from typing import Any
 
 from orchestrator.domain.calendar.rules import CalendarRule
 from orchestrator.domain.implementation import ImplementationTemplate
+from orchestrator.domain.journal import Run
+from orchestrator.domain.moments import parse_moment
 from orchestrator.domain.release import PackageRef
 from orchestrator.management.bookings.ports import Use
 from orchestrator.management.change_requests.file import ChangeFile
@@ -16,6 +18,8 @@ from orchestrator.management.change_requests.risk import ChangeFacts, PackageFac
 from orchestrator.management.implementation_plans.ports import TemplateFile
 from orchestrator.management.planned_releases.notes import PackageDifference
 from orchestrator.management.planned_releases.ports import PackagePlace
+from orchestrator.management.reviews.model import ReviewFacts
+from orchestrator.management.reviews.ports import ReviewedRun
 
 DRAFT = ChangeDraft(title="Sell gift cards", reason="asked for", packages=("shop",), environments=("production",))
 
@@ -44,6 +48,28 @@ class Sources:
 
     def read_file(self, file: Path) -> ChangeFile:
         raise NotImplementedError(file)
+
+
+@dataclass
+class MeasureFacts:
+    """What the project of these tests tells measures."""
+
+    runs: tuple[Run, ...] = ()
+    failed_at: dict[str, datetime] = field(default_factory=dict)
+    commits: dict[str, datetime] = field(default_factory=dict)
+
+    def previous(self) -> dict[str, str | None]:
+        return {"production": "staging", "staging": None}
+
+    def ended_runs(self, environment: str, since: datetime) -> tuple[Run, ...]:
+        ended = (run for run in self.runs if run.environment == environment and run.ended_at is not None)
+        return tuple(run for run in ended if parse_moment(run.ended_at or "") >= since)
+
+    def failures(self, runs: tuple[str, ...]) -> dict[str, datetime]:
+        return {run: self.failed_at[run] for run in runs if run in self.failed_at}
+
+    def commit_times(self, releases: frozenset[PackageRef]) -> dict[str, datetime]:
+        return {each.digest: self.commits[each.digest] for each in releases if each.digest in self.commits}
 
 
 @dataclass
@@ -103,3 +129,25 @@ class ImplementationFacts:
             "tasks": self.tasks,
         }
         return TemplateFile(name, ImplementationTemplate.from_json(data), f"sha256:{'1' * 64}")
+
+
+class ReviewJournal:
+    """What the project of these tests tells reviews: *runs* that ended, each with why it is reviewed."""
+
+    runs: tuple[ReviewedRun, ...] = ()
+    facts: ReviewFacts = field(default_factory=ReviewFacts)
+
+    def reviewed_runs(self, since: datetime, emergencies: frozenset[str]) -> tuple[ReviewedRun, ...]:
+        del emergencies
+        return tuple(each for each in self.runs if parse_moment(each.run.ended_at or "") >= since)
+
+    def run_facts(self, run: str) -> ReviewFacts:
+        del run
+        return self.facts
+
+    def runs_of(self, environment: str, digest: str, since: datetime) -> tuple[Run, ...]:
+        del digest, since
+        return tuple(each.run for each in self.runs if each.run.environment == environment)
+
+    def run(self, run: str) -> Run:
+        return next(each.run for each in self.runs if each.run.id == run)

@@ -117,6 +117,18 @@ def test_free_times_and_quotas_are_shown_and_limited(site: Site) -> None:
     assert olga.get("/api/v1/contention").json()["weeks"]
 
 
+def test_measures_are_shown_with_their_runs(office: RequestProject, site: Site) -> None:
+    """The page and the document of the measures name the runs behind each, and an unknown environment is refused."""
+    olga = site.signed_in("olga")
+    run = office.go("staging", "1.0.0")
+    page = olga.get("/measures?days=7&environment=staging").text
+    assert f'href="/runs/{run.id}"' in page
+    assert page.count('class="trend"') == 5
+    found = olga.get("/api/v1/measures?environment=staging").json()["measures"]
+    assert [each["run"] for each in found["measures"][0]["runs"]] == [run.id]
+    assert olga.get("/api/v1/measures?environment=moon").json()["code"] == "A110"
+
+
 def test_wrong_fields_of_forms_are_refused_with_their_names(site: Site) -> None:
     """A field that cannot be used is refused with its name, and never as an internal error."""
     ann = site.signed_in("ann")

@@ -17,13 +17,14 @@ from orchestrator.adapters.archive.galaxy_process import GalaxyProcess
 from orchestrator.adapters.archive.gather import Gathered, Item, gather
 from orchestrator.adapters.archive.manifest_checks import OWN_COLLECTION, check_manifest
 from orchestrator.adapters.archive.names import on_disk
+from orchestrator.adapters.archive.replaced_file import ReplacedFile
 from orchestrator.adapters.archive.sealed import CHUNK, Reader, write_package
-from orchestrator.adapters.archive.unpacked import FOLDER, content_as, link_as, naming_remedy, unpack, verify_package
+from orchestrator.adapters.archive.unpacked import content_as, link_as, naming_remedy, unpack, verify_package
 from orchestrator.adapters.views import Views
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import DIGEST, digest_of
 from orchestrator.domain.packing import Packing
-from orchestrator.domain.release import Manifest, Package, PackageFile, PackageRef, PackedCollection, Release
+from orchestrator.domain.release import Manifest, Package, PackageFile, PackageRef, PackedCollection, Release, Revision
 from orchestrator.trees import discard, temporary_folder
 
 ENDING = ".release"
@@ -97,7 +98,7 @@ class SealedPackages:
         if differs and target.exists() and not replace and admit is None:
             raise OrchestratorError("P106", f"{target.name} exists with another content")
         if differs:
-            with _Replacing(target) as out:
+            with ReplacedFile(target) as out:
                 write_package(
                     out, manifest, lambda file: gathered.items[file.name].source.open("rb"), gathered.revision
                 )
@@ -139,7 +140,7 @@ class SealedPackages:
         kept = self._folder / f"{_hex(package.digest)}{ENDING}"
         with self._alone():
             if self._differs(kept, package.digest):
-                with open_package(path) as source, _Replacing(kept) as out:
+                with open_package(path) as source, ReplacedFile(kept) as out:
                     shutil.copyfileobj(source, out, CHUNK)
                     _check(out, package.digest)
             self._unpack(kept)
@@ -168,11 +169,7 @@ class SealedPackages:
     def fetch(self, digest: str) -> Package:
         """The kept package, with every unpacked file verified again."""
         kept, home = self._folder / f"{_hex(digest)}{ENDING}", self._folder / _hex(digest)
-        if not kept.is_file():
-            raise OrchestratorError("P301", f"the package {digest} is not kept here")
-        reader = _heading(kept)
-        if reader.digest != digest:
-            raise OrchestratorError("P302", f"the kept package {kept.name} is another one: {reader.digest}")
+        reader = self._kept_reader(digest)
         if not _is_unpacked(home):
             with self._alone():
                 self._unpack(kept)
@@ -181,7 +178,31 @@ class SealedPackages:
         with naming_remedy(home):
             verify_package(home, reader.manifest)
         root = str(home / "content")
-        return Package(manifest=reader.manifest, digest=digest, path=str(kept), root=root, home=str(home))
+        return Package(
+            manifest=reader.manifest,
+            digest=digest,
+            path=str(kept),
+            root=root,
+            home=str(home),
+            attachments=tuple(reader.attachments),
+            revision=reader.revision,
+        )
+
+    def revision(self, digest: str) -> Revision | None:
+        """The Git commit from which the kept package was built; its files are not read. Raises P301 and P302."""
+        return self._kept_reader(digest).revision
+
+    def _kept_reader(self, digest: str) -> Reader:
+        """A reader of the kept package that has read its manifest and its attachments."""
+        kept = self._folder / f"{_hex(digest)}{ENDING}"
+        if not kept.is_file():
+            raise OrchestratorError("P301", f"the package {digest} is not kept here")
+        with open_package(kept) as source:
+            reader = Reader(source)
+            if reader.digest != digest:
+                raise OrchestratorError("P302", f"the kept package {kept.name} is another one: {reader.digest}")
+            reader.skip_files()
+        return reader
 
     def find(self, wanted: str) -> Path:
         """The sealed file that *wanted* means: a file, or a kept package by `name-version` or the start of its digest.
@@ -334,52 +355,6 @@ def _heading(path: Path) -> Reader:
     """A reader that has read the manifest of *path* and no more."""
     with open_package(path) as source:
         return Reader(source)
-
-
-class _Replacing:
-    """A file that appears under its name when it is complete, and not at all when something goes wrong.
-
-    Raises P112 when it cannot be written.
-    """
-
-    def __init__(self, target: Path) -> None:
-        self._target = target
-
-    def __enter__(self) -> BinaryIO:
-        with self._told():
-            self._target.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(prefix=f".{self._target.name[:100]}.", dir=self._target.parent)
-        self._temporary, self._file = Path(name), os.fdopen(handle, "w+b")
-        return self._file
-
-    def __exit__(self, kind: object, error: BaseException | None, _trace: object) -> None:
-        try:
-            if kind is None:
-                with self._told():
-                    self._finish()
-            elif isinstance(error, OSError):
-                with self._told():
-                    raise error
-        finally:
-            with contextlib.suppress(OSError):
-                self._file.close()
-            self._temporary.unlink(missing_ok=True)
-
-    def _finish(self) -> None:
-        self._file.flush()
-        os.fchmod(self._file.fileno(), 0o644)
-        os.fsync(self._file.fileno())
-        self._temporary.rename(self._target)
-        folder = os.open(self._target.parent, FOLDER & ~os.O_NOFOLLOW)
-        os.fsync(folder)
-        os.close(folder)
-
-    @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise OrchestratorError("P112", f"cannot write {self._target}: {error.strerror}") from error
 
 
 def open_package(path: Path, code: str = "P200", what: str = "package") -> BinaryIO:

@@ -135,6 +135,12 @@ def commits_after(
     return commit, tuple(git.messages(project, commit))
 
 
+def commit_times(project: Path, commits: frozenset[str], environ: Mapping[str, str] = os.environ) -> Mapping[str, str]:
+    """The time (ISO 8601) of each of *commits* that the repository of *project* has. Raises P119."""
+    git = _Git(environ)
+    return dict(git.times(project, sorted(commits))) if git.manages(project) else {}
+
+
 class _Git:
     """The `git` program, with settings that make its answers plain."""
 
@@ -217,11 +223,28 @@ class _Git:
             commit, when, author, message = fields[at : at + 4]
             yield CommitMessage(commit=commit, at=when, author=clean_text(author, 80), message=clean_text(message))
 
-    def _run(self, folder: Path, *words: str) -> tuple[int, bytes, str]:
+    def times(self, project: Path, commits: list[str]) -> Iterator[tuple[str, str]]:
+        """The time of each of *commits* that the repository has. Raises P119."""
+        words = (
+            "rev-list",
+            "--no-walk=unsorted",
+            "--ignore-missing",
+            "--no-commit-header",
+            "--format=%H %cI",
+            "--stdin",
+        )
+        code, out, error = self._run(project, *words, given="".join(f"{commit}\n" for commit in commits))
+        if code:
+            raise _unlisted(project, error)
+        for line in out.decode("ascii", "replace").splitlines():
+            commit, _, when = line.partition(" ")
+            yield commit, when
+
+    def _run(self, folder: Path, *words: str, given: str = "") -> tuple[int, bytes, str]:
         command = ["git", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false", *words]
         try:
             done = subprocess.run(
-                command, cwd=folder, env=self._environ, stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT
+                command, cwd=folder, env=self._environ, input=given.encode(), capture_output=True, timeout=TIMEOUT
             )
         except FileNotFoundError as error:
             raise _unlisted(folder, "there is no git program on the PATH") from error

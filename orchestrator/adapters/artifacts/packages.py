@@ -7,7 +7,7 @@ from pathlib import Path
 from orchestrator.adapters.archive.packages import ENDING, Admit, SealedPackages
 from orchestrator.domain.error_codes import PACKAGE_NOT_KEPT
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.release import Manifest, Package, PackageRef, Release
+from orchestrator.domain.release import Manifest, Package, PackageRef, Release, Revision
 from orchestrator.ports import Artifacts
 from orchestrator.trees import temporary_folder
 
@@ -69,6 +69,10 @@ class SharedPackages:
         if not found:
             raise OrchestratorError("P301", f"the package {digest} is kept neither here nor in {self._artifacts.where}")
         return self._bring(found[0])
+
+    def revision(self, digest: str) -> Revision | None:
+        """The Git commit of a package that is kept here. Raises P301 for one that is only shared."""
+        return self._local.revision(digest)
 
     def known(self) -> list[tuple[PackageRef, Manifest]]:
         """The packages that are kept here."""

@@ -143,7 +143,9 @@ REGISTER = (
 MANAGEMENT = ("counters", "booking_quotas")
 """The kinds of `orchestrator/management` that are found by their key."""
 
-LISTED = ("change_requests", "bookings", "planned_releases", "implementation_plans")
+LISTED = (
+    "change_requests", "bookings", "planned_releases", "implementation_plans", "release_reviews", "review_actions",
+)  # fmt: skip
 """The kinds of `orchestrator/management` that have a position."""
 
 register_tables = {

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.release import Manifest, Package, PackageRef, Release
+from orchestrator.domain.release import Manifest, Package, PackageRef, Release, Revision
 
 
 class MemoryPackages:
@@ -13,12 +13,11 @@ class MemoryPackages:
         self._kept: dict[str, Package] = {}
         self.spoiled: set[str] = set()
 
-    def put(self, release: Release) -> Package:
-        """Keep a package of *release* with nothing in it."""
+    def put(self, release: Release, revision: Revision | None = None) -> Package:
+        """Keep a package of *release* with nothing in it, built from *revision*. One that is kept stays as it is."""
         manifest = Manifest(apiVersion="orchestrator/v1", kind="Package", release=release, files=())
-        package = Package(manifest=manifest, digest=manifest.digest, path="", root="")
-        self._kept[package.digest] = package
-        return package
+        package = Package(manifest=manifest, digest=manifest.digest, path="", root="", revision=revision)
+        return self._kept.setdefault(package.digest, package)
 
     def build(self, project: Path, source: Path, release: Release, target: Path) -> Package:
         """Keep it; there is no file."""
@@ -42,6 +41,10 @@ class MemoryPackages:
         if digest not in self._kept or digest in self.spoiled:
             raise OrchestratorError("P301", f"the package {digest} is not here, or not what it was")
         return self._kept[digest]
+
+    def revision(self, digest: str) -> Revision | None:
+        """The Git commit that the package was put with."""
+        return self.fetch(digest).revision
 
     def share(self, package: Package) -> None:
         """Nothing: there is one machine."""

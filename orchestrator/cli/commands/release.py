@@ -86,7 +86,19 @@ def plan(
     phases = [phase.to_json() for phase in standard_phases(begin, freeze, release_at, environment)]
     about = {"owner": str(app.acting.actor), **given_fields(fields), "title": title, "phases": phases}
     draft = model_of(ReleaseDraft, **about)
-    print_release(plan_release(app.acting, draft, app.release_sources, _scope(requests, packages)), as_json=as_json)
+    made = plan_release(app.acting, draft, app.release_sources, _scope(requests, packages))
+    print_release(made, as_json=as_json)
+    if not as_json:
+        _print_overdue(app)
+
+
+def _print_overdue(app: "ManagedApplication") -> None:
+    """The actions of earlier reviews that are overdue."""
+    from orchestrator.cli.reviews import overdue_lines
+    from orchestrator.management.reviews.queries import overdue_actions
+
+    for line in overdue_lines(overdue_actions(app.acting)):
+        out_folded(line)
 
 
 @command.command("edit")
@@ -148,6 +160,7 @@ def show(release: str, as_json: bool) -> None:
         return
     for line in release_lines(shown):
         out_folded(line)
+    _print_overdue(app)
 
 
 @command.command("add")

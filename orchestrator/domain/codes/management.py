@@ -2,6 +2,7 @@
 
 G101 to G109 are of change requests, and of the states of all nouns. G201 to G209 are of planned releases.
 G401 to G409 are of implementation plans.
+G501 to G509 are of reviews.
 """
 
 from orchestrator.domain.errors import ErrorCode, Exit
@@ -145,6 +146,17 @@ CODES: tuple[ErrorCode, ...] = (
         "task cannot be re-planned",
         "What has ended does not change, and the start of a task that has started is fixed. A new task has a name of its own, and values that fit.",
         "Change a task that has not ended, or add another one with `orchestrator implementation add`.",
+        "G501",
+        "review is closed",
+        "A closed review does not change any more.",
+        "Add feedback or an action: `orchestrator review feedback`, `orchestrator action add`.",
+        Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
+        "G502",
+        "review exists",
+        "A run and a planned release have one review each.",
+        "Write into that review: `orchestrator review write`.",
         Exit.NOT_ALLOWED,
     ),
 )

@@ -1,6 +1,6 @@
 """The routes of `/api/v1` for change requests and bookings. Each calls one use case of release management."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -18,6 +18,7 @@ from orchestrator.management.change_requests.decisions import add_change
 from orchestrator.management.change_requests.queries import list_changes, show_change, show_ranking
 from orchestrator.management.change_requests.state import OPEN_STATES, ChangeState
 from orchestrator.management.documents import booking_item, change_item
+from orchestrator.management.measures.queries import MeasureFilter, show_measures
 from orchestrator.web import management
 from orchestrator.web.api.changing import Key, Result, Writer, reply_once
 from orchestrator.web.api.documents import PREFIX, Limit, Who, tagged_document
@@ -174,6 +175,21 @@ def get_contention(request: Request, who: Who, weeks: Annotated[int, Query(ge=1,
     app = managed_application(request)
     found = show_contention(app.acting_as(who.actor), app.booking_sources, weeks)
     return tagged_document(request, "Contention", {"weeks": [each.to_json() for each in found]})
+
+
+@router.get("/measures", tags=["measures"])
+def get_measures(
+    request: Request,
+    who: Who,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    environment: Annotated[tuple[str, ...], Query()] = (),
+) -> Response:
+    """The five DORA measures of the last 90 days or another period, each with the runs behind it."""
+    app = managed_application(request)
+    chosen = MeasureFilter(since, until, environment)
+    found = show_measures(app.acting_as(who.actor), app.measure_sources, chosen)
+    return tagged_document(request, "Measures", {"measures": found.to_json()})
 
 
 @router.get("/booking-quotas", tags=["bookings"])

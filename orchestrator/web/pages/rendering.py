@@ -35,7 +35,7 @@ PLACES = (
             ("/calendar", "Calendar"),
         ),
     ),
-    ("Records", (("/audit", "Audit"), ("/me", "Your account"))),
+    ("Records", (("/measures", "Measures"), ("/audit", "Audit"), ("/me", "Your account"))),
 )
 """The pages of the navigation."""
 KEY_LIST = (

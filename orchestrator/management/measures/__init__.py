@@ -1,0 +1,1 @@
+"""The five DORA measures of deployments: computed from the journal, each with the runs behind it."""

@@ -1,0 +1,1 @@
+"""Reviews of runs and planned releases, and the actions that follow from them."""

@@ -1,0 +1,96 @@
+"""What the scheduler does for reviews: it opens them after runs and releases, and reminds the owners of actions."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from orchestrator.app.acting import Acting, Change, View, access_of, change
+from orchestrator.domain.access.actions import Action
+from orchestrator.domain.moments import Now
+from orchestrator.domain.register import ENDED, OPEN, REVIEWS
+from orchestrator.management.planned_releases.model import PlannedRelease
+from orchestrator.management.planned_releases.state import ReleaseState
+from orchestrator.management.planned_releases.store import PLANNED_RELEASES
+from orchestrator.management.reviews.decisions import (
+    opened_for_release,
+    opened_for_run,
+    overdue_key,
+    remind_owner,
+    was_notified,
+)
+from orchestrator.management.reviews.model import ReviewAction
+from orchestrator.management.reviews.ports import ReviewedRun, ReviewSources
+from orchestrator.management.reviews.store import RELEASE_REVIEWS, REVIEW_ACTIONS
+from orchestrator.register_ports import Records
+
+OPENED_WITHIN = timedelta(days=7)
+"""Reviews are opened for what ended at most this long ago: a project with an old history gets none for it."""
+REVIEWED = frozenset({ReleaseState.RELEASED, ReleaseState.ROLLED_BACK, ReleaseState.CLOSED})
+
+
+def open_due_reviews(acting: Acting, sources: ReviewSources) -> tuple[str, ...]:
+    """Open the reviews that are due, and remind the owners of overdue actions. A phrase for each; nothing twice."""
+
+    def work(task: Change) -> tuple[str, ...]:
+        return tuple(_done(task, sources))
+
+    return change(acting, Action.PLAN_RELEASES, work)
+
+
+def _done(task: Change, sources: ReviewSources) -> Iterator[str]:
+    for each in _due_runs(task, sources):
+        opened_for_run(task, each.run, each.kind, sources)
+        yield f"the review of {each.run.id} was opened: {each.kind}"
+    for release in _due_releases(task):
+        opened_for_release(task, release, sources)
+        yield f"the review of {release.id} was opened"
+    for action in _unnoticed(task):
+        yield remind_owner(task, action)
+
+
+def _due_runs(view: View, sources: ReviewSources) -> list[ReviewedRun]:
+    since = view.now.earliest - OPENED_WITHIN
+    emergencies = frozenset(each.run for each in view.records.all(REVIEWS) if each.opened_at >= since - OPENED_WITHIN)
+    found = sources.reviewed_runs(since, emergencies)
+    return [each for each in found if view.records.get(RELEASE_REVIEWS, each.run.id) is None]
+
+
+def _due_releases(view: View) -> list[PlannedRelease]:
+    since = view.now.earliest - OPENED_WITHIN
+    every = (each for part in (OPEN, ENDED) for each in view.records.all(PLANNED_RELEASES, part))
+    return [
+        each
+        for each in every
+        if each.state in REVIEWED
+        and (each.ended_at or view.now.earliest) >= since
+        and view.records.get(RELEASE_REVIEWS, each.id) is None
+    ]
+
+
+def _unnoticed(view: View) -> list[ReviewAction]:
+    late = (each for each in view.records.all(REVIEW_ACTIONS, OPEN) if each.is_overdue(view.now.earliest))
+    return [each for each in late if not was_notified(view, each.owner, overdue_key(each))]
+
+
+@dataclass
+class OpenReviews:
+    """The scheduler's duty."""
+
+    acting: Acting
+    sources: ReviewSources
+    name: str = "reviews"
+
+    def due(self, now: Now) -> bool:
+        """Whether a review is to be opened, or an owner reminded."""
+        del now
+
+        def work(records: Records) -> bool:
+            view = View(self.acting, records, access_of(records), self.acting.now(records))
+            return bool(_due_runs(view, self.sources) or _due_releases(view) or _unnoticed(view))
+
+        return self.acting.register.reading(work)
+
+    def do(self, acting: Acting, now: Now) -> Iterable[str]:
+        """Do it."""
+        del now
+        return open_due_reviews(acting, self.sources)

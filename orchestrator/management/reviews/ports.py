@@ -1,0 +1,37 @@
+"""What reviews are told by the journal."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+from orchestrator.domain.journal import Run
+from orchestrator.management.reviews.model import ReviewFacts
+
+RunKind = Literal["rollback", "intervention", "emergency", "other"]
+
+
+@dataclass(frozen=True)
+class ReviewedRun:
+    """A *run* that is reviewed, and why."""
+
+    run: Run
+    kind: RunKind
+
+
+class ReviewSources(Protocol):
+    """The facts of reviews."""
+
+    def reviewed_runs(self, since: datetime, emergencies: frozenset[str]) -> tuple[ReviewedRun, ...]:
+        """The runs that ended after *since*, and that are reviewed: oldest first, each once.
+
+        Those that were rolled back, rolled something back, or need intervention, and all of the requests *emergencies*.
+        """
+
+    def run_facts(self, run: str) -> ReviewFacts:
+        """What the journal has of one run. Raises R101."""
+
+    def runs_of(self, environment: str, digest: str, since: datetime) -> tuple[Run, ...]:
+        """The promotions and rollbacks of a package in *environment*, requested after *since*, oldest first."""
+
+    def run(self, run: str) -> Run:
+        """One run. Raises R101."""

@@ -1,0 +1,66 @@
+"""What users see of reviews and actions."""
+
+from dataclasses import dataclass
+
+from orchestrator.app.acting import Acting, View, read_register
+from orchestrator.domain.access.actions import Action
+from orchestrator.domain.listing import PAGE_SIZE, Page
+from orchestrator.domain.register import ENDED, OPEN
+from orchestrator.management.reviews.model import Review, ReviewAction
+from orchestrator.management.reviews.store import RELEASE_REVIEWS, REVIEW_ACTIONS
+
+
+@dataclass(frozen=True)
+class ShownReview:
+    """A review with its *actions*."""
+
+    review: Review
+    actions: tuple[ReviewAction, ...]
+
+
+def list_reviews(
+    acting: Acting, *, ended: bool = False, cursor: str | None = None, limit: int = PAGE_SIZE
+) -> Page[Review]:
+    """A page of the reviews, by their due time; by default those that are open."""
+    parts = [OPEN, ENDED] if ended else [OPEN]
+    return read_register(
+        acting, Action.VIEW, lambda view: view.records.page(RELEASE_REVIEWS, parts, cursor=cursor, limit=limit)
+    )
+
+
+def show_review(acting: Acting, subject: str) -> ShownReview:
+    """The review of a run or a planned release. Raises A110."""
+
+    def work(view: View) -> ShownReview:
+        review = view.existing(RELEASE_REVIEWS, subject)
+        actions = [each for part in (OPEN, ENDED) for each in view.records.all(REVIEW_ACTIONS, part)]
+        mine = sorted((each for each in actions if each.review == review.id), key=lambda each: each.number)
+        return ShownReview(review, tuple(mine))
+
+    return read_register(acting, Action.VIEW, work)
+
+
+def list_actions(
+    acting: Acting, *, mine: bool = False, ended: bool = False, cursor: str | None = None, limit: int = PAGE_SIZE
+) -> Page[ReviewAction]:
+    """A page of the actions, by their due time; by default those that are open. With *mine* only the actor's own."""
+    parts = [OPEN, ENDED] if ended else [OPEN]
+
+    def work(view: View) -> Page[ReviewAction]:
+        if not mine:
+            return view.records.page(REVIEW_ACTIONS, parts, cursor=cursor, limit=limit)
+        every = (each for part in parts for each in view.records.all(REVIEW_ACTIONS, part))
+        own = [each for each in every if each.owner == str(acting.actor)]
+        return Page(items=tuple(sorted(own, key=lambda each: (each.due, each.number))[:limit]))
+
+    return read_register(acting, Action.VIEW, work)
+
+
+def overdue_actions(acting: Acting) -> tuple[ReviewAction, ...]:
+    """The open actions after their due time, which are shown where the next release is planned."""
+
+    def work(view: View) -> tuple[ReviewAction, ...]:
+        found = (each for each in view.records.all(REVIEW_ACTIONS, OPEN) if each.is_overdue(view.now.earliest))
+        return tuple(sorted(found, key=lambda each: (each.due, each.number)))
+
+    return read_register(acting, Action.VIEW, work)

@@ -1,0 +1,151 @@
+"""Reviews and actions: their states, what opens them, and who may end an action."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.app.acting import Acting
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.journal import Run
+from orchestrator.domain.moments import moment_text
+from orchestrator.domain.promotion import State
+from orchestrator.domain.register import OUTBOX, Message
+from orchestrator.management.planned_releases.model import PlannedRelease
+from orchestrator.management.planned_releases.state import ReleaseState
+from orchestrator.management.planned_releases.store import PLANNED_RELEASES
+from orchestrator.management.reviews.decisions import (
+    add_action,
+    add_feedback,
+    cancel_action,
+    close_review,
+    complete_action,
+    open_review,
+    write_review,
+)
+from orchestrator.management.reviews.duties import open_due_reviews
+from orchestrator.management.reviews.model import CloseCode, Review, ReviewAction, ReviewFacts
+from orchestrator.management.reviews.ports import ReviewedRun
+from orchestrator.management.reviews.queries import list_actions, list_reviews, overdue_actions, show_review
+from orchestrator.management.reviews.state import ACTION_TABLE, REVIEW_TABLE, ActionEvent, ReviewEvent
+from tests.app.desk import NOON, Desk
+from tests.management.calls import planned_draft
+from tests.management.sources import SHOP, ReviewJournal
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+RUN = "00000a-production"
+
+
+@dataclass
+class Office:
+    """A register, and a release manager at it."""
+
+    desk: Desk = field(default_factory=Desk)
+
+    @property
+    def acting(self) -> Acting:
+        return self.desk.acting("release-manager")
+
+    def messages(self) -> tuple[Message, ...]:
+        return self.desk.register.reading(lambda records: records.all(OUTBOX))
+
+
+@pytest.fixture
+def office() -> Office:
+    """A register with users."""
+    return Office()
+
+
+def ended(state: State = State.ROLLED_BACK, ago: timedelta = HOUR, run: str = RUN) -> Run:
+    """A promotion by ann that ended *ago*."""
+    times = {"requested_at": moment_text(NOON - ago - HOUR), "ended_at": moment_text(NOON - ago)}
+    about = {"id": run, "root": run[:6], "kind": "promotion", "environment": "production", "by": "ann"}
+    return Run.from_json({**about, **times, "state": state.value, "release": SHOP.to_json()})
+
+
+def journal(*runs: Run) -> ReviewJournal:
+    facts = ReviewFacts(runs=(f"{RUN}: rolled back",), incidents=("deploy failed",))
+    return ReviewJournal(tuple(ReviewedRun(run, "rollback") for run in runs), facts)
+
+
+@given(st.lists(st.sampled_from([*ReviewEvent, *ActionEvent]), max_size=12))
+def test_no_sequence_of_events_leaves_the_tables(events: list[ReviewEvent | ActionEvent]) -> None:
+    """After any events the states are those of the tables, a refused event changes nothing, and an end stays an end."""
+    fields = {"environment": "production", "title": "shop", "due": NOON}
+    review = Review.model_validate({"subject": RUN, "kind": "rollback", "opened_at": NOON, **fields})
+    about = {"number": 1, "review": RUN, "owner": "ann", "created_by": "ann", "created_at": NOON}
+    action = ReviewAction.model_validate({**fields, **about})
+    for event in events:
+        if isinstance(event, ReviewEvent) and REVIEW_TABLE.allows(review.state, event):
+            review = review.after(event)
+        elif isinstance(event, ActionEvent) and ACTION_TABLE.allows(action.state, event):
+            action = action.after(event)
+        else:
+            with pytest.raises(OrchestratorError, match="not possible"):
+                review.after(event) if isinstance(event, ReviewEvent) else action.after(event)
+    assert review.state in REVIEW_TABLE.moves
+    assert action.state in ACTION_TABLE.moves
+
+
+def test_a_rollback_opens_one_review(office: Office) -> None:
+    """A run that was rolled back gets one review with its facts and one message to its user, however often it is looked for."""
+    sources = journal(ended(), ended(ago=8 * DAY, run="00000b-production"))
+    assert open_due_reviews(office.acting, sources) == (f"the review of {RUN} was opened: rollback",)
+    assert open_due_reviews(office.acting, sources) == ()
+    shown = show_review(office.acting, RUN)
+    assert (shown.review.kind, shown.review.lead, shown.review.due) == ("rollback", "ann", NOON + 7 * DAY)
+    assert shown.review.facts.incidents == ("deploy failed",)
+    assert shown.review.suggested_code is CloseCode.ROLLED_BACK
+    messages = [each for each in office.messages() if each.kind == "release-review"]
+    assert [each.to for each in messages] == ["ann"]
+
+
+@pytest.mark.parametrize(
+    ("state", "reviewed"),
+    [(ReleaseState.RELEASED, ["REL-1"]), (ReleaseState.ROLLED_BACK, ["REL-1"]), (ReleaseState.IN_PROGRESS, [])],
+)
+def test_a_release_is_reviewed_at_its_end(office: Office, state: ReleaseState, reviewed: list[str]) -> None:
+    """A planned release gets a review when it was released or rolled back, with its phases as planned and as they were."""
+    made = {"number": 1, "created_at": NOON, "created_by": "ann", "state": state}
+    office.desk.write(PLANNED_RELEASES, PlannedRelease.model_validate({**dict(planned_draft("production")), **made}))
+    open_due_reviews(office.acting, journal())
+    found = list_reviews(office.acting).items
+    assert [each.id for each in found] == reviewed
+    phases = [[phase.name for phase in each.facts.planned] for each in found]
+    assert phases == [["build", "test", "deploy", "close"]] * len(reviewed)
+
+
+def test_a_closed_review_is_only_added_to(office: Office) -> None:
+    """A closed review refuses to be written and to be closed again, and takes feedback and actions."""
+    open_review(office.acting, RUN, journal(ended()))
+    with pytest.raises(OrchestratorError, match="has a review"):
+        open_review(office.acting, RUN, journal(ended()))
+    write_review(office.acting, RUN, {"went_well": "quick", "lead": "operator"})
+    assert close_review(office.acting, RUN, conclusion="disk full").close_code is CloseCode.ROLLED_BACK
+    with pytest.raises(OrchestratorError, match="is closed") as caught:
+        write_review(office.acting, RUN, {"went_well": "no"})
+    assert caught.value.code == "G501"
+    with pytest.raises(OrchestratorError, match="not possible"):
+        close_review(office.acting, RUN)
+    add_feedback(office.acting, RUN, "slow", 2)
+    add_action(office.acting, RUN, "Size the disk", "release-manager", NOON + DAY)
+    shown = show_review(office.acting, RUN)
+    assert [said.text for said in shown.review.feedback] == ["slow"]
+    assert [each.title for each in shown.actions] == ["Size the disk"]
+    assert shown.review.went_well == "quick"
+
+
+def test_an_overdue_action_is_shown_and_its_owner_is_notified_once(office: Office) -> None:
+    """An action after its due time is overdue, its owner gets one message, and it ends once."""
+    open_review(office.acting, RUN, journal(ended()))
+    action = add_action(office.acting, RUN, "Size the disk", "release-manager", NOON - HOUR)
+    assert [each.id for each in overdue_actions(office.acting)] == [action.id]
+    assert open_due_reviews(office.acting, journal()) == ("A-1: release-manager was notified that it is overdue",)
+    assert open_due_reviews(office.acting, journal()) == ()
+    assert complete_action(office.acting, "A-1", "ordered").note == "ordered"
+    with pytest.raises(OrchestratorError, match="not possible"):
+        cancel_action(office.acting, "A-1", "why")
+    assert overdue_actions(office.acting) == ()
+    assert [each.id for each in list_actions(office.acting, mine=True, ended=True).items] == ["A-1"]
