@@ -131,6 +131,7 @@ class ImplementationFacts:
         return TemplateFile(name, ImplementationTemplate.from_json(data), f"sha256:{'1' * 64}")
 
 
+@dataclass
 class ReviewJournal:
     """What the project of these tests tells reviews: *runs* that ended, each with why it is reviewed."""
 

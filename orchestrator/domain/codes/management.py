@@ -146,6 +146,9 @@ CODES: tuple[ErrorCode, ...] = (
         "task cannot be re-planned",
         "What has ended does not change, and the start of a task that has started is fixed. A new task has a name of its own, and values that fit.",
         "Change a task that has not ended, or add another one with `orchestrator implementation add`.",
+        Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
         "G501",
         "review is closed",
         "A closed review does not change any more.",
