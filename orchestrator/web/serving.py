@@ -95,7 +95,7 @@ def run_server(application: "Application", options: ServerOptions, shows: Shows)
         if options.worker:
             stack.enter_context(own_worker(application.root))
         gc.collect()
-        gc.freeze()  # a full collection looked at every class and schema: 100 ms, now and then, in some request
+        gc.freeze()  # a full collection visited every class and schema: 100 ms, now and then, in some request
         asyncio.run(_serve(config, accepting, options))
 
 

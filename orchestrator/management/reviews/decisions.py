@@ -155,19 +155,19 @@ def _opened(task: Change, subject: str, kind: str, environment: str, title: str,
     return review
 
 
-def remind_owner(task: Change, action: ReviewAction) -> str:
+def remind_action_owner(task: Change, action: ReviewAction) -> str:
     """Notify the owner of an overdue *action*, once; a phrase."""
     text = f"{action.id} of the review of {action.review} is overdue: {action.title}"
-    _notify(task, action.owner, action.environment, overdue_key(action), text)
+    _notify(task, action.owner, action.environment, overdue_message(action), text)
     return f"{action.id}: {action.owner} was notified that it is overdue"
 
 
-def overdue_key(action: ReviewAction) -> str:
+def overdue_message(action: ReviewAction) -> str:
     """What identifies the message about an overdue action."""
     return f"{action.id} overdue"
 
 
-def was_notified(view: View, user: str, about: str) -> bool:
+def has_message(view: View, user: str, about: str) -> bool:
     """Whether *user* got the message about *about*."""
     return view.records.get(OUTBOX, f"{NOUN} {about} {user}") is not None
 

@@ -14,9 +14,9 @@ from orchestrator.management.planned_releases.store import PLANNED_RELEASES
 from orchestrator.management.reviews.decisions import (
     opened_for_release,
     opened_for_run,
-    overdue_key,
-    remind_owner,
-    was_notified,
+    overdue_message,
+    remind_action_owner,
+    has_message,
 )
 from orchestrator.management.reviews.model import ReviewAction
 from orchestrator.management.reviews.ports import ReviewedRun, ReviewSources
@@ -45,7 +45,7 @@ def _done(task: Change, sources: ReviewSources) -> Iterator[str]:
         opened_for_release(task, release, sources)
         yield f"the review of {release.id} was opened"
     for action in _unnoticed(task):
-        yield remind_owner(task, action)
+        yield remind_action_owner(task, action)
 
 
 def _due_runs(view: View, sources: ReviewSources) -> list[ReviewedRun]:
@@ -69,7 +69,7 @@ def _due_releases(view: View) -> list[PlannedRelease]:
 
 def _unnoticed(view: View) -> list[ReviewAction]:
     late = (each for each in view.records.all(REVIEW_ACTIONS, OPEN) if each.is_overdue(view.now.earliest))
-    return [each for each in late if not was_notified(view, each.owner, overdue_key(each))]
+    return [each for each in late if not has_message(view, each.owner, overdue_message(each))]
 
 
 @dataclass

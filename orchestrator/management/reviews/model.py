@@ -66,7 +66,7 @@ class ReviewFacts(Model):
 
 
 class Feedback(Model):
-    """What *by* said about the subject; *rating* is from 1 (bad) to 5 (good)."""
+    """The opinion of *by* on the subject; *rating* is from 1 (bad) to 5 (good)."""
 
     by: str
     at: Moment
