@@ -12,11 +12,11 @@ from orchestrator.management.planned_releases.model import PlannedRelease
 from orchestrator.management.planned_releases.state import ReleaseState
 from orchestrator.management.planned_releases.store import PLANNED_RELEASES
 from orchestrator.management.reviews.decisions import (
+    has_message,
     opened_for_release,
     opened_for_run,
     overdue_message,
     remind_action_owner,
-    has_message,
 )
 from orchestrator.management.reviews.model import ReviewAction
 from orchestrator.management.reviews.ports import ReviewedRun, ReviewSources
