@@ -92,6 +92,8 @@ ACTS = {
     "implementation retry", "implementation show", "implementation skip", "implementation start",
     "release add", "release cancel", "release close", "release complete", "release confirm", "release edit", "release freeze",
     "release hold", "release notes", "release phase", "release plan", "release remove", "release resume", "release show", "release start",
+    "review close", "review feedback", "review open", "review show", "review write", "report",
+    "action add", "action cancel", "action done",
     "book", "booking cancel", "booking end", "booking extend", "booking hand-over", "booking show",
 }  # fmt: skip
 OWN = ("keys", "crash-", "project.key")  # what any command may make for itself in the state folder
