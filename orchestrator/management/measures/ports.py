@@ -1,4 +1,4 @@
-"""What measures are told by the project, its journal and its Git repository."""
+"""The facts of measures: of the project, its journal and its Git repository."""
 
 from collections.abc import Mapping
 from datetime import datetime

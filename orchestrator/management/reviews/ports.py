@@ -1,4 +1,4 @@
-"""What reviews are told by the journal."""
+"""The facts of reviews from the journal."""
 
 from dataclasses import dataclass
 from datetime import datetime
