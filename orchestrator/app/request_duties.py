@@ -13,6 +13,7 @@ from orchestrator.domain.approval.request_state import RequestEvent, RequestStat
 from orchestrator.domain.approval.requests import RunRequest, due_moves
 from orchestrator.domain.approval.run_end import RunEnd, event_after
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.journal import recorded_failure
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.moments import Now
 from orchestrator.domain.plan import Plan
@@ -179,8 +180,7 @@ def end_of(store: Store, run: str) -> RunEnd | None:
     if found.id != run or not found.ended:
         return None
     records = store.records(run)
-    ended = next((record.data for record in reversed(records) if record.kind == "ended"), {})
-    failure = ended.get("failure") or {}
+    failure = recorded_failure(records)
     finished = [r for r in records if r.kind == "step.finished" and r.step == failure.get("step")]
     data = (finished[-1].data.get("data") or {}) if finished else {}
     return RunEnd(found.state, str(failure.get("code") or ""), tuple(data.get("changed") or ()), data.get("now") or "")

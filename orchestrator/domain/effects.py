@@ -4,29 +4,29 @@ A step declares what it may change before it starts, and its result says whether
 something does not end as *failed*, which means that nothing was changed.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from orchestrator.domain.plan import PlannedStep
-from orchestrator.domain.promotion import State
+from orchestrator.domain.promotion import GOING_BACK, State
 from orchestrator.domain.started import StartedStep, touched
-from orchestrator.domain.step import StepResult
+from orchestrator.domain.step import StepResult, attempts
 
-GOING_BACK = frozenset({State.HALTING, State.UNDOING, State.RESTORING, State.VERIFYING_ROLLBACK})
-"""The states of a run that restores what was there before."""
 CHANGED = GOING_BACK | {State.VERIFYING}
 """The states that a run only reaches after it may have changed something: suites may change hosts too."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """What a step may change: a *stack*, the *hosts* of a play, or the *side* that is live.
+    """What a step may change: *nothing*, a *stack*, the *hosts* of a play or of a *suite*, or the *side* that is live.
 
     A *claim* changes nothing: it records the stack that is made for this run only. *step* is the planned one that a
     play deploys. *back*: the switch leads to where it led before. *always*: its start alone counts, whatever it did.
+    A suite may change hosts, and is not expected to.
     """
 
-    kind: Literal["claim", "stack", "hosts", "side"]
+    kind: Literal["nothing", "claim", "stack", "hosts", "suite", "side"]
     hosts: tuple[str, ...] = ()
     step: PlannedStep | None = None
     back: bool = False
@@ -34,11 +34,54 @@ class Change:
 
     def made_by(self, result: StepResult) -> bool:
         """Whether the step may have made this change, by its *result*."""
+        if self.kind in {"nothing", "claim"}:
+            return False
         if self.always or result.good:
-            return self.kind != "claim"
-        if self.kind == "stack":
+            return True
+        if self.kind in {"stack", "suite"}:
             return not result.is_untouched
         return bool(touched(result, self.hosts))
+
+    def to_record(self) -> dict[str, Any]:
+        """As the entry has it that a step was started. The hosts are a field of that entry themselves."""
+        step = self.step.play.step if self.step is not None else None
+        told = {"kind": self.kind, "step": step, "back": self.back, "always": self.always}
+        return {name: value for name, value in told.items() if value}
+
+
+NOTHING = Change("nothing")
+"""Of steps that only read, compute or record."""
+SWITCHED_BACK = "switch.back"
+"""What the names of steps end with that let the service lead to the side that was live before."""
+AGAIN = "rehearse.again."
+"""What the names of steps begin with that a rehearsal runs once more after the rollback in it."""
+
+EARLIER_UPDATES = ("provision", "rehearse.stack.back", "rehearse.stack.again")
+"""The steps of a promotion that update the stack before a rollback, in entries that do not declare it."""
+
+
+def declared_change(name: str, about: Mapping[str, Any], steps: Mapping[str, PlannedStep]) -> Change:
+    """What the step *name* declared that it may change, by what was recorded of its start (*about*).
+
+    *steps* are the planned ones, by name; a deployed step that is not one of them has None as its *step*.
+    """
+    told, hosts = about.get("may_change"), tuple(about.get("hosts", ()))
+    if told is None:
+        return _earlier_change(name, about, steps)
+    step, back, always = steps.get(told.get("step", "")), bool(told.get("back")), bool(told.get("always"))
+    return Change(told["kind"], hosts, step, back=back, always=always)
+
+
+def _earlier_change(name: str, about: Mapping[str, Any], steps: Mapping[str, PlannedStep]) -> Change:
+    """What a step may change that an earlier version started, which did not record it."""
+    verb, hosts = about.get("verb"), tuple(about.get("hosts", ()))
+    if verb == "deploy":
+        return Change("hosts", hosts, steps.get(name.removeprefix(AGAIN).rpartition(".")[0]))
+    if name.endswith(SWITCHED_BACK) or verb == "switch":
+        return Change("side", hosts, back=name.endswith(SWITCHED_BACK))
+    if any(name in attempts(update) for update in EARLIER_UPDATES):
+        return Change("stack")
+    return Change("hosts", hosts) if verb in {"undo", "restore"} and hosts else NOTHING
 
 
 @dataclass

@@ -5,6 +5,7 @@ from typing import Literal
 
 from orchestrator.domain.admission.documents import NextPromotion
 from orchestrator.domain.calendar.state import EnvironmentCalendar
+from orchestrator.domain.effects import declared_change
 from orchestrator.domain.error_codes import STACK_NOT_ROLLED_BACK
 from orchestrator.domain.journal import PROMOTION_KINDS, Kind, Lease, QueueEntry, Run
 from orchestrator.domain.model import Model
@@ -21,8 +22,6 @@ EFFECTIVE: frozenset[Kind] = frozenset({*PROMOTION_KINDS, "rollback", "provision
 """Runs that change an environment. The others only record what was observed or decided."""
 RELEASING: frozenset[Kind] = frozenset({*PROMOTION_KINDS, "rollback"})
 STACK_ONLY: frozenset[Kind] = frozenset({"provision", "destroy", "resolve", "reap"})
-TOUCHING = frozenset({"deploy", "undo", "restore", "switch"})
-"""The verbs of steps that change hosts."""
 GOOD = frozenset({State.SUCCEEDED, State.ROLLED_BACK})
 UNTOUCHED = frozenset({State.REQUESTED, State.PLANNING, State.BUILDING})
 
@@ -150,7 +149,8 @@ def destroyed(runs: Iterable[Run]) -> Destroyed | None:
 
 def changing(story: RunView) -> tuple[str, ...]:
     """The hosts that a step of the run may be changing: one that was started, and has no outcome yet."""
-    return tuple(host for step in story.running if step.verb in TOUCHING for host in step.about.get("hosts", ()) or ())
+    changes = (declared_change(step.name, step.about, {}) for step in story.running)
+    return tuple(host for change in changes if change.kind in {"hosts", "side"} for host in change.hosts)
 
 
 def remedies(story: RunView) -> tuple[Remedy, ...]:

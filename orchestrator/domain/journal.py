@@ -174,10 +174,20 @@ def run_id(root: str, environment: str) -> str:
     return f"{root}-{environment}"
 
 
+def recorded_end(records: Sequence[Record]) -> Mapping[str, Any]:
+    """How the run with these *records* ended, as its last entry has it; empty if it has not."""
+    return next((record.data for record in reversed(records) if record.kind == "ended"), {})
+
+
+def recorded_failure(records: Sequence[Record]) -> Mapping[str, Any]:
+    """The `step`, `message` and `code` of what made the run with these *records* fail; empty if nothing did."""
+    return recorded_end(records).get("failure") or {}
+
+
 def recorded_exit(records: Sequence[Record]) -> Exit:
     """How the command ends for the run with these *records*: as the run did, or interrupted if it has not ended."""
-    ended = next((record.data for record in reversed(records) if record.kind == "ended"), None)
-    return Exit.INTERRUPTED if ended is None else Exit(int(ended["exit"]))
+    ended = recorded_end(records)
+    return Exit(int(ended["exit"])) if ended else Exit.INTERRUPTED
 
 
 def is_past(until: str, now: str) -> bool:

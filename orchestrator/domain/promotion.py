@@ -42,6 +42,10 @@ class State(StrEnum):
     HELD = "held"
 
 
+GOING_BACK = frozenset({State.HALTING, State.UNDOING, State.RESTORING, State.VERIFYING_ROLLBACK})
+"""The states of a run that restores what was there before."""
+
+
 class Event(StrEnum):
     """What moves a promotion: a verb of the flow begins, or something has gone wrong."""
 

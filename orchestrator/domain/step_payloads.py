@@ -38,6 +38,10 @@ class PlanSettled(Payload):
     plan: str
 
 
+SETTLING_STEPS = ("hosts", "rehearse.hosts.back", "rehearse.hosts.again", "hosts.restored")
+"""The steps that settle which hosts an environment has, in the order in which a run takes them."""
+
+
 class HostsSettled(Payload):
     """The hosts that the run is about.
 

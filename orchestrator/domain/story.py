@@ -11,12 +11,10 @@ from typing import Any
 from orchestrator.domain.downtime import AvailabilityReport
 from orchestrator.domain.journal import PROMOTION_KINDS, Record, Run, after_entry
 from orchestrator.domain.plan import HostState
-from orchestrator.domain.promotion import State
+from orchestrator.domain.promotion import GOING_BACK, State
 from orchestrator.domain.step import HostResult, StepResult, TestResult
 from orchestrator.domain.text import first_line, last_line
 from orchestrator.domain.waves import Progress
-
-BACKWARDS = {State.HALTING, State.UNDOING, State.RESTORING, State.VERIFYING_ROLLBACK}
 
 
 def reason_of(message: str) -> str:
@@ -229,7 +227,7 @@ class RunView:
     @property
     def going_back(self) -> bool:
         """Whether a promotion has begun to roll back."""
-        return self.run.kind in PROMOTION_KINDS and any(state in BACKWARDS for _, state in self.states)
+        return self.run.kind in PROMOTION_KINDS and any(state in GOING_BACK for _, state in self.states)
 
     @property
     def recovery(self) -> float | None:

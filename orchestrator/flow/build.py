@@ -1,5 +1,6 @@
 """Build: the sealed package, taken out of the store and verified again, file by file, before any effect."""
 
+from orchestrator.domain.effects import NOTHING
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.release import Package
 from orchestrator.domain.step import Outcome, StepResult
@@ -23,7 +24,8 @@ def unpack_release(ctx: RunContext) -> None:
             at_hand[ref.digest] = ctx.services.packages.fetch(ref.digest)
         return StepResult(outcome=Outcome.SUCCEEDED, message=f"{plan.release} is sealed and whole")
 
-    ctx.must("build", f"verify the package of {plan.release}", work, verb="build", digest=plan.release.digest)
+    about = {"verb": "build", "digest": plan.release.digest}
+    ctx.must("build", f"verify the package of {plan.release}", work, may_change=NOTHING, **about)
     ctx.package = at_hand.get(plan.release.digest) or ctx.services.packages.fetch(plan.release.digest)
     ctx.previous_package = (
         at_hand.get(plan.rollback_target.release.digest) if plan.rollback_target.release is not None else None

@@ -1,5 +1,6 @@
 """Close: the end of a run. In every case the lease is released, and the current state is recorded."""
 
+from orchestrator.domain.effects import NOTHING
 from orchestrator.domain.errors import Exit, OrchestratorError, lookup
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.promotion import Event
@@ -92,7 +93,7 @@ def _tidy(ctx: RunContext) -> None:
             raise OrchestratorError("R140", f"cleaning up after the run failed: {error}") from error
         return StepResult(outcome=Outcome.SUCCEEDED)
 
-    ctx.must("close", "clean up", work, verb="close")
+    ctx.must("close", "clean up", work, may_change=NOTHING, verb="close")
 
 
 def _end(ctx: RunContext, message: str, code: Exit, halted: RunHalted | None = None) -> None:

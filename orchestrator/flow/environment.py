@@ -5,7 +5,7 @@ A stateful resource is only replaced or deleted if it is acknowledged by name, a
 
 from collections.abc import Callable, Iterable
 
-from orchestrator.domain.effects import Change
+from orchestrator.domain.effects import NOTHING, Change
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import Acknowledgements, HostState, Loss, ResourceChange, StackSpec, losses
@@ -112,9 +112,8 @@ def _looked(ctx: RunContext, spec: StackSpec, name: str, find: Find) -> SavedPla
     def work(job: str, emit: Emit) -> StepResult:
         return find(ctx, spec, job, emit)
 
-    result = ctx.must(
-        step, f"what {spec.stack} would lose", work, verb="provision", acknowledgements=ctx.acknowledgements.to_json()
-    )
+    about = {"verb": "provision", "acknowledgements": ctx.acknowledgements.to_json()}
+    result = ctx.must(step, f"what {spec.stack} would lose", work, may_change=NOTHING, **about)
     seen = LossesAgreed.read(result)
     return SavedPlan(made_by(ctx.services, seen.held), update_file=seen.update_file) if seen.held else None
 

@@ -74,7 +74,8 @@ def dispose(ctx: RunContext) -> None:
     def work(job: str, emit: Emit) -> StepResult:
         return _destroy(ctx.services, ctx.run.environment, made, job, emit)
 
-    ctx.must("dispose", f"destroy what was made for {ctx.run.release}", work, verb="close", stack=made["stack"])
+    label = f"destroy what was made for {ctx.run.release}"
+    ctx.must("dispose", label, work, may_change=Change("stack"), verb="close", stack=made["stack"])
     _tell_gone(ctx, ctx.run.id)
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.domain.effects import NOTHING
 from orchestrator.domain.gate import Flaky
 from orchestrator.domain.plan import ObservationWindow, PlannedGate, SuiteSpec
 from orchestrator.domain.step import Outcome, StepResult
@@ -68,7 +69,8 @@ def ask_gate(ctx: RunContext, gate: PlannedGate, hosts: tuple[str, ...], what: s
 
     def once(time: int) -> StepResult:
         if not time:
-            return ctx.step(name, label, work, **about)
-        return ctx.step(f"gate.{gate.name}.again.{time}.{what}", f"{label}, once more", work, **about)
+            return ctx.step(name, label, work, may_change=NOTHING, **about)
+        again = f"gate.{gate.name}.again.{time}.{what}"
+        return ctx.step(again, f"{label}, once more", work, may_change=NOTHING, **about)
 
     return repeat.judged(ctx, rule, name, label, once)

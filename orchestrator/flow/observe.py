@@ -4,6 +4,7 @@ There are three occasions. An operator requests it; the effect of a step is not 
 hosts, because a backup was restored. Then a host has a fencing token that was not issued yet.
 """
 
+from orchestrator.domain.effects import NOTHING
 from orchestrator.domain.errors import JobLost, OrchestratorError
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import SILENT, HostState
@@ -48,7 +49,7 @@ def inspect_hosts(ctx: RunContext) -> None:
             return StepResult(outcome=Outcome.UNKNOWN, message=message, hosts=seen.hosts, log=seen.log, data=data)
         return StepResult(outcome=Outcome.SUCCEEDED, hosts=seen.hosts, log=seen.log, data=data)
 
-    result = ctx.step("observe", "inspect the hosts", work, verb="observe")
+    result = ctx.step("observe", "inspect the hosts", work, may_change=NOTHING, verb="observe")
     _write(ctx, result, "observe")
     if not result.good:
         raise RunHalted("observe", result)
@@ -77,7 +78,8 @@ def after_doubt(ctx: RunContext, last: StepResult | None = None) -> None:
         data = HostsObserved(states=tuple(states)).to_json()
         return StepResult(outcome=Outcome.SUCCEEDED, message=seen.message, hosts=seen.hosts, log=seen.log, data=data)
 
-    _write(ctx, ctx.step(name, "inspect the hosts", work, verb="observe"), name)
+    result = ctx.step(name, "inspect the hosts", work, may_change=NOTHING, verb="observe")
+    _write(ctx, result, name)
 
 
 def reconcile(ctx: RunContext, seen: StepResult) -> None:
@@ -122,7 +124,8 @@ def accept(ctx: RunContext) -> None:
         message = f"{ctx.run.by or 'somebody'} says that {host} runs {release or 'nothing'}: {why}"
         return StepResult(outcome=Outcome.SUCCEEDED, message=message)
 
-    ctx.must("accept", f"accept what is said of {host}", work, verb="accept", host=host, why=why)
+    about = {"verb": "accept", "host": host, "why": why}
+    ctx.must("accept", f"accept what is said of {host}", work, may_change=NOTHING, **about)
     ctx.record_hosts([HostState(host=host, truth="assumed", release=release, run=ctx.run.id)], "accept")
 
 
@@ -136,7 +139,8 @@ def _accept_live(ctx: RunContext, live: Side, why: str) -> None:
         message = f"{ctx.run.by or 'somebody'} says that {live} is live: {why}"
         return StepResult(outcome=Outcome.SUCCEEDED, message=message, data=data)
 
-    result = ctx.must("accept", f"accept that {live} is live", work, verb="accept", live=live, why=why)
+    about = {"verb": "accept", "live": live, "why": why}
+    result = ctx.must("accept", f"accept that {live} is live", work, may_change=NOTHING, **about)
     data = {"live": live, "switch_uncertain": False, **SidesDeclared.read(result).to_json()}
     ctx.note(Entry(kind="switched", step="accept", data=data, key="switched:accept"))
 

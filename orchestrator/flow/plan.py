@@ -3,6 +3,7 @@
 from functools import partial
 
 from orchestrator.domain.configuration import decides_nothing
+from orchestrator.domain.effects import NOTHING
 from orchestrator.domain.journal import PROMOTION_KINDS, Entry
 from orchestrator.domain.plan import Plan, differences, held
 from orchestrator.domain.release import Package
@@ -45,7 +46,7 @@ def resolve_plan(ctx: RunContext) -> None:
             )
         return _compared(ctx, approved, now)
 
-    result = ctx.must("plan", "plan", work, verb="plan")
+    result = ctx.must("plan", "plan", work, may_change=NOTHING, verb="plan")
     ctx.plan = load_plan(services, PlanSettled.read(result).plan)
     sided = ctx.plan.blue_green
     ctx.services = sides.for_side(services, run.environment, (sided.to or sided.live) if sided is not None else None)

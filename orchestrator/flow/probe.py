@@ -2,6 +2,7 @@
 
 import traceback
 
+from orchestrator.domain.effects import NOTHING
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import STORE_FAILURES, Entry
 from orchestrator.domain.step import Outcome, StepResult
@@ -47,7 +48,7 @@ def end_probe(ctx: RunContext) -> None:
             return StepResult(outcome=Outcome.SKIPPED, message=f"nothing was measured: {error}")
         return StepResult(outcome=Outcome.SUCCEEDED, message=found.text, data={"probe": found.to_json()})
 
-    ctx.step("probe", "availability", work, verb="probe")
+    ctx.step("probe", "availability", work, may_change=NOTHING, verb="probe")
     ctx.services.prober.stop(_job(ctx))
 
 

@@ -7,6 +7,7 @@ a failure of the release, which is rolled back.
 
 from typing import Any
 
+from orchestrator.domain.effects import AGAIN, NOTHING, Change
 from orchestrator.domain.error_codes import DEFINITION_NOT_KEPT
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import PROMOTION_KINDS, Entry, Record
@@ -25,7 +26,7 @@ from orchestrator.flow.run_context import RunContext
 from orchestrator.inspect.stacks import kept_of
 from orchestrator.planning import second_pass
 from orchestrator.planning.evidence import REHEARSED, documents, snapshot, store_document
-from orchestrator.planning.rollback_plan import AGAIN, TAKEN_BACK
+from orchestrator.planning.rollback_plan import TAKEN_BACK
 from orchestrator.planning.steps import suites_of
 from orchestrator.ports import Emit
 from orchestrator.services import Services
@@ -102,7 +103,7 @@ def _stack_back(ctx: RunContext, back: Package) -> bool:
         return rollback.constrained(ctx, spec, job, emit, _spared)
 
     label = f"pulumi up {ctx.run.environment}, as it was"
-    walked = ctx.must(STACK_BACK, label, work, verb="rehearse").outcome is Outcome.SUCCEEDED
+    walked = ctx.must(STACK_BACK, label, work, may_change=Change("stack"), verb="rehearse").outcome is Outcome.SUCCEEDED
     if walked:
         ctx.forget_outputs()
         changed = set(worked) if provision.settle_restored(ctx, "rehearse.hosts.back") else set()
@@ -135,7 +136,8 @@ def _stack_again(ctx: RunContext) -> None:
         spec = kept_of(ctx.services, ctx.run.environment, ctx.pinned_plan().definition)
         return rollback.constrained(ctx, spec, job, emit, refused)
 
-    ctx.must("rehearse.stack.again", f"pulumi up {ctx.run.environment}, again", work, verb="rehearse")
+    label = f"pulumi up {ctx.run.environment}, again"
+    ctx.must("rehearse.stack.again", label, work, may_change=Change("stack"), verb="rehearse")
     ctx.forget_outputs()
     provision.record_hosts(ctx, "rehearse.hosts.again", "rehearse.require")
 
@@ -177,7 +179,7 @@ def _look(ctx: RunContext, stop: str) -> None:
             outcome=Outcome.SUCCEEDED, message=message, data=SnapshotTaken(snapshot=seen.digest).to_json()
         )
 
-    ctx.must(f"rehearse.{stop}", f"look at the hosts, {stop}", work, verb="rehearse")
+    ctx.must(f"rehearse.{stop}", f"look at the hosts, {stop}", work, may_change=NOTHING, verb="rehearse")
 
 
 def _judge(ctx: RunContext) -> None:
@@ -195,7 +197,7 @@ def _judge(ctx: RunContext) -> None:
         outcome = Outcome.FAILED if found.left or found.carried else Outcome.UNKNOWN
         return StepResult(outcome=outcome, message=message, data={**data, "code": "R184"})
 
-    result = ctx.step("rehearse.judge", "compare what came back", work, verb="rehearse")
+    result = ctx.step("rehearse.judge", "compare what came back", work, may_change=NOTHING, verb="rehearse")
     if "evidence" in result.data:
         evidence = RehearsalJudged.read(result).to_json()
         ctx.note(Entry(kind="rehearsed", step="rehearse.judge", data=evidence, key=REHEARSED))

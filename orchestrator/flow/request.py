@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from orchestrator.domain.effects import NOTHING
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.step_payloads import LeaseTaken
@@ -20,7 +21,7 @@ def admit(ctx: RunContext) -> None:
         hold.check_entrance(ctx)
         return acquire(ctx)
 
-    ctx.must("lease", f"take {ctx.run.environment}", take, verb="request")
+    ctx.must("lease", f"take {ctx.run.environment}", take, may_change=NOTHING, verb="request")
     ctx.before_step = partial(hold.hold_before, ctx)
 
 

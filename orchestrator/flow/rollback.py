@@ -8,7 +8,7 @@ recorded (`planning/rollback_plan.py`) and written down before the first of them
 from collections.abc import Callable
 from dataclasses import replace
 
-from orchestrator.domain.effects import Change
+from orchestrator.domain.effects import NOTHING, Change
 from orchestrator.domain.error_codes import PULUMI_INCOMPLETE, UPDATE_DIFFERS
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import Loss, PlaySpec, StackSpec
@@ -186,7 +186,7 @@ def made_anew(ctx: RunContext, name: str) -> tuple[str, ...]:
         message = f"made anew: {', '.join(fresh)}" if fresh else "none was made anew"
         return StepResult(outcome=Outcome.SUCCEEDED, message=message, data=HostsReplaced(fresh=tuple(fresh)).to_json())
 
-    result = ctx.step(name, "look for hosts that were made anew", work, verb="restore")
+    result = ctx.step(name, "look for hosts that were made anew", work, may_change=NOTHING, verb="restore")
     return HostsReplaced.read(result).fresh  # where nobody could look, the proof will tell
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.domain.context import Context, Outputs
-from orchestrator.domain.effects import GOING_BACK, Change, Effects
+from orchestrator.domain.effects import Change, Effects
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.error_codes import TAKEN_OVER
 from orchestrator.domain.errors import JobLost, OrchestratorError
@@ -18,7 +18,7 @@ from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import STOPPED, STOPPING, STORE_FAILURES, Entry, Run, request_parameters
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.plan import NOTHING, Acknowledgements, HostState, Plan, StackSpec
-from orchestrator.domain.promotion import Event, State, move
+from orchestrator.domain.promotion import GOING_BACK, Event, State, move
 from orchestrator.domain.release import Package
 from orchestrator.domain.sides import Side, Sides, other
 from orchestrator.domain.step import Outcome, StepResult, attempts
@@ -210,7 +210,7 @@ class RunContext:
         label: str,
         work: Callable[[str, Emit], StepResult],
         *,
-        may_change: Change | None = None,
+        may_change: Change,
         **about: Any,
     ) -> StepResult:
         """Do one piece of work durably: intent, work, outcome. Returns the result, good or bad.
@@ -222,6 +222,7 @@ class RunContext:
         indefinitely.
         """
         first, *more = attempts(name)
+        about = {"may_change": may_change.to_record(), **about}
         result = self._attempt(first, label, work, about)
         for before, again in zip((first, *more), more, strict=False):
             if not result.is_lost:
@@ -230,8 +231,7 @@ class RunContext:
             data = {"level": "warning", "text": text}
             self.note(Entry(kind="notice", step=before, data=data, key=f"{before}:lost"))
             result = self._attempt(again, f"{label}, once more", work, about).after(result)
-        if may_change is not None:
-            self.effects.record(may_change, result)
+        self.effects.record(may_change, result)
         return result
 
     def _attempt(
@@ -252,9 +252,11 @@ class RunContext:
         """The last control request for this run: empty, `pause`, `cancel` or `abort`."""
         return self.services.store.run(self.run.id).control
 
-    def must(self, name: str, label: str, work: Callable[[str, Emit], StepResult], **about: Any) -> StepResult:
+    def must(
+        self, name: str, label: str, work: Callable[[str, Emit], StepResult], *, may_change: Change, **about: Any
+    ) -> StepResult:
         """Like :meth:`step`; raises `RunHalted` unless the result is good."""
-        result = self.step(name, label, work, **about)
+        result = self.step(name, label, work, may_change=may_change, **about)
         if not result.good:
             raise RunHalted(name, result)
         return result

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator.domain.context import Switched
-from orchestrator.domain.effects import Change
+from orchestrator.domain.effects import SWITCHED_BACK, Change
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import HostState, PlaySpec, Truth
 from orchestrator.domain.promotion import Event, State
@@ -15,7 +15,6 @@ from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.flow import gates, host_states, observe, verify
 from orchestrator.flow.halt import RunHalted
 from orchestrator.flow.run_context import RunContext
-from orchestrator.planning.rollback_plan import SWITCHED_BACK
 from orchestrator.planning.sides import RETIRE, SWITCH, of_plan
 from orchestrator.ports import Emit
 
@@ -116,7 +115,8 @@ def retire(ctx: RunContext) -> StepResult | None:
         return ctx.services.deployer.deploy(play, package, inventory, context, job, emit)
 
     about: dict[str, Any] = {"playbook": play.playbook, "hosts": list(hosts), "release": package.ref.to_json()}
-    result = ctx.step(RETIRE, f"retire {other(live)}", work, verb="close", **about)
+    change = Change("hosts", hosts)
+    result = ctx.step(RETIRE, f"retire {other(live)}", work, may_change=change, verb="close", **about)
     changed = set(touched(result, hosts))
     states = _states_after_retirement(ctx, result, [host for host in hosts if host in changed])
     spared = tuple(host for host in hosts if host not in changed)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from orchestrator.domain.effects import Change
 from orchestrator.domain.plan import SuiteSpec
 from orchestrator.domain.promotion import Event, State
 from orchestrator.domain.release import Package
@@ -54,9 +55,11 @@ def run_suite(ctx: RunContext, suite: SuiteSpec, package: Package, what: str, *,
         "digest": package.digest,
     }
 
+    change = Change("suite", suite.limit)
+
     def once(time: int) -> StepResult:
         name = f"verify.{suite.name}.{what}" if not time else f"verify.{suite.name}.again.{time}.{what}"
-        return ctx.step(name, label if not time else f"{label}, once more", work, **about)
+        return ctx.step(name, label if not time else f"{label}, once more", work, may_change=change, **about)
 
     result = repeat.judged(ctx, suite.flaky, f"verify.{suite.name}.{what}", label, once)
     if must and not result.good:

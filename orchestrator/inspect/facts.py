@@ -23,6 +23,7 @@ from orchestrator.domain.journal import Lease, QueueEntry, Run
 from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.plan import SILENT, HostState
 from orchestrator.domain.run_reason import ending_reason
+from orchestrator.domain.step_payloads import SETTLING_STEPS
 from orchestrator.domain.story import RunView
 from orchestrator.domain.text import few
 from orchestrator.inspect.facts_reader import FactsReader, FactsStore
@@ -34,7 +35,7 @@ from orchestrator.services import Services
 Working = Callable[[str], bool]
 """Whether a process works on the runs of a root."""
 
-OUTLINES = ("hosts.restored", "rehearse.hosts.again", "rehearse.hosts.back", "hosts")
+OUTLINES = SETTLING_STEPS[::-1]
 """The steps that record all hosts of an environment; of one run, the newest first."""
 PAGE = 5
 """The newest runs that are read first: the newest one has mostly left nothing open."""

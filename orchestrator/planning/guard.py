@@ -3,7 +3,7 @@
 from typing import Literal
 
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import STOPPED, Run
+from orchestrator.domain.journal import STOPPED, Run, recorded_failure
 from orchestrator.domain.promotion import State
 from orchestrator.services import Services
 
@@ -56,5 +56,4 @@ def _verdict(services: Services, run: Run, verified: set[str]) -> Literal["bad",
 
 def _stopped(services: Services, run: Run) -> bool:
     """Whether a person wanted the run to stop, and that is why it went back."""
-    ended = next((record.data for record in reversed(services.store.records(run.id)) if record.kind == "ended"), {})
-    return (ended.get("failure") or {}).get("code") == STOPPED
+    return bool(recorded_failure(services.store.records(run.id)).get("code") == STOPPED)

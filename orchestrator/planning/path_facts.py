@@ -3,7 +3,7 @@
 from orchestrator.domain.admission.may_start import PathFacts
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.error_codes import SUPERSEDED
-from orchestrator.domain.journal import PROMOTION_KINDS, Lease
+from orchestrator.domain.journal import PROMOTION_KINDS, Lease, recorded_failure
 from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.moments import parse_moment, span
 from orchestrator.domain.promotion import State
@@ -67,8 +67,7 @@ def _superseded_by(services: Services, ref: PackageRef, name: str) -> str:
         return waiting.superseded_by or ""
     if run.state is not State.FAILED:
         return ""
-    ended = next((record.data for record in reversed(services.store.records(run.id)) if record.kind == "ended"), {})
-    code = (ended.get("failure") or {}).get("code")
+    code = recorded_failure(services.store.records(run.id)).get("code")
     return run.message.rpartition("superseded by ")[2] if code == SUPERSEDED else ""
 
 

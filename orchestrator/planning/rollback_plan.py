@@ -1,18 +1,17 @@
 """The rollback plan of a promotion, computed from the records of its steps: for its rollback, and in advance."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.domain.effects import Change, Effects
+from orchestrator.domain.effects import Effects, declared_change
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Record, Run
 from orchestrator.domain.plan import (
     Loss,
     Plan,
-    PlannedStep,
     PlannedUndo,
     PlaySpec,
     ResourceChange,
@@ -24,14 +23,14 @@ from orchestrator.domain.plays import PlannedPlay
 from orchestrator.domain.release import Manifest, Package, PackageRef
 from orchestrator.domain.sides import Side
 from orchestrator.domain.started import StartedStep
-from orchestrator.domain.step import Outcome, StepResult, attempts
-from orchestrator.domain.step_payloads import HostsSettled
+from orchestrator.domain.step import Outcome, StepResult
+from orchestrator.domain.step_payloads import SETTLING_STEPS, HostsSettled
 from orchestrator.domain.way_back import RollbackForecast, RollbackPlan
 from orchestrator.inspect.stacks import kept_of
 from orchestrator.planning.plan_store import load_plan
 from orchestrator.planning.plays import readable_plays, undo_with_plays
 from orchestrator.planning.second_pass import restrict, second_pass
-from orchestrator.planning.sides import SWITCH, of_plan
+from orchestrator.planning.sides import of_plan
 from orchestrator.planning.skipped_steps import not_run_again, not_undone
 from orchestrator.planning.steps import suites_of
 from orchestrator.planning.survey import lost
@@ -39,14 +38,6 @@ from orchestrator.services import Services
 
 TAKEN_BACK = "rehearse.back"
 """The step of a rehearsal before which everything that was started has been undone and verified."""
-AGAIN = "rehearse.again."
-"""The prefix of steps that a rehearsal repeats after it."""
-UPDATES = ("provision", "rehearse.stack.back", "rehearse.stack.again")
-"""The steps of a promotion that update the stack before it is rolled back."""
-SWITCHED_BACK = "switch.back"
-"""What the names of steps end with that let the service lead to the side that was live before."""
-SETTLED = ("hosts", "rehearse.hosts.back", "rehearse.hosts.again")
-"""The steps that settle which hosts there are, in their order."""
 
 
 @dataclass(frozen=True)
@@ -199,10 +190,11 @@ def preview_rollback(services: Services, run: Run, plan: RollbackPlan, job: str)
     Pulumi previews the restored definition under the key *job*, as the rollback will. It does not while it updates the
     stack for the promotion: a preview between two changes has no meaning.
     """
-    steps = {record.step: record.kind for record in services.store.records(run.id) if record.kind.startswith("step.")}
+    steps = {record.step: record for record in services.store.records(run.id) if record.kind.startswith("step.")}
     if plan.definition is None or "restore.stack" in steps or run.plan is None:
         return None
-    if any(steps.get(name) == "step.started" for update in UPDATES for name in attempts(update)):
+    working = (record for record in steps.values() if record.kind == "step.started")
+    if any(declared_change(record.step, record.data, {}).kind == "stack" for record in working):
         why = "the stack is being updated now"
     else:
         try:
@@ -240,20 +232,11 @@ def _gone(plan: Plan, records: Sequence[Record]) -> PromotionProgress:
             continue
         if record.step == TAKEN_BACK:
             effects.take_back()
-        elif (change := _change(record, steps)) is not None:
+        else:
+            change = declared_change(record.step, record.data, steps)
             effects.record(change, results.get(record.step, unfinished))
-    settled = next((results[name] for name in reversed(SETTLED) if name in results), None)
+    settled = next((results[name] for name in reversed(SETTLING_STEPS) if name in results), None)
     good = settled is not None and settled.good
     return PromotionProgress.of(
         effects, HostsSettled.read(settled).outline if settled is not None and good else Inventory()
     )
-
-
-def _change(record: Record, steps: Mapping[str, PlannedStep]) -> Change | None:
-    """What a step of a promotion may change, by the record of its start; None for one that the rollback ignores."""
-    verb, hosts = record.data.get("verb"), tuple(record.data.get("hosts", ()))
-    if verb == "deploy":
-        return Change("hosts", hosts, steps[record.step.removeprefix(AGAIN).rpartition(".")[0]])
-    if record.step.endswith(SWITCHED_BACK) or verb == SWITCH:
-        return Change("side", hosts, back=record.step.endswith(SWITCHED_BACK))
-    return Change("stack") if record.step in attempts("provision") else None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.domain.effects import Change, Effects
+from orchestrator.domain.effects import NOTHING, Change, Effects, declared_change
 from orchestrator.domain.plan import PlannedStep, PlaySpec
 from orchestrator.domain.promotion import State
 from orchestrator.domain.step import HostResult, Outcome, StepResult
@@ -23,6 +23,10 @@ def on_host(outcome: Outcome, *, touched: bool) -> StepResult:
         (Change("stack"), FAILED, True),
         (Change("stack"), REFUSED, False),
         (Change("claim"), GOOD, False),
+        (NOTHING, GOOD, False),
+        (NOTHING, StepResult(outcome=Outcome.ERRORED), False),
+        (Change("suite", ("w1",)), FAILED, True),
+        (Change("suite", ("w1",)), REFUSED, False),
         (Change("hosts", ("w1",)), on_host(Outcome.FAILED, touched=True), True),
         (Change("hosts", ("w1",)), on_host(Outcome.FAILED, touched=False), False),
         (Change("hosts", ("w1",)), StepResult(outcome=Outcome.ERRORED), True),
@@ -96,3 +100,42 @@ def test_a_claimed_stack_was_made_if_the_update_may_have_changed_it() -> None:
         effects.record(Change("stack"), result)
         assert effects.claimed == {"stack": "pr-1"}
         assert effects.ephemeral_stack == made
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        NOTHING,
+        Change("claim"),
+        Change("stack"),
+        Change("hosts", ("w1", "w2"), STEP),
+        Change("hosts", ("w1",), always=True),
+        Change("suite", ("w1",)),
+        Change("side", ("lb1",), back=True),
+    ],
+)
+def test_a_declaration_is_read_from_the_start_of_its_step(change: Change) -> None:
+    """What a step declared is what is read from the entry of its start, whatever its name and verb."""
+    about = {"verb": "v", "hosts": list(change.hosts), "may_change": change.to_record()}
+    assert declared_change("any", about, {"deploy": STEP}) == change
+
+
+@pytest.mark.parametrize(
+    ("name", "about", "change"),
+    [
+        ("deploy.2", {"verb": "deploy", "hosts": ["w1"]}, Change("hosts", ("w1",), STEP)),
+        ("rehearse.again.deploy.2", {"verb": "deploy", "hosts": ["w1"]}, Change("hosts", ("w1",), STEP)),
+        ("switch", {"verb": "switch", "hosts": ["lb1"]}, Change("side", ("lb1",))),
+        ("rehearse.switch.back", {"verb": "rehearse", "hosts": ["lb1"]}, Change("side", ("lb1",), back=True)),
+        ("provision", {"verb": "provision"}, Change("stack")),
+        ("rehearse.stack.back", {"verb": "rehearse"}, Change("stack")),
+        ("undo.1.deploy", {"verb": "undo", "hosts": ["w1"]}, Change("hosts", ("w1",))),
+        ("restore.look", {"verb": "restore"}, NOTHING),
+        ("verify.smoke.environment", {"verb": "verify", "hosts": ["w1"]}, NOTHING),
+    ],
+)
+def test_a_step_of_an_earlier_version_changes_what_its_verb_changes(
+    name: str, about: dict[str, object], change: Change
+) -> None:
+    """The start of a step that an earlier version recorded without a declaration is read by its verb and its name."""
+    assert declared_change(name, about, {"deploy": STEP}) == change
