@@ -57,8 +57,9 @@ class ApprovalParts:
         """Raise R203 if the release of *plan* was rolled back there, and *allow_rolled_back* is empty."""
         from orchestrator.planning import guard
 
-        rolled_back = {} if allow_rolled_back else guard.rolled_back_releases(self.services, plan.environment)
-        before = rolled_back.get(plan.release.digest)
+        digest = plan.release.digest
+        decided = () if allow_rolled_back else (digest,)
+        before = guard.rolled_back_releases(self.services, plan.environment, decided).get(digest)
         if before is not None:
             raise guard.rolled_back_refusal(plan.environment, before, str(plan.release))
 
@@ -66,9 +67,7 @@ class ApprovalParts:
         """The user whose run verified the release of *plan* in the environment before; empty if there is none."""
         if plan.after is None:
             return ""
-        found = [
-            mark for mark in self.services.store.verified(plan.after) if mark.release.digest == plan.release.digest
-        ]
+        found = self.services.store.verified(plan.after, plan.release.digest, limit=1)
         return self.services.store.run(found[0].run).by if found else ""
 
     def submit_started(self, request: "RunRequest") -> "RunRequest | None":

@@ -127,7 +127,7 @@ class ProjectChangeSources:
         from orchestrator.domain.errors import OrchestratorError
 
         self._app.services.environment(environment)
-        mark = next(iter(self._app.store.verified(environment)), None)
+        mark = next(iter(self._app.store.verified(environment, limit=1)), None)
         if mark is None:
             raise OrchestratorError("G104", f"no release was verified in {environment}")
         revision = self._app.packages.revision(mark.release.digest)

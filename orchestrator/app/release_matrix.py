@@ -16,13 +16,15 @@ PAGE = 200  # releases
 def every_release(parts: Parts) -> list[PackageRef]:
     """Every release that is kept or was ever verified here, newest first."""
     found = {ref.digest: ref for ref in parts.packages.refs()}
-    for name in parts.environments:
-        found.update({mark.release.digest: mark.release for mark in reversed(parts.store.verified(name))})
+    names = tuple(parts.environments)
     order: dict[str, int] = {}
     cursor: str | None = None
-    while not order.keys() >= found.keys():
+    while True:
         page = parts.store.list_releases(cursor=cursor, limit=PAGE)
-        order |= {row.release.digest: -at for at, row in enumerate(page.items, len(order))}
+        refs = {row.release.digest: row.release for row in page.items}
+        verified = {place.digest for place in parts.store.release_places(tuple(refs), names) if place.verified_at}
+        found |= {digest: ref for digest, ref in refs.items() if digest in verified}
+        order |= {digest: -at for at, digest in enumerate(refs, len(order))}
         if (cursor := page.cursor) is None:
             break
     return sorted(found.values(), key=lambda ref: (order.get(ref.digest, 1), ref.name), reverse=True)
@@ -31,12 +33,13 @@ def every_release(parts: Parts) -> list[PackageRef]:
 def release_rows(parts: Parts, refs: list[PackageRef], facts: list[EnvironmentFacts]) -> list[dict[str, Any]]:
     """The row of each release, as JSON data. Environments and releases are each read once, and not for each cell."""
     names = tuple(item.name for item in facts)
-    rolled_back = {name: set(rolled_back_releases(parts.services, name)) for name in names}
     rows = []
     for at in range(0, len(refs), PAGE):
         part = refs[at : at + PAGE]
         found = parts.store.release_places(tuple(ref.digest for ref in part), names)
         places = {(place.digest, place.environment): place for place in found}
+        had = {name: {place.digest for place in found if place.environment == name} for name in names}
+        rolled_back = {name: rolled_back_releases(parts.services, name, had[name]) for name in names}
         for ref in part:
             cells = {
                 item.name: _place(

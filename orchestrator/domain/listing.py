@@ -18,11 +18,12 @@ PAGE_SIZE = 50
 class RunFilter(Model):
     """Which runs are listed. A field that is None does not limit the list.
 
-    *request_id* is the request that a run belongs to (`Run.root`), *digest* the one of its release, *is_open* whether
-    the run has not ended.
+    *request_id* is the request that a run belongs to (`Run.root`), *digest* the one of its release, *plan* the one of
+    its plan, *is_open* whether the run has not ended.
     """
 
     environment: str | None = None
+    plan: str | None = None
     request_id: str | None = None
     digest: str | None = None
     name: str | None = None
@@ -35,6 +36,7 @@ class RunFilter(Model):
         release = run.release
         return (
             self.environment in {None, run.environment}
+            and self.plan in {None, run.plan}
             and self.request_id in {None, run.root}
             and (self.digest is None or (release is not None and release.digest == self.digest))
             and (self.name is None or (release is not None and release.name == self.name))

@@ -22,7 +22,7 @@ def promotion_refusal(ctx: RunContext, emit: Emit) -> OrchestratorError | None:
     run = ctx.run
     if run.kind != "promotion" or run.release is None:
         return None
-    before = rolled_back_releases(ctx.services, run.environment).get(run.release.digest)
+    before = rolled_back_releases(ctx.services, run.environment, (run.release.digest,)).get(run.release.digest)
     if before is None:
         return None
     if not ctx.override_reason:

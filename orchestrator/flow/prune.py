@@ -188,26 +188,24 @@ def _plans(services: Services, cutoff: str, waiting: str, named: PlanDigests, *,
     old = _old_plans(services.state / "plans", cutoff, waiting)
     found: list[str] = []
     kept = {digest.removeprefix("sha256:") for digest in named()} if old else set()
-    for environment, paths in old.items():
-        runs = each_run(services.store, RunFilter(environment=environment))
-        executed = {str(run.plan).removeprefix("sha256:") for run in runs}
-        for path in paths:
-            if path.name not in executed | kept:
-                found.append(path.name)
-            elif mark and path.name in executed:
-                (path / EXECUTED).touch(0o600)
+    for path in old:
+        executed = bool(services.store.list_runs(RunFilter(plan=f"sha256:{path.name}"), limit=1).items)
+        if not executed and path.name not in kept:
+            found.append(path.name)
+        elif mark and executed:
+            (path / EXECUTED).touch(0o600)
     return found
 
 
-def _old_plans(folder: Path, cutoff: str, waiting: str) -> dict[str, list[Path]]:
-    """The plans older than *cutoff* that are not marked as executed and are not in *waiting*, by environment."""
-    old: dict[str, list[Path]] = {}
+def _old_plans(folder: Path, cutoff: str, waiting: str) -> list[Path]:
+    """The plans older than *cutoff* that are not marked as executed and are not in *waiting*."""
+    old: list[Path] = []
     for path in _folders(folder):
         if not HEX.fullmatch(path.name) or path.name in waiting or (path / EXECUTED).exists():
             continue
         file = path / "plan.json"
-        if file.is_file() and _before(file, cutoff) and (environment := _environment_of(file)):
-            old.setdefault(environment, []).append(path)
+        if file.is_file() and _before(file, cutoff) and _environment_of(file):
+            old.append(path)
     return old
 
 

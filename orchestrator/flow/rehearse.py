@@ -11,6 +11,7 @@ from orchestrator.domain.effects import AGAIN, NOTHING, Change
 from orchestrator.domain.error_codes import DEFINITION_NOT_KEPT
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import PROMOTION_KINDS, Entry, Record
+from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.plan import Loss
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.rehearsal import Leg, Rehearsal, Timed, Walked, came_back, still_there, unseen
@@ -29,6 +30,7 @@ from orchestrator.planning.evidence import REHEARSED, documents, snapshot, store
 from orchestrator.planning.rollback_plan import TAKEN_BACK
 from orchestrator.planning.steps import suites_of
 from orchestrator.ports import Emit
+from orchestrator.ports.lists import each_run
 from orchestrator.services import Services
 
 STACK_BACK = "rehearse.stack.back"
@@ -267,10 +269,11 @@ def _legs(records: list[Record]) -> tuple[Leg, ...]:
 
 def _earlier(services: Services, environment: str, run: str) -> list[Difference]:
     """What earlier rehearsals in *environment* have left behind."""
+    chosen = RunFilter(environment=environment, kinds=tuple(sorted(PROMOTION_KINDS)))
     return [
         difference
-        for found in services.store.runs(environment)
-        if found.kind in PROMOTION_KINDS and found.id != run
+        for found in each_run(services.store, chosen)
+        if found.id != run
         for document in documents(services, found.id)
         for difference in (*document.left, *document.carried)
     ]

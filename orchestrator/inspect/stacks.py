@@ -11,6 +11,7 @@ from orchestrator.domain.secret import Secret
 from orchestrator.domain.sides import SIDES, Side, joined
 from orchestrator.domain.trail import verified_trail
 from orchestrator.inspect.standing import BlueGreenState
+from orchestrator.inspect.trail import runs_of_marks
 from orchestrator.services import Services
 
 
@@ -91,7 +92,7 @@ def context_of(
     """What playbooks and suites may know of the run *run_id* in the environment *name*."""
     environment, _ = services.environment(name)
     marks = services.store.verified(name) if environment.controller_files else []
-    runs = {run.id: run for run in services.store.runs(name)} if marks else {}
+    runs = runs_of_marks(services.store, marks)
     return Context(
         run=run_id,
         environment=name,

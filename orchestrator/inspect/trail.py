@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import PROMOTION_KINDS, Run, Verified, is_past
+from orchestrator.domain.journal import PROMOTION_KINDS, Kind, Run, Verified, is_past
+from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.moments import moment_text
 from orchestrator.domain.plan import HostState, PlannedStep, play_of
 from orchestrator.domain.promotion import State
@@ -14,25 +15,37 @@ from orchestrator.domain.release import Package, PackageRef, Step
 from orchestrator.domain.started import StartedStep
 from orchestrator.domain.step import StepResult
 from orchestrator.domain.trail import verified_trail
+from orchestrator.ports.lists import RunLists, each_run
+from orchestrator.ports.store import RunJournal
 from orchestrator.services import Services
 
+PAGE = 200
+VERIFYING_KINDS: tuple[Kind, ...] = (*sorted(PROMOTION_KINDS), "rollback")
+"""The kinds of runs that end with a verified release."""
 STEPS = frozenset({"deploy", "restore"})  # the verbs of what puts a release on hosts
 
 
 def last_verified(services: Services, environment: str) -> Verified | None:
     """The newest release whose tests passed in *environment*."""
-    return next(iter(services.store.verified(environment)), None)
+    return next(iter(services.store.verified(environment, limit=1)), None)
 
 
 def mark_of(services: Services, environment: str, digest: str) -> Verified | None:
     """When the package *digest* was last verified in *environment*; None: never."""
-    return next((mark for mark in services.store.verified(environment) if mark.release.digest == digest), None)
+    return next(iter(services.store.verified(environment, digest, limit=1)), None)
 
 
 def release_history(services: Services, environment: str) -> tuple[Verified, ...]:
     """The releases that a rollback of *environment* goes through, the current one first, each once."""
-    runs = {run.id: run for run in services.store.runs(environment)}
-    return verified_trail(services.store.verified(environment), runs)
+    marks = services.store.verified(environment)
+    return verified_trail(marks, runs_of_marks(services.store, marks))
+
+
+def runs_of_marks(store: RunLists, marks: Sequence[Verified]) -> dict[str, Run]:
+    """The runs that verified *marks*, by their ids."""
+    ids = list(dict.fromkeys(mark.run for mark in marks))
+    pages = (tuple(ids[at : at + PAGE]) for at in range(0, len(ids), PAGE))
+    return {run.id: run for page in pages for run in store.runs_named(page)}
 
 
 def rollback_target(services: Services, environment: str, version: str | None = None) -> PackageRef:
@@ -104,7 +117,7 @@ def _run(services: Services, environment: str, wanted: str) -> Run:
 
 def _definition(services: Services, environment: str, mark: Verified, at: str) -> str:
     """The definition that was applied last by then: with the release of *mark*, or after it by itself."""
-    for run in services.store.runs(environment):
+    for run in each_run(services.store, RunFilter(environment=environment)):
         if run.id == mark.run:
             break
         if run.ended_at is None or not is_past(run.ended_at, at) or run.state is not State.SUCCEEDED:
@@ -116,6 +129,11 @@ def _definition(services: Services, environment: str, mark: Verified, at: str) -
             told = [record.data.get("definition") for record in records if record.kind == "step.started"]
             return next((str(digest) for digest in told if digest), mark.definition)
     return mark.definition
+
+
+def has_verified(store: RunJournal, run: Run) -> bool:
+    """Whether *run* verified its release in its environment, however it ended."""
+    return any(record.kind == "verified" for record in store.records(run.id))
 
 
 def on_all_hosts(services: Services, environment: str, digest: str, hosts: Sequence[HostState] | None = None) -> bool:
@@ -139,12 +157,11 @@ def _meant(services: Services, environment: str, digest: str) -> set[str]:
 
 def unsettled_runs(services: Services, environment: str) -> list[Run]:
     """The runs that needed intervention since the last one that ended with a verified release, newest first."""
-    verified = {mark.run for mark in services.store.verified(environment)}
     found = []
-    for run in services.store.runs(environment):
-        if run.kind not in {*PROMOTION_KINDS, "rollback"} or not run.ended or run.state is State.FAILED:
+    for run in each_run(services.store, RunFilter(environment=environment, kinds=VERIFYING_KINDS, is_open=False)):
+        if run.state is State.FAILED:
             continue
-        if run.state is not State.NEEDS_INTERVENTION or run.id in verified:
+        if run.state is not State.NEEDS_INTERVENTION or has_verified(services.store, run):
             break
         found.append(run)
     return found

@@ -23,7 +23,7 @@ def gate(services: Services, package: Package, environment: Environment, coming:
     """Refuse a package that has not been verified in the environment before, unless that is *coming*. Raises R105."""
     if environment.after is None or environment.after in coming:
         return
-    if not any(item.release.digest == package.digest for item in services.store.verified(environment.after)):
+    if not services.store.verified(environment.after, package.digest, limit=1):
         raise OrchestratorError(
             "R105",
             f"{package.ref} has not been verified in {environment.after}, which comes before {environment.name}",

@@ -61,7 +61,8 @@ def _again(services: Services, wanted: PlanRequest) -> list[str]:
     """That the environment has gone back from this release before."""
     if wanted.action != "promote":
         return []
-    before = guard.rolled_back_releases(services, wanted.environment).get(wanted.package.digest)
+    digest = wanted.package.digest
+    before = guard.rolled_back_releases(services, wanted.environment, (digest,)).get(digest)
     return [guard.rolled_back_refusal(wanted.environment, before, str(wanted.package.ref)).message] if before else []
 
 

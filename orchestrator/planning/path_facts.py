@@ -21,7 +21,7 @@ def path_facts(services: Services, ref: PackageRef, name: str, *, allow_rolled_b
     """
     environment = services.environment(name)[0]
     mark = mark_of(services, environment.after, ref.digest) if environment.after else None
-    before = None if allow_rolled_back else rolled_back_releases(services, name).get(ref.digest)
+    before = None if allow_rolled_back else rolled_back_releases(services, name, (ref.digest,)).get(ref.digest)
     return PathFacts(
         previous=environment.after or "",
         verified_at=parse_moment(mark.at) if mark is not None else None,

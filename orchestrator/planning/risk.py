@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-from orchestrator.domain.journal import PROMOTION_KINDS, Run
+from orchestrator.domain.journal import PROMOTION_KINDS
+from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.promotion import State
 from orchestrator.domain.risk.assessment import Risk, RiskFacts, assess
@@ -18,8 +19,11 @@ def plan_risk(services: Services, plan: Plan) -> Risk:
 
 def risk_facts(services: Services, plan: Plan) -> RiskFacts:
     """What the risk of *plan* is computed from: *plan*, and the earlier runs of its environment."""
-    runs = [run for run in services.store.runs(plan.environment) if run.kind in PROMOTION_KINDS and run.ended]
-    mine = [run.state for run in runs if run.release is not None and run.release.name == plan.release.name]
+    chosen = RunFilter(environment=plan.environment, name=plan.release.name, kinds=tuple(sorted(PROMOTION_KINDS)))
+    good, bad = (
+        services.store.count_runs(chosen.model_copy(update={"states": (state,)}))
+        for state in (State.SUCCEEDED, State.ROLLED_BACK)
+    )
     counts = plan.stack.counts if plan.stack is not None else {}
     return RiskFacts(
         **_work(plan),
@@ -27,9 +31,9 @@ def risk_facts(services: Services, plan: Plan) -> RiskFacts:
         deleted=counts.get("delete", 0),
         no_return=len(plan.points_of_no_return),
         rehearsed=_holds(plan, "rehearsal"),
-        promotions=mine.count(State.SUCCEEDED) + mine.count(State.ROLLED_BACK),
-        rollbacks=mine.count(State.ROLLED_BACK),
-        days_since=_days_since(runs, services.clock.now()),
+        promotions=good + bad,
+        rollbacks=bad,
+        days_since=_days_since(services, plan.environment),
         parity_differences=_reasons(plan, "parity"),
         drift_differences=_reasons(plan, "drift"),
     )
@@ -54,7 +58,9 @@ def _reasons(plan: Plan, name: str) -> int:
     return sum(len(condition.why) for condition in plan.conditions if condition.name == name)
 
 
-def _days_since(runs: list[Run], now: str) -> int | None:
-    """Whole days since the last promotion that succeeded; None if none did."""
-    ends = [run.ended_at for run in runs if run.state is State.SUCCEEDED and run.ended_at]
-    return (datetime.fromisoformat(now) - datetime.fromisoformat(max(ends))).days if ends else None
+def _days_since(services: Services, environment: str) -> int | None:
+    """Whole days since the last promotion into *environment* that succeeded; None if none did."""
+    chosen = RunFilter(environment=environment, kinds=tuple(sorted(PROMOTION_KINDS)), states=(State.SUCCEEDED,))
+    ends = [run.ended_at for run in services.store.list_runs(chosen).items if run.ended_at]
+    now = datetime.fromisoformat(services.clock.now())
+    return (now - datetime.fromisoformat(max(ends))).days if ends else None

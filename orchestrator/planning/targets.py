@@ -40,11 +40,11 @@ def is_current(services: Services, environment: str, ref: PackageRef) -> bool:
     if services.store.lease(environment) is not None or unsettled_runs(services, environment):
         return False
     spec = stack_of(services, environment)
-    return spec is None or services.store.verified(environment)[0].definition == spec.definition
+    return spec is None or services.store.verified(environment, limit=1)[0].definition == spec.definition
 
 
 def runs_there(services: Services, environment: str, ref: PackageRef) -> bool:
     """Whether *ref* is the release that was verified last in *environment*, and runs on each host that it is for."""
-    verified = services.store.verified(environment)
+    verified = services.store.verified(environment, limit=1)
     last = bool(verified) and verified[0].release.digest == ref.digest
     return last and on_all_hosts(services, environment, ref.digest)

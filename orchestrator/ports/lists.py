@@ -34,6 +34,9 @@ class ListsRuns(Protocol):
 class RunLists(ListsRuns, Protocol):
     """Runs, their steps, and the hosts of these."""
 
+    def count_runs(self, chosen: RunFilter) -> int:
+        """How many runs *chosen* accepts."""
+
     def runs_named(self, ids: tuple[str, ...]) -> list[Run]:
         """The runs with these ids."""
 

@@ -38,8 +38,8 @@ class RunJournal(Protocol):
     def hosts(self, environment: str) -> list[HostState]:
         """What is known of each host that a run ever touched."""
 
-    def verified(self, environment: str) -> list[Verified]:
-        """Releases whose tests passed there, newest first."""
+    def verified(self, environment: str, digest: str | None = None, limit: int | None = None) -> list[Verified]:
+        """Releases whose tests passed there, newest first; with *digest* only that one, and *limit* at most."""
 
 
 class Leases(Protocol):

@@ -65,6 +65,7 @@ def filled(store: Store, count: int = 12) -> list[Run]:
             mark = Verified(environment=environment, release=ref, run=name, at=f"2026-01-01T00:00:{number:02}.000Z")
             entries += [Entry(kind="verified", data=mark.to_json())]
             entries += [Entry(kind="ended", data={"state": "succeeded", "exit": 0})]
+        entries.append(Entry(kind="planned", data={"plan": f"sha256:p{number % 4}"}))
         store.append(name, entries)
         made.append(store.run(name))
     return made
@@ -93,6 +94,7 @@ FILTERS = [
     RunFilter(states=(State.DEPLOYING,), kinds=("promotion",)),
     RunFilter(kinds=("rollback",)),
     RunFilter(environment="staging", digest=REFS[1].digest, is_open=True),
+    RunFilter(plan="sha256:p1"),
 ]
 
 
@@ -103,8 +105,20 @@ def test_each_filter_and_cursor(store: Store) -> None:
         wanted = [run for run in reversed(made) if chosen.accepts(run)]
         for limit in (1, 5, 50):
             assert every(store.list_runs, chosen, limit=limit) == wanted
+        assert store.count_runs(chosen) == len(wanted)
     assert store.list_runs(limit=12).cursor is None
     assert store.list_runs(limit=11).cursor is not None
+
+
+def test_what_was_verified_is_read_by_release_and_newest_first(store: Store) -> None:
+    """The releases verified in an environment are read newest first: all of them, those of one release, or the last."""
+    filled(store)
+    marks = store.verified("staging")
+    assert [mark.at for mark in marks] == sorted((mark.at for mark in marks), reverse=True)
+    for digest in {mark.release.digest for mark in marks}:
+        wanted = [mark for mark in marks if mark.release.digest == digest]
+        assert (store.verified("staging", digest), store.verified("staging", digest, limit=1)) == (wanted, wanted[:1])
+    assert (store.verified("staging", limit=2), store.verified("staging", "sha256:none")) == (marks[:2], [])
 
 
 def test_a_page_stays_while_runs_begin(store: Store) -> None:

@@ -1,11 +1,14 @@
-"""How SQLite executes the queries of the lists."""
+"""How SQLite executes the queries of the lists, and that nothing reads every run."""
 
+import ast
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+import orchestrator
 from orchestrator.adapters.clock import SystemClock
 from orchestrator.adapters.database.store import DatabaseStore
 from orchestrator.domain.listing import RunFilter
@@ -26,6 +29,10 @@ LISTS: dict[str, Callable[[DatabaseStore], Any]] = {
     "runs of a name": lambda store: store.list_runs(RunFilter(name="shop0"), cursor="50"),
     "runs in a state": lambda store: store.list_runs(RunFilter(states=(State.ROLLED_BACK,)), cursor="50"),
     "runs of a kind": lambda store: store.list_runs(RunFilter(kinds=("rollback",))),
+    "runs of a plan": lambda store: store.list_runs(RunFilter(plan="sha256:0"), limit=1),
+    "the number of runs": lambda store: store.count_runs(RunFilter(environment=NAMES[0], name="shop0")),
+    "what was verified last": lambda store: store.verified(NAMES[0], limit=1),
+    "when a release was verified": lambda store: store.verified(NAMES[0], DIGEST, limit=1),
     "open runs": lambda store: store.list_runs(RunFilter(is_open=True)),
     "open runs of an environment": lambda store: store.list_runs(RunFilter(environment=NAMES[0], is_open=True)),
     "one run by its beginning": lambda store: store.run(RUN.id[:-2]),
@@ -101,3 +108,34 @@ def test_a_scan_is_noticed(store: DatabaseStore) -> None:
     with store._engine.connect() as db:
         plan = [str(row[3]) for row in db.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}")]
     assert reads_all(query, plan)
+
+
+SOURCES = Path(orchestrator.__file__).parent
+
+
+def unbounded(path: Path) -> list[str]:
+    """The calls in *path* that read all runs of the store, or all runs of an environment at once."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            limited = len(node.args) > 1 or any(keyword.arg == "limit" for keyword in node.keywords)
+            if node.func.attr == "runs" and "store" in ast.unparse(node.func.value).lower() and not limited:
+                found.append(f"{path.name}:{node.lineno} reads all runs of an environment")
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "each_run":
+            chosen = node.args[1] if len(node.args) > 1 else None
+            if not isinstance(chosen, ast.Name) and not getattr(chosen, "keywords", None):
+                found.append(f"{path.name}:{node.lineno} reads all runs")
+    return found
+
+
+def test_nothing_reads_every_run() -> None:
+    """No module reads the runs of the store, or of an environment, without a limit or page by page with a filter."""
+    assert [line for path in sorted(SOURCES.rglob("*.py")) for line in unbounded(path)] == []
+
+
+def test_an_unbounded_read_is_noticed(tmp_path: Path) -> None:
+    """A module that reads all runs of an environment, or of the store, is one that this check refuses."""
+    (tmp_path / "it.py").write_text(
+        "services.store.runs(name)\nstore.runs(name, limit=5)\neach_run(store, RunFilter())\n"
+    )
+    assert len(unbounded(tmp_path / "it.py")) == 2

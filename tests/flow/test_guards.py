@@ -3,10 +3,13 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from orchestrator.adapters.memory.durable import MemoryDurable
-from orchestrator.domain.journal import Entry, Run
+from orchestrator.domain.journal import STOPPED, Entry, Run
 from orchestrator.domain.promotion import State
+from orchestrator.domain.release import PackageRef
 from orchestrator.flow import promotion
 from orchestrator.planning import guard, make, plan_store
 from orchestrator.planning.survey import PlanRequest
@@ -76,7 +79,8 @@ def test_a_rollback_by_hand_counts_as_well(stage: Stage) -> None:
     stage.promote("1.3.0", "staging")
     assert stage.promote("1.3.0", "production").state is State.NEEDS_INTERVENTION
     assert back(stage, "production").state is State.ROLLED_BACK
-    digests = guard.rolled_back_releases(stage.services(), "production")
+    every = {run.release.digest for run in stage.store.runs("production") if run.release is not None}
+    digests = guard.rolled_back_releases(stage.services(), "production", every)
     held = {stage.packages.fetch(digest).ref.version for digest in digests}
     assert held == {"1.1.0", "1.2.0", "1.3.0"} - {stage.store.verified("production")[0].release.version}
     assert code(stage, stage.promote("1.3.0", "production")) == "R203"
@@ -132,3 +136,60 @@ def test_where_staging_is_made_for_each_nothing_is_held(tmp_path: Path) -> None:
     assert stage.promote("1.0.0", "staging").state is State.ROLLED_BACK
     stage.world.faults.clear()
     assert stage.promote("1.0.0", "staging").state is State.SUCCEEDED
+
+
+Event = tuple[str, int]
+EVENTS = st.lists(
+    st.tuples(st.sampled_from(["bad", "stopped", "good", "stuck", "restored", "failed"]), st.integers(0, 3))
+)
+
+
+def write(stage: Stage, events: list[Event]) -> list[Run]:
+    """A run for each of *events*, as a promotion or a rollback would leave it."""
+    ends = {
+        "bad": ("promotion", State.ROLLED_BACK, None),
+        "stopped": ("promotion", State.ROLLED_BACK, {"code": STOPPED}),
+        "good": ("promotion", State.SUCCEEDED, None),
+        "stuck": ("promotion", State.NEEDS_INTERVENTION, None),
+        "restored": ("rollback", State.ROLLED_BACK, None),
+        "failed": ("promotion", State.FAILED, None),
+    }
+    for number, (what, which) in enumerate(events):
+        kind, state, failure = ends[what]
+        ref = PackageRef(name="shop", version=f"{which}.0.0", digest=f"sha256:{which:064d}")
+        run = Run.from_json({"id": f"{number}", "root": f"{number}", "kind": kind, "environment": "production"})
+        stage.store.create(run.model_copy(update={"release": ref}))
+        data = {"state": state.value, "exit": 0, "failure": failure}
+        stage.store.append(run.id, [Entry(kind="ended", data=data, key="ended")])
+    return stage.store.runs("production")[::-1]
+
+
+def folded(events: list[Event], runs: list[Run]) -> dict[str, Run]:
+    """The releases that were gone back from, by every run from the first one on."""
+    found: dict[str, Run] = {}
+    present, stuck = "", set[str]()
+    for (what, which), run in zip(events, runs, strict=True):
+        digest = f"sha256:{which:064d}"
+        if what == "bad":
+            found[digest] = run
+        elif what == "stuck":
+            stuck.add(digest)
+        elif what in {"good", "restored"}:
+            if what == "restored":
+                found |= dict.fromkeys({*stuck, *([present] if present else [])} - {digest}, run)
+            present, stuck = digest, set()
+            found.pop(digest, None)
+    return found
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(EVENTS)
+def test_the_newest_runs_decide_as_all_of_them_would(tmp_path: Path, events: list[Event]) -> None:
+    """What is read from the newest run on says of each release what a fold over every run says of it."""
+    stage = Stage(tmp_path)
+    wanted = folded(events, write(stage, events))
+    every = [f"sha256:{which:064d}" for which in range(4)]
+    assert guard.rolled_back_releases(stage.services(), "production", every) == wanted
+    for digest in every:
+        alone = guard.rolled_back_releases(stage.services(), "production", (digest,))
+        assert alone == {key: run for key, run in wanted.items() if key == digest}

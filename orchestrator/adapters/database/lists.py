@@ -1,6 +1,6 @@
 """The lists of the store on SQLAlchemy Core. Each is one query over an index; none uses an offset."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -59,6 +59,11 @@ class DatabaseLists:
         rows = self._rows(runs_query(chosen, cursor, limit + 1))
         items = tuple(decode(Run, row.data) for row in rows[:limit])
         return Page(items=items, cursor=str(rows[limit - 1].number) if len(rows) > limit else None)
+
+    def count_runs(self, chosen: RunFilter) -> int:
+        """How many runs *chosen* accepts."""
+        [row] = self._rows(sa.select(sa.func.count()).select_from(run_list).where(*_accepted(chosen)))
+        return int(row[0])
 
     def runs_named(self, ids: tuple[str, ...]) -> list[Run]:
         """The runs with these ids."""
@@ -209,23 +214,29 @@ def beginning_query(dialect: str, beginning: str) -> "sa.Select[Any]":
 def runs_query(chosen: RunFilter, cursor: str | None, limit: int) -> "sa.Select[Any]":
     """The query for a page of runs."""
     c = run_list.c
-    query = sa.select(runs.c.number, runs.c.data).join(run_list, c.number == runs.c.number)
+    query = sa.select(runs.c.number, runs.c.data).join(run_list, c.number == runs.c.number).where(*_accepted(chosen))
+    if cursor is not None:
+        query = query.where(c.number < int(cursor))
+    return query.order_by(c.number.desc()).limit(limit)
+
+
+def _accepted(chosen: RunFilter) -> Iterator["sa.ColumnElement[bool]"]:
+    """What holds of the rows of the runs that *chosen* accepts."""
+    c = run_list.c
     wanted = {
         c.environment: chosen.environment,
         c.root: chosen.request_id,
         c.digest: chosen.digest,
         c.name: chosen.name,
+        c.plan: chosen.plan,
     }
-    query = query.where(*(column == value for column, value in wanted.items() if value is not None))
+    yield from (column == value for column, value in wanted.items() if value is not None)
     if chosen.states is not None:
-        query = query.where(c.state.in_([state.value for state in chosen.states]))
+        yield c.state.in_([state.value for state in chosen.states])
     if chosen.kinds is not None:
-        query = query.where(c.kind.in_(chosen.kinds))
+        yield c.kind.in_(chosen.kinds)
     if chosen.is_open is not None:
-        query = query.where(c.ended_at.is_(None) if chosen.is_open else c.ended_at.is_not(None))
-    if cursor is not None:
-        query = query.where(c.number < int(cursor))
-    return query.order_by(c.number.desc()).limit(limit)
+        yield c.ended_at.is_(None) if chosen.is_open else c.ended_at.is_not(None)
 
 
 def releases_query(name: str | None, cursor: str | None, limit: int) -> "sa.Select[Any]":

@@ -106,6 +106,7 @@ def run_row(run: Run, number: int, project: str) -> Row:
         "seconds": seconds_between(run.requested_at, str(run.ended_at)) if has_times else None,
         "message": first_line(run.message, LONGEST_MESSAGE),
         "has_effect": had_effect(run),
+        "plan": run.plan,
     }
 
 

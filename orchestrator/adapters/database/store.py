@@ -112,9 +112,11 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
         query = sa.select(hosts.c.data).where(hosts.c.environment == environment).order_by(hosts.c.host)
         return [decode(HostState, data) for data in self._read(query)]
 
-    def verified(self, environment: str) -> list[Verified]:
+    def verified(self, environment: str, digest: str | None = None, limit: int | None = None) -> list[Verified]:
         """Releases whose tests passed there, newest first."""
-        query = sa.select(verified.c.data).where(verified.c.environment == environment)
+        query = sa.select(verified.c.data).where(verified.c.environment == environment).limit(limit)
+        if digest is not None:
+            query = query.where(verified.c.digest == digest)
         return [decode(Verified, data) for data in self._read(query.order_by(verified.c.number.desc()))]
 
     # -- locks ---------------------------------------------------------------------------------------------------------

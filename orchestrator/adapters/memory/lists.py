@@ -48,6 +48,10 @@ class MemoryLists:
         numbered = [(str(number), run) for number, run in enumerate(self._runs.values(), 1) if chosen.accepts(run)]
         return _page([item for item in reversed(numbered) if cursor is None or int(item[0]) < int(cursor)], limit)
 
+    def count_runs(self, chosen: RunFilter) -> int:
+        """How many runs *chosen* accepts."""
+        return sum(chosen.accepts(run) for run in self._runs.values())
+
     def runs_named(self, ids: tuple[str, ...]) -> list[Run]:
         """The runs with these ids."""
         return [self._runs[name] for name in ids if name in self._runs]

@@ -140,9 +140,10 @@ class MemoryStore(MemoryLists):
         """What is known of each host."""
         return [state for (where, _), state in sorted(self._hosts.items()) if where == environment]
 
-    def verified(self, environment: str) -> list[Verified]:
+    def verified(self, environment: str, digest: str | None = None, limit: int | None = None) -> list[Verified]:
         """Releases whose tests passed there, newest first."""
-        return list(self._verified.get(environment, []))
+        found = [mark for mark in self._verified.get(environment, []) if digest in {None, mark.release.digest}]
+        return found[:limit]
 
     # -- who may act on an environment -----------------------------------------------------------------------------
 
