@@ -1,7 +1,8 @@
 """Durable execution in memory: a request is executed in its process, and its answers outlive the execution."""
 
+import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from orchestrator.adapters.memory.durable import MemoryDurable
@@ -49,6 +50,20 @@ class MemoryExecution:
     def leftover(self) -> list[QueuedRequest]:
         """Nothing is left behind: an execution ends with its process."""
         return []
+
+    def complete_requests(self, by: str) -> set[str]:
+        """The requests whose answers are kept and that are done; those that ended after *by* as well."""
+        del by
+        return {root for root in self._answers if self._store.work(root).done}
+
+    @contextlib.contextmanager
+    def alone(self, root: str) -> Iterator[bool]:
+        """Whether *root* is not executed now."""
+        yield not self.working(root)
+
+    def forget(self, root: str) -> None:
+        """Remove the answers of *root*, which is complete."""
+        self._answers.pop(root, None)
 
     def release(self) -> None:
         """No claim is held."""
