@@ -36,13 +36,13 @@ class Records(Protocol):
         With *parts* only those in one of them. *cursor* is that of the page before.
         """
 
-    def count(self, kind: RecordKind[Any]) -> dict[str, int]:
+    def count(self, kind: RecordKind[T]) -> dict[str, int]:
         """How many records of *kind* each part has."""
 
     def get(self, kind: RecordKind[T], key: str) -> T | None:
         """The record of *kind* with this key."""
 
-    def version(self, kind: RecordKind[Any], key: str) -> int:
+    def version(self, kind: RecordKind[T], key: str) -> int:
         """How often the record was written; 0 if there is not any."""
 
     def audit(self, after: int = 0, limit: int | None = None) -> tuple[AuditEntry, ...]:
@@ -61,7 +61,7 @@ class Changes(Records, Protocol):
     def put(self, kind: RecordKind[T], value: T, expected: int | None = None) -> None:
         """Write a record. With *expected*, raise A107 unless that is its version."""
 
-    def remove(self, kind: RecordKind[Any], key: str) -> None:
+    def remove(self, kind: RecordKind[T], key: str) -> None:
         """Remove a record, if there is one."""
 
     def record(self, record: AuditRecord) -> AuditEntry:

@@ -5,7 +5,6 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from orchestrator.domain.inventory import Inventory
 
@@ -34,7 +33,7 @@ def inventory_files(inventory: Inventory, root: Path | None) -> list[str]:
     return connection_files([*inventory.hosts.values(), *groups, *listed], folder, root)
 
 
-def connection_files(every: Iterable[Mapping[str, Any]], folder: Path | None, root: Path | None) -> list[str]:
+def connection_files(every: Iterable[Mapping[str, object]], folder: Path | None, root: Path | None) -> list[str]:
     """The files that variables about connections name: keys, lists of known hosts, configurations of ssh.
 
     A relative path counts from the folder of the project, *root*; *folder* is that of the inventory.
@@ -48,7 +47,7 @@ def connection_files(every: Iterable[Mapping[str, Any]], folder: Path | None, ro
     return sorted(os.path.normpath(path) for path in found if path.is_file())
 
 
-def _connection_values(every: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+def _connection_values(every: Iterable[Mapping[str, object]]) -> Iterator[str]:
     """The values of variables about connections that may have a path in them."""
     for variables in every:
         for name, value in variables.items():

@@ -33,7 +33,7 @@ class OidcTokens:
         """The issuer that the token *text* names, which is not verified. Raises A111."""
         return str(_unverified(text).get("iss", ""))
 
-    def verified(self, text: str, issuer: str) -> Mapping[str, Any]:
+    def verified(self, text: str, issuer: str) -> Mapping[str, object]:
         """The claims of the token *text* if *issuer* has signed it. Raises A111 and A112."""
         header = _header(text)
         algorithm = header.get("alg")
@@ -73,14 +73,14 @@ _OPTIONS: Any = {
 }
 
 
-def _header(text: str) -> dict[str, Any]:
+def _header(text: str) -> dict[str, object]:
     try:
         return jwt.get_unverified_header(text)
     except jwt.PyJWTError:
         raise job_refusal("this is not a token of a CI job: it has not the form of a JSON Web Token") from None
 
 
-def _unverified(text: str) -> dict[str, Any]:
+def _unverified(text: str) -> dict[str, object]:
     _header(text)
     try:
         return dict(jwt.decode(text, options={"verify_signature": False}))
@@ -112,7 +112,7 @@ def _signing_key(keys: list[Any], kid: Any, algorithm: str) -> jwt.PyJWK:
         raise job_refusal(f"the key of the issuer does not fit {algorithm}: {error}") from error
 
 
-def _document(url: str, authorization: str = "") -> dict[str, Any]:
+def _document(url: str, authorization: str = "") -> dict[str, object]:
     """The JSON object at *url*. Raises A112."""
     if not url.startswith("https://"):
         raise _unusable(url, "it does not begin with https://")

@@ -61,11 +61,11 @@ class FileKeys:
         self.file, self._clock, self._shared = file, clock, shared
         self._old = file.with_name(f"{file.name}.retired")
 
-    def authenticate(self, document: Mapping[str, Any]) -> dict[str, Any]:
+    def authenticate(self, document: Mapping[str, object]) -> dict[str, object]:
         """*document* with an authentication code made with the current key. Raises S150 and S151."""
         return authentication.authenticated(document, self._current())
 
-    def verify(self, document: Mapping[str, Any]) -> None:
+    def verify(self, document: Mapping[str, object]) -> None:
         """Return if this project made *document*. Raises R240 to R242, S150 and S151."""
         named = authentication.named_key(document)
         if named is None:

@@ -8,7 +8,6 @@ import contextlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from orchestrator.trees import entries
 
@@ -56,7 +55,7 @@ def _recorded(index: Path) -> dict[str, tuple[str, ...]]:
     """The paths that each version records as secret, by its folder; without those that record nothing."""
     found: dict[str, tuple[str, ...]] = {}
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        versions: list[dict[str, Any]] = json.loads(index.read_text(encoding="utf-8"))
+        versions: list[dict[str, object]] = json.loads(index.read_text(encoding="utf-8"))
         for version in versions:
             if SECRET in version:
                 found[str(version["folder"])] = tuple(str(version[SECRET]).splitlines())

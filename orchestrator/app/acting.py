@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from orchestrator.app.bookings import Bookings, NullBookings
 from orchestrator.domain.access.actions import Action
@@ -49,7 +49,7 @@ OBJECTS = {
 """What the audit stream calls a record of each kind that names no noun."""
 
 
-def noun_of(kind: RecordKind[Any]) -> str:
+def noun_of(kind: RecordKind[T]) -> str:
     """What the audit stream calls a record of *kind*."""
     return kind.noun or OBJECTS[kind.name]
 
@@ -156,7 +156,7 @@ class Change(View):
         """Whether its use has an entry in the audit stream: to view and to plan changes nothing that others can see."""
         return self.action not in {Action.VIEW, Action.PLAN}
 
-    def put(self, kind: RecordKind[T], value: T, **detail: Any) -> T:
+    def put(self, kind: RecordKind[T], value: T, **detail: object) -> T:
         """Write *value*, and record its digests before and after."""
         key = kind.key(value)
         before = self.records.get(kind, key)
@@ -164,13 +164,13 @@ class Change(View):
         self.record(f"{noun_of(kind)}:{key}", before=_digest(before), after=_digest(value), detail=detail)
         return value
 
-    def remove(self, kind: RecordKind[T], value: T, **detail: Any) -> None:
+    def remove(self, kind: RecordKind[T], value: T, **detail: object) -> None:
         """Remove *value*, and record its digest."""
         key = kind.key(value)
         self.records.remove(kind, key)
         self.record(f"{noun_of(kind)}:{key}", before=_digest(value), detail=detail)
 
-    def record(self, object_: str, **fields: Any) -> None:
+    def record(self, object_: str, **fields: object) -> None:
         """Append an entry about *object_* to the audit stream."""
         self.records.record(
             record_by(

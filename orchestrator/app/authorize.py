@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from orchestrator.app.acting import Acting, Right, require, require_unrecorded
 from orchestrator.domain.access.actions import Action
@@ -50,16 +50,27 @@ class RegisterRights:
             require_unrecorded(acting, rights, reason)
 
 
-class UseCases:
-    """Use cases that belong together, over the parts of one project (*parts* has its `rights`)."""
+class HasRights(Protocol):
+    """The parts of a project, of which use cases always need what decides who may do what."""
 
-    def __init__(self, parts: Any) -> None:
+    @property
+    def rights(self) -> Rights:
+        """What decides who may do what."""
+
+
+class UseCases:
+    """Use cases that belong together, over the parts of one project."""
+
+    def __init__(self, parts: HasRights) -> None:
         self._rights: Rights = parts.rights
+
+
+S = TypeVar("S", bound=UseCases)
 
 
 def use_case(
     needs: Action | Callable[..., tuple[Right, ...]], *, recorded: bool = True
-) -> Callable[[Callable[Concatenate[Any, Actor, P], R]], Callable[Concatenate[Any, Actor, P], R]]:
+) -> Callable[[Callable[Concatenate[S, Actor, P], R]], Callable[Concatenate[S, Actor, P], R]]:
     """Make a method a use case, whose first parameter is the actor: it checks the actor's rights first.
 
     *needs* is an action, in the environment that the parameter `environment` names, otherwise in the project; or a
@@ -67,11 +78,11 @@ def use_case(
     audit stream; to view and to plan never is.
     """
 
-    def decorate(method: Callable[Concatenate[Any, Actor, P], R]) -> Callable[Concatenate[Any, Actor, P], R]:
+    def decorate(method: Callable[Concatenate[S, Actor, P], R]) -> Callable[Concatenate[S, Actor, P], R]:
         signature = inspect.signature(method)
 
         @wraps(method)
-        def asking(self: UseCases, actor: Actor, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        def asking(self: S, actor: Actor, /, *args: P.args, **kwargs: P.kwargs) -> R:
             given = signature.bind(self, actor, *args, **kwargs).arguments
             if isinstance(needs, Action):
                 rights: tuple[Right, ...] = (Right(needs, given.get(ENVIRONMENT)),)

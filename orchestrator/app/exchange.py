@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from orchestrator.app.acting import access_of
 from orchestrator.app.tokens import NewToken, new_token_text
@@ -82,7 +81,7 @@ class Exchange:
             str(actor), lambda records: self._record(records, actor, place, outcome="denied", detail=detail)
         )
 
-    def _record(self, records: Changes, actor: Actor, object_: str, **fields: Any) -> None:
+    def _record(self, records: Changes, actor: Actor, object_: str, **fields: object) -> None:
         at = self._now(records).earliest
         records.record(record_by(actor, project=self.register.project, at=at, action=ACTION, object=object_, **fields))
 
@@ -105,7 +104,7 @@ def _token(text: str, account: ServiceAccount, trust: Trust, now: Now) -> Token:
     )
 
 
-def _shown(job: JobClaims) -> Mapping[str, Any]:
+def _shown(job: JobClaims) -> Mapping[str, object]:
     """What the audit stream has of the token of a job."""
     known = {name: str(job.claims[name])[:LONGEST_TEXT] for name in ("sub", "jti") if name in job.claims}
     return {"issuer": job.issuer, **known}

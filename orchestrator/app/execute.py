@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TypeVar, cast
 
 from orchestrator.app.authorize import UseCases, use_case
 from orchestrator.app.parts import Parts
@@ -19,6 +19,8 @@ from orchestrator.inspect.stacks import learn_declared
 from orchestrator.ports import Durable, Parallel, RunOwnership
 from orchestrator.services import Services
 
+T = TypeVar("T")
+
 
 class Execution(UseCases):
     """The use cases that execute requests. The system does: what was requested was authorized then."""
@@ -28,7 +30,7 @@ class Execution(UseCases):
         self._parts = parts
 
     @use_case(Action.RUN_WORKER, recorded=False)
-    def begin(self, actor: Actor, request: RunRequest) -> Callable[[], dict[str, Any]]:
+    def begin(self, actor: Actor, request: RunRequest) -> Callable[[], dict[str, object]]:
         """Start or resume *request* in this process. Returns a way to wait for it. Raises S115, S120 and S193."""
         self._parts.withheld.require()
         if isinstance(request, Unknown):
@@ -37,7 +39,9 @@ class Execution(UseCases):
         return self._parts.engine.begin(request.root, request.to_json())
 
 
-def run_workflow(parts: Parts, durable: Parallel, ownership: RunOwnership, data: Mapping[str, Any]) -> dict[str, Any]:
+def run_workflow(
+    parts: Parts, durable: Parallel, ownership: RunOwnership, data: Mapping[str, object]
+) -> dict[str, object]:
     """Execute the request *data* from environment to environment, until one does not end well.
 
     *data* is what :meth:`Execution.begin` gave to the engine, of any version; of a rollout in waves maybe with one
@@ -74,8 +78,8 @@ def run_workflow(parts: Parts, durable: Parallel, ownership: RunOwnership, data:
 
 
 def _in_waves(
-    parts: Parts, request: PromoteInWaves, durable: Parallel, ownership: RunOwnership, part: dict[str, Any] | None
-) -> dict[str, Any]:
+    parts: Parts, request: PromoteInWaves, durable: Parallel, ownership: RunOwnership, part: object
+) -> dict[str, object]:
     """A rollout in waves, or one *part* of it: a run in one of its environments."""
     way = wave_rollout.WaveRolloutRequest(
         request.root,
@@ -97,9 +101,9 @@ def _in_waves(
     return wave_rollout.one(isolated(parts, one.environment), durable, ownership, way, one)
 
 
-def _results_before(parts: Parts, retry: RetryFrom) -> dict[str, Any]:
+def _results_before(parts: Parts, retry: RetryFrom) -> dict[str, object]:
     """The results of the steps before the one that is retried; the lease is taken anew."""
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for record in parts.store.records(retry.run):
         if record.kind == "step.finished" and record.step == retry.step:
             break
@@ -126,12 +130,12 @@ def isolated(parts: Parts, environment: str) -> Services:
 class _Seeded:
     """Steps of a retry: those whose results are known are not done again."""
 
-    def __init__(self, durable: Durable, known: Mapping[str, Any]) -> None:
+    def __init__(self, durable: Durable, known: Mapping[str, object]) -> None:
         self._durable, self._known = durable, known
 
-    def step(self, name: str, work: Callable[[], Any]) -> Any:
+    def step(self, name: str, work: Callable[[], T]) -> T:
         """What is known, or the step."""
-        return self._known[name] if name in self._known else self._durable.step(name, work)
+        return cast("T", self._known[name]) if name in self._known else self._durable.step(name, work)
 
     def sleep(self, name: str, seconds: float, awake: Callable[[], bool] = lambda: False) -> None:
         """The wait."""

@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import orchestrator.config as files
 from orchestrator.config.implementation import FOLDER, implementation_files, load_implementation
@@ -80,7 +79,7 @@ def _unknown_targets(file: Path, root: Path) -> list[OrchestratorError]:
     return files.unknown_targets(file, root, files.declared(root, project))
 
 
-def _caught(load: Callable[[], Any]) -> list[OrchestratorError]:
+def _caught(load: Callable[[], object]) -> list[OrchestratorError]:
     try:
         load()
     except OrchestratorErrors as found:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from orchestrator.app.acting import Acting
 from orchestrator.app.admission import Promotion
@@ -53,7 +53,7 @@ class MissingFile(Protocol):
     def id(self) -> str:
         """Its identifier."""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """As JSON data."""
 
 
@@ -96,7 +96,7 @@ class BackupContent(Protocol):
     def withheld(self) -> Sequence[MissingFile]:
         """The secrets that it does not contain."""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """As JSON data."""
 
 

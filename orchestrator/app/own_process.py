@@ -3,8 +3,6 @@
 It is imported with every command, and imports nothing heavy.
 """
 
-from typing import Any
-
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.resources import as_error, is_exhausted
 from orchestrator.secret_values import process_secrets
@@ -15,7 +13,7 @@ def mask_text(text: str) -> str:
     return process_secrets().text(text)
 
 
-def mask_data(data: dict[str, Any]) -> dict[str, Any]:
+def mask_data(data: dict[str, object]) -> dict[str, object]:
     """JSON *data* with the secrets of the open project masked."""
     return dict(process_secrets().data(data))
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from orchestrator.app.acting import Acting
 from orchestrator.app.admission import Promotion
@@ -56,7 +56,7 @@ class Execution(Protocol):
     def here(self) -> str:
         """The places where the locks of this process are valid."""
 
-    def begin(self, root: str, arguments: dict[str, Any]) -> Callable[[], dict[str, Any]]:
+    def begin(self, root: str, arguments: dict[str, object]) -> Callable[[], dict[str, object]]:
         """Start or resume the workflow of a request. Returns a way to wait for its answer. Raises S120."""
 
     def working(self, root: str) -> bool:

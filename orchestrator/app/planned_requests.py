@@ -4,7 +4,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from orchestrator.app.request_duties import Shows, shown_plan
 from orchestrator.app.run_requests import request_promotion
@@ -105,7 +105,13 @@ def _verifier(app: "Application", actor: Actor, part: Plan, plans: list[Plan]) -
     return str(actor) if part.after in {other.environment for other in plans} else app.verifier_of(part)
 
 
-def _place(plan: Plan | WavePlan, needed: dict[str, Requirement], root: str) -> dict[str, Any]:
+class _Place(TypedDict, total=False):
+    id: str
+    environment: str
+    rollout: Rollout
+
+
+def _place(plan: Plan | WavePlan, needed: dict[str, Requirement], root: str) -> _Place:
     """The id of a new request, and where it promotes to."""
     if isinstance(plan, Plan):
         return {"id": run_id(root, plan.environment), "environment": plan.environment}

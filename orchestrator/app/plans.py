@@ -5,7 +5,6 @@ import secrets
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from orchestrator.app.admission import check_promotion
 from orchestrator.app.authorize import UseCases, use_case
@@ -83,7 +82,7 @@ class Plans(UseCases):
         return made
 
     @use_case(Action.PLAN)
-    def document(self, actor: Actor, plan: Plan | WavePlan) -> dict[str, Any]:
+    def document(self, actor: Actor, plan: Plan | WavePlan) -> dict[str, object]:
         """The *plan* as a document with an authentication code of this project. Raises S150 and S151."""
         return plan_store.document(self._parts.services, plan)
 

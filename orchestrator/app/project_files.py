@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from orchestrator.config import declared, find_project, load_project, scaffold
 from orchestrator.config.implementation import implementation_files
@@ -31,7 +30,7 @@ def template_names(start: Path) -> list[str]:
     return [file.stem for file in implementation_files(find_project(start))]
 
 
-def file_schema(kind: str) -> dict[str, Any]:
+def file_schema(kind: str) -> dict[str, object]:
     """The JSON Schema of the file of this *kind*: `release`, `environment`, `project` or `implementation`."""
     return schema(kind)
 

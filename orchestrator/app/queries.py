@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from orchestrator.app.admission import why
 from orchestrator.app.authorize import UseCases, use_case
@@ -100,7 +99,9 @@ class Queries(UseCases):
         return every_release(self._parts)
 
     @use_case(Action.VIEW)
-    def release_rows(self, actor: Actor, refs: list[PackageRef], facts: list[EnvironmentFacts]) -> list[dict[str, Any]]:
+    def release_rows(
+        self, actor: Actor, refs: list[PackageRef], facts: list[EnvironmentFacts]
+    ) -> list[dict[str, object]]:
         """What each of the releases *refs* is in the environments of *facts*, as JSON data."""
         return release_rows(self._parts, refs, facts)
 
@@ -183,9 +184,9 @@ class Queries(UseCases):
         return run_facts(self._parts.store, run, self._parts.store.queue(run.environment), self._works_on)
 
     @use_case(Action.VIEW)
-    def coming(self, actor: Actor) -> dict[str, list[dict[str, Any]]]:
+    def coming(self, actor: Actor) -> dict[str, list[dict[str, object]]]:
         """The promotions in waves that will reach each environment with a wave that has not started, as JSON data."""
-        found: dict[str, list[dict[str, Any]]] = {}
+        found: dict[str, list[dict[str, object]]] = {}
         for work in self._parts.store.pending():
             asked = parse_request(work.request)
             run = current_run(self._parts.store, work.root) if asked.waves is not None else None
@@ -205,9 +206,12 @@ class Queries(UseCases):
         What is fetched is kept here. Raises S-codes when it cannot be.
         """
         for job, data in self._jobs(run).items():
-            yield Printed(job, job.removeprefix(f"{run}."), self._output_file(job, data), data.get("digest"))
+            digest = data.get("digest")
+            yield Printed(
+                job, job.removeprefix(f"{run}."), self._output_file(job, data), str(digest) if digest else None
+            )
 
-    def _jobs(self, run: str) -> dict[str, dict[str, Any]]:
+    def _jobs(self, run: str) -> dict[str, dict[str, object]]:
         """Each job of *run* that has printed something, with what the journal has of it if it is shared."""
         records = {
             str(record.data["job"]): record.data for record in self._parts.store.records(run) if record.kind == "log"
@@ -216,7 +220,7 @@ class Queries(UseCases):
         local = {path.parent.name for path in here if path.stat().st_size}
         return {**records, **{job: {} for job in sorted(local - set(records))}}
 
-    def _output_file(self, job: str, data: dict[str, Any]) -> Path:
+    def _output_file(self, job: str, data: dict[str, object]) -> Path:
         """The file with what *job* has printed. What is fetched is kept here."""
         kept, file = self._parts.state / "logs", self._parts.state / "jobs" / job / "output.log"
         if not file.is_file():
@@ -268,7 +272,7 @@ class Queries(UseCases):
         return list(found.values())[:limit]
 
     @use_case(Action.VIEW)
-    def written(self, actor: Actor, run: str) -> Iterator[tuple[str, Path, list[dict[str, Any]]]]:
+    def written(self, actor: Actor, run: str) -> Iterator[tuple[str, Path, list[dict[str, object]]]]:
         """What the playbooks of *run* wrote on this machine: each job, the folder of its files, and their list."""
         for listing in sorted((self._parts.state / "jobs").glob(f"{run}.*/files.json")):
             files = written_files(listing.parent)

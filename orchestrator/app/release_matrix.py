@@ -1,7 +1,5 @@
 """The matrix: every release in every environment."""
 
-from typing import Any
-
 from orchestrator.app.parts import Parts
 from orchestrator.domain.facts import EnvironmentFacts
 from orchestrator.domain.listing import ReleasePlace
@@ -30,10 +28,10 @@ def every_release(parts: Parts) -> list[PackageRef]:
     return sorted(found.values(), key=lambda ref: (order.get(ref.digest, 1), ref.name), reverse=True)
 
 
-def release_rows(parts: Parts, refs: list[PackageRef], facts: list[EnvironmentFacts]) -> list[dict[str, Any]]:
+def release_rows(parts: Parts, refs: list[PackageRef], facts: list[EnvironmentFacts]) -> list[dict[str, object]]:
     """The row of each release, as JSON data. Environments and releases are each read once, and not for each cell."""
     names = tuple(item.name for item in facts)
-    rows = []
+    rows: list[dict[str, object]] = []
     for at in range(0, len(refs), PAGE):
         part = refs[at : at + PAGE]
         found = parts.store.release_places(tuple(ref.digest for ref in part), names)
@@ -53,7 +51,7 @@ def release_rows(parts: Parts, refs: list[PackageRef], facts: list[EnvironmentFa
 
 def _place(
     parts: Parts, ref: PackageRef, facts: EnvironmentFacts, place: ReleasePlace | None, *, back: bool
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """What the release is in one environment, as JSON data: only runs that had an effect count."""
     ended_there = place is not None and place.run_kind != "rollback" and place.run_state is State.ROLLED_BACK
     verified_at = place.verified_at if place is not None else None

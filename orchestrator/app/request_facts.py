@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial, reduce
-from typing import Any
 
 from orchestrator.app.acting import OBJECTS, Acting, Change, View, read_own, unknown
 from orchestrator.app.admission import Promotion, facts_at
@@ -182,7 +181,7 @@ def _is_same(needed: Requirement, recorded: Requirement) -> bool:
     return needed.model_copy(update={"rules": recorded.rules}) == recorded
 
 
-def _required(request: RunRequest, needed: dict[str, Requirement]) -> dict[str, Any]:
+def _required(request: RunRequest, needed: dict[str, Requirement]) -> dict[str, object]:
     """What *request* is changed to, by the requirements of its environments."""
     if request.rollout is None:
         return {"requirement": needed[request.environment]}

@@ -3,7 +3,6 @@
 import secrets
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 from orchestrator.app.acting import Acting, Change, View, access_of, change
 from orchestrator.app.request_facts import RequestRules, advance, find_request, request_of, start_admission, start_facts
@@ -110,7 +109,7 @@ def recorded_work(request: RunRequest, queue: str) -> tuple[QueuedRequest, Run]:
     """What the journal and the engine keep of a started *request*, for the workers of *queue* (empty: none)."""
     root, release, rollout = request.root, request.release, request.rollout
     reasons = {"override_reason": request.allow_rolled_back, "overrun": request.overrun}
-    about: dict[str, Any] = {name: why for name, why in reasons.items() if why}
+    about: dict[str, object] = {name: why for name, why in reasons.items() if why}
     if rollout is not None:
         waves = {"rollout": rollout.waves.to_json(), "plans": dict(rollout.plans)}
         about["waves"] = {**waves, **({"redeploy": True} if rollout.redeploy else {})}

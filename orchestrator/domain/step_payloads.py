@@ -3,7 +3,7 @@
 What every kind of step may record (the code of an error, or that nothing was changed) is read from the result itself.
 """
 
-from typing import Any, Self
+from typing import Self
 
 from pydantic import Field
 
@@ -81,12 +81,18 @@ class SnapshotTaken(Payload):
     snapshot: str
 
 
+class StackSpared(Payload):
+    """*Why* the rehearsal did not roll the stack back; empty if it did."""
+
+    why: str = ""
+
+
 class RehearsalJudged(Payload):
     """The evidence of a rehearsal: the digest of its *document*, and whether everything was restored."""
 
     evidence: str
     good: bool
-    document: dict[str, Any]
+    document: dict[str, object]
 
 
 class LossesAgreed(Payload):

@@ -54,7 +54,7 @@ class Steps:
         self._secrets = secrets or SecretValues()
         self.part: Callable[[str, Any], Callable[[], Any]] = _no_part
 
-    def step(self, name: str, work: Callable[[], Any]) -> Any:
+    def step(self, name: str, work: Callable[[], T]) -> T:
         """The recorded answer of *name*, or that of *work*."""
 
         def held() -> Any:
@@ -67,7 +67,7 @@ class Steps:
             failpoint(f"{name}:done")
             return self._secrets.data(answer)  # a replay gets the recorded answer, which is masked
 
-        answer = self._recorded(name, held)
+        answer: T = self._recorded(name, held)
         failpoint(f"{name}:recorded")
         return answer
 
@@ -81,11 +81,11 @@ class Steps:
                 self._stop_signal.park_forever()
             time.sleep(min(GLANCE, max(0.0, end - time.monotonic())))
 
-    def together(self, parts: Mapping[str, Any]) -> dict[str, Any]:
+    def together(self, parts: Mapping[str, object]) -> dict[str, dict[str, object]]:
         """Each part as a workflow of its own, which DBOS recovers automatically with that of the request."""
         with self._stop_signal.together(parts):
             waiting = {name: self.part(name, data) for name, data in parts.items()}
-            answers: dict[str, Any] = {}
+            answers: dict[str, dict[str, object]] = {}
             failures: list[Exception] = []
             for name, wait in waiting.items():
                 try:

@@ -10,6 +10,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import Acknowledgements, HostState, Loss, ResourceChange, StackSpec, losses
 from orchestrator.domain.promotion import Event
+from orchestrator.domain.run_parameters import ResolveParameters
 from orchestrator.domain.sides import Side
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.step_payloads import LossesAgreed
@@ -65,11 +66,10 @@ def destroy(ctx: RunContext) -> None:
 def resolve(ctx: RunContext) -> None:
     """Resolve interrupted creates as the operator who requested this has decided."""
     spec = next(iter(_stacks(ctx, only=target_side(ctx.services, ctx.run.environment)).values()))
-    asked = ctx.parameters()
-    created, absent = dict(asked["created"]), tuple(asked["absent"])
+    asked = ctx.parameters(ResolveParameters)
 
     def work(job: str, emit: Emit) -> StepResult:
-        return ctx.services.provisioner.resolve(spec, created, absent, job, emit)
+        return ctx.services.provisioner.resolve(spec, asked.created, asked.absent, job, emit)
 
     _operate(ctx, f"settle what is pending in {spec.stack}", work, spec)
 

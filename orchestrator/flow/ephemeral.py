@@ -5,7 +5,6 @@ it could not destroy it: a reaper does that when its time is over.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 from orchestrator.domain.effects import Change
 from orchestrator.domain.inventory import Inventory
@@ -13,6 +12,7 @@ from orchestrator.domain.journal import STOPPED, Entry, add_seconds
 from orchestrator.domain.plan import StackSpec, losses
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.quantities import seconds
+from orchestrator.domain.run_parameters import ReapParameters
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.step_payloads import StackClaimed, StackDisposed
 from orchestrator.flow.halt import RunHalted
@@ -81,8 +81,7 @@ def dispose(ctx: RunContext) -> None:
 
 def reap(ctx: RunContext) -> None:
     """Destroy what another run has made and could not destroy."""
-    asked = ctx.parameters()
-    run = str(asked["run"])
+    run = ctx.parameters(ReapParameters).run
     made = made_stack(ctx.services.store, run)
     ctx.move(Event.PROVISION)
 
@@ -102,7 +101,7 @@ def reap(ctx: RunContext) -> None:
         _tell_gone(ctx, run)
 
 
-def _destroy(services: Services, environment: str, made: Mapping[str, Any], job: str, emit: Emit) -> StepResult:
+def _destroy(services: Services, environment: str, made: Mapping[str, object], job: str, emit: Emit) -> StepResult:
     """Destroy the stack, by the definition that it was made by; not when it has something stateful."""
     spec = services.provisioner.kept(str(made["definition"]))
     spec = spec.model_copy(update={"stack": str(made["stack"]), "configured": str(made["configured"])})

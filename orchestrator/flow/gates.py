@@ -1,7 +1,6 @@
 """Gates: what must hold while a canary is observed, and while a release is watched."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from orchestrator.domain.effects import NOTHING
 from orchestrator.domain.gate import Flaky
@@ -65,7 +64,7 @@ def ask_gate(ctx: RunContext, gate: PlannedGate, hosts: tuple[str, ...], what: s
         return ctx.services.gates.ask(gate, meant, package, ctx.inventory(), ctx.context(), job, emit)
 
     name, label = f"gate.{gate.name}.{what}", f"gate {gate.name.replace('.', ' ')}"
-    about: dict[str, Any] = {"verb": "verify", "gate": gate.gate.kind, "hosts": list(meant)}
+    about: dict[str, object] = {"verb": "verify", "gate": gate.gate.kind, "hosts": list(meant)}
 
     def once(time: int) -> StepResult:
         if not time:

@@ -8,7 +8,7 @@ from orchestrator.domain.effects import NOTHING
 from orchestrator.domain.errors import JobLost, OrchestratorError
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import SILENT, HostState
-from orchestrator.domain.release import PackageRef
+from orchestrator.domain.run_parameters import ObserveParameters, OverrideParameters
 from orchestrator.domain.sides import SIDES, Side
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.step_payloads import HostsObserved, SidesDeclared
@@ -109,12 +109,11 @@ def accept(ctx: RunContext) -> None:
 
     Or the live side, which no host reports.
     """
-    asked = ctx.parameters()
-    if "live" in asked:
-        _accept_live(ctx, asked["live"], str(asked["why"]))
+    asked = ctx.parameters(OverrideParameters)
+    if asked.live is not None:
+        _accept_live(ctx, asked.live, asked.why)
         return
-    host, why = str(asked["host"]), str(asked["why"])
-    release = PackageRef.from_json(asked["release"]) if asked["release"] else None
+    host, why, release = str(asked.host), asked.why, asked.release
 
     def work(_job: str, _emit: Emit) -> StepResult:
         known = {state.host: state.truth for state in ctx.services.store.hosts(ctx.run.environment)}
@@ -156,8 +155,7 @@ def _confirmed(ctx: RunContext) -> int:
     """The highest fencing token that the operator of this observation takes over from hosts."""
     if ctx.run.kind != "observe":
         return 0
-    asked = ctx.parameters()
-    return int(asked.get("token") or 0)
+    return ctx.parameters(ObserveParameters).token or 0
 
 
 def _write(ctx: RunContext, result: StepResult, why: str) -> None:

@@ -2,10 +2,12 @@
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 
 from orchestrator.domain.journal import Entry
 from orchestrator.ports import Clock, Durable
+
+T = TypeVar("T")
 
 
 class Prefixed:
@@ -14,7 +16,7 @@ class Prefixed:
     def __init__(self, durable: Durable, prefix: str) -> None:
         self._durable, self._prefix = durable, prefix
 
-    def step(self, name: str, work: Callable[[], Any]) -> Any:
+    def step(self, name: str, work: Callable[[], T]) -> T:
         """The step of this environment."""
         return self._durable.step(f"{self._prefix}.{name}", work)
 

@@ -5,7 +5,7 @@ again, unless a stateful resource would be lost. A snapshot of the hosts is take
 a failure of the release, which is rolled back.
 """
 
-from typing import Any
+from collections.abc import Mapping
 
 from orchestrator.domain.effects import AGAIN, NOTHING, Change
 from orchestrator.domain.error_codes import DEFINITION_NOT_KEPT
@@ -18,7 +18,7 @@ from orchestrator.domain.rehearsal import Leg, Rehearsal, Timed, Walked, came_ba
 from orchestrator.domain.release import Package
 from orchestrator.domain.snapshot import Difference
 from orchestrator.domain.step import Outcome, StepResult, attempts
-from orchestrator.domain.step_payloads import RehearsalJudged, SnapshotTaken
+from orchestrator.domain.step_payloads import RehearsalJudged, SnapshotTaken, StackSpared
 from orchestrator.domain.story import seconds_between
 from orchestrator.domain.text import counted
 from orchestrator.flow import deploy, host_states, provision, rollback, switch, verify
@@ -123,7 +123,9 @@ def _spared(_course: RunContext, losses: tuple[Loss, ...], why: str) -> StepResu
     """The result of the infrastructure's rehearsal if it is skipped, which does not fail the rehearsal."""
     text = f"that would {'; '.join(map(str, losses))}" if losses else why
     message = f"the infrastructure is not rolled back: {text}"
-    return StepResult(outcome=Outcome.SKIPPED, message=message, data={"untouched": True, "why": text})
+    return StepResult(
+        outcome=Outcome.SKIPPED, message=message, data={"untouched": True, **StackSpared(why=text).to_json()}
+    )
 
 
 def _stack_again(ctx: RunContext) -> None:
@@ -236,22 +238,26 @@ def _evidence(ctx: RunContext) -> Rehearsal:
 
 def _digests(records: list[Record]) -> dict[str, str]:
     """The digest of what was seen at each stop."""
-    found = {record.step: record.data for record in records if record.kind == "step.finished"}
-    return {stop: str(_last(found, f"rehearse.{stop}")["data"]["snapshot"]) for stop in STOPS}
+    found = _results(records)
+    return {stop: SnapshotTaken.read(_last(found, f"rehearse.{stop}")).snapshot for stop in STOPS}
 
 
-def _last(found: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
+def _results(records: list[Record]) -> dict[str, StepResult]:
+    return {record.step: StepResult.from_json(record.data) for record in records if record.kind == "step.finished"}
+
+
+def _last(found: Mapping[str, StepResult], name: str) -> StepResult:
     """The result of a step, by its last attempt."""
     return next(found[attempt] for attempt in reversed(attempts(name)) if attempt in found)
 
 
 def _infrastructure(records: list[Record]) -> Walked | None:
     """Whether the stack went back and forward again; None where N+1 came without a change of it."""
-    found = {record.step: record.data for record in records if record.kind == "step.finished"}
+    found = _results(records)
     if STACK_BACK not in found:
         return None
     result = _last(found, STACK_BACK)
-    return Walked(back=result["outcome"] == Outcome.SUCCEEDED, why=str(result["data"].get("why", "")))
+    return Walked(back=result.outcome is Outcome.SUCCEEDED, why=StackSpared.read(result).why)
 
 
 def _legs(records: list[Record]) -> tuple[Leg, ...]:

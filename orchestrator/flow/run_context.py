@@ -7,7 +7,7 @@ entries carry keys: what is written again on a replay is written once.
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeVar
 
 from orchestrator.domain.context import Context, Outputs
 from orchestrator.domain.effects import Change, Effects
@@ -20,6 +20,7 @@ from orchestrator.domain.model import digest_of
 from orchestrator.domain.plan import NOTHING, Acknowledgements, HostState, Plan, StackSpec
 from orchestrator.domain.promotion import GOING_BACK, Event, State, move
 from orchestrator.domain.release import Package
+from orchestrator.domain.run_parameters import RunParameters
 from orchestrator.domain.sides import Side, Sides, other
 from orchestrator.domain.step import Outcome, StepResult, attempts
 from orchestrator.domain.step_payloads import UNRECORDED
@@ -31,6 +32,7 @@ from orchestrator.ports import Durable, Emit, RunOwnership
 from orchestrator.resources import is_exhausted
 from orchestrator.services import Services
 
+P = TypeVar("P", bound=RunParameters)
 BeforeStep = Callable[[str, Emit, bool], StepResult | None]
 """What is checked before a step starts, or is begun again by another process; its result if it does not start."""
 Recheck = Callable[[str, Emit], StepResult | None]
@@ -211,7 +213,7 @@ class RunContext:
         work: Callable[[str, Emit], StepResult],
         *,
         may_change: Change,
-        **about: Any,
+        **about: object,
     ) -> StepResult:
         """Do one piece of work durably: intent, work, outcome. Returns the result, good or bad.
 
@@ -235,7 +237,7 @@ class RunContext:
         return result
 
     def _attempt(
-        self, name: str, label: str, work: Callable[[str, Emit], StepResult], about: Mapping[str, Any]
+        self, name: str, label: str, work: Callable[[str, Emit], StepResult], about: Mapping[str, object]
     ) -> StepResult:
         begun = self.services.store.has_entry(self.run.id, f"{name}:started")  # by a process that died since
         self.note(Entry(kind="step.started", step=name, data={"label": label, **about}, key=f"{name}:started"))
@@ -253,7 +255,7 @@ class RunContext:
         return self.services.store.run(self.run.id).control
 
     def must(
-        self, name: str, label: str, work: Callable[[str, Emit], StepResult], *, may_change: Change, **about: Any
+        self, name: str, label: str, work: Callable[[str, Emit], StepResult], *, may_change: Change, **about: object
     ) -> StepResult:
         """Like :meth:`step`; raises `RunHalted` unless the result is good."""
         result = self.step(name, label, work, may_change=may_change, **about)
@@ -295,9 +297,9 @@ class RunContext:
         self.ownership.check()  # what came of it is recorded by the process that may, and by no other
         return result if result.good else self._cut_off(result, known)
 
-    def parameters(self) -> Mapping[str, Any]:
+    def parameters(self, kind: type[P]) -> P:
         """The parameters of the request, which only the kind of this run has."""
-        return request_parameters(self.services.store.records(self.run.id, limit=1)[0].data)
+        return kind.read(request_parameters(self.services.store.records(self.run.id, limit=1)[0].data))
 
     def enter(self) -> None:
         """Hold the environment as this process: a process that acted for the run before is refused from here on."""

@@ -1,7 +1,6 @@
 """Switch: from the live side to the verified one. In a rollback the switch back comes first."""
 
 from dataclasses import replace
-from typing import Any
 
 from orchestrator.domain.context import Switched
 from orchestrator.domain.effects import SWITCHED_BACK, Change
@@ -50,7 +49,7 @@ def switch_traffic(
         context = replace(ctx.context(back=ctx.going_back), sides=_told(ctx, side))
         return ctx.services.deployer.deploy(play, package, ctx.inventory(), context, job, emit)
 
-    about: dict[str, Any] = {
+    about: dict[str, object] = {
         "playbook": play.playbook,
         "hosts": list(play.limit),
         "release": package.ref.to_json(),
@@ -114,7 +113,7 @@ def retire(ctx: RunContext) -> StepResult | None:
         host_states.begin_change(ctx, RETIRE, hosts)
         return ctx.services.deployer.deploy(play, package, inventory, context, job, emit)
 
-    about: dict[str, Any] = {"playbook": play.playbook, "hosts": list(hosts), "release": package.ref.to_json()}
+    about: dict[str, object] = {"playbook": play.playbook, "hosts": list(hosts), "release": package.ref.to_json()}
     change = Change("hosts", hosts)
     result = ctx.step(RETIRE, f"retire {other(live)}", work, may_change=change, verb="close", **about)
     changed = set(touched(result, hosts))

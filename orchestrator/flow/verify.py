@@ -1,7 +1,5 @@
 """Verify: the release's own testinfra suites, over a batch or the whole environment."""
 
-from typing import Any
-
 from orchestrator.domain.effects import Change
 from orchestrator.domain.plan import SuiteSpec
 from orchestrator.domain.promotion import Event, State
@@ -48,7 +46,7 @@ def run_suite(ctx: RunContext, suite: SuiteSpec, package: Package, what: str, *,
 
     where = "everywhere" if not suite.limit else ", ".join(suite.limit)
     label = f"{suite.name.replace('.', ' ')} {where}"
-    about: dict[str, Any] = {
+    about: dict[str, object] = {
         "verb": "verify",
         "tests": suite.tests,
         "hosts": list(suite.limit),

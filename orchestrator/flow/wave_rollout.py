@@ -7,10 +7,10 @@ The next action follows from recorded answers only, so that a promotion whose pr
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from orchestrator.domain.errors import Exit, OrchestratorError
 from orchestrator.domain.journal import STOPPED, STOPPING, Entry, Kind, Run, add_seconds, recorded_exit, run_id
+from orchestrator.domain.model import Model
 from orchestrator.domain.plan import NOTHING, Acknowledgements
 from orchestrator.domain.promotion import Event, State, move
 from orchestrator.domain.quantities import seconds
@@ -71,8 +71,7 @@ class WaveRolloutRequest:
         )
 
 
-@dataclass(frozen=True)
-class WaveMember:
+class WaveMember(Model):
     """The run of one *environment* of a promotion in waves: its promotion, or the rollback to *release*."""
 
     environment: str
@@ -83,14 +82,12 @@ class WaveMember:
         """The name of its run."""
         return f"{run_id(root, self.environment)}{BACK if self.kind == 'rollback' else ''}"
 
-    def to_json(self) -> dict[str, Any]:
-        """As the engine keeps it."""
-        return {"environment": self.environment, "kind": self.kind, "release": self.release.to_json()}
 
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "WaveMember":
-        """The reverse of :meth:`to_json`."""
-        return cls(data["environment"], data["kind"], PackageRef.from_json(data["release"]))
+class MemberEnd(Model):
+    """How the run of one environment ended, as the engine keeps it: its *state*, and the *exit* code of a command."""
+
+    state: State
+    exit: int
 
 
 # -- before it begins ----------------------------------------------------------------------------------------------
@@ -167,7 +164,7 @@ def _rules(waves: Waves) -> str:
 
 def one(
     services: Services, durable: Durable, ownership: RunOwnership, way: WaveRolloutRequest, part: WaveMember
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Execute one *part* of a promotion in parallel with the others of its wave. Returns how its run ended."""
     name = part.run(way.root)
     durable = Prefixed(durable, name.removeprefix(f"{way.root}-"))
@@ -196,7 +193,7 @@ def one(
         ownership=ownership,
     )
     done = WORKFLOWS[part.kind](ctx)
-    return {"state": done.state.value, "exit": _exit(services, done.id)}
+    return MemberEnd(state=done.state, exit=_exit(services, done.id)).to_json()
 
 
 def _pass_on(services: Services, run: Run) -> None:
@@ -271,19 +268,19 @@ class WaveRollout:
         return why, at
 
     def _side_by_side(self, number: int, names: list[str]) -> None:
-        parts = [WaveMember(name, "promotion", self.way.release) for name in names]
+        parts = [WaveMember(environment=name, kind="promotion", release=self.way.release) for name in names]
         answers = self._parts("begun", number, parts)
         for part, answer in zip(parts, answers, strict=True):
-            self.ended[part.environment], self.exits[part.environment] = State(answer["state"]), int(answer["exit"])
+            self.ended[part.environment], self.exits[part.environment] = answer.state, answer.exit
         ended = {name: self.ended[name].value for name in names}
         self._wave("ended", f"wave:{number}:ended", number=number, ended=ended)
 
-    def _parts(self, event: str, number: int, parts: list[WaveMember]) -> list[dict[str, Any]]:
+    def _parts(self, event: str, number: int, parts: list[WaveMember]) -> list[MemberEnd]:
         """Do *parts* side by side, and say so before; how their runs ended."""
         runs = {part.environment: part.run(self.way.root) for part in parts}
         self._wave(event, f"wave:{number}:{event}", number=number, runs=runs)
         answers = self.durable.together({part.run(self.way.root): part.to_json() for part in parts})
-        return [answers[part.run(self.way.root)] for part in parts]
+        return [MemberEnd.from_json(answers[part.run(self.way.root)]) for part in parts]
 
     def _soak(self, number: int) -> None:
         """Let time pass before the next wave; no longer once a person wants something."""
@@ -317,8 +314,8 @@ class WaveRollout:
             parts = [part for part in found if part is not None]
             if parts:
                 answers = self._parts("returning", number, parts)
-                states = {part.environment: answer["state"] for part, answer in zip(parts, answers, strict=True)}
-                back = {name: state == State.ROLLED_BACK.value for name, state in states.items()}
+                states = {part.environment: answer.state for part, answer in zip(parts, answers, strict=True)}
+                back = {name: state is State.ROLLED_BACK for name, state in states.items()}
                 self._wave("returned", f"wave:{number}:returned", number=number, returned=back)
                 self.returned |= back
 
@@ -326,13 +323,13 @@ class WaveRollout:
         """The rollback of the environment *name*; None if it stays as it is."""
         found = self.durable.step(f"walk.{name}.back", lambda: self._goes_back(name))
         if found["release"] is not None:
-            return WaveMember(name, "rollback", PackageRef.from_json(found["release"]))
+            return WaveMember(environment=name, kind="rollback", release=PackageRef.from_json(found["release"]))
         self._wave("stays", f"{name}:stays", environment=name, why=found["why"], fine=found["fine"])
         if not found["fine"]:
             self.returned = {**(self.returned or {}), name: False}
         return None
 
-    def _goes_back(self, name: str) -> dict[str, Any]:
+    def _goes_back(self, name: str) -> dict[str, object]:
         """The release that *name* goes back to, else why it stays as it is, and whether that is fine."""
         self.ownership.check()
         run = self.services.store.run(run_id(self.way.root, name))
@@ -381,7 +378,7 @@ class WaveRollout:
         bad = [self.exits[name] for name, ended in self.ended.items() if ended is State.FAILED]
         return bad[0] if bad else Exit.FAILED
 
-    def _wave(self, event: str, key: str, **data: Any) -> None:
+    def _wave(self, event: str, key: str, **data: object) -> None:
         self._note(Entry(kind="wave", data={"event": event, **data}, key=key))
 
     def _move(self, event: Event) -> None:
@@ -395,5 +392,5 @@ class WaveRollout:
         self.services.store.append(self.way.root, [entry])
 
 
-def _stays(why: str, *, fine: bool) -> dict[str, Any]:
+def _stays(why: str, *, fine: bool) -> dict[str, object]:
     return {"release": None, "why": why, "fine": fine}

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.view import View
@@ -71,7 +71,7 @@ class Jobs(Protocol):
     folder; its standard output and error go to `output.log`. Known secrets are masked before anything is on disk.
     """
 
-    def run(self, job: Job, on_event: Callable[[int, dict[str, Any]], None] | None = None) -> JobOutcome:
+    def run(self, job: Job, on_event: Callable[[int, dict[str, object]], None] | None = None) -> JobOutcome:
         """Start *job*, or attach to it when it is running, or return at once when it has ended.
 
         *on_event* is called with the line number (from 0) and the object, in order, from the first line on,

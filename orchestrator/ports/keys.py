@@ -1,16 +1,16 @@
 """The keys of a project."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 
 class Keys(Protocol):
     """The keys of the project, with which it recognizes its own documents. Every method raises S150 and S151."""
 
-    def authenticate(self, document: Mapping[str, Any]) -> dict[str, Any]:
+    def authenticate(self, document: Mapping[str, object]) -> dict[str, object]:
         """*document* with an authentication code made with the current key."""
 
-    def verify(self, document: Mapping[str, Any]) -> None:
+    def verify(self, document: Mapping[str, object]) -> None:
         """Return if a key of this project made the code of *document*. Raises R240, R241 and R242."""
 
     def keyed(self, digest: str, key: str | None = None) -> str:

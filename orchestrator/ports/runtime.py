@@ -1,9 +1,11 @@
 """What a flow runs on: time, notifications, durable steps, and ownership of a run."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn, Protocol
+from typing import NoReturn, Protocol, TypeVar
 
 from orchestrator.domain.journal import Run
+
+T = TypeVar("T")
 
 
 class Clock(Protocol):
@@ -29,7 +31,7 @@ class Notifier(Protocol):
 class Durable(Protocol):
     """What a flow is given to survive: replay, else run, then record."""
 
-    def step(self, name: str, work: Callable[[], Any]) -> Any:
+    def step(self, name: str, work: Callable[[], T]) -> T:
         """The recorded answer of the step *name*, or *work()*'s, recorded before it is returned. JSON data only."""
 
     def sleep(self, name: str, seconds: float, awake: Callable[[], bool] = lambda: False) -> None:
@@ -39,7 +41,7 @@ class Durable(Protocol):
 class Parallel(Durable, Protocol):
     """A `Durable` whose workflow can execute several parts in parallel, each of which is durable on its own."""
 
-    def together(self, parts: Mapping[str, Any]) -> dict[str, Any]:
+    def together(self, parts: Mapping[str, object]) -> dict[str, dict[str, object]]:
         """Execute all *parts* in parallel, and return their answers once all have ended.
 
         Each is a workflow of its own, named by its run, and gets its data (JSON). What was recorded of it is not

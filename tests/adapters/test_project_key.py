@@ -50,12 +50,19 @@ def test_the_key_is_made_once_and_private(keys: FileKeys, clock: ManualClock) ->
     assert [path.name for path in keys.file.parent.iterdir()] == ["project.key"]
 
 
+def code_of(document: dict[str, object]) -> dict[str, object]:
+    """The authentication code of *document*, with the name of its key."""
+    code = document[FIELD]
+    assert isinstance(code, dict)
+    return code
+
+
 def test_a_document_of_this_project_is_recognized(keys: FileKeys) -> None:
     """A document counts with its code, whatever the order of its fields; its key is named and not contained."""
     document = keys.authenticate(DOCUMENT)
     assert refused(keys, document) is None
     assert refused(keys, dict(reversed(document.items()))) is None
-    assert document[FIELD]["key"] == key_id(keys.file.read_bytes()) == keys.known()[0].id
+    assert code_of(document)["key"] == key_id(keys.file.read_bytes()) == keys.known()[0].id
     assert keys.file.read_bytes().hex() not in str(document)
 
 
@@ -82,7 +89,7 @@ def test_another_project_is_not_this_one(keys: FileKeys, tmp_path: Path, clock: 
     """A document of another project is refused, also when it is given the identifier of this project's key."""
     other = FileKeys(tmp_path / "other.key", clock).authenticate(DOCUMENT)
     assert refused(keys, other) == "R241"
-    assert refused(keys, {**other, FIELD: {**other[FIELD], "key": keys.known()[0].id}}) == "R242"
+    assert refused(keys, {**other, FIELD: {**code_of(other), "key": keys.known()[0].id}}) == "R242"
 
 
 def test_a_rotated_key_counts_until_its_plans_expire(keys: FileKeys, clock: ManualClock) -> None:
@@ -90,7 +97,7 @@ def test_a_rotated_key_counts_until_its_plans_expire(keys: FileKeys, clock: Manu
     before = keys.authenticate(DOCUMENT)
     keys.rotate()
     between = keys.authenticate(DOCUMENT)
-    assert before[FIELD]["key"] != between[FIELD]["key"]
+    assert code_of(before)["key"] != code_of(between)["key"]
     clock.sleep(20 * DAY)
     keys.rotate()
     assert [refused(keys, document) for document in (before, between)] == [None, None]

@@ -23,8 +23,9 @@ def test_a_promotion_along_the_path(project: MemoryProject) -> None:  # noqa: F8
     answers: dict[str, Any] = {}
     durable: Any = MemoryDurable(answers)
     done = run_workflow(parts, durable, SoleOwner(), request.to_json())
-    assert done == {"runs": ["abc123-staging", "abc123-production"]}
-    assert [project.store.run(run).state for run in done["runs"]] == [State.SUCCEEDED] * 2
-    entries = {run: len(project.store.records(run)) for run in done["runs"]}
+    runs = ["abc123-staging", "abc123-production"]
+    assert done == {"runs": runs}
+    assert [project.store.run(run).state for run in runs] == [State.SUCCEEDED] * 2
+    entries = {run: len(project.store.records(run)) for run in runs}
     assert run_workflow(parts, durable, SoleOwner(), request.to_json()) == done
-    assert {run: len(project.store.records(run)) for run in done["runs"]} == entries
+    assert {run: len(project.store.records(run)) for run in runs} == entries

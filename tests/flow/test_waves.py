@@ -113,7 +113,7 @@ class Stage:
         return WaveRolloutRequest(f"r{self.count}", self.package(version).ref, "ann", self.waves, **about)
 
     def go(self, way: WaveRolloutRequest, crash: Callable[[str, str], None] = lambda _name, _when: None) -> Run:
-        def beside(durable: MemoryDurable, part: dict[str, Any]) -> dict[str, Any]:
+        def beside(durable: MemoryDurable, part: object) -> dict[str, object]:
             return one(self.services(), durable, SoleOwner(), way, WaveMember.from_json(part))
 
         return WaveRollout(self.services(), Sleeping(self.answers, crash, beside), SoleOwner(), way).go()

@@ -13,7 +13,6 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Any
 
 from orchestrator.adapters.ansible.events import Translator
 from orchestrator.adapters.ansible.pipe import PipedProcess
@@ -30,7 +29,7 @@ def main() -> int:
     """Run the playbook; the exit code of ansible-playbook, or 254 when the runner itself gave up."""
     folder = Path(os.environ["ORCHESTRATOR_JOB"])
     spec = json.loads((folder / "spec.json").read_text(encoding="utf-8"))
-    events: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+    events: queue.SimpleQueue[dict[str, object] | None] = queue.SimpleQueue()
     import ansible_runner
 
     _without_a_terminal()
@@ -67,7 +66,7 @@ def _runner_folder(job: Path) -> Path:
     return private
 
 
-def _arguments(spec: dict[str, Any]) -> dict[str, Any]:
+def _arguments(spec: dict[str, object]) -> dict[str, object]:
     """What ansible-runner is called with for the play that *spec* describes."""
     return {
         "project_dir": spec["project"],
@@ -103,7 +102,7 @@ def _make_scratch(paths: list[str]) -> None:
 class _Listener:
     """Puts events into a queue, and ends the playbook when one of them says that it asks for input."""
 
-    def __init__(self, events: "queue.SimpleQueue[dict[str, Any] | None]") -> None:
+    def __init__(self, events: "queue.SimpleQueue[dict[str, object] | None]") -> None:
         self._events, self._prompts = events, Prompts()
 
     @property
@@ -111,7 +110,7 @@ class _Listener:
         """What asked for input; empty: nothing did."""
         return self._prompts.found
 
-    def take(self, event: dict[str, Any]) -> bool:
+    def take(self, event: dict[str, object]) -> bool:
         """Take one event of the runner, which need not keep it in files."""
         if self._prompts.found:
             return False  # the playbook is being ended: later events are ignored
@@ -121,7 +120,7 @@ class _Listener:
         return False
 
 
-def _write(folder: Path, events: "queue.SimpleQueue[dict[str, Any] | None]", spec: dict[str, Any]) -> None:
+def _write(folder: Path, events: "queue.SimpleQueue[dict[str, object] | None]", spec: dict[str, object]) -> None:
     """Write events as they come, until None comes."""
     translator = Translator(spec, folder)
     with Path(events_of(str(folder))).open("a", encoding="utf-8") as out:

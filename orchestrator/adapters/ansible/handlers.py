@@ -6,7 +6,6 @@ changes nothing the next time. So the next attempt gets tasks that notify these 
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -131,7 +130,7 @@ def _plays(file: Path) -> Iterator[tuple[Path, yaml.Node, yaml.MappingNode]]:
             yield from _plays(file.parent / str(imported))
 
 
-def _task(item: PendingHandler, tags: list[str]) -> dict[str, Any]:
+def _task(item: PendingHandler, tags: list[str]) -> dict[str, object]:
     return {
         "name": NOTIFY,
         "ansible.builtin.debug": {"msg": item.handler},
@@ -142,7 +141,7 @@ def _task(item: PendingHandler, tags: list[str]) -> dict[str, Any]:
     }
 
 
-def _add(play: yaml.MappingNode, task: dict[str, Any]) -> None:
+def _add(play: yaml.MappingNode, task: dict[str, object]) -> None:
     """Add *task* at the end of the tasks of *play*: its handlers run after them."""
     node = yaml.compose(yaml.safe_dump(task), Loader=yaml.SafeLoader)
     for key, value in play.value:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from orchestrator.adapters.ansible.ledger import LedgerKey
 from orchestrator.adapters.ansible.snapshot import ROOT
@@ -34,7 +33,7 @@ echo "@serves $( ( {command} ) 2>/dev/null </dev/null | head -n 1 | cut -c 1-100
 """
 
 
-def question(requirements: tuple[Requirement, ...], claim: LedgerKey, verb: str) -> dict[str, Any]:
+def question(requirements: tuple[Requirement, ...], claim: LedgerKey, verb: str) -> dict[str, object]:
     """One task that inspects a host as a whole. It is `raw`, so that the host needs nothing but a shell."""
     commands = sorted({command for requirement in requirements for command in requirement.commands})
     for command in commands:
@@ -93,7 +92,7 @@ def inspection_result(
 ) -> StepResult:
     """The result of an inspection: the worst of its *hosts*, and what their *ledgers* say of the run."""
     ended = worst(host.outcome for host in hosts)
-    data: dict[str, Any] = {} if ended.good else {"code": "D106" if ended is Outcome.FAILED else "D107"}
+    data: dict[str, object] = {} if ended.good else {"code": "D106" if ended is Outcome.FAILED else "D107"}
     if any(ledgers.values()):
         data["ledger"] = {host: [line.to_json() for line in lines] for host, lines in ledgers.items() if lines}
     log = str(outcome.folder)

@@ -79,7 +79,7 @@ class LedgerKey:
         """Whether hosts are to remember this."""
         return bool(self.context.run) and self.context.settings.ledger
 
-    def variables(self) -> dict[str, Any]:
+    def variables(self) -> dict[str, object]:
         """What the collection's modules must know of it, for the variable `orchestrator_release`."""
         return {"project": Unsafe(self.context.project), "step": Unsafe(self.step), "attempt": self.attempt}
 
@@ -106,7 +106,7 @@ class LedgerKey:
         before, after = self._task("claim"), self._task("record") | {"ignore_errors": True, "ignore_unreachable": True}
         return dump([_play(CLAIM, before, play) | {"max_fail_percentage": 0}, middle, _play(RECORD, after, play)])
 
-    def _task(self, verb: str) -> dict[str, Any]:
+    def _task(self, verb: str) -> dict[str, object]:
         return {
             "ansible.builtin.raw": self.script(verb),
             "changed_when": False,
@@ -115,7 +115,7 @@ class LedgerKey:
         }
 
 
-def _play(name: str, task: dict[str, Any], play: PlaySpec) -> dict[str, Any]:
+def _play(name: str, task: dict[str, object], play: PlaySpec) -> dict[str, object]:
     about = {"hosts": list(play.limit), "gather_facts": False, "become": False, "strategy": "linear"}
     return {"name": name, **about, "tasks": [{"name": name, **task, "tags": tags_of(play)}]}
 

@@ -1,7 +1,6 @@
 """The reason of a failed task: one line from the module's own words, before all that it said."""
 
 from collections.abc import Mapping
-from typing import Any
 
 GENERIC = ("non-zero return code", "MODULE FAILURE", "Module result deserialization failed", "One or more items failed")
 """What a message says when the reason stands elsewhere."""
@@ -10,7 +9,7 @@ VIA_SSH = "Failed to connect to the host via ssh:"
 STREAMS = ("stderr", "module_stderr", "exception", "stdout", "module_stdout")
 
 
-def failure_reason(result: Mapping[str, Any]) -> str:
+def failure_reason(result: Mapping[str, object]) -> str:
     """The reason of a failed task's *result* in its first line, and all that the task said after it."""
     items = result.get("results")
     for item in items if isinstance(items, list) else ():
@@ -23,7 +22,7 @@ def failure_reason(result: Mapping[str, Any]) -> str:
     return whole if not first or whole.startswith(f"{first}\n") or whole == first else f"{first}\n{whole}"
 
 
-def _first(result: Mapping[str, Any], message: str) -> str:
+def _first(result: Mapping[str, object], message: str) -> str:
     if message and not _generic(message):
         return _line(message)
     for name in STREAMS:

@@ -31,9 +31,9 @@ def compare_packages(before: Path, after: Path, project: Path | None = None) -> 
     return found.model_copy(update=_commits(old, new, project))
 
 
-def _commits(old: "_Side", new: "_Side", project: Path | None) -> dict[str, Any]:
+def _commits(old: "_Side", new: "_Side", project: Path | None) -> dict[str, object]:
     """The fields of a `Comparison` about Git."""
-    about: dict[str, Any] = {"revisions": (old.revision, new.revision)}
+    about: dict[str, object] = {"revisions": (old.revision, new.revision)}
     if old.revision is None or new.revision is None:
         side = old if old.revision is None else new
         return {**about, "commits_unknown": f"{side.ref} has no Git revision"}

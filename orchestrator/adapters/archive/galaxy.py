@@ -194,7 +194,7 @@ def _sources(made: Path, missing: list[RequirementsFile]) -> dict[str, str]:
     return found
 
 
-def _unplaced(missing: list[RequirementsFile]) -> Iterator[dict[str, Any]]:
+def _unplaced(missing: list[RequirementsFile]) -> Iterator[dict[str, object]]:
     """The entries for collections that name an archive or a repository, and not the collection."""
     for wanted in missing:
         for entry in wanted.entries:
@@ -259,7 +259,7 @@ def _requirements(base: Path) -> Iterator[RequirementsFile]:
                         yield RequirementsFile(file, kind, tuple(entries))
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path) -> dict[str, object]:
     try:
         data = safe_yaml.load_yaml(file.read_text("utf-8"))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:

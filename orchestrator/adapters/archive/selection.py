@@ -5,7 +5,6 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import yaml
 from pathspec import GitIgnoreSpec
@@ -165,7 +164,7 @@ def _inside(path: str) -> str | None:
     return None if name.startswith(("/", "../")) or name == ".." else name
 
 
-def _settings(file: Path) -> dict[str, Any]:
+def _settings(file: Path) -> dict[str, object]:
     """What a settings file says; nothing if it cannot be read, which other commands report."""
     try:
         text = file.read_text("utf-8") if file.stat().st_size <= LARGEST_SETTINGS else ""
@@ -222,7 +221,7 @@ def _is_program(path: str) -> bool:
         return False
 
 
-def _named_by(options: Mapping[str, Any], folder: Path) -> set[Path]:
+def _named_by(options: Mapping[str, object], folder: Path) -> set[Path]:
     """The files with passwords and keys that *options* name, relative to *folder*."""
     values = [value for key in SECRETS for value in str(options.get(key) or "").split(",")]
     named = [value.rsplit("@", 1)[-1].strip() for value in values]

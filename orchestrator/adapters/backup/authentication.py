@@ -9,7 +9,7 @@ import functools
 import hashlib
 import hmac
 import secrets
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import StringConstraints
 
@@ -31,18 +31,18 @@ class BackupAuthentication(Model):
     code: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")] = ""
 
 
-def authenticate(document: dict[str, Any], passphrase: bytes) -> BackupAuthentication:
+def authenticate(document: dict[str, object], passphrase: bytes) -> BackupAuthentication:
     """The authentication of the manifest *document*, with a new salt."""
     about = BackupAuthentication(salt=secrets.token_bytes(SALT_BYTES).hex())
     return about.model_copy(update={"code": _code(document, about, passphrase)})
 
 
-def fits(document: dict[str, Any], about: BackupAuthentication, passphrase: bytes) -> bool:
+def fits(document: dict[str, object], about: BackupAuthentication, passphrase: bytes) -> bool:
     """Whether the code of *about* was made for *document* with this *passphrase*."""
     return hmac.compare_digest(about.code, _code(document, about, passphrase))
 
 
-def _code(document: dict[str, Any], about: BackupAuthentication, passphrase: bytes) -> str:
+def _code(document: dict[str, object], about: BackupAuthentication, passphrase: bytes) -> str:
     plain = {name: value for name, value in document.items() if name != "authentication"}
     plain["authentication"] = {name: value for name, value in about.to_json().items() if name != "code"}
     return hmac.digest(_derived(about.salt, passphrase), PREFIX + canonical_json(plain), hashlib.sha256).hex()

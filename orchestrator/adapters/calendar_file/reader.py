@@ -128,7 +128,7 @@ def _rule(event: _Event, single: list[_Event]) -> CalendarRule:
         raise event.fail(name, f"the event {problem['msg'].removeprefix('Value error, ')}") from None
 
 
-def _rule_data(event: _Event, single: list[_Event]) -> dict[str, Any]:
+def _rule_data(event: _Event, single: list[_Event]) -> dict[str, object]:
     """The fields of the rule that *event* is, with what *single* events move or cancel of it."""
     start, end, zone = _times(event, event.options.zone)
     recurrence = _recurrence(event)

@@ -302,7 +302,7 @@ def _cursor(row: "sa.Row[Any]") -> str:
     return f"{row.tx}.{row.id}"
 
 
-def _without(row: "sa.Row[Any]", *names: str) -> dict[str, Any]:
+def _without(row: "sa.Row[Any]", *names: str) -> dict[str, object]:
     return {str(name): value for name, value in row._mapping.items() if name not in names}  # noqa: SLF001 - public
 
 

@@ -190,7 +190,7 @@ class DatabaseChanges:
         last = rows[limit - 1] if len(rows) > limit else None
         return Page(items=items, cursor=f"{last.position} {last.key}" if last is not None else None)
 
-    def count(self, kind: RecordKind[Any]) -> dict[str, int]:
+    def count(self, kind: RecordKind[T]) -> dict[str, int]:
         """How many records each part has."""
         table = register_tables[kind.name]
         query = sa.select(table.c.part, sa.func.count()).where(table.c.project == self._project)
@@ -201,7 +201,7 @@ class DatabaseChanges:
         found = self._row(kind, key)
         return decode(kind.model, str(found.data)) if found is not None else None
 
-    def version(self, kind: RecordKind[Any], key: str) -> int:
+    def version(self, kind: RecordKind[T], key: str) -> int:
         """How often it was written."""
         found = self._row(kind, key)
         return int(found.version) if found is not None else 0
@@ -243,7 +243,7 @@ class DatabaseChanges:
             self._db.execute(table.insert().values(**created, **row))
         self._changed = True
 
-    def remove(self, kind: RecordKind[Any], key: str) -> None:
+    def remove(self, kind: RecordKind[T], key: str) -> None:
         """Remove a record."""
         table = register_tables[kind.name]
         removed = self._db.execute(table.delete().where(self._is(table, key)))
@@ -252,7 +252,7 @@ class DatabaseChanges:
     def record(self, record: AuditRecord) -> AuditEntry:
         """Append to the audit stream. Known secrets are masked first: the chain is made of what is kept."""
         entry = self._keys.chained(self.head(), known_secrets().document(record))
-        row: Mapping[str, Any] = {
+        row: Mapping[str, object] = {
             "project": self._project,
             "index": entry.index,
             "call": self._call,
@@ -304,7 +304,7 @@ class DatabaseChanges:
         data = self._db.execute(query).scalar()
         return decode(AuditEntry, str(data)) if data is not None else None
 
-    def _row(self, kind: RecordKind[Any], key: str) -> Any:
+    def _row(self, kind: RecordKind[T], key: str) -> Any:
         table = register_tables[kind.name]
         return self._db.execute(sa.select(table.c.data, table.c.version).where(self._is(table, key))).first()
 

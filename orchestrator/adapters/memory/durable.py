@@ -2,7 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+Answers = dict[str, Any]
+"""What steps answered, by their names: JSON data of any form."""
+Part = Callable[["MemoryDurable", object], dict[str, object]]
 
 
 class MemoryDurable:
@@ -14,13 +19,13 @@ class MemoryDurable:
 
     def __init__(
         self,
-        answers: dict[str, Any],
+        answers: Answers,
         crash: Callable[[str, str], None] = lambda _name, _when: None,
-        part: Callable[["MemoryDurable", Any], Any] = lambda _durable, _part: None,
+        part: Part = lambda _durable, _part: {},
     ) -> None:
         self._answers, self._crash, self._part = answers, crash, part
 
-    def step(self, name: str, work: Callable[[], Any]) -> Any:
+    def step(self, name: str, work: Callable[[], T]) -> T:
         """Replay, else run, then record."""
         if name not in self._answers:
             self._crash(name, "before")
@@ -28,13 +33,14 @@ class MemoryDurable:
             self._crash(name, "done")
             self._answers[name] = answer
             self._crash(name, "after")
-        return self._answers[name]
+        answered: T = self._answers[name]
+        return answered
 
     def sleep(self, name: str, seconds: float, awake: Callable[[], bool] = lambda: False) -> None:
         """Time passes at once."""
         del seconds, awake
         self._answers.setdefault(name, None)
 
-    def together(self, parts: Mapping[str, Any]) -> dict[str, Any]:
+    def together(self, parts: Mapping[str, object]) -> dict[str, dict[str, object]]:
         """One after the other."""
         return {name: self.step(name, partial(self._part, self, part)) for name, part in parts.items()}

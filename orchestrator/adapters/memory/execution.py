@@ -3,13 +3,12 @@
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
 
-from orchestrator.adapters.memory.durable import MemoryDurable
+from orchestrator.adapters.memory.durable import Answers, MemoryDurable
 from orchestrator.domain.journal import QueuedRequest
 from orchestrator.ports import Parallel, RunOwnership, Store
 
-Workflow = Callable[[Parallel, RunOwnership, dict[str, Any]], dict[str, Any]]
+Workflow = Callable[[Parallel, RunOwnership, dict[str, object]], dict[str, object]]
 
 
 class MemoryExecution:
@@ -19,18 +18,18 @@ class MemoryExecution:
 
     def __init__(self, store: Store, workflow: Workflow, ownership: RunOwnership) -> None:
         self._store, self._workflow, self._tenure = store, workflow, ownership
-        self._answers: dict[str, dict[str, Any]] = {}
+        self._answers: dict[str, Answers] = {}
         self._active = threading.Lock()
         self._root = ""
 
-    def begin(self, root: str, arguments: dict[str, Any]) -> Callable[[], dict[str, Any]]:
+    def begin(self, root: str, arguments: dict[str, object]) -> Callable[[], dict[str, object]]:
         """The execution of *root*, which starts when it is waited for."""
         self._root = root
 
-        def part(durable: MemoryDurable, one: Any) -> dict[str, Any]:
+        def part(durable: MemoryDurable, one: object) -> dict[str, object]:
             return self._workflow(durable, self._tenure, {**arguments, "part": one})
 
-        def execute() -> dict[str, Any]:
+        def execute() -> dict[str, object]:
             with self._active:
                 durable = MemoryDurable(self._answers.setdefault(root, {}), part=part)
                 done = self._workflow(durable, self._tenure, arguments)

@@ -1,7 +1,6 @@
 """The `Keys` port in memory: one key, the same in every process of a test."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from orchestrator.adapters import encryption
 from orchestrator.domain import authentication
@@ -17,11 +16,11 @@ class MemoryKeys:
     def __init__(self, key: bytes = TEST_KEY) -> None:
         self._key = key
 
-    def authenticate(self, document: Mapping[str, Any]) -> dict[str, Any]:
+    def authenticate(self, document: Mapping[str, object]) -> dict[str, object]:
         """*document* with an authentication code."""
         return authentication.authenticated(document, self._key)
 
-    def verify(self, document: Mapping[str, Any]) -> None:
+    def verify(self, document: Mapping[str, object]) -> None:
         """Return if the code of *document* was made with this key. Raises R240, R241 and R242."""
         named = authentication.named_key(document)
         if named is None:

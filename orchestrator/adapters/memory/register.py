@@ -4,7 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from orchestrator.adapters.clock import SystemClock
 from orchestrator.adapters.memory.keys import MemoryKeys
@@ -121,7 +121,7 @@ class MemoryChanges:
         last = " ".join(found[limit - 1]) if len(found) > limit else None
         return Page(items=tuple(placed[place] for place in found[:limit]), cursor=last)
 
-    def count(self, kind: RecordKind[Any]) -> dict[str, int]:
+    def count(self, kind: RecordKind[T]) -> dict[str, int]:
         """How many records each part has."""
         return dict(Counter(kind.part(value) for value in self.all(kind)))
 
@@ -130,7 +130,7 @@ class MemoryChanges:
         found = self._table(kind).get(key)
         return kind.model.model_validate(found[0]) if found else None
 
-    def version(self, kind: RecordKind[Any], key: str) -> int:
+    def version(self, kind: RecordKind[T], key: str) -> int:
         """How often it was written."""
         found = self._table(kind).get(key)
         return found[1] if found else 0
@@ -156,7 +156,7 @@ class MemoryChanges:
         self.tables[kind.name] = {**self._table(kind), key: (value, version + 1)}
         self._changed = True
 
-    def remove(self, kind: RecordKind[Any], key: str) -> None:
+    def remove(self, kind: RecordKind[T], key: str) -> None:
         """Remove a record."""
         if key in self._table(kind):
             self.tables[kind.name] = {name: row for name, row in self._table(kind).items() if name != key}
@@ -168,7 +168,7 @@ class MemoryChanges:
         self.entries = (*self.entries, entry)
         return entry
 
-    def _table(self, kind: RecordKind[Any]) -> Table:
+    def _table(self, kind: RecordKind[T]) -> Table:
         return self.tables.get(kind.name, {})
 
     def check(self) -> None:

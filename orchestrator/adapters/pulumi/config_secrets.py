@@ -54,7 +54,7 @@ def passphrase_of(env: Mapping[str, str]) -> str | None:
         return None
 
 
-def _content(text: str) -> dict[str, Any]:
+def _content(text: str) -> dict[str, object]:
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError:  # the engine reports it

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import ValidationError
 
@@ -40,7 +40,7 @@ class Manifest(Model):
 
     format: Literal[1, 2] = 2
     place: str
-    environment: dict[str, Any]
+    environment: dict[str, object]
     files: tuple[PackageFile, ...]
 
     @property

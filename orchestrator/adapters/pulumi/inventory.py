@@ -104,7 +104,7 @@ class _Reader:
 
     def __init__(self, output: str) -> None:
         self._output = output
-        self.hosts: dict[str, dict[str, Any]] = {}
+        self.hosts: dict[str, dict[str, object]] = {}
         self.groups: dict[str, Group] = {}
 
     def mapping(self, value: Any, what: str) -> Mapping[Any, Any]:
@@ -135,7 +135,7 @@ class _Reader:
                 self.group(child, inside)
         self._add(name, list(members), list(children), self.mapping(body.get("vars"), f"{name}.vars"))
 
-    def _named(self, value: Any, what: str) -> dict[str, Any]:
+    def _named(self, value: Any, what: str) -> dict[str, object]:
         """Hosts or children by their names: a list of names, or a mapping. Raises E122."""
         if not isinstance(value, list):
             return {str(name): inside for name, inside in self.mapping(value, what).items()}
@@ -153,7 +153,7 @@ class _Reader:
         )
 
 
-def _mapped(groups: Mapping[str, InventoryGroup], outputs: Mapping[str, Any]) -> Inventory:
+def _mapped(groups: Mapping[str, InventoryGroup], outputs: Mapping[str, object]) -> Inventory:
     """Hosts from `inventory.groups`: a list of addresses, of mappings with `name`, or a mapping name → variables."""
     reader = _Reader("inventory.groups")
     templates = _Templates(undefined=StrictUndefined)
@@ -188,7 +188,7 @@ def _data(value: Any, template: str) -> Any:
     return [_data(item, template) for item in value]
 
 
-def _members(group: str, hosts: Any) -> dict[str, Any]:
+def _members(group: str, hosts: Any) -> dict[str, object]:
     if isinstance(hosts, str):
         hosts = [hosts]
     if isinstance(hosts, Mapping):
@@ -197,7 +197,7 @@ def _members(group: str, hosts: Any) -> dict[str, Any]:
         raise OrchestratorError(
             "E122", f"inventory.groups.{group}.hosts gives {json.dumps(hosts, default=str)}, no hosts"
         )
-    members: dict[str, Any] = {}
+    members: dict[str, object] = {}
     for item in hosts:
         if isinstance(item, Mapping) and "name" in item:
             members[str(item["name"])] = {key: value for key, value in item.items() if key != "name"}

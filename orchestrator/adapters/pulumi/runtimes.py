@@ -4,7 +4,6 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from orchestrator.adapters.pulumi.engine import Engine
 from orchestrator.domain.errors import OrchestratorError
@@ -20,7 +19,7 @@ REMEDIES = {
 }
 
 
-def runtime(project: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+def runtime(project: Mapping[str, object]) -> tuple[str, dict[str, object]]:
     """The runtime that a project's file names, and its options."""
     found = project.get("runtime")
     if isinstance(found, dict):
@@ -29,7 +28,7 @@ def runtime(project: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     return str(found or ""), {}
 
 
-def missing_host(project: Mapping[str, Any], engine: Engine, environ: Mapping[str, str]) -> OrchestratorError | None:
+def missing_host(project: Mapping[str, object], engine: Engine, environ: Mapping[str, str]) -> OrchestratorError | None:
     """Why the engine cannot run programs of this runtime: their language host is not installed; None: it can."""
     name, _ = runtime(project)
     host = f"pulumi-language-{name}"
@@ -43,7 +42,7 @@ def missing_host(project: Mapping[str, Any], engine: Engine, environ: Mapping[st
 
 
 def problem(
-    project: Mapping[str, Any], engine: Engine, environ: Mapping[str, str], own: Path
+    project: Mapping[str, object], engine: Engine, environ: Mapping[str, str], own: Path
 ) -> OrchestratorError | None:
     """Why the program in the folder *own* cannot run (E168, E169); None: its host and its interpreter are there."""
     missing = missing_host(project, engine, environ)
@@ -55,7 +54,7 @@ def problem(
     return missing
 
 
-def virtual_environment(project: Mapping[str, Any], own: Path) -> Path | None:
+def virtual_environment(project: Mapping[str, object], own: Path) -> Path | None:
     """The virtual environment that a Python program names; None: it names none.
 
     A relative path counts from the user's *own* folder of the program. Raises E169 when there is none.

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from orchestrator.adapters.pulumi.workspace import INSTALLED
 from orchestrator.domain.errors import JobLost, OrchestratorError
@@ -33,7 +32,7 @@ RESOLVE = (
 )
 
 
-def is_good(how: str, code: int | None, result: Mapping[str, Any]) -> bool:
+def is_good(how: str, code: int | None, result: Mapping[str, object]) -> bool:
     """Whether an operation was completed: only when everything says so.
 
     The job and Pulumi have exited with success. Pulumi has not reported a damaged state, a resource that was started
@@ -65,7 +64,7 @@ def died(verb: str, stack: str, how: str, counts: Mapping[str, int], unfinished:
     return kind("E111", f"pulumi {verb} {stack} {ended}; it had told as done: {done}{rest}")
 
 
-def facts(verb: str, error: OrchestratorError, result: Mapping[str, Any]) -> dict[str, Any]:
+def facts(verb: str, error: OrchestratorError, result: Mapping[str, object]) -> dict[str, object]:
     """What a step's result records of an operation that did not succeed.
 
     Args:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 ALWAYS = ("pytest.ini", ".pytest.ini")
 TOML = ("pytest.toml", ".pytest.toml")  # since pytest 9
@@ -93,7 +92,7 @@ def _settings_in(folder: Path) -> Path | None:
     return next((folder / name for name, section in SECTIONS if _has_section(folder / name, section)), None)
 
 
-def _tools(file: Path) -> dict[str, Any]:
+def _tools(file: Path) -> dict[str, object]:
     """The table `tool` of *file*. A file that cannot be read counts as settings: pytest names its fault."""
     try:
         tools = tomllib.loads(file.read_text("utf-8")).get("tool", {})

@@ -6,7 +6,7 @@ import site
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from orchestrator.adapters.ansible.configuration import Configurations
 from orchestrator.adapters.ansible.control import ControlSockets
@@ -128,7 +128,7 @@ class SuiteJob:
             "outputs.json": json.dumps(dict(self._context.outputs.plain)).encode(),
         }
 
-    def _connections(self) -> dict[str, dict[str, Any]]:
+    def _connections(self) -> dict[str, dict[str, object]]:
         """How hosts are reached, as variables for testinfra, where it would not find that out as Ansible does."""
         ways = {host: way for host, way in self._ways.items() if way.is_ssh and way.options}
         return {host: connection_variables(way.options) for host, way in ways.items()}
@@ -192,7 +192,7 @@ def narrowed(inventory: Inventory, hosts: list[str]) -> Inventory:
     return inventory.model_copy(update={"hosts": {host: inventory.hosts[host] for host in hosts}, "groups": groups})
 
 
-def inventory_listing(inventory: Inventory, variables: Mapping[str, Any]) -> dict[str, Any]:
+def inventory_listing(inventory: Inventory, variables: Mapping[str, object]) -> dict[str, object]:
     """What `ansible-inventory --list` prints of the hosts of *inventory*, with *variables* below all of theirs."""
     hosts = inventory.hosts
     if inventory.listing is None:
@@ -208,9 +208,9 @@ def inventory_listing(inventory: Inventory, variables: Mapping[str, Any]) -> dic
     return {"_meta": {"hostvars": {host: {**variables, **known.get(host, {})} for host in hosts}}, **groups}
 
 
-def _groups(inventory: Inventory) -> dict[str, Any]:
+def _groups(inventory: Inventory) -> dict[str, object]:
     """The groups of an inventory in which no group has variables, in the shape of a listing."""
-    shaped: dict[str, Any] = {
+    shaped: dict[str, object] = {
         name: {"hosts": list(group.hosts), "children": list(group.children)} for name, group in inventory.groups.items()
     }
     grouped = [name for name in inventory.groups if name != "all"]
@@ -219,7 +219,7 @@ def _groups(inventory: Inventory) -> dict[str, Any]:
     return shaped
 
 
-def connection_variables(options: Mapping[str, Any]) -> dict[str, Any]:
+def connection_variables(options: Mapping[str, object]) -> dict[str, object]:
     """The variables by which testinfra reaches a host as Ansible does with these *options* of its connection."""
     extra = str(options["ssh_extra_args"])
     if not options["host_key_checking"]:

@@ -10,6 +10,9 @@ from orchestrator.domain.release import PackageRef
 from orchestrator.domain.waves import Waves
 
 Data = Mapping[str, Any]
+"""The recorded form of a request, or of its parameters: JSON data of any version, which is read field by field."""
+Fields = dict[str, Any]
+"""The arguments that make a request of its recorded form."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +74,11 @@ class RunRequest:
         """The run by which a user follows it: its first one."""
         return run_id(self.root, self.targets[0])
 
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, object]:
         """What only this kind of request has, as recorded."""
         return {}
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """As the journal and the engine keep it."""
         return {
             "root": self.root,
@@ -95,7 +98,7 @@ class RunRequest:
         return cls(**common_of(data), **cls._own(data, about))
 
     @classmethod
-    def _own(cls, data: Data, about: Data) -> dict[str, Any]:
+    def _own(cls, data: Data, about: Data) -> Fields:
         del data, about
         return {}
 
@@ -120,7 +123,7 @@ class RunRequest:
         return replace(self, targets=self.targets[self.targets.index(environment) :])
 
 
-def common_of(data: Data) -> dict[str, Any]:
+def common_of(data: Data) -> Fields:
     """What every request has, out of its recorded form."""
     retry = data.get("retry")
     return {
@@ -132,6 +135,6 @@ def common_of(data: Data) -> dict[str, Any]:
     }
 
 
-def recorded_agreement(named: Acknowledgements) -> dict[str, Any]:
+def recorded_agreement(named: Acknowledgements) -> dict[str, object]:
     """The agreement as recorded; nothing where there is none."""
     return {"acknowledgements": named.to_json()} if named.replace or named.no_return else {}

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from orchestrator.app.requests.base import Data, RunRequest, recorded_agreement
+from orchestrator.app.requests.base import Data, Fields, RunRequest, recorded_agreement
 from orchestrator.domain.plan import NOTHING, Acknowledgements
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.sides import Side
@@ -19,12 +18,12 @@ class _ChangeStack(RunRequest):
         """What was agreed to by name."""
         return self.agreement
 
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, object]:
         """The agreement."""
         return recorded_agreement(self.agreement)
 
     @classmethod
-    def _own(cls, data: Data, about: Data) -> dict[str, Any]:
+    def _own(cls, data: Data, about: Data) -> Fields:
         del data
         return {"agreement": Acknowledgements.from_json(about.get("acknowledgements") or {})}
 
@@ -52,12 +51,12 @@ class Resolve(RunRequest):
     absent: tuple[str, ...]
     reason: str = ""
 
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, object]:
         """The decision of the user."""
         return {"created": dict(self.created), "absent": list(self.absent), "why": self.reason}
 
     @classmethod
-    def _own(cls, data: Data, about: Data) -> dict[str, Any]:
+    def _own(cls, data: Data, about: Data) -> Fields:
         del data
         return {
             "created": about.get("created") or {},
@@ -73,12 +72,12 @@ class Observe(RunRequest):
     kind = "observe"
     token: int | None = None
 
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, object]:
         """The token."""
         return {"token": self.token} if self.token else {}
 
     @classmethod
-    def _own(cls, data: Data, about: Data) -> dict[str, Any]:
+    def _own(cls, data: Data, about: Data) -> Fields:
         del data
         return {"token": about.get("token")}
 
@@ -92,13 +91,13 @@ class AssumeHost(RunRequest):
     running: PackageRef | None
     reason: str
 
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, object]:
         """The decision of the user."""
         release = self.running.to_json() if self.running else None
         return {"host": self.host, "release": release, "why": self.reason}
 
     @classmethod
-    def _own(cls, data: Data, about: Data) -> dict[str, Any]:
+    def _own(cls, data: Data, about: Data) -> Fields:
         del data
         running = PackageRef.from_json(about["release"]) if about.get("release") else None
         return {"host": about["host"], "running": running, "reason": about.get("why", "")}
@@ -112,12 +111,12 @@ class AssumeLiveSide(RunRequest):
     live: Side
     reason: str
 
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, object]:
         """The decision of the user."""
         return {"live": self.live, "why": self.reason}
 
     @classmethod
-    def _own(cls, data: Data, about: Data) -> dict[str, Any]:
+    def _own(cls, data: Data, about: Data) -> Fields:
         del data
         return {"live": about.get("live"), "reason": about.get("why", "")}
 
@@ -129,12 +128,12 @@ class Reap(RunRequest):
     kind = "reap"
     leftover: str
 
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, object]:
         """The run that made the stack."""
         return {"run": self.leftover}
 
     @classmethod
-    def _own(cls, data: Data, about: Data) -> dict[str, Any]:
+    def _own(cls, data: Data, about: Data) -> Fields:
         del data
         return {"leftover": str(about.get("run") or "")}
 
@@ -144,7 +143,7 @@ class Unknown(RunRequest):
     """A request of a kind that this program does not know, as it was recorded: a newer program can execute it."""
 
     kind = "promotion"  # never used: no run is made of it
-    data: Mapping[str, Any] = field(default_factory=dict)
+    data: Data = field(default_factory=dict)
 
     @property
     def recorded_kind(self) -> str:
@@ -161,6 +160,6 @@ class Unknown(RunRequest):
         """The digest of the plan that it is held to."""
         return self.data.get("plan")
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """As it was recorded."""
         return dict(self.data)

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from orchestrator.app.requests.base import Data, RunRequest, recorded_agreement
+from orchestrator.app.requests.base import Data, Fields, RunRequest, recorded_agreement
 from orchestrator.domain.journal import Run
 from orchestrator.domain.plan import NOTHING, Acknowledgements
 from orchestrator.domain.release import PackageRef
@@ -29,7 +28,7 @@ class ReleaseRequest(RunRequest):
         return self.plan_digest
 
     @classmethod
-    def _own(cls, data: Data, about: Data) -> dict[str, Any]:
+    def _own(cls, data: Data, about: Data) -> Fields:
         del about
         return {"package": PackageRef.from_json(data["release"]), "plan_digest": data["plan"]}
 
@@ -61,13 +60,13 @@ class AgreedRequest(ReleaseRequest):
         """Why it may last longer than its environment is open; empty unless it may."""
         return self.overrun
 
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, object]:
         """The agreement and the reasons, where there are any."""
         reasons = {"overrun": self.overrun, "override_reason": self.reason}
         return {**recorded_agreement(self.agreement), **{name: reason for name, reason in reasons.items() if reason}}
 
     @classmethod
-    def _own(cls, data: Data, about: Data) -> dict[str, Any]:
+    def _own(cls, data: Data, about: Data) -> Fields:
         agreement = Acknowledgements.from_json(about.get("acknowledgements") or {})
         reasons = {"reason": str(about.get("override_reason") or ""), "overrun": str(about.get("overrun") or "")}
         return {**super()._own(data, about), "agreement": agreement, **reasons}
@@ -98,13 +97,13 @@ class PromoteInWaves(Promote):
         """The run of the whole rollout."""
         return self.root
 
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, object]:
         """The waves with the plans, and what a promotion has."""
         waves = {"rollout": self.rollout.to_json(), "plans": dict(self.plans)}
         return {"waves": {**waves, **({"redeploy": True} if self.redeploy else {})}, **super().parameters()}
 
     @classmethod
-    def _own(cls, data: Data, about: Data) -> dict[str, Any]:
+    def _own(cls, data: Data, about: Data) -> Fields:
         found = about["waves"]
         own = {"rollout": Waves.from_json(found["rollout"]), "plans": dict(found["plans"])}
         return {**super()._own(data, about), **own, "redeploy": bool(found.get("redeploy"))}
@@ -152,10 +151,10 @@ class RollBack(AgreedRequest):
     kind = "rollback"
     at: str = ""
 
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, object]:
         """The time to which it is restored."""
         return {**super().parameters(), **({"at": self.at} if self.at else {})}
 
     @classmethod
-    def _own(cls, data: Data, about: Data) -> dict[str, Any]:
+    def _own(cls, data: Data, about: Data) -> Fields:
         return {**super()._own(data, about), "at": str(about.get("at") or "")}

@@ -125,12 +125,12 @@ def _print_files(app: "Application", run: str, step: str | None, save: Path | No
         if as_json:
             print_json_line("Files", {"job": job, "step": name, "folder": str(folder), "files": files})
         for item in files:
-            path = f"{item['more']} more files" if "more" in item else clean_text(item["path"], 500)
+            path = f"{item['more']} more files" if "more" in item else clean_text(str(item["path"]), 500)
             if not as_json:
                 note = "" if item["kept"] else "  (not kept)"
                 out(f"{name:<16} {item['change']:<8} {item['size']:>10} B  {path}{note}")
             if save is not None and item["kept"]:
-                copy_written(folder, item["path"], save / name)
+                copy_written(folder, str(item["path"]), save / name)
 
 
 def _wanted(record: "Record", step: str | None, host: str | None) -> bool:
