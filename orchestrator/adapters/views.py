@@ -12,7 +12,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from orchestrator.adapters.connection_files import connection_files, inventory_files
 from orchestrator.domain.authentication import KEY_FILE
@@ -164,10 +163,17 @@ class Views:
         return (set(names) - left_out) | set(declared)
 
     def run(
-        self, argv: Sequence[str], view: View, *, cwd: str | Path, env: Mapping[str, str], **options: Any
+        self,
+        argv: Sequence[str],
+        view: View,
+        *,
+        cwd: str | Path,
+        env: Mapping[str, str],
+        stderr: int = subprocess.PIPE,
+        timeout: float | None = None,
     ) -> "subprocess.CompletedProcess[bytes]":
         """Run a command that only reads, in *view*, to its end. Raises `subprocess.TimeoutExpired`."""
-        return run_in_view(self.isolator(), view, argv, cwd=str(cwd), env=dict(env), **options)
+        return run_in_view(self.isolator(), view, argv, cwd=str(cwd), env=dict(env), stderr=stderr, timeout=timeout)
 
     def answer(
         self, argv: Sequence[str], view: View, *, cwd: str | Path, env: Mapping[str, str]

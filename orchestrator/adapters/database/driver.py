@@ -4,7 +4,7 @@ import sqlite3
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 from orchestrator.domain.errors import OrchestratorError
 
@@ -22,7 +22,7 @@ def wal_is_safe(version: tuple[int, ...]) -> bool:
 
 
 @cache
-def driver() -> Any:
+def driver() -> ModuleType:
     """The module of the DB-API with the newest SQLite. `pysqlite3` comes with the extra `server`."""
     try:
         other = import_module("pysqlite3.dbapi2")
