@@ -76,6 +76,8 @@ PLACES = {
     "JSON": "JSON",
 }
 """Where an unfiltered run leaves canaries: patterns of the places of hits."""
+DATABASES = frozenset({"the journal", "records of the engine"})
+"""The places that are files only with SQLite."""
 
 
 class Campaign:
@@ -140,9 +142,17 @@ class Campaign:
         yield f"resumed after {step}"
 
     def blind_places(self) -> list[str]:
-        """The places in which an unfiltered run has left a canary, and no canary was found."""
+        """The places in which an unfiltered run has left a canary, and no canary was found.
+
+        Two places are databases. In Postgres their content is found in the dump that backups contain.
+        """
         found = [hit.where for _, hit in self.hits]
-        return [name for name, pattern in PLACES.items() if not any(fnmatch(where, pattern) for where in found)]
+        elsewhere = DATABASES if "ORCHESTRATOR_STORE" in self.project.env else frozenset()
+        return [
+            name
+            for name, pattern in PLACES.items()
+            if name not in elsewhere and not any(fnmatch(where, pattern) for where in found)
+        ]
 
     def search(self, moment: str, processes: Processes) -> None:
         """Search everything for canaries."""
