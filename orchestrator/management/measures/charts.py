@@ -18,6 +18,7 @@ body.measures { --ink: #1d2430; --soft: #5b6472; --line: #d5dae1; --bar: #3867b3
   --bad: #e79a63; --page: #12161d; } }
 .measures .wide { overflow-x: auto; } .measures table { border-collapse: collapse; }
 .measures th, .measures td { padding: 4px 16px 4px 0; text-align: left; border-bottom: 1px solid var(--line); }
+.measures td:nth-child(-n+3) { white-space: nowrap; }
 .measures .trends { display: flex; flex-wrap: wrap; gap: 16px 32px; } .measures figure { margin: 0; }
 .measures .soft { color: var(--soft); }
 svg.trend text { fill: var(--soft); font: 12px system-ui, sans-serif; } svg.trend .grid { stroke: var(--line); }
