@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from orchestrator import cli
 from orchestrator.app.opening import ServerOptions, compose
+from orchestrator.cli.places import PROFILE, SERVER
 
 if TYPE_CHECKING:
     from orchestrator.app.application import Application
@@ -14,7 +15,11 @@ if TYPE_CHECKING:
 
 
 def open_real_project(start: Path, environ: Mapping[str, str], *, restoring: bool) -> "Application":
-    """The project around *start* with the real adapters; they are imported with the first project."""
+    """The project around *start* with the real adapters, or at the chosen server; they are imported here."""
+    if environ.get(SERVER) or environ.get(PROFILE):
+        from orchestrator.server_wiring import open_remote
+
+        return open_remote(environ)
     from orchestrator.wiring import open_app
 
     return open_app(start, environ, restoring=restoring)

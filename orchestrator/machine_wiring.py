@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.domain.plan import StackSpec
     from orchestrator.domain.release import Package
     from orchestrator.domain.vendor_archive import VendorArchive
+    from orchestrator.server_wiring import RealServers
 
 
 @dataclass(frozen=True)
@@ -173,5 +174,12 @@ class RealMachine:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.pulumi, self.ssh_servers = RealPulumi(environ), RealSshServers(environ)
-        self.databases = RealDatabases()
+        self.databases, self._environ = RealDatabases(), environ
         self.package_files, self.calendar_files = RealPackageFiles(), RealCalendarFiles()
+
+    @property
+    def servers(self) -> "RealServers":
+        """The servers that the user has signed in to."""
+        from orchestrator.server_wiring import RealServers
+
+        return RealServers(self._environ)

@@ -5,10 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from orchestrator.domain.environment import Environment, Project
-from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.environment import Environment, Project, unknown_environment
 from orchestrator.domain.journal import Run
-from orchestrator.domain.text import nearest
 from orchestrator.ports import (
     Artifacts,
     Clock,
@@ -95,8 +93,5 @@ class Services:
     def environment(self, name: str) -> tuple[Environment, Path]:
         """An environment and its folder. Raises R103 when the project has none of that name."""
         if name not in self.environments:
-            known = ", ".join(self.environments) or "none"
-            text = f"there is no environment {name!r} (there are: {known})"
-            close = nearest(name, self.environments)
-            raise OrchestratorError("R103", text, hint=close if close.startswith("did") else None)
+            raise unknown_environment(name, self.environments)
         return self.environments[name]

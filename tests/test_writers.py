@@ -58,6 +58,7 @@ CONTENT = {
     "adapters/backup/databases.py": "loads a dump of a database, whose text was masked when it was written",
     "adapters/backup/restore.py": "restores what a backup has",
     "adapters/backup/take.py": "copies what is on disk, which was masked when it was written",
+    "adapters/profile_file.py": "keeps tokens that the user gives, in a file for the user alone",
     "adapters/pulumi/definition.py": "keeps definitions by their digest",
     "adapters/pulumi/definition_archive.py": "shares definitions by their digest",
     "planning/evidence.py": "writes evidence, which was masked before its digest was made",

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from orchestrator.app.acting import Acting, Change, View, change, read_own, read_register, unknown
+from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.access_file import AccessDifference, AccessFile, difference, problems
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.authorize import Target, Verdict, as_deputy, authorize
@@ -23,6 +24,7 @@ def read_access_file(file: Path, acting: Acting) -> AccessFile:
     return load_access(file, show_access(acting))
 
 
+@forwarded
 def grant(acting: Acting, binding: Binding) -> Binding:
     """Record *binding*, in place of one with the same key. Raises A103 and A104."""
 
@@ -35,6 +37,7 @@ def grant(acting: Acting, binding: Binding) -> Binding:
     return change(acting, MANAGE, work, reason=binding.reason)
 
 
+@forwarded
 def revoke(acting: Acting, role: str, to: str, project: str, environment: str, *, reason: str = "") -> Binding:
     """Remove a binding. Raises A103 and A110."""
 
@@ -47,11 +50,13 @@ def revoke(acting: Acting, role: str, to: str, project: str, environment: str, *
     return change(acting, MANAGE, work, reason=reason)
 
 
+@forwarded
 def preview(acting: Acting, file: AccessFile, *, prune: bool) -> AccessDifference:
     """What applying *file* would change. Raises A104 and A105."""
     return read_register(acting, Action.VIEW, lambda view: _difference(view, file, prune=prune))
 
 
+@forwarded
 def apply(acting: Acting, file: AccessFile, *, prune: bool) -> AccessDifference:
     """Bring the register to *file*; what the file does not have is removed with *prune* only. Raises A103 to A105."""
 
@@ -90,6 +95,7 @@ class Question(Model):
     name: str | None = None
 
 
+@forwarded
 def can_i(acting: Acting, question: Question) -> Verdict:
     """The answer, with the rule and the binding, or what is missing. A question about another actor needs a right."""
 
@@ -104,6 +110,7 @@ def can_i(acting: Acting, question: Question) -> Verdict:
     return read_own(acting, work)
 
 
+@forwarded
 def own_bindings(acting: Acting) -> tuple[tuple[Binding, ...], bool]:
     """The bindings of the actor, and whether the project has any binding at all."""
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from orchestrator.app.bookings import Bookings, NullBookings
+from orchestrator.app.forwarding import Forwarder
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.administrators import check_administrator
 from orchestrator.domain.access.authorize import Target, Verdict, authorize, refusal_text
@@ -68,6 +69,8 @@ class Acting:
     """The project's rules for tokens."""
     bookings: Bookings = field(default_factory=NullBookings)
     """What keeps others out of environments."""
+    forwarder: Forwarder | None = None
+    """What has use cases executed by a server; None: they are executed here."""
 
     @property
     def project(self) -> str:

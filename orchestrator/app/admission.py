@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from orchestrator.app.access import named_actor
 from orchestrator.app.acting import Acting, Change, Denied, View, access_of, read_register, record_denial
 from orchestrator.app.calendar import calendar_of
+from orchestrator.app.forwarding import forwarded
 from orchestrator.app.voters import directory_of, votes_of
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.authorize import authorize
@@ -60,6 +61,7 @@ class Promotion:
         return DECIDED_LATER | (later if self.requested else frozenset())
 
 
+@forwarded
 def why(acting: Acting, promotion: Promotion, name: str | None = None) -> Admission:
     """Every condition of *promotion* for the actor, or for the user or service account called *name*. Raises A110."""
 
@@ -70,6 +72,7 @@ def why(acting: Acting, promotion: Promotion, name: str | None = None) -> Admiss
     return read_register(acting, Action.VIEW, work, environment=promotion.environment)
 
 
+@forwarded
 def check_promotion(acting: Acting, promotion: Promotion) -> None:
     """Return if the actor may request *promotion* now.
 
@@ -154,6 +157,7 @@ def overrides_of(records: Records, package: str, environment: str) -> tuple[Over
     return tuple(each for each in records.all(OVERRIDES, environment) if each.package == package)
 
 
+@forwarded
 def override_calendar(
     acting: Acting, promotion: Promotion, reason: str, entry: str | None = None
 ) -> tuple[Override, ...]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from orchestrator.app.clients import Clients
     from orchestrator.app.control import Control
     from orchestrator.app.environments import Environments
     from orchestrator.app.execute import Execution
@@ -35,6 +36,9 @@ class Application(Base):
     A front end reaches the journal and durable execution through use cases only: this type has neither.
     """
 
+    executes_here = True
+    """Whether commands execute runs in this process. At a server its workers do."""
+
     if TYPE_CHECKING:  # `wiring` has it
 
         @property
@@ -44,6 +48,13 @@ class Application(Base):
     def require_environment(self, name: str) -> "tuple[Environment, Path]":
         """The environment *name* and its folder. Raises R103 if the project has none of that name."""
         return self._parts.services.environment(name)
+
+    @cached_property
+    def clients(self) -> "Clients":
+        """What clients of a server need first."""
+        from orchestrator.app.clients import Clients
+
+        return Clients(self._parts)
 
     @cached_property
     def releases(self) -> "Releases":

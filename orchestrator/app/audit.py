@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.app.acting import Acting, Change, View, change, read_register, unknown
+from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.audit.breaks import BREAK, BreakDetail, ExplainedBreak, explained_break, recorded_breaks
 from orchestrator.domain.audit.chain import AuditEntry, AuditHead, Fault, Finding, head_of
@@ -13,12 +14,14 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.register_ports import AuditKeys
 
 
+@forwarded
 def list_entries(acting: Acting, chosen: AuditFilter, limit: int | None = None) -> tuple[AuditEntry, ...]:
     """The entries that fit *chosen*, in order; with *limit* only the newest ones."""
     found = read_register(acting, Action.READ_AUDIT, lambda view: population(view.records.audit(), chosen))
     return found if limit is None else found[max(0, len(found) - limit) :]
 
 
+@forwarded
 def show_entry(acting: Acting, index: int) -> AuditEntry:
     """The entry at *index*. Raises A110."""
 
@@ -128,6 +131,7 @@ class Exported:
     entries: tuple[AuditEntry, ...]
 
 
+@forwarded
 def export_stream(acting: Acting, chosen: AuditFilter, sample: tuple[int, int] | None = None) -> Exported:
     """The population of *chosen* with its statement. The export itself is recorded first."""
 

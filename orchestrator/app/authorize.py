@@ -6,6 +6,7 @@ from functools import wraps
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from orchestrator.app.acting import Acting, Right, require, require_unrecorded
+from orchestrator.app.forwarding import forwarder_of
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor
 from orchestrator.ports import Clock
@@ -75,7 +76,7 @@ def use_case(
 
     *needs* is an action, in the environment that the parameter `environment` names, otherwise in the project; or a
     function of the method's other arguments that gives the rights. *recorded* is whether their use is recorded in the
-    audit stream; to view and to plan never is.
+    audit stream; to view and to plan never is. In a command that talks to a server, that executes the use case.
     """
 
     def decorate(method: Callable[Concatenate[S, Actor, P], R]) -> Callable[Concatenate[S, Actor, P], R]:
@@ -83,6 +84,10 @@ def use_case(
 
         @wraps(method)
         def asking(self: S, actor: Actor, /, *args: P.args, **kwargs: P.kwargs) -> R:
+            forwarder = forwarder_of(self._rights)
+            if forwarder is not None:
+                result: R = forwarder.call(method, args, kwargs)
+                return result
             given = signature.bind(self, actor, *args, **kwargs).arguments
             if isinstance(needs, Action):
                 rights: tuple[Right, ...] = (Right(needs, given.get(ENVIRONMENT)),)

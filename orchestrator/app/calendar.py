@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from orchestrator.app.acting import Acting, Change, View, change, read_register, unknown
+from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.admission.overrides import Override
 from orchestrator.domain.calendar.calendar_import import ImportDifference, import_difference
@@ -28,11 +29,13 @@ def calendar_of(view: View, declared: Iterable[CalendarRule] = ()) -> Calendar:
     return Calendar(rules=rules, line_stops=stops, bookings=view.acting.bookings.booked(view.records, view.now))
 
 
+@forwarded
 def show_calendar(acting: Acting, declared: Iterable[CalendarRule] = ()) -> Calendar:
     """Everything that opens and closes environments."""
     return read_register(acting, Action.VIEW, lambda view: calendar_of(view, declared))
 
 
+@forwarded
 def verdicts(
     acting: Acting, declared: Iterable[CalendarRule] = (), names: tuple[str, ...] | None = None
 ) -> dict[str, CalendarVerdict]:
@@ -46,6 +49,7 @@ def verdicts(
     return read_register(acting, Action.VIEW, work)
 
 
+@forwarded
 def states(
     acting: Acting, declared: Iterable[CalendarRule] = (), names: tuple[str, ...] | None = None
 ) -> dict[str, EnvironmentCalendar]:
@@ -53,17 +57,19 @@ def states(
     return {name: calendar_state(verdict) for name, verdict in verdicts(acting, declared, names).items()}
 
 
+@forwarded
 def recorded_overrides(acting: Acting) -> tuple[Override, ...]:
     """Every override, also those that no longer count: they are shown permanently."""
     return read_register(acting, Action.VIEW, lambda view: view.records.all(OVERRIDES))
 
 
+@forwarded
 def add_rule(acting: Acting, rule: CalendarRule) -> CalendarRule:
-    """Enter a window, freeze or holiday. Raises A110 for an unknown environment."""
+    """Enter a window, freeze or holiday, whose owner is the actor. Raises A110 for an unknown environment."""
 
     def work(task: Change) -> CalendarRule:
         _check_environments(acting, rule)
-        return task.put(CALENDAR_RULES, rule)
+        return task.put(CALENDAR_RULES, rule.model_copy(update={"owner": str(acting.actor)}))
 
     return change(acting, Action.EDIT_CALENDAR, work, reason=rule.reason)
 
@@ -73,6 +79,7 @@ def new_rule_id() -> str:
     return f"c-{secrets.token_hex(4)}"
 
 
+@forwarded
 def remove_rule(acting: Acting, key: str, *, reason: str = "") -> CalendarRule:
     """Remove an entry. Raises A110."""
 
@@ -84,6 +91,7 @@ def remove_rule(acting: Acting, key: str, *, reason: str = "") -> CalendarRule:
     return change(acting, Action.EDIT_CALENDAR, work, reason=reason)
 
 
+@forwarded
 def preview_import(acting: Acting, incoming: Iterable[CalendarRule]) -> ImportDifference:
     """What importing *incoming* would add, change and skip."""
     return read_register(
@@ -91,6 +99,7 @@ def preview_import(acting: Acting, incoming: Iterable[CalendarRule]) -> ImportDi
     )
 
 
+@forwarded
 def import_rules(acting: Acting, incoming: Iterable[CalendarRule]) -> ImportDifference:
     """Add and change the entries of a calendar file. The same file again changes nothing. Raises A110."""
 
@@ -112,6 +121,7 @@ def _check_environments(acting: Acting, rule: CalendarRule) -> None:
             raise unknown("environment", pattern, list(acting.environments))
 
 
+@forwarded
 def stop_line(acting: Acting, environment: str, reason: str, until: datetime | None = None) -> LineStop:
     """Stop all promotions to *environment* (`*`: to all). Raises A110."""
 
@@ -131,6 +141,7 @@ def stop_line(acting: Acting, environment: str, reason: str, until: datetime | N
     return change(acting, Action.STOP_LINE, work, environment=place, reason=reason)
 
 
+@forwarded
 def resume_line(acting: Acting, environment: str, reason: str = "") -> tuple[LineStop, ...]:
     """End every stop of *environment*, or every stop of all environments with `*`. Raises A110 if there is none."""
 

@@ -15,6 +15,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.package_comparison import Comparison
 from orchestrator.domain.plan import StackSpec
 from orchestrator.domain.release import Package
+from orchestrator.domain.server_profiles import ServerProfile
 from orchestrator.domain.vendor_archive import VendorArchive
 
 Report = Callable[[str], None]
@@ -118,6 +119,16 @@ class Databases(Protocol):
         """What is wrong with a database file by its own check; empty if nothing is."""
 
 
+class Servers(Protocol):
+    """The servers that the user of this machine has signed in to."""
+
+    def login(self, url: str, token: str, name: str | None, ca_cert: Path | None) -> tuple[ServerProfile, str, str]:
+        """Check *token* at the server, and keep it in a profile; with the actor and the project. Raises N-codes."""
+
+    def logout(self, name: str) -> ServerProfile:
+        """Remove the profile *name*. Raises N138."""
+
+
 class Machine(Protocol):
     """What front ends use of this machine."""
 
@@ -136,6 +147,10 @@ class Machine(Protocol):
     @property
     def package_files(self) -> PackageFiles:
         """Sealed files."""
+
+    @property
+    def servers(self) -> Servers:
+        """The servers that the user has signed in to."""
 
     @property
     def calendar_files(self) -> CalendarFiles:

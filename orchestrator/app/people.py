@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from orchestrator.app.acting import Acting, Change, change, read_register, unknown
+from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.absences import check_absence
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.directory import Access
@@ -14,11 +15,13 @@ from orchestrator.domain.register import ABSENCES, GROUPS, SERVICE_ACCOUNTS, USE
 MANAGE = Action.MANAGE_PEOPLE
 
 
+@forwarded
 def show_access(acting: Acting) -> Access:
     """All users, groups, service accounts, roles, bindings and absences."""
     return read_register(acting, Action.VIEW, lambda view: view.access)
 
 
+@forwarded
 def add_user(acting: Acting, user: User) -> User:
     """Record a new *user*. Raises A105 for a name or local name that is in use."""
 
@@ -42,6 +45,7 @@ def edit_user(acting: Acting, name: str, edit: Callable[[User], User], *, reason
     return change(acting, MANAGE, work, reason=reason)
 
 
+@forwarded
 def disable_user(acting: Acting, name: str, *, reason: str = "") -> User:
     """Disable a user. What they did keeps their name. Raises A103 and A110."""
 
@@ -58,6 +62,7 @@ def _check_local(access: Access, user: User) -> None:
             raise OrchestratorError("A105", f"{other.name} has the local name {user.local} already")
 
 
+@forwarded
 def add_group(acting: Acting, name: str, members: Iterable[str]) -> Group:
     """Record a new group. Raises A105 and A110."""
 
@@ -69,6 +74,7 @@ def add_group(acting: Acting, name: str, members: Iterable[str]) -> Group:
     return change(acting, MANAGE, work)
 
 
+@forwarded
 def set_members(acting: Acting, name: str, add: Iterable[str], remove: Iterable[str]) -> Group:
     """The group *name* with other members. Raises A103 and A110."""
 
@@ -83,6 +89,7 @@ def set_members(acting: Acting, name: str, add: Iterable[str], remove: Iterable[
     return change(acting, MANAGE, work)
 
 
+@forwarded
 def remove_group(acting: Acting, name: str) -> Group:
     """Remove a group and the bindings to it. Raises A103 and A110."""
     from orchestrator.domain.register import BINDINGS
@@ -105,6 +112,7 @@ def _known_users(task: Change, names: Iterable[str]) -> tuple[str, ...]:
     return found
 
 
+@forwarded
 def add_service_account(acting: Acting, account: ServiceAccount) -> ServiceAccount:
     """Record a new service account. Raises A105."""
 
@@ -116,6 +124,7 @@ def add_service_account(acting: Acting, account: ServiceAccount) -> ServiceAccou
     return change(acting, MANAGE, work)
 
 
+@forwarded
 def disable_service_account(acting: Acting, name: str, *, reason: str = "") -> ServiceAccount:
     """Disable a service account. Raises A110."""
 
@@ -127,6 +136,7 @@ def disable_service_account(acting: Acting, name: str, *, reason: str = "") -> S
     return change(acting, MANAGE, work, reason=reason)
 
 
+@forwarded
 def add_absence(acting: Acting, user: str, deputy: str, start: datetime, end: datetime) -> Absence:
     """Record an absence of *user*. Every user may do that for their own. Raises A106."""
     if end <= start:
@@ -142,6 +152,7 @@ def add_absence(acting: Acting, user: str, deputy: str, start: datetime, end: da
     return change(acting, MANAGE, work, owner=user)
 
 
+@forwarded
 def end_absence(acting: Acting, user: str) -> Absence:
     """Remove the absence of *user* that lasts or comes next. Raises A110."""
 

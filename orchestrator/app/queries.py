@@ -261,6 +261,11 @@ class Queries(UseCases):
         return Page[Record](items=tuple(found[:limit]), cursor=cursor)
 
     @use_case(Action.VIEW)
+    def records(self, actor: Actor, run: str, after: int) -> list[Record]:
+        """The first records of *run* after the number *after*, oldest first; none at the end. Raises R101."""
+        return self._parts.store.records(self._parts.store.run(run).id, after, RECORDS_AT_ONCE)
+
+    @use_case(Action.VIEW)
     def find_runs(self, actor: Actor, text: str, limit: int) -> list[Run]:
         """The run with the id *text* or this beginning, and the newest runs of this request, release or environment."""
         store, found = self._parts.store, dict[str, Run]()

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from orchestrator.app.acting import Acting, Change, Denied, View, change, read_own, read_register
+from orchestrator.app.forwarding import forwarded
 from orchestrator.app.request_facts import (
     RequestRules,
     advance,
@@ -169,6 +170,7 @@ def _replanned(task: Change, open_: RunRequest, new: RunRequest) -> RunRequest:
     return task.put(REQUESTS, changed, event="replan", plan=new.plan)
 
 
+@forwarded
 def withdraw_request(acting: Acting, wanted: str, reason: str = "") -> RunRequest:
     """End a request before its start: by its requester, or with the right to control runs. Raises A110 and A206."""
     found = request_of(acting, wanted)
@@ -190,6 +192,7 @@ def withdraw_request(acting: Acting, wanted: str, reason: str = "") -> RunReques
     return change(acting, Action.CONTROL_RUN, work, environment=place, reason=reason, unless=mine)
 
 
+@forwarded
 def raise_request_risk(acting: Acting, wanted: str, level: Level, reason: str, rules: RequestRules) -> RunRequest:
     """Set a higher level of risk for a request. More approvals may be needed from then on. Raises A110 and A206."""
     found = request_of(acting, wanted)
@@ -209,6 +212,7 @@ def raise_request_risk(acting: Acting, wanted: str, level: Level, reason: str, r
     return change(acting, Action.RAISE_RISK, work, environment=found.environments[0], reason=reason)
 
 
+@forwarded
 def list_requests(acting: Acting, rules: RequestRules, *, everything: bool = False) -> tuple[RequestView, ...]:
     """The requests that have not ended, or whose review is open, the oldest first; with *everything* all of them."""
 
@@ -225,6 +229,7 @@ def _may_view(view: View, request: RunRequest) -> bool:
     return any(view.verdict(Action.VIEW, name).allowed for name in request.environments)
 
 
+@forwarded
 def show_request(acting: Acting, wanted: str, rules: RequestRules) -> tuple[RequestView, PlanText | None]:
     """One request with the plan as it was shown. Raises A110."""
 
@@ -237,6 +242,7 @@ def show_request(acting: Acting, wanted: str, rules: RequestRules) -> tuple[Requ
     return read_register(acting, Action.VIEW, work)
 
 
+@forwarded
 def own_messages(acting: Acting) -> tuple[Message, ...]:
     """The messages for the actor that were not sent yet."""
 

@@ -4,6 +4,7 @@ import secrets
 from dataclasses import dataclass
 
 from orchestrator.app.acting import Acting, Change, change
+from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.sign_in import LINK_LIFETIME, VALUE_BYTES, SignInLink, secret_value, value_hash
 from orchestrator.domain.errors import OrchestratorError
@@ -18,6 +19,7 @@ class NewLink:
     text: str
 
 
+@forwarded
 def create_link(acting: Acting, user: str) -> NewLink:
     """A new link for *user*; earlier unused ones end. Raises A110."""
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from orchestrator.app.acting import Acting, Change, View, change, read_register, unknown
+from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor, ActorKind, Method, Scope, ServiceAccount, Trust
 from orchestrator.domain.access.tokens import (
@@ -32,6 +33,7 @@ class NewToken:
     text: str
 
 
+@forwarded
 def create_token(
     acting: Acting, owner: str, *, name: str = "", lifetime: timedelta, scopes: tuple[Scope, ...] | None = None
 ) -> NewToken:
@@ -62,6 +64,7 @@ def create_token(
     return change(acting, MANAGE, work, owner=owner)
 
 
+@forwarded
 def list_tokens(acting: Acting, owner: str | None = None) -> tuple[Token, ...]:
     """The tokens of *owner* (None: all of which the actor may know), the newest first."""
 
@@ -74,6 +77,7 @@ def list_tokens(acting: Acting, owner: str | None = None) -> tuple[Token, ...]:
     return read_register(acting, Action.VIEW, work)
 
 
+@forwarded
 def rotate_token(acting: Acting, prefix: str, grace: timedelta = GRACE) -> NewToken:
     """A new token with the name, scopes and lifetime of the one with *prefix*, which is valid for the *grace* time."""
     text, owner = new_token_text(), _owner_of(acting, prefix)
@@ -99,6 +103,7 @@ def rotate_token(acting: Acting, prefix: str, grace: timedelta = GRACE) -> NewTo
     return change(acting, MANAGE, work, owner=owner)
 
 
+@forwarded
 def revoke_token(acting: Acting, prefix: str, *, reason: str = "") -> Token:
     """Revoke a token at once. Raises A110."""
 
@@ -109,6 +114,7 @@ def revoke_token(acting: Acting, prefix: str, *, reason: str = "") -> Token:
     return change(acting, MANAGE, work, owner=_owner_of(acting, prefix), reason=reason)
 
 
+@forwarded
 def trust_issuer(acting: Acting, name: str, trust: Trust) -> ServiceAccount:
     """Let the service account *name* accept tokens of CI jobs by *trust*, in place of the rule for the same claims.
 
@@ -123,6 +129,7 @@ def trust_issuer(acting: Acting, name: str, trust: Trust) -> ServiceAccount:
     return change(acting, MANAGE, work)
 
 
+@forwarded
 def distrust_issuer(acting: Acting, name: str, issuer: str, *, reason: str = "") -> ServiceAccount:
     """Let the service account *name* accept no token of *issuer* any more, and revoke those exchanged. Raises A110."""
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from orchestrator.app.acting import Acting, Change, View, change, read_own
+from orchestrator.app.forwarding import forwarded
 from orchestrator.app.request_facts import RequestRules, advance, find_request, request_of
 from orchestrator.app.voters import directory_of, votes_of
 from orchestrator.domain.access.actions import Action
@@ -38,6 +39,7 @@ class Voted:
     review: EmergencyReview | None = None
 
 
+@forwarded
 def cast_vote(
     acting: Acting, wanted: str, decision: Decision, shown: Shown, rules: RequestRules, *, comment: str = ""
 ) -> Voted:
@@ -133,6 +135,7 @@ def _reviewed(task: Change, request: RunRequest, review: EmergencyReview) -> Eme
     return task.put(REVIEWS, review.model_copy(update={"completed_at": task.now.earliest}))
 
 
+@forwarded
 def take_back_vote(acting: Acting, wanted: str, rules: RequestRules, reason: str = "") -> RunRequest:
     """Withdraw the newest vote of the actor on a request that has not started. Raises A110 and A206."""
     found = request_of(acting, wanted)

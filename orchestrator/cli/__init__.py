@@ -6,14 +6,14 @@
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from orchestrator import __version__
-from orchestrator.cli import report
+from orchestrator.cli import places, report
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -101,9 +101,13 @@ COMMANDS: dict[str, dict[str, str]] = {
         "store": "Rebuild the tables that lists are read from.",
         "prune": "Remove what old runs have left in the state folder.",
         "doctor": "Check this machine and project, with a remedy for each problem.",
+        "login": "Sign in to a server, and keep its address and token in a profile.",
+        "logout": "Remove the profile of a server.",
         "completion": "Print the script that completes commands in your shell.",
     },
 }
+CHOSEN = "orchestrator.server"
+"""Where the context of click has the options that choose a server."""
 RENAMED = {"accept": "environment override"}
 """The commands that have another name now."""
 NAMES = {name: words for section in COMMANDS.values() for name, words in section.items()}
@@ -121,7 +125,7 @@ class Table(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; likewise."""
-        with report.detect_closed_pipe():
+        with report.detect_closed_pipe(), _chosen(ctx.meta.get(CHOSEN, {})):
             return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -142,6 +146,7 @@ class Table(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click's, with the nearest name when there is none of this one."""
+        self._check_place(ctx, args)
         if args and args[0] not in NAMES and not args[0].startswith("-") and not ctx.resilient_parsing:
             from difflib import get_close_matches
 
@@ -152,6 +157,13 @@ class Table(click.Group):
             hint = f"did you mean {close[0]!r}?" if close else "orchestrator --help lists the commands"
             raise report.UsageProblem(f"there is no command {args[0]!r}", hint)
         return super().resolve_command(ctx, args)
+
+    def _check_place(self, ctx: click.Context, args: list[str]) -> None:
+        """Raise N130 or N131 if a server is chosen and the command cannot act there; its help is shown anyway."""
+        names = [word for word in args[:2] if not word.startswith("-")]
+        command = next((each for each in (" ".join(names), *names[:1]) if each in places.PLACES), None)
+        if command is not None and not ctx.resilient_parsing and not {"-h", "--help"} & set(args):
+            places.check_place(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The table, section by section."""
@@ -178,6 +190,35 @@ def _no_color(ctx: click.Context, _parameter: click.Parameter, chosen: bool) -> 
         os.environ["NO_COLOR"] = "1"  # what we start, and the libraries that we use, look there as well
 
 
+def _choose(ctx: click.Context, parameter: click.Parameter, given: str | None) -> None:
+    """Note the option, by the variable that it replaces: it counts while the command runs."""
+    if given is not None and not ctx.resilient_parsing:
+        ctx.meta.setdefault(CHOSEN, {})[f"ORCHESTRATOR_{str(parameter.name).upper()}"] = given
+
+
+@contextlib.contextmanager
+def _chosen(options: dict[str, str]) -> Iterator[None]:
+    """Set the variables of the *options* that choose a server. A chosen server replaces that of the other variable."""
+    both = {places.SERVER, places.PROFILE}
+    if both <= options.keys():
+        hint = "a profile has the address of its server"
+        raise report.UsageProblem("--server and --profile exclude each other", hint)
+    changed: dict[str, str | None] = {**(dict.fromkeys(both) if both & options.keys() else {}), **options}
+    before = {name: os.environ.get(name) for name in changed}
+    try:
+        _set_variables(changed)
+        yield
+    finally:
+        _set_variables(before)
+
+
+def _set_variables(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        os.environ.pop(name, None)
+        if value is not None:
+            os.environ[name] = value
+
+
 @click.command(
     cls=Table,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
@@ -196,6 +237,30 @@ def _no_color(ctx: click.Context, _parameter: click.Parameter, chosen: bool) -> 
 )
 @click.option(
     "--no-color", is_flag=True, callback=_no_color, expose_value=False, is_eager=True, help="Write without colours."
+)
+@click.option(
+    "--server",
+    metavar="URL",
+    callback=_choose,
+    expose_value=False,
+    is_eager=True,
+    help="Act at the server with this URL (default: ORCHESTRATOR_SERVER, otherwise here).",
+)
+@click.option(
+    "--profile",
+    metavar="NAME",
+    callback=_choose,
+    expose_value=False,
+    is_eager=True,
+    help="Act at the server of this profile of `orchestrator login` (default: ORCHESTRATOR_PROFILE).",
+)
+@click.option(
+    "--ca-cert",
+    type=click.Path(exists=True, dir_okay=False),
+    callback=_choose,
+    expose_value=False,
+    is_eager=True,
+    help="Trust the certificates in this file for the server (default: ORCHESTRATOR_CA_CERT).",
 )
 @click.version_option(__version__, prog_name="orchestrator", message="%(prog)s %(version)s")
 def cli() -> None:

@@ -24,7 +24,10 @@ def stop_run(app: Application, wanted: str, verb: ControlVerb, why: str, *, as_j
     run = going(app, wanted)
     asked = app.submissions.recorded(app.actor, run.root)
     app.control.request(app.actor, run, verb, why)
-    if not app.queries.has_worker(app.actor, run.root):
+    has_worker = app.queries.has_worker(app.actor, run.root)
+    if not has_worker and not app.executes_here:
+        note(f"{run.id} has no active worker; a worker of the server ends it")
+    elif not has_worker:
         note(f"{run.id} has no active worker; ending it now")
         try:
             return do(app, asked, as_json=as_json)

@@ -1,6 +1,7 @@
 """A place that releases go to (`environment.yaml`), and the project around it (`orchestrator.yaml`)."""
 
 import re
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal, Self
 
@@ -10,12 +11,14 @@ from orchestrator.domain.access.tokens import TokenRules
 from orchestrator.domain.approval.policy import Approvals, PolicyRule
 from orchestrator.domain.calendar.entries import CalendarEntry
 from orchestrator.domain.configuration import TRANSPORT
+from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.gate import EnvironmentName, Gate, Origin, Probe, distinct
 from orchestrator.domain.model import Model, Name, RelativePath, text_schema
 from orchestrator.domain.packing import Packing
 from orchestrator.domain.quantities import Duration
 from orchestrator.domain.retention import Retention
 from orchestrator.domain.sides import Side
+from orchestrator.domain.text import nearest
 from orchestrator.domain.waves import Waves
 
 DECLARED = r"^(?!/+$)(?!(?:[\s\S]*/)?\.\.(?:/|$))[^\u0000-\u001f]+$"
@@ -360,3 +363,11 @@ class Project(Model):
     people: tuple[dict[str, Any], ...] = ()
     tokens: TokenRules = Field(default_factory=TokenRules, exclude_if=lambda rule: rule == TokenRules())
     policy: tuple[PolicyRule, ...] = Field(default=(), exclude_if=lambda rules: not rules)
+
+
+def unknown_environment(name: str, known: Iterable[str]) -> OrchestratorError:
+    """The error R103 for a *name* that is not among the *known* environments."""
+    names = list(known)
+    close = nearest(name, names)
+    text = f"there is no environment {name!r} (there are: {', '.join(names) or 'none'})"
+    return OrchestratorError("R103", text, hint=close if close.startswith("did") else None)

@@ -4,13 +4,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from orchestrator.app.acting import Acting
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.management.bookings import decisions as bookings
-from orchestrator.management.bookings.model import EnvironmentBooking, Quota
+from orchestrator.management.bookings.model import BookingDraft, EnvironmentBooking, Quota
 from orchestrator.management.bookings.state import BOOKING_TABLE, BookingEvent
 from orchestrator.management.change_requests import decisions as changes
 from orchestrator.management.change_requests.model import ChangeDraft, ChangeRequest, RankOverride
@@ -158,4 +158,4 @@ def enter_booking(
     """Book an environment. Raises N110, and what the use case raises."""
     checked = {"holder": "user:any", **fields, "number": 1, "owner": "any", "created_at": fields["start"]}
     checked_model(EnvironmentBooking, checked)
-    return bookings.book(acting, fields, app.booking_sources, wait=wait)
+    return bookings.book(acting, cast("BookingDraft", fields), app.booking_sources, wait=wait)

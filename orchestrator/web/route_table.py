@@ -13,6 +13,11 @@ class Public:
     reason: str
 
 
+@dataclass(frozen=True)
+class Named:
+    """A route that calls the use case that its address names, with the rights of that."""
+
+
 SIGN_IN = Public("how users sign in")
 FILES = Public("files without data of the project")
 PROBES = Public("for supervisors of the process; without data of the project")
@@ -44,7 +49,7 @@ MANAGEMENT: dict[str, tuple[str, ...]] = {
 """The routes of release management that pages and the API have."""
 PROMOTING = ("releases.kept_package", "plans.targets", "submissions.submit(Promote)", *REQUESTING)
 
-ROUTES: dict[str, tuple[str, ...] | Public] = {
+ROUTES: dict[str, tuple[str, ...] | Public | Named] = {
     "GET /healthz": PROBES,
     "GET /readyz": PROBES,
     "GET /metrics": ("queries.facts_of_all", "queries.run_page", "run_requests.list_requests"),
@@ -122,6 +127,7 @@ ROUTES: dict[str, tuple[str, ...] | Public] = {
     "GET /api/v1/measures": ("measures.show_measures",),
     "GET /api/v1/booking-quotas": ("bookings.list_quotas",),
     **{route.replace(" /", " /api/v1/"): cases for route, cases in MANAGEMENT.items()},
+    "POST /api/v1/use-cases/{case}": Named(),
     "GET /api/v1/events": ("access.can_i",),
     "POST /api/v1/promotions": ("releases.kept_package", "plans.targets", "submissions.submit(Promote)"),
     "POST /api/v1/rollbacks": ROLLING_BACK,

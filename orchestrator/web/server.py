@@ -19,6 +19,7 @@ from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
 from orchestrator.web.api.changing import router as api_changing
 from orchestrator.web.api.management import router as api_management
 from orchestrator.web.api.reading import router as api_reading
+from orchestrator.web.api.use_cases import router as api_use_cases
 from orchestrator.web.events import Broadcast
 from orchestrator.web.health import router as health
 from orchestrator.web.metrics import RequestCounts
@@ -49,6 +50,7 @@ ROUTERS = (
     api_reading,
     api_changing,
     api_management,
+    api_use_cases,
     pages_reading,
     pages_changing,
     pages_change_requests,

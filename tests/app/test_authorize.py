@@ -10,6 +10,7 @@ import pytest
 
 from orchestrator.app.acting import Right
 from orchestrator.app.authorize import UseCases
+from orchestrator.app.clients import Clients
 from orchestrator.app.control import Control
 from orchestrator.app.environments import Environments
 from orchestrator.app.execute import Execution
@@ -30,7 +31,7 @@ from orchestrator.domain.journal import Run
 
 APP = Path(inspect.getfile(UseCases)).parent
 GROUPS = (
-    Control, Environments, Execution, Inspections, Maintenance, Plans, Queries, Recovery, Releases, Retention, Submissions,
+    Clients, Control, Environments, Execution, Inspections, Maintenance, Plans, Queries, Recovery, Releases, Retention, Submissions,
 )  # fmt: skip
 ANN = Actor(name="ann")
 RUN = Run(id="abc-staging", root="abc", kind="promotion", environment="staging")

@@ -84,7 +84,7 @@ ACTS = {
     "service-account disable", "away", "access grant", "access revoke", "access apply", "token create", "token rotate", "token revoke",
     "calendar add", "calendar remove", "calendar override", "calendar import", "line stop", "line resume", "audit show", "audit export",
     "audit explain",
-    "approve", "reject", "withdraw", "raise-risk", "people reset-password", "service-account trust", "token exchange", "serve",
+    "approve", "reject", "withdraw", "raise-risk", "people reset-password", "service-account trust", "token exchange", "serve", "login", "logout",
     "request accept", "request add", "request close", "request defer", "request edit", "request import", "request reject",
     "request reopen", "request show", "request submit", "request withdraw",
     "implementation abort", "implementation add", "implementation begin", "implementation decide", "implementation done",

@@ -11,7 +11,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.management.bookings import decisions as booking
 from orchestrator.management.bookings import duties as booking_duties
 from orchestrator.management.bookings import queries as bookings
-from orchestrator.management.bookings.model import EnvironmentBooking
+from orchestrator.management.bookings.model import BookingDraft, EnvironmentBooking
 from orchestrator.management.bookings.state import BookingState
 from orchestrator.management.bookings.store import BOOKINGS
 from orchestrator.management.change_requests import decisions, duties, queries
@@ -63,7 +63,7 @@ NUMBERS = {ChangeState.DRAFT: 1, ChangeState.ASSESSING: 2, ChangeState.DEFERRED:
 FACTS, HOUR = BookingFacts(), timedelta(hours=1)
 
 
-def times(environment: str) -> dict[str, object]:
+def times(environment: str) -> BookingDraft:
     """A free time of *environment*."""
     return {"environment": environment, "start": NOON + 9 * HOUR, "end": NOON + 10 * HOUR, "purpose": "test"}
 

@@ -17,6 +17,7 @@ from orchestrator.domain.register import ABSENCES, ENDED, OPEN, OUTBOX
 from orchestrator.domain.release import PackageRef
 from orchestrator.management.bookings import decisions as bookings
 from orchestrator.management.bookings.admission import RegisterBookings
+from orchestrator.management.bookings.model import BookingDraft
 from orchestrator.management.bookings.queries import show_booking
 from orchestrator.management.bookings.state import BookingState
 from orchestrator.management.bookings.store import BOOKINGS
@@ -109,7 +110,7 @@ def test_a_cancelled_release_gives_everything_back() -> None:
     """When a release is cancelled, its requests are accepted again, its bookings end, and those that waited get the time."""
     plan = Plan()
     plan.confirm()
-    draft = {"environment": "production", "start": RELEASE, "end": RELEASE + HOUR, "purpose": "load test"}
+    draft: BookingDraft = {"environment": "production", "start": RELEASE, "end": RELEASE + HOUR, "purpose": "load test"}
     waiting = bookings.book(plan.acting("operator"), draft, plan.sources, wait=True)
     decisions.cancel_release(plan.acting("release-manager"), "REL-1", plan.sources, "budget")
     assert (plan.state(), plan.release().has_ended) == (("accepted", ""), True)
@@ -199,7 +200,12 @@ def test_a_slip_moves_bookings_and_says_whom_it_hits() -> None:
 def test_resources_are_checked() -> None:
     """A booked environment and an absent user refuse a plan with each conflict; with *wait* only the booking waits."""
     plan = Plan()
-    draft = {"environment": "production", "start": RELEASE - HOUR, "end": RELEASE + HOUR, "purpose": "load test"}
+    draft: BookingDraft = {
+        "environment": "production",
+        "start": RELEASE - HOUR,
+        "end": RELEASE + HOUR,
+        "purpose": "load test",
+    }
     bookings.book(plan.acting("operator"), draft, plan.sources)
     away = Absence(user="operator", deputy="root", start=NOON, end=FREEZE)
     plan.desk.write(ABSENCES, away)

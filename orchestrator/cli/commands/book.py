@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -9,6 +10,9 @@ from orchestrator.cli.bookings import print_booking
 from orchestrator.cli.durations import DURATION
 from orchestrator.cli.output import environment_argument, json_option
 from orchestrator.cli.register_options import MOMENT
+
+if TYPE_CHECKING:
+    from orchestrator.management.bookings.model import BookingDraft
 
 
 @click.command("book")
@@ -43,20 +47,21 @@ def command(
 
     if length <= 0 or length > timedelta(days=90).total_seconds():
         raise click.UsageError("--for is at most 90d")
-    draft: dict[str, object] = {
+    draft: BookingDraft = {
         "environment": environment,
         "start": start,
         "end": start + timedelta(seconds=length),
         "purpose": purpose.strip(),
         "grace_minutes": max(1, round(grace / 60)),
-        **({"holder": holder} if holder else {}),
     }
+    if holder:
+        draft["holder"] = holder
     _check(EnvironmentBooking, draft)
     app = open_managed(Path.cwd())
     print_booking(book(app.acting, draft, app.booking_sources, wait=wait), as_json=as_json)
 
 
-def _check(model: type, draft: dict[str, object]) -> None:
+def _check(model: type, draft: "BookingDraft") -> None:
     """Raise a usage error that names a wrong field of *draft*."""
     from pydantic import ValidationError
 

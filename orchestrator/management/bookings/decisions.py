@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from orchestrator.app.acting import Acting, Change, View, change, unknown
 from orchestrator.app.calendar import calendar_of
+from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.calendar.intervals import Interval
 from orchestrator.domain.errors import OrchestratorError
@@ -19,7 +20,7 @@ from orchestrator.management.bookings.conflicts import (
     next_moment,
     shared,
 )
-from orchestrator.management.bookings.model import LONGEST, EnvironmentBooking, Quota
+from orchestrator.management.bookings.model import LONGEST, BookingDraft, EnvironmentBooking, Quota
 from orchestrator.management.bookings.ports import BookingSources
 from orchestrator.management.bookings.state import BookingEvent, BookingState
 from orchestrator.management.bookings.store import BOOKINGS, QUOTAS
@@ -29,11 +30,10 @@ from orchestrator.management.planned_releases.store import PLANNED_RELEASES
 NOUN = "booking"
 HORIZON = timedelta(days=90)
 """How far ahead the next free slot of a refused booking is searched."""
-Draft = dict[str, object]
-"""The fields of a booking that users enter: environment, start, end, purpose, and holder or grace_minutes."""
 
 
-def book(acting: Acting, draft: Draft, sources: BookingSources, *, wait: bool = False) -> EnvironmentBooking:
+@forwarded
+def book(acting: Acting, draft: BookingDraft, sources: BookingSources, *, wait: bool = False) -> EnvironmentBooking:
     """Book an environment. With *wait* a booking that is not possible waits until its time is free.
 
     Raises A110 for an unknown environment or holder, G301 with every conflict and the next free slot, and G302 for a
@@ -43,6 +43,7 @@ def book(acting: Acting, draft: Draft, sources: BookingSources, *, wait: bool = 
     return change(acting, Action.BOOK, lambda task: make_booking(task, draft, sources, wait=wait), environment=place)
 
 
+@forwarded
 def cancel_booking(acting: Acting, key: str, sources: BookingSources, reason: str = "") -> EnvironmentBooking:
     """Cancel a booking that was not used, or waits. Those that wait for its time are confirmed. Raises A110, G101."""
 
@@ -53,6 +54,7 @@ def cancel_booking(acting: Acting, key: str, sources: BookingSources, reason: st
     return _change_own(acting, key, work, reason)
 
 
+@forwarded
 def end_booking(acting: Acting, key: str, sources: BookingSources, reason: str = "") -> EnvironmentBooking:
     """Release the environment before the end of a booking in use. Raises A110 and G101."""
 
@@ -63,6 +65,7 @@ def end_booking(acting: Acting, key: str, sources: BookingSources, reason: str =
     return _change_own(acting, key, work, reason)
 
 
+@forwarded
 def extend_booking(acting: Acting, key: str, end: datetime, sources: BookingSources) -> EnvironmentBooking:
     """Let a booking end at *end*. Raises A110, G101, G301 with every conflict, and G302 for an earlier end."""
 
@@ -81,6 +84,7 @@ def extend_booking(acting: Acting, key: str, end: datetime, sources: BookingSour
     return _change_own(acting, key, work)
 
 
+@forwarded
 def hand_over_booking(acting: Acting, key: str, holder: str, reason: str = "") -> EnvironmentBooking:
     """Give a booking with its time to another *holder*. Those who wait for it are notified. Raises A110 and G101."""
 
@@ -96,6 +100,7 @@ def hand_over_booking(acting: Acting, key: str, holder: str, reason: str = "") -
     return _change_own(acting, key, work, reason)
 
 
+@forwarded
 def set_quota(acting: Acting, team: str, environment: str, hours: float | None) -> Quota:
     """Let *team* book *environment* for at most *hours* in each week; None removes the quota. Raises A110."""
 
@@ -114,7 +119,9 @@ def set_quota(acting: Acting, team: str, environment: str, hours: float | None) 
 # -- parts, also for admission and the duties of the system ------------------------------------------------------------
 
 
-def make_booking(task: Change, draft: Draft, sources: BookingSources, *, wait: bool = False) -> EnvironmentBooking:
+def make_booking(
+    task: Change, draft: BookingDraft, sources: BookingSources, *, wait: bool = False
+) -> EnvironmentBooking:
     """Book an environment within the transaction of *task*; see `book`."""
     owner = str(task.acting.actor)
     about = {"holder": f"user:{owner}", **draft, "number": next_number(task.records, NOUN), "owner": owner}

@@ -1,9 +1,15 @@
 """Bookings as they are recorded."""
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Self
+from typing import (
+    Annotated,
+    Any,
+    NotRequired,  # that of typing has less data for pydantic before 3.12
+    Self,
+)
 
 from pydantic import Field, StringConstraints, model_validator
+from typing_extensions import TypedDict
 
 from orchestrator.domain.calendar.intervals import Interval
 from orchestrator.domain.calendar.verdict import Booking
@@ -16,6 +22,17 @@ LONGEST = timedelta(days=90)
 Purpose = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 Holder = Annotated[str, StringConstraints(pattern=r"^(user|team|release|train):[^\s:]+$")]
 """`user:NAME`, `team:NAME`, `release:ID` or `train:ID`."""
+
+
+class BookingDraft(TypedDict):
+    """The fields of a booking that users enter. Without *holder* it is for the actor."""
+
+    environment: str | None
+    start: datetime
+    end: datetime
+    purpose: str
+    holder: NotRequired[str]
+    grace_minutes: NotRequired[int]
 
 
 class EnvironmentBooking(Model):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from orchestrator.app.acting import Acting, View, read_register, unknown
+from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.calendar.intervals import Interval
 from orchestrator.domain.listing import PAGE_SIZE, Page
@@ -29,6 +30,7 @@ class BookingFilter:
     ended: bool = False
 
 
+@forwarded
 def list_bookings(
     acting: Acting, chosen: BookingFilter | None = None, cursor: str | None = None, limit: int = PAGE_SIZE
 ) -> Page[EnvironmentBooking]:
@@ -61,16 +63,19 @@ def _place(booking: EnvironmentBooking) -> str:
     return cursor
 
 
+@forwarded
 def show_booking(acting: Acting, key: str) -> EnvironmentBooking:
     """One booking. Raises A110."""
     return read_register(acting, Action.VIEW, lambda view: view.existing(BOOKINGS, key))
 
 
+@forwarded
 def list_quotas(acting: Acting) -> tuple[Quota, ...]:
     """The quotas of all teams."""
     return read_register(acting, Action.VIEW, lambda view: view.records.all(QUOTAS))
 
 
+@forwarded
 def find_slots(
     acting: Acting, environment: str, length: timedelta, within: timedelta, sources: BookingSources, most: int = 5
 ) -> tuple[Interval, ...]:
@@ -86,6 +91,7 @@ def find_slots(
     return read_register(acting, Action.VIEW, work)
 
 
+@forwarded
 def show_contention(acting: Acting, sources: BookingSources, weeks: int = 6) -> tuple[WeekDemand, ...]:
     """The demand for each environment in the last week and the next *weeks*, by environment and week."""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from orchestrator.app.acting import Acting, Change, View, change
 from orchestrator.app.calendar import calendar_of
+from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.moments import Now
@@ -23,6 +24,7 @@ from orchestrator.management.numbers import next_number
 NOUN = "change-request"
 
 
+@forwarded
 def add_change(acting: Acting, draft: ChangeDraft, sources: ChangeSources, *, submit: bool = False) -> ChangeRequest:
     """Enter a draft; with *submit* it is assessed at once."""
     incoming = Incoming(source=Source.CLI, source_ref="", draft=draft)
@@ -34,6 +36,7 @@ def add_change(acting: Acting, draft: ChangeDraft, sources: ChangeSources, *, su
     return change(acting, Action.EDIT_REQUESTS, work)
 
 
+@forwarded
 def edit_change(acting: Acting, key: str, fields: dict[str, Any], sources: ChangeSources) -> ChangeRequest:
     """Change *fields* of a draft. Raises A110, and G102 for a request that is no draft."""
 
@@ -46,11 +49,13 @@ def edit_change(acting: Acting, key: str, fields: dict[str, Any], sources: Chang
     return change(acting, Action.EDIT_REQUESTS, work)
 
 
+@forwarded
 def submit_change(acting: Acting, key: str, sources: ChangeSources) -> ChangeRequest:
     """Have a draft assessed. Raises A110 and G101."""
     return change(acting, Action.EDIT_REQUESTS, lambda task: _submit(task, _own(task, key), sources))
 
 
+@forwarded
 def withdraw_change(acting: Acting, key: str, reason: str = "") -> ChangeRequest:
     """End a request that is not planned. Raises A110 and G101."""
 
@@ -60,6 +65,7 @@ def withdraw_change(acting: Acting, key: str, reason: str = "") -> ChangeRequest
     return change(acting, Action.EDIT_REQUESTS, work, reason=reason)
 
 
+@forwarded
 def accept_change(acting: Acting, key: str, sources: ChangeSources, reason: str = "") -> ChangeRequest:
     """Accept a request. Its checks run again, and G103 is raised unless each of them holds."""
 
@@ -75,6 +81,7 @@ def accept_change(acting: Acting, key: str, sources: ChangeSources, reason: str 
     return change(acting, Action.DECIDE_REQUESTS, work, reason=reason)
 
 
+@forwarded
 def reject_change(acting: Acting, key: str, reason: str) -> ChangeRequest:
     """Reject a request, with a *reason*. Raises A110 and G101."""
 
@@ -84,6 +91,7 @@ def reject_change(acting: Acting, key: str, reason: str) -> ChangeRequest:
     return change(acting, Action.DECIDE_REQUESTS, work, reason=reason)
 
 
+@forwarded
 def defer_change(acting: Acting, key: str, reason: str, until: datetime | None = None) -> ChangeRequest:
     """Defer a request: it is assessed again at *until*, or when it is reopened. Raises A110 and G101."""
 
@@ -93,6 +101,7 @@ def defer_change(acting: Acting, key: str, reason: str, until: datetime | None =
     return change(acting, Action.DECIDE_REQUESTS, work, reason=reason)
 
 
+@forwarded
 def reopen_change(acting: Acting, key: str, sources: ChangeSources, reason: str = "") -> ChangeRequest:
     """Assess a deferred request again. Raises A110 and G101."""
 
@@ -102,6 +111,7 @@ def reopen_change(acting: Acting, key: str, sources: ChangeSources, reason: str 
     return change(acting, Action.DECIDE_REQUESTS, work, reason=reason)
 
 
+@forwarded
 def close_change(acting: Acting, key: str, reason: str = "") -> ChangeRequest:
     """Close a request that was released. Raises A110 and G101."""
 
@@ -111,6 +121,7 @@ def close_change(acting: Acting, key: str, reason: str = "") -> ChangeRequest:
     return change(acting, Action.DECIDE_REQUESTS, work, reason=reason)
 
 
+@forwarded
 def override_rank(acting: Acting, key: str, rank: float | None, reason: str = "") -> ChangeRequest:
     """Set the rank of an open request by hand; None: the formula counts again. Raises A110 and G102."""
 

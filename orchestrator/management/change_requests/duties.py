@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from orchestrator.app.acting import Acting, View, change, read_register
+from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.moments import Now
 from orchestrator.management.change_requests.decisions import is_over, recompute, recomputed
@@ -17,6 +18,7 @@ EVERY_S = 60.0
 """How often facts are read again."""
 
 
+@forwarded
 def recompute_ranks(acting: Acting, sources: ChangeSources) -> tuple[ChangeRequest, ...]:
     """Compute the ranks and checks of every open request again. Those that have changed, with an entry each."""
     outdated = read_register(acting, Action.DECIDE_REQUESTS, lambda view: _outdated(view, sources))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from orchestrator.app.acting import Acting, View, read_register
+from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.listing import PAGE_SIZE, Page
 from orchestrator.management.change_requests.commits import Scope, changes_of
@@ -55,6 +56,7 @@ class Ranking:
     moved: tuple[RankMove, ...]
 
 
+@forwarded
 def list_changes(
     acting: Acting, states: Sequence[ChangeState] = OPEN_STATES, cursor: str | None = None, limit: int = PAGE_SIZE
 ) -> Page[ChangeRequest]:
@@ -77,12 +79,14 @@ def count_changes(acting: Acting) -> dict[ChangeState, int]:
     return read_register(acting, Action.VIEW, work)
 
 
+@forwarded
 def show_change(acting: Acting, key: str, sources: ChangeSources) -> ShownRequest:
     """One request, with its risk by the facts of now. Raises A110."""
     request = read_register(acting, Action.VIEW, lambda view: view.existing(CHANGE_REQUESTS, key))
     return ShownRequest(request, change_risk(sources.change_facts(request.packages, request.environments)))
 
 
+@forwarded
 def show_ranking(acting: Acting, since: datetime | None = None) -> Ranking:
     """The open requests, and what moved *since* a moment (by default one day ago)."""
 

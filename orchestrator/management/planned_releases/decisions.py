@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from orchestrator.app.acting import Acting, Change, change
+from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.management.change_requests.state import ChangeEvent
@@ -37,6 +38,7 @@ class Scope:
     packages: tuple[str, ...] = ()
 
 
+@forwarded
 def plan_release(
     acting: Acting, draft: ReleaseDraft, sources: ReleaseSources, contents: Scope | None = None
 ) -> PlannedRelease:
@@ -57,6 +59,7 @@ def plan_release(
     return change(acting, Action.PLAN_RELEASES, work)
 
 
+@forwarded
 def edit_release(acting: Acting, key: str, fields: dict[str, Any], reason: str = "") -> PlannedRelease:
     """Change *fields* of a plan. The environment and the mode of a draft only. Raises A110, G202 and G206."""
 
@@ -77,6 +80,7 @@ def edit_release(acting: Acting, key: str, fields: dict[str, Any], reason: str =
     return _change(acting, key, work, reason)
 
 
+@forwarded
 def add_to_scope(
     acting: Acting, key: str, wanted: Scope, sources: ReleaseSources, reason: str = "", *, late: bool = False
 ) -> PlannedRelease:
@@ -96,6 +100,7 @@ def add_to_scope(
     return _change(acting, key, work, reason)
 
 
+@forwarded
 def remove_from_scope(acting: Acting, key: str, gone: Scope, reason: str = "") -> PlannedRelease:
     """Remove requests, which are accepted again, and packages. Raises G202 and G207."""
 
@@ -107,6 +112,7 @@ def remove_from_scope(acting: Acting, key: str, gone: Scope, reason: str = "") -
     return _change(acting, key, work, reason)
 
 
+@forwarded
 def confirm_release(acting: Acting, key: str, sources: ReleaseSources, *, wait: bool = False) -> PlannedRelease:
     """Schedule a draft, and book the environments of its phases. With *wait*, bookings of taken times wait.
 
@@ -126,6 +132,7 @@ def confirm_release(acting: Acting, key: str, sources: ReleaseSources, *, wait: 
     return _change(acting, key, work)
 
 
+@forwarded
 def freeze_release(acting: Acting, key: str, reason: str = "") -> PlannedRelease:
     """Freeze the scope before its time. What is not ready is deferred. Raises A110, G101 and G202."""
 
@@ -137,6 +144,7 @@ def freeze_release(acting: Acting, key: str, reason: str = "") -> PlannedRelease
     return _change(acting, key, work, reason)
 
 
+@forwarded
 def hold_release(acting: Acting, key: str, reason: str) -> PlannedRelease:
     """Put a release on hold: its packages do not pass its bookings, and runs do not move it. Raises A110 and G101."""
 
@@ -147,6 +155,7 @@ def hold_release(acting: Acting, key: str, reason: str) -> PlannedRelease:
     return _change(acting, key, work, reason)
 
 
+@forwarded
 def resume_release(acting: Acting, key: str, reason: str = "") -> PlannedRelease:
     """Continue a release that is on hold or was rolled back. Raises A110 and G101."""
 
@@ -157,6 +166,7 @@ def resume_release(acting: Acting, key: str, reason: str = "") -> PlannedRelease
     return _change(acting, key, work, reason)
 
 
+@forwarded
 def cancel_release(acting: Acting, key: str, sources: ReleaseSources, reason: str) -> PlannedRelease:
     """Give a release up. Its requests are accepted again, and its bookings end. Raises A110 and G101."""
 
@@ -168,6 +178,7 @@ def cancel_release(acting: Acting, key: str, sources: ReleaseSources, reason: st
     return _change(acting, key, work, reason)
 
 
+@forwarded
 def close_release(acting: Acting, key: str, sources: ReleaseSources, reason: str = "") -> PlannedRelease:
     """Close a release that was released, with its requests; its bookings end. Raises A110 and G101."""
 

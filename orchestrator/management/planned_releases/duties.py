@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from orchestrator.app.acting import Acting, Change, View, access_of, change, read_register
+from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.moments import Now
 from orchestrator.management.planned_releases.model import PlannedRelease
@@ -22,6 +23,7 @@ from orchestrator.management.planned_releases.store import PLANNED_RELEASES
 from orchestrator.register_ports import Records
 
 
+@forwarded
 def advance_releases(acting: Acting, sources: ReleaseSources) -> tuple[str, ...]:
     """Do everything that time and runs require of planned releases. A phrase for each step; nothing happens twice."""
     due = read_register(acting, Action.PLAN_RELEASES, lambda view: _due(view, sources))

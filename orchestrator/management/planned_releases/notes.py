@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from orchestrator.app.acting import Acting, View, read_register
+from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.model import Model
 from orchestrator.domain.moments import Moment
@@ -111,6 +112,7 @@ class NoteSources(ReleaseSources, Protocol):
         """What differs between two kept packages, for their use in *environment*. Raises P-codes."""
 
 
+@forwarded
 def write_notes(acting: Acting, key: str, sources: NoteSources) -> ReleaseNotes:
     """The notes of a planned release: against what runs, or against what ran before it was released. Raises A110."""
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from orchestrator.app.acting import Acting, Change, View, change, read_register
+from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import Model
@@ -74,6 +75,7 @@ class _Planned:
         ]
 
 
+@forwarded
 def set_phase(
     acting: Acting, key: str, wanted: PhaseChange, sources: ReleaseSources, reason: str = "", *, wait: bool = False
 ) -> Slip:
@@ -90,6 +92,7 @@ def set_phase(
     return change(acting, Action.PLAN_RELEASES, work, reason=reason)
 
 
+@forwarded
 def preview_phase(acting: Acting, key: str, wanted: PhaseChange, sources: ReleaseSources) -> Slip:
     """What `set_phase` would do, with the conflicts that would refuse it. Raises A110, G202, G205 and G206."""
 
@@ -104,6 +107,7 @@ def preview_phase(acting: Acting, key: str, wanted: PhaseChange, sources: Releas
     return read_register(acting, Action.VIEW, work)
 
 
+@forwarded
 def remove_phase(acting: Acting, key: str, name: str) -> PlannedRelease:
     """Remove a phase of a draft. Raises A110, G202, and G205 if another phase comes after it."""
 
@@ -123,6 +127,7 @@ def remove_phase(acting: Acting, key: str, name: str) -> PlannedRelease:
     return change(acting, Action.PLAN_RELEASES, work)
 
 
+@forwarded
 def start_phase(acting: Acting, key: str, name: str) -> PlannedRelease:
     """Record that a phase starts now. Raises A110, G101, and G204 unless what it depends on was completed."""
 
@@ -136,6 +141,7 @@ def start_phase(acting: Acting, key: str, name: str) -> PlannedRelease:
     return change(acting, Action.PLAN_RELEASES, work)
 
 
+@forwarded
 def complete_phase(acting: Acting, key: str, name: str, sources: ReleaseSources) -> Slip:
     """Record that a phase ends now. One that ends late moves what depends on it. Raises A110, G101 and G204."""
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from orchestrator.app.acting import Acting, View, read_register
+from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.listing import PAGE_SIZE, Page
 from orchestrator.domain.register import ENDED, OPEN
@@ -30,6 +31,7 @@ class ShownRelease:
     conflicts: tuple[str, ...]
 
 
+@forwarded
 def list_planned_releases(
     acting: Acting, *, ended: bool = False, cursor: str | None = None, limit: int = PAGE_SIZE
 ) -> Page[PlannedRelease]:
@@ -42,6 +44,7 @@ def list_planned_releases(
     return read_register(acting, Action.VIEW, work)
 
 
+@forwarded
 def show_planned_release(acting: Acting, key: str, sources: ReleaseSources) -> ShownRelease:
     """One release. Raises A110."""
 
@@ -58,6 +61,7 @@ def show_planned_release(acting: Acting, key: str, sources: ReleaseSources) -> S
     return read_register(acting, Action.VIEW, work)
 
 
+@forwarded
 def show_schedule(acting: Acting, *, ended: bool = False) -> tuple[PlannedRelease, ...]:
     """Every planned release by its release time, with *ended* also those that have ended."""
 

@@ -10,7 +10,7 @@ from orchestrator.domain.moments import minute_text
 from orchestrator.domain.register import ABSENCES
 from orchestrator.management.bookings.conflicts import ConflictKind, conflicts
 from orchestrator.management.bookings.decisions import booking_facts, confirm_waiting, make_booking, stop_booking
-from orchestrator.management.bookings.model import LONGEST, EnvironmentBooking
+from orchestrator.management.bookings.model import LONGEST, BookingDraft, EnvironmentBooking
 from orchestrator.management.bookings.ports import BookingSources
 from orchestrator.management.bookings.store import BOOKINGS
 from orchestrator.management.planned_releases.model import Phase, PlannedRelease
@@ -63,7 +63,7 @@ def _booking(view: View, release: PlannedRelease, phase: Phase) -> EnvironmentBo
     )
 
 
-def booking_draft(release: PlannedRelease, phase: Phase) -> dict[str, object]:
+def booking_draft(release: PlannedRelease, phase: Phase) -> BookingDraft:
     """The booking of *phase*. Raises G206 if it is longer than a booking can be."""
     if phase.end - phase.start > LONGEST:
         text = f"{release.id} {phase.name} is longer than {LONGEST.days} days, and uses {phase.environment}"

@@ -38,12 +38,19 @@ Result = tuple[int, str, dict[str, Any]]
 router = APIRouter(prefix=PREFIX)
 
 
-def reply_once(request: Request, who: SignedIn, key: str | None, order: Order, work: Callable[[], Result]) -> Response:
-    """The document of *work*, which is done once for each *key* of the actor."""
+def reply_once(
+    request: Request,
+    who: SignedIn,
+    key: str | None,
+    order: Order,
+    work: Callable[[], Result],
+    encoded: Callable[[str, dict[str, Any]], bytes] = encoded_document,
+) -> Response:
+    """The document of *work*, which is done once for each *key* of the actor, and is written by *encoded*."""
 
     def reply() -> tuple[int, str]:
         status, kind, data = work()
-        return status, encoded_document(kind, data).decode()
+        return status, encoded(kind, data).decode()
 
     if key is None:
         (status, body), again = reply(), False

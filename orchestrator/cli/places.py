@@ -1,0 +1,129 @@
+"""Where each command can act: a test finds a command that is not in the table. See decision 0043."""
+
+import os
+from enum import Enum
+
+SERVER, PROFILE = "ORCHESTRATOR_SERVER", "ORCHESTRATOR_PROFILE"
+
+
+class Place(Enum):
+    """Where a command can act, if a server is chosen."""
+
+    REMOTE = "remote"
+    """At the server."""
+    LOCAL = "local only"
+    """In the folder of a project, or on this machine: it is refused."""
+    ANYWHERE = "anywhere"
+    """It reads files that are named, or nothing; the server is not used."""
+    NOT_YET = "not yet"
+    """It is meant for the server, and is refused."""
+
+
+def _marked(place: Place, *names: str) -> dict[str, Place]:
+    return dict.fromkeys(names, place)
+
+
+PLACES: dict[str, Place] = {
+    **_marked(Place.REMOTE, "status", "matrix", "queue", "history", "show", "approvals", "why", "can-i", "whoami"),
+    **_marked(Place.REMOTE, "watch", "logs", "cancel", "abort", "pause"),
+    **_marked(Place.REMOTE, "approve", "reject", "withdraw", "raise-risk", "lock", "unlock", "away"),
+    **_marked(Place.REMOTE, "book", "bookings", "free", "contention", "environment quota"),
+    **_marked(Place.REMOTE, *(f"booking {name}" for name in ("show", "extend", "hand-over", "end", "cancel"))),
+    **_marked(
+        Place.REMOTE,
+        *(f"calendar {name}" for name in ("list", "add", "remove", "override", "import", "export")),
+    ),
+    **_marked(Place.REMOTE, *(f"line {name}" for name in ("stop", "resume", "status"))),
+    **_marked(Place.REMOTE, *(f"people {name}" for name in ("add", "list", "show", "disable", "reset-password"))),
+    **_marked(Place.REMOTE, *(f"group {name}" for name in ("add", "remove", "list", "members"))),
+    **_marked(Place.REMOTE, *(f"service-account {name}" for name in ("add", "list", "disable", "trust"))),
+    **_marked(Place.REMOTE, *(f"access {name}" for name in ("show", "grant", "revoke", "apply"))),
+    **_marked(Place.REMOTE, *(f"token {name}" for name in ("create", "list", "rotate", "revoke"))),
+    **_marked(Place.REMOTE, *(f"audit {name}" for name in ("list", "show", "export"))),
+    **_marked(
+        Place.REMOTE,
+        *(
+            f"request {name}"
+            for name in (
+                "add",
+                "edit",
+                "submit",
+                "list",
+                "show",
+                "rank",
+                "accept",
+                "reject",
+                "defer",
+                "reopen",
+                "withdraw",
+                "close",
+            )
+        ),
+    ),
+    **_marked(
+        Place.REMOTE,
+        *(
+            f"release {name}"
+            for name in (
+                "plan",
+                "edit",
+                "list",
+                "show",
+                "add",
+                "remove",
+                "phase",
+                "start",
+                "complete",
+                "confirm",
+                "freeze",
+                "hold",
+                "resume",
+                "cancel",
+                "close",
+                "notes",
+                "schedule",
+            )
+        ),
+    ),
+    **_marked(Place.LOCAL, "init", "doctor", "worker", "serve", "backup", "restore", "completion", "store rebuild"),
+    **_marked(Place.LOCAL, "engine install", "engine status", "hosts install", "hosts list", "hosts status"),
+    **_marked(Place.ANYWHERE, "validate", "schema", "explain", "login", "logout", "package show", "package diff"),
+    **_marked(Place.NOT_YET, "build", "plan", "promote", "rehearse", "rollback", "resume", "retry"),
+    **_marked(Place.NOT_YET, "observe", "drift", "parity"),
+    **_marked(Place.NOT_YET, "package list", "package verify", "package remove", "prune", "keys show", "keys rotate"),
+    **_marked(
+        Place.NOT_YET,
+        *(
+            f"environment {name}"
+            for name in (
+                "list",
+                "show",
+                "inventory",
+                "outputs",
+                "preview",
+                "up",
+                "override",
+                "resolve",
+                "destroy",
+                "reap",
+            )
+        ),
+    ),
+    **_marked(Place.NOT_YET, "people edit", "token exchange", "audit verify", "request import"),
+}
+REFUSED = {
+    Place.LOCAL: ("N130", "acts on this machine, and not at a server"),
+    Place.NOT_YET: ("N131", "does not work with a server yet"),
+}
+
+
+def check_place(command: str) -> None:
+    """Return if *command* can act at the server, or none is chosen. Raises N130 and N131."""
+    refused = REFUSED.get(PLACES[command])
+    if refused is None or not (os.environ.get(SERVER) or os.environ.get(PROFILE)):
+        return
+    from orchestrator.domain.errors import OrchestratorError
+
+    code, text = refused
+    hint = f"without --server and --profile, and with {SERVER} and {PROFILE} unset, it acts here"
+    raise OrchestratorError(code, f"`{command}` {text}", hint=hint)

@@ -1,0 +1,260 @@
+"""The application of a project that a server serves: its use cases are executed there."""
+
+import inspect
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NoReturn, cast
+
+from orchestrator import __version__
+from orchestrator.app.acting import Acting
+from orchestrator.app.admission import Promotion
+from orchestrator.app.calendar import states
+from orchestrator.app.clients import ProjectFacts
+from orchestrator.app.queries import Queries
+from orchestrator.app.releases import Releases
+from orchestrator.app.request_facts import RequestRules
+from orchestrator.app.run_reader import RunReader
+from orchestrator.domain.access.principals import Actor
+from orchestrator.domain.calendar.rules import CalendarRule
+from orchestrator.domain.calendar.state import EnvironmentCalendar
+from orchestrator.domain.environment import Environment, unknown_environment
+from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors, Where, catalogue
+from orchestrator.domain.text import clean_text
+from orchestrator.management.application import ManagedApplication
+from orchestrator.management.remote_runs import EventWatch, RemoteRunReader
+from orchestrator.management.use_cases import from_data, name_of, use_cases
+from orchestrator.ports import Clock
+from orchestrator.ports.servers import ServerConnection, ServerReply
+
+PROBLEM = "application/problem+json"
+OK = 200
+
+
+class RemoteUseCases:
+    """Has use cases executed by the server behind *connection*: the `Forwarder` of a command."""
+
+    def __init__(self, connection: ServerConnection) -> None:
+        self.connection = connection
+
+    def call(self, function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """The result of *function* at the server. Raises what it raises there, and N-codes."""
+        name = name_of(inspect.unwrap(function))
+        case = use_cases().get(name)
+        if case is None:
+            raise not_yet(name)
+        data = {"arguments": case.arguments_data(arguments, named)}
+        key = secrets.token_hex(16) if case.changes else None
+        reply = self.connection.post(f"/api/v1/use-cases/{name}", json.dumps(data).encode(), key)
+        return from_data(case.result_type, reply_document(self.connection.url, reply)["result"])
+
+
+def not_yet(what: str) -> OrchestratorError:
+    """The error for *what* a server cannot do for a command yet."""
+    return OrchestratorError("N131", f"{what} is not possible with a server yet")
+
+
+def reply_document(url: str, reply: ServerReply) -> dict[str, Any]:
+    """The document of a *reply* of the server at *url*. Raises the errors that it reports, and N137."""
+    try:
+        found = json.loads(reply.body)
+    except ValueError:
+        found = None
+    if isinstance(found, dict) and reply.status == OK and "result" in found:
+        return found
+    if isinstance(found, dict) and reply.media == PROBLEM:
+        raise_problem(found)
+    raise OrchestratorError("N137", f"{url} responded with status {reply.status}, and not as a server of this program")
+
+
+def raise_problem(document: Mapping[str, Any]) -> NoReturn:
+    """Raise the errors of a problem *document*."""
+    listed = document.get("errors") or [
+        {"code": document.get("code"), "message": document.get("detail"), "hint": document.get("hint")}
+    ]
+    errors = [_error(each) for each in listed if isinstance(each, dict)]
+    if len(errors) == 1:
+        raise errors[0]
+    raise OrchestratorErrors(errors)
+
+
+def _error(data: Mapping[str, Any]) -> OrchestratorError:
+    code, message = str(data.get("code")), clean_text(str(data.get("message")))
+    if code not in catalogue():
+        return OrchestratorError("N137", f"the server reports an unknown code {clean_text(code, 20)}: {message}")
+    file = data.get("file")
+    where = Where(str(file), data.get("line"), data.get("column")) if file else None
+    hint = data.get("hint")
+    return OrchestratorError(code, message, where=where, hint=str(hint) if hint else None)
+
+
+class RemoteParts:
+    """What groups of use cases are given in place of the parts of a project. Nothing but the server is there."""
+
+    def __init__(self, forwarder: RemoteUseCases) -> None:
+        self.rights = SimpleNamespace(forwarder=forwarder)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise not_yet(f"what needs the {name.replace('_', ' ')} of the project")
+
+
+class RemoteQueries(Queries):
+    """Queries whose reader of runs asks the server behind *connection* too."""
+
+    def __init__(self, parts: Any, connection: ServerConnection) -> None:
+        super().__init__(parts)
+        self._watch = EventWatch(connection)
+
+    def reader(self, actor: Actor) -> RunReader:
+        """What reads runs while they continue."""
+        return RemoteRunReader(self, actor, self._watch)
+
+
+class RemoteReleases(Releases):
+    """Packages of the server. Nothing is built."""
+
+    def package(self, actor: Actor, wanted: str, *_: object, **__: object) -> Any:
+        """The kept package that *wanted* names by version or digest. Raises R106 and R107."""
+        return SimpleNamespace(ref=self.reference(actor, wanted))
+
+
+class NothingInterrupted:
+    """The `Resumption` of a command that talks to a server: workers of the server resume runs."""
+
+    def resume_interrupted(self) -> tuple[()]:
+        """Nothing."""
+        return ()
+
+
+class RemoteApplication(ManagedApplication):
+    """A project at the server behind a connection. What a server does not do for commands ends with N131."""
+
+    executes_here = False
+
+    def __init__(self, forwarder: RemoteUseCases, clock: Clock) -> None:
+        self._forwarder, self._clock = forwarder, clock
+
+    @cached_property
+    def _parts(self) -> Any:
+        return RemoteParts(self._forwarder)
+
+    @cached_property
+    def facts(self) -> ProjectFacts:
+        """The project as the server describes it. Raises A108, N132 to N137."""
+        found = self.clients.project_facts(Actor(name="unknown"))  # the server knows the owner of the token
+        if found.version != __version__:
+            here, there = f"this program has the version {__version__}", f"the server has {found.version}"
+            raise OrchestratorError("N136", f"{here}, and {there}")
+        return found
+
+    @property
+    def project(self) -> Any:
+        """The name and the waves of the project."""
+        return self.facts
+
+    @cached_property
+    def environments(self) -> Mapping[str, tuple[Environment, Path]]:
+        """Every environment with its folder at the server, in the order of the path."""
+        return {each.environment.name: (each.environment, self.root / each.folder) for each in self.facts.environments}
+
+    @property
+    def root(self) -> Path:
+        """The folder of the project, to which folders of environments are relative."""
+        return Path("/")
+
+    def require_environment(self, name: str) -> tuple[Environment, Path]:
+        """The environment *name* and its folder. Raises R103."""
+        if name not in self.environments:
+            raise unknown_environment(name, self.environments)
+        return self.environments[name]
+
+    @property
+    def actor(self) -> Actor:
+        """The owner of the token."""
+        return self.facts.actor
+
+    @cached_property
+    def acting(self) -> Acting:
+        """The owner of the token at the register of the server."""
+        return Acting(
+            cast("Any", RemoteParts(self._forwarder)),
+            self.actor,
+            self._clock,
+            tuple(self.environments),
+            forwarder=self._forwarder,
+        )
+
+    @cached_property
+    def queries(self) -> Queries:
+        """What is true now."""
+        return RemoteQueries(self._parts, self._forwarder.connection)
+
+    @cached_property
+    def releases(self) -> Releases:
+        """Packages."""
+        return RemoteReleases(self._parts)
+
+    @property
+    def resumption(self) -> Any:
+        """What was interrupted is resumed by workers."""
+        return NothingInterrupted()
+
+    def declared_rules(self) -> tuple[CalendarRule, ...]:
+        """The calendar entries of the environments' files."""
+        return self.facts.declared
+
+    def calendar_states(self) -> dict[str, EnvironmentCalendar]:
+        """Whether each environment is open to promotions now."""
+        return states(self.acting, self.declared_rules())
+
+    def calendar_state(self, environment: str) -> EnvironmentCalendar:
+        """Whether *environment* is open to promotions now."""
+        return self.calendar_states()[environment]
+
+    def scheduler_runs(self) -> bool:
+        """Whether some worker does what is due."""
+        return self.clients.scheduler_runs(self.actor)
+
+    def request_rules(self) -> RequestRules:
+        """A place for the rules, which the server supplies."""
+        return RequestRules()
+
+    def promotion(self, package: Any, environment: str, **how: Any) -> Promotion:
+        """A promotion as the server is asked about it."""
+        chosen = {name: how.get(name, False) for name in ("overrun", "rehearsal", "requested")}
+        return Promotion(environment, package.ref, **chosen)
+
+    @property
+    def change_sources(self) -> Any:
+        """A place for the sources, which the server supplies; files are not read."""
+        return None
+
+    @property
+    def booking_sources(self) -> Any:
+        """Likewise."""
+        return None
+
+    @property
+    def release_sources(self) -> Any:
+        """Likewise."""
+        return None
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._forwarder.connection.close()
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise not_yet(f"what needs the {name.replace('_', ' ')} of a project")
+
+
+def remote_application(forwarder: RemoteUseCases, clock: Clock) -> RemoteApplication:
+    """The application at the server of *forwarder*. Parts of a project that it does not have are refused with N131."""
+    made: RemoteApplication = cast("Any", RemoteApplication)(forwarder, clock)
+    return made

@@ -1,0 +1,332 @@
+"""The use cases that a client can call, with their arguments and results as JSON data: see decision 0043.
+
+The types are those of the functions. A test checks that each of them can be sent.
+"""
+
+import inspect
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from types import GenericAlias
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from orchestrator.app.admission import Promotion
+from orchestrator.app.request_facts import RequestRules
+from orchestrator.app.requests import Request as RunRequests
+from orchestrator.app.requests import parse_request
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.model import Model
+from orchestrator.domain.release import PackageRef
+from orchestrator.management.bookings.ports import BookingSources
+from orchestrator.management.change_requests.ports import ChangeSources
+from orchestrator.management.planned_releases.notes import NoteSources
+from orchestrator.management.planned_releases.ports import ReleaseSources
+
+if TYPE_CHECKING:
+    from orchestrator.domain.access.principals import Actor
+    from orchestrator.management.application import ManagedApplication
+
+APP, MANAGEMENT = "orchestrator.app", "orchestrator.management"
+READS: dict[str, tuple[str, ...]] = {
+    "access": ("can_i", "own_bindings", "preview"),
+    "admission": ("why",),
+    "audit": ("list_entries", "show_entry"),
+    "calendar": ("show_calendar", "states", "verdicts", "recorded_overrides", "preview_import"),
+    "people": ("show_access",),
+    "run_requests": ("list_requests", "show_request", "own_messages"),
+    "tokens": ("list_tokens",),
+    "bookings.queries": ("list_bookings", "show_booking", "list_quotas", "find_slots", "show_contention"),
+    "change_requests.queries": ("list_changes", "show_change", "show_ranking"),
+    "planned_releases.queries": ("list_planned_releases", "show_planned_release", "show_schedule"),
+    "planned_releases.phase_decisions": ("preview_phase",),
+    "planned_releases.notes": ("write_notes",),
+}
+"""The functions that read, by their modules."""
+CHANGES: dict[str, tuple[str, ...]] = {
+    "access": ("grant", "revoke", "apply"),
+    "admission": ("override_calendar",),
+    "audit": ("export_stream",),
+    "calendar": ("add_rule", "remove_rule", "import_rules", "stop_line", "resume_line"),
+    "people": (
+        "add_user",
+        "disable_user",
+        "add_group",
+        "set_members",
+        "remove_group",
+        "add_service_account",
+        "disable_service_account",
+        "add_absence",
+        "end_absence",
+    ),
+    "run_requests": ("withdraw_request", "raise_request_risk"),
+    "sign_in_links": ("create_link",),
+    "tokens": ("create_token", "rotate_token", "revoke_token", "trust_issuer", "distrust_issuer"),
+    "votes": ("cast_vote", "take_back_vote"),
+    "bookings.decisions": (
+        "book",
+        "cancel_booking",
+        "end_booking",
+        "extend_booking",
+        "hand_over_booking",
+        "set_quota",
+    ),
+    "change_requests.decisions": (
+        "add_change",
+        "edit_change",
+        "submit_change",
+        "withdraw_change",
+        "accept_change",
+        "reject_change",
+        "defer_change",
+        "reopen_change",
+        "close_change",
+        "override_rank",
+    ),
+    "change_requests.duties": ("recompute_ranks",),
+    "planned_releases.decisions": (
+        "plan_release",
+        "edit_release",
+        "add_to_scope",
+        "remove_from_scope",
+        "confirm_release",
+        "freeze_release",
+        "hold_release",
+        "resume_release",
+        "cancel_release",
+        "close_release",
+    ),
+    "planned_releases.phase_decisions": ("set_phase", "remove_phase", "start_phase", "complete_phase"),
+    "planned_releases.duties": ("advance_releases",),
+}
+"""The functions that change something."""
+GROUP_READS: dict[str, tuple[str, ...]] = {
+    "clients": ("project_facts", "scheduler_runs"),
+    "queries": (
+        "facts",
+        "facts_of_all",
+        "releases",
+        "release_rows",
+        "last_verified",
+        "run_page",
+        "recent_runs",
+        "newest_run",
+        "runs_of",
+        "has_worker",
+        "hosts",
+        "story",
+        "queue_facts",
+        "leases",
+        "find_run",
+        "run_facts",
+        "coming",
+        "log_page",
+        "records",
+        "current_run",
+        "open_runs",
+        "is_paused",
+        "has_process",
+    ),
+    "plans": ("waves",),
+    "releases": ("kept_refs", "reference"),
+    "recovery": ("leftovers",),
+    "submissions": ("recorded",),
+}
+"""The methods of groups that read, by the names that the application has for the groups."""
+GROUP_CHANGES: dict[str, tuple[str, ...]] = {"control": ("lock", "unlock", "request")}
+"""The methods of groups that change something."""
+GROUPS = {
+    "clients": "clients.Clients",
+    "queries": "queries.Queries",
+    "plans": "plans.Plans",
+    "releases": "releases.Releases",
+    "recovery": "recovery.Recovery",
+    "control": "control.Control",
+    "submissions": "submit.Submissions",
+}
+"""The class of each group."""
+
+
+class PromotionReference(Model):
+    """A promotion as a client names it: what the journal and the files show about it is added by the server."""
+
+    environment: str
+    package: PackageRef
+    overrun: bool
+    rehearsal: bool
+    requested: bool
+
+
+@dataclass(frozen=True)
+class UseCase:
+    """A use case called *name*: a *function* of the register, or a method of the group *group*."""
+
+    name: str
+    function: Callable[..., Any]
+    group: str | None
+    changes: bool
+
+    def call(self, app: "ManagedApplication", actor: "Actor", data: Mapping[str, Any]) -> Any:
+        """The result for the arguments in *data*, as JSON data. Raises N110, and what the use case raises."""
+        given = self._arguments(app, actor, data)
+        try:
+            if self.group is not None:
+                result = getattr(getattr(app, self.group), self.function.__name__)(actor, **given)
+            else:
+                result = self.function(app.acting_as(actor), **given)
+        except ValidationError as error:  # fields that the use case itself reads
+            raise _invalid(error) from error
+        return to_data(self.result_type, result)
+
+    def _arguments(self, app: "ManagedApplication", actor: "Actor", data: Mapping[str, Any]) -> dict[str, Any]:
+        sent = {name: each for name, each in self.parameters.items() if each.annotation not in SUPPLIED}
+        if unknown := data.keys() - sent.keys():
+            raise OrchestratorError("N110", f"{self.name} has no argument {min(unknown)!r}")
+        given = {name: SUPPLIED[each.annotation](app) for name, each in self.parameters.items() if name not in sent}
+        for name, each in sent.items():
+            if name in data:
+                given[name] = self._argument(app, actor, name, data[name])
+            elif each.default is inspect.Parameter.empty:
+                raise OrchestratorError("N110", f"{self.name} needs the argument {name!r}")
+        return given
+
+    def _argument(self, app: "ManagedApplication", actor: "Actor", name: str, data: Any) -> Any:
+        kind = self.parameters[name].annotation
+        try:
+            value = from_data(sent_type(kind), data)
+        except ValidationError as error:
+            raise _invalid(error, name) from error
+        if kind is Promotion:
+            package = app.releases.kept_package(actor, value.package.digest)
+            how = {"overrun": value.overrun, "rehearsal": value.rehearsal, "requested": value.requested}
+            return app.promotion(package, value.environment, **how)
+        return value
+
+    def arguments_data(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
+        """The arguments of a call at a client as JSON data, without those that the server supplies."""
+        names = list(self.parameters)
+        given = {**dict(zip(names, arguments, strict=False)), **named}
+        found = {}
+        for name, value in given.items():
+            kind = self.parameters[name].annotation
+            if kind is Promotion:
+                found[name] = promotion_reference(value).to_json()
+            elif kind not in SUPPLIED:
+                found[name] = to_data(sent_type(kind), tuple(value) if _is_iterable(kind) else value)
+        return found
+
+    @property
+    def parameters(self) -> dict[str, inspect.Parameter]:
+        """The parameters after the actor, with their types."""
+        return _parameters(self.function)
+
+    @property
+    def result_type(self) -> Any:
+        """The type of the result."""
+        return get_type_hints(self.function)["return"]
+
+
+def _invalid(error: ValidationError, *names: str) -> OrchestratorError:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in (*names, *first["loc"]))
+    return OrchestratorError("N110", f"{where}: {first['msg'].removeprefix('Value error, ')}")
+
+
+def promotion_reference(promotion: Promotion) -> PromotionReference:
+    """*promotion* as a client names it."""
+    return PromotionReference(
+        environment=promotion.environment,
+        package=promotion.package,
+        overrun=promotion.overrun,
+        rehearsal=promotion.rehearsal,
+        requested=promotion.requested,
+    )
+
+
+SUPPLIED: dict[Any, Callable[["ManagedApplication"], Any]] = {
+    RequestRules: lambda app: app.request_rules(),
+    ChangeSources: lambda app: app.change_sources,
+    BookingSources: lambda app: app.booking_sources,
+    ReleaseSources: lambda app: app.release_sources,
+    NoteSources: lambda app: app.release_sources,
+}
+"""The types of the arguments that the server supplies."""
+
+
+@cache
+def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    types = get_type_hints(function)
+    found = [each.replace(annotation=types.get(name)) for name, each in inspect.signature(function).parameters.items()]
+    first = 2 if found[0].name == "self" else 1
+    return {each.name: each for each in found[first:]}
+
+
+def _is_iterable(kind: Any) -> bool:
+    return get_origin(kind) in {Iterable, Sequence}
+
+
+def sent_type(kind: Any) -> Any:
+    """The type by which an argument of the type *kind* is sent."""
+    if kind is Promotion:
+        return PromotionReference
+    return GenericAlias(tuple, (get_args(kind)[0], ...)) if _is_iterable(kind) else kind
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def to_data(kind: Any, value: Any) -> Any:
+    """*value* of the type *kind* as JSON data."""
+    if kind == RunRequests:
+        return value.to_json()
+    return _adapter(kind).dump_python(value, mode="json")
+
+
+def from_data(kind: Any, data: Any) -> Any:
+    """The value of the type *kind* that `to_data` wrote. Raises `pydantic.ValidationError` on anything else."""
+    if kind == RunRequests:
+        return parse_request(data)
+    return _adapter(kind).validate_json(json.dumps(data))
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """The name of the use case that is a *function* or a method of a group: `access.grant`, `queries.facts`."""
+    group, _, name = function.__qualname__.rpartition(".")
+    if group:
+        return f"{group.lower()}.{name}"
+    parts = function.__module__.split(".")
+    return f"{parts[2]}.{name}"
+
+
+@cache
+def use_cases() -> dict[str, UseCase]:
+    """Every use case that a client can call, by its name."""
+    found = dict[str, UseCase]()
+    for table, changes in ((READS, False), (CHANGES, True)):
+        for place, names in table.items():
+            module = import_module(f"{MANAGEMENT if '.' in place else APP}.{place}")
+            for name in names:
+                case = UseCase(f"{place.split('.')[0]}.{name}", getattr(module, name), None, changes)
+                found[case.name] = case
+    for table, changes in ((GROUP_READS, False), (GROUP_CHANGES, True)):
+        for group, names in table.items():
+            place, _, kind = GROUPS[group].rpartition(".")
+            methods = getattr(import_module(f"{APP}.{place}"), kind)
+            for name in names:
+                found[f"{group}.{name}"] = UseCase(
+                    f"{group}.{name}", inspect.unwrap(getattr(methods, name)), group, changes
+                )
+    return found
+
+
+def use_case_called(name: str) -> UseCase:
+    """The use case *name*. Raises N111."""
+    found = use_cases().get(name)
+    if found is None:
+        raise OrchestratorError("N111", f"there is no use case {name}")
+    return found
