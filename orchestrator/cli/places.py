@@ -109,7 +109,31 @@ PLACES: dict[str, Place] = {
             )
         ),
     ),
-    **_marked(Place.NOT_YET, "people edit", "token exchange", "audit verify", "request import"),
+    **_marked(Place.NOT_YET, "people edit", "token exchange", "audit verify", "audit explain", "request import"),
+    **_marked(
+        Place.NOT_YET,
+        *(
+            f"implementation {name}"
+            for name in (
+                "abort",
+                "add",
+                "begin",
+                "decide",
+                "done",
+                "evidence",
+                "export",
+                "fail",
+                "help-needed",
+                "list",
+                "replan",
+                "retry",
+                "show",
+                "skip",
+                "start",
+                "status",
+            )
+        ),
+    ),
 }
 REFUSED = {
     Place.LOCAL: ("N130", "acts on this machine, and not at a server"),

@@ -104,7 +104,7 @@ class RemoteParts:
 
 
 class RemoteQueries(Queries):
-    """Queries whose reader of runs asks the server behind *connection* too."""
+    """Queries whose reader of runs uses the server behind *connection* too."""
 
     def __init__(self, parts: Any, connection: ServerConnection) -> None:
         super().__init__(parts)
@@ -225,7 +225,7 @@ class RemoteApplication(ManagedApplication):
         return RequestRules()
 
     def promotion(self, package: Any, environment: str, **how: Any) -> Promotion:
-        """A promotion as the server is asked about it."""
+        """A promotion as the server gets it."""
         chosen = {name: how.get(name, False) for name in ("overrun", "rehearsal", "requested")}
         return Promotion(environment, package.ref, **chosen)
 
