@@ -109,6 +109,21 @@ PLACES: dict[str, Place] = {
             )
         ),
     ),
+    **_marked(
+        Place.NOT_YET,
+        "action add",
+        "action cancel",
+        "action done",
+        "action list",
+        "measures",
+        "report",
+        "review close",
+        "review feedback",
+        "review list",
+        "review open",
+        "review show",
+        "review write",
+    ),
     **_marked(Place.NOT_YET, "people edit", "token exchange", "audit verify", "audit explain", "request import"),
     **_marked(
         Place.NOT_YET,
