@@ -86,8 +86,7 @@ def use_case(
         def asking(self: S, actor: Actor, /, *args: P.args, **kwargs: P.kwargs) -> R:
             forwarder = forwarder_of(self._rights)
             if forwarder is not None:
-                result: R = forwarder.call(method, args, kwargs)
-                return result
+                return forwarder.call(method, args, kwargs)
             given = signature.bind(self, actor, *args, **kwargs).arguments
             if isinstance(needs, Action):
                 rights: tuple[Right, ...] = (Right(needs, given.get(ENVIRONMENT)),)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 if TYPE_CHECKING:
     from orchestrator.app.acting import Acting
@@ -14,7 +14,7 @@ R = TypeVar("R")
 class Forwarder(Protocol):
     """Has use cases executed by a server."""
 
-    def call(self, function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    def call(self, function: Callable[..., R], arguments: tuple[object, ...], named: dict[str, object]) -> R:
         """The result of *function* for these arguments, without the actor: that is the owner of the token.
 
         Raises the error that the use case raises at the server, and N-codes if the server cannot be used.
@@ -23,7 +23,7 @@ class Forwarder(Protocol):
 
 def forwarder_of(rights: object) -> Forwarder | None:
     """The forwarder in place of *rights* that are checked here; None if they are."""
-    return getattr(rights, "forwarder", None)
+    return cast("Forwarder | None", getattr(rights, "forwarder", None))
 
 
 def forwarded(function: "Callable[Concatenate[Acting, P], R]") -> "Callable[Concatenate[Acting, P], R]":
@@ -33,7 +33,6 @@ def forwarded(function: "Callable[Concatenate[Acting, P], R]") -> "Callable[Conc
     def calling(acting: "Acting", /, *args: P.args, **kwargs: P.kwargs) -> R:
         if acting.forwarder is None:
             return function(acting, *args, **kwargs)
-        result: R = acting.forwarder.call(function, args, kwargs)
-        return result
+        return acting.forwarder.call(function, args, kwargs)
 
     return calling
