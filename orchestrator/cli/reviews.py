@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.cli.output import Cell, out, out_folded, print_json, table
-from orchestrator.cli.words import duration_text
 
 if TYPE_CHECKING:
     from orchestrator.management.reviews.model import Review, ReviewAction
@@ -76,6 +75,7 @@ def review_lines(shown: "ShownReview") -> Iterator[str]:
 
 
 def _fact_lines(review: "Review") -> Iterator[str]:
+    from orchestrator.cli.words import duration_text
     from orchestrator.domain.moments import minute_text
 
     facts = review.facts

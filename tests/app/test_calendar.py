@@ -39,7 +39,7 @@ def test_a_freeze_closes_until_it_ends_or_is_removed() -> None:
     """A freeze closes exactly its environments, with its title and end, until it is removed."""
     desk = Desk()
     calendar.add_rule(desk.acting("release-manager"), rule(environments=("prod*",), owner="ann"))
-    assert refuse(desk).startswith("hard freeze 'year end' by ann until 2026-11-29 14:00 UTC")
+    assert refuse(desk).startswith("hard freeze 'year end' by release-manager until 2026-11-29 14:00 UTC")
     assert refuse(desk, "staging") == ""
     assert not calendar.verdicts(desk.acting("viewer"))["production"].is_open
     calendar.remove_rule(desk.acting("release-manager"), "c1")

@@ -96,8 +96,9 @@ def test_a_failed_path_leaves_the_requests_waiting(path: RequestProject) -> None
     acceptance = asked["requests"][0]
     path.by("bob", "approve", acceptance)
     path.world.faults.add(("deploy", "s1", "1.0.0"))
-    assert path.execute(asked["run"]).state is not State.SUCCEEDED
-    assert path.duties() == []
+    failed = path.execute(asked["run"])
+    assert failed.state is not State.SUCCEEDED
+    assert path.duties() == [f"the review of {failed.id} was opened: intervention"]
     assert missing(path, acceptance) == ["has not been verified in staging"]
     assert path.by("ann", "withdraw", acceptance)["state"] == "withdrawn"
 
