@@ -25,7 +25,7 @@ RECORD_WORDS = """
     traffic uncertain undone undoing unfinished unknown unreachable unsure untouched update updated upgrade urgent
     variables verified verify version waiting walking warning watched waves worker workflow yielded
     step.started step.finished way-back rollback-plan already_deployed as-the-walk import reconciled states judge
-    switched:accept switched:destroy
+    switched:accept switched:destroy may_change override_reason
     collected corrupt exited expected ignored nobody notices pytest python refreshed reruns resources commits machine
     create delete refresh refreshed replace replaced request
     minimum pattern column engine_seconds recovery_seconds switch_back_seconds failed_at finished_at started_at alerts

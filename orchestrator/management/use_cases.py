@@ -44,6 +44,7 @@ READS: dict[str, tuple[str, ...]] = {
     "planned_releases.queries": ("list_planned_releases", "show_planned_release", "show_schedule"),
     "planned_releases.phase_decisions": ("preview_phase",),
     "planned_releases.notes": ("write_notes",),
+    "reviews.queries": ("overdue_actions",),
 }
 """The functions that read, by their modules."""
 CHANGES: dict[str, tuple[str, ...]] = {

@@ -8,6 +8,7 @@ from orchestrator.app.request_duties import Shows
 from orchestrator.app.requests import RollBack
 from orchestrator.domain.access.principals import SYSTEM_ACTOR, Actor
 from orchestrator.domain.approval.request_state import RequestState
+from orchestrator.domain.error_codes import RUN_NOT_FOUND
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run, run_id
 from orchestrator.domain.promotion import State
@@ -91,7 +92,7 @@ class ApplicationExecutions:
         try:
             found = self.store.run(run)
         except OrchestratorError as error:
-            if error.code != "R101":
+            if error.code != RUN_NOT_FOUND:
                 raise
             return None
         return found if found.id == run else None

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from orchestrator.app.acting import Acting, View, read_register
+from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.listing import PAGE_SIZE, Page
 from orchestrator.domain.register import ENDED, OPEN
@@ -56,6 +57,7 @@ def list_actions(
     return read_register(acting, Action.VIEW, work)
 
 
+@forwarded
 def overdue_actions(acting: Acting) -> tuple[ReviewAction, ...]:
     """The open actions after their due time, which are shown where the next release is planned."""
 
