@@ -6,7 +6,7 @@ from html import escape
 from orchestrator.domain.moments import minute_text
 from orchestrator.management.measures.model import Measure, MeasuredRun, Measures, WeekMeasures
 
-WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 520, 150, 64, 14, 22
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 460, 150, 64, 14, 22
 MOST_DATES = 6
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 STYLE = """
@@ -22,7 +22,7 @@ body.measures { --ink: #1d2430; --soft: #5b6472; --line: #d5dae1; --bar: #3867b3
 .measures .trends { display: flex; flex-wrap: wrap; gap: 16px 32px; } .measures figure { margin: 0; }
 .measures .soft { color: var(--soft); }
 svg.trend text { fill: var(--soft); font: 12px system-ui, sans-serif; } svg.trend .grid { stroke: var(--line); }
-svg.trend .bar { fill: var(--bar); }
+svg.trend .week { fill: var(--bar); }
 """
 
 
@@ -98,7 +98,7 @@ def _bars(
         if value is None:
             continue
         tall = max(1.0, (axis - TOP) * value / most)
-        bar = f'<rect class="bar" x="{x + 1:.1f}" y="{axis - tall:.1f}" width="{max(1.0, wide - 2):.1f}"'
+        bar = f'<rect class="week" x="{x + 1:.1f}" y="{axis - tall:.1f}" width="{max(1.0, wide - 2):.1f}"'
         yield f'{bar} height="{tall:.1f}"><title>week from {day}: {escape(text_of(value))}</title></rect>'
 
 
