@@ -44,7 +44,7 @@ def test_a_host_that_is_gone_is_unknown(running: Project, monkeypatch: pytest.Mo
     loopback.end_processes(host)
     try:
         said = running.run("observe", "production", code=1)
-        assert f"runs on {name}" in said.err
+        assert f"the release of {name} is unknown" in said.err
         assert "R160" in running.run("promote", "releases/1.1.0", "--to", "production", code=3).err
         running.run("environment", "override", "production", name, "--release", "1.0.0", "-m", "its console shows it")
         known = next(item for item in running.status("production")["hosts"] if item["host"] == name)
