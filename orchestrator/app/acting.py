@@ -209,7 +209,7 @@ def read_register(acting: Acting, action: Action, work: Callable[[View], R], *, 
 
 
 def read_own(acting: Acting, work: Callable[[View], R]) -> R:
-    """What *work* finds about the actor, which needs no right; *work* requires those for anything else."""
+    """What *work* finds about the actor, or for a duty, without a right; *work* requires those for anything else."""
 
     def whole(records: Records) -> R:
         return work(View(acting, records, access_of(records), acting.now(records)))

@@ -106,7 +106,7 @@ def explain_break(
 
 
 def _differing(project: str, keys: AuditKeys, entries: Sequence[AuditEntry], heads: Sequence[AuditHead]) -> BreakDetail:
-    """The places of *heads* that are not in *entries* and not explained yet. Raises A402 if there is none."""
+    """The places of *heads* that are not in *entries* and not explained yet. Raises A402 without one."""
     other = next((head.project for head in heads if head.project != project), None)
     if other is not None:
         raise OrchestratorError("A402", f"the head is that of the project {other}, not of {project}")

@@ -69,7 +69,7 @@ def task_options(function: F) -> F:
 
 
 def task_change(fields: dict[str, Any]) -> "TaskChange":
-    """The change of a task that was given. Raises a usage error if there is none."""
+    """The change of a task that was given. Raises a usage error without one."""
     from orchestrator.management.implementation_plans.replanning import TaskChange
 
     return TaskChange(**{**fields, "after": fields["after"] or None})

@@ -177,7 +177,7 @@ CODES: tuple[ErrorCode, ...] = (
     ErrorCode(
         "N138",
         "profile missing or not private",
-        "There is no profile of this name, or the file with the profiles can be read by other users or is damaged.",
+        "The profile does not exist, or the file with the profiles can be read by other users or is damaged.",
         "`orchestrator login URL` writes a profile. The file has the mode 0600.",
         Exit.NOT_FOUND,
     ),

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.app.acting import Acting, Change, View, access_of, change
+from orchestrator.app.acting import Acting, Change, change, read_own
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import STORE_FAILURES
@@ -133,12 +133,7 @@ class ExecuteTasks:
     def due(self, now: Now) -> bool:
         """Whether an automated task is to be started or followed."""
         del now
-
-        def work(records: Records) -> bool:
-            view = View(self.acting, records, access_of(records), self.acting.now(records))
-            return next(automated_tasks(view.records), None) is not None
-
-        return self.acting.register.reading(work)
+        return read_own(self.acting, lambda view: next(automated_tasks(view.records), None) is not None)
 
     def do(self, acting: Acting, now: Now) -> Iterable[str]:
         """Start them, and follow them."""

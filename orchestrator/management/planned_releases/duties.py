@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from orchestrator.app.acting import Acting, Change, View, access_of, change, read_register
+from orchestrator.app.acting import Acting, Change, View, change, read_own, read_register
 from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.moments import Now
@@ -20,7 +20,6 @@ from orchestrator.management.planned_releases.progress import (
 )
 from orchestrator.management.planned_releases.records import open_releases, was_notified
 from orchestrator.management.planned_releases.store import PLANNED_RELEASES
-from orchestrator.register_ports import Records
 
 
 @forwarded
@@ -73,12 +72,7 @@ class FollowReleases:
     def due(self, now: Now) -> bool:
         """Whether something is due for a release."""
         del now
-
-        def work(records: Records) -> bool:
-            view = View(self.acting, records, access_of(records), self.acting.now(records))
-            return bool(_due(view, self.sources))
-
-        return self.acting.register.reading(work)
+        return read_own(self.acting, lambda view: bool(_due(view, self.sources)))
 
     def do(self, acting: Acting, now: Now) -> Iterable[str]:
         """Do it."""

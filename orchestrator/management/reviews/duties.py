@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from orchestrator.app.acting import Acting, Change, View, access_of, change
+from orchestrator.app.acting import Acting, Change, View, change, read_own
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.moments import Now
 from orchestrator.domain.register import ENDED, OPEN, REVIEWS
@@ -21,7 +21,6 @@ from orchestrator.management.reviews.decisions import (
 from orchestrator.management.reviews.model import ReviewAction
 from orchestrator.management.reviews.ports import ReviewedRun, ReviewSources
 from orchestrator.management.reviews.store import RELEASE_REVIEWS, REVIEW_ACTIONS
-from orchestrator.register_ports import Records
 
 OPENED_WITHIN = timedelta(days=7)
 """Reviews are opened for what ended at most this long ago: a project with an old history gets none for it."""
@@ -83,12 +82,9 @@ class OpenReviews:
     def due(self, now: Now) -> bool:
         """Whether a review is to be opened, or an owner reminded."""
         del now
-
-        def work(records: Records) -> bool:
-            view = View(self.acting, records, access_of(records), self.acting.now(records))
-            return bool(_due_runs(view, self.sources) or _due_releases(view) or _unnoticed(view))
-
-        return self.acting.register.reading(work)
+        return read_own(
+            self.acting, lambda view: bool(_due_runs(view, self.sources) or _due_releases(view) or _unnoticed(view))
+        )
 
     def do(self, acting: Acting, now: Now) -> Iterable[str]:
         """Do it."""
