@@ -33,7 +33,7 @@ def open_real_machine(environ: Mapping[str, str]) -> "Machine":
 
 
 def serve_real_project(application: "Application", options: ServerOptions, shows: "Shows") -> None:
-    """Serve *application* with the real server; it is imported now. Raises N101 without its packages."""
+    """Serve *application* with the real server, which is imported here. Raises N101 without its packages."""
     try:
         from orchestrator.web.serving import run_server
     except ModuleNotFoundError as error:

@@ -39,7 +39,7 @@ class EngineParts(StorageParts):
         return LocalJobs(self.state / "jobs", isolator=self.isolator, secrets=self.secrets)
 
     def isolator(self) -> "Isolator":
-        """What isolates processes, as the project's file says. Raises I101 and I102."""
+        """What isolates processes, by the setting in the project's file. Raises I101 and I102."""
         from orchestrator.isolation.find import find_isolator
 
         return find_isolator(self.project.isolation, self.environ)
@@ -97,7 +97,7 @@ class EngineParts(StorageParts):
         from orchestrator.adapters.database.engine import engine_url
         from orchestrator.engine.durable import Engine, EngineConfig
 
-        bound = not self.store_url.startswith("sqlite")  # a file is on one machine, where nobody need wait for a claim
+        bound = not self.store_url.startswith("sqlite")  # a file is on one machine: no other one takes over a claim
         place = EngineConfig(engine_url(self.store_url), self.state / "executors", self.claim_lasts, bound=bound)
         return Engine(place, self.store, self.jobs, self._workflow, self.secrets)
 

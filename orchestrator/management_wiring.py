@@ -252,7 +252,7 @@ class ProjectMeasureSources:
         self._app = app
 
     def previous(self) -> "Mapping[str, str | None]":
-        """The environments, each with the one before it on its path."""
+        """The environments, each with the previous one on its path."""
         return {name: self._app.environments[name][0].after for name in sorted(self._app.environments)}
 
     def ended_runs(self, environment: str, since: "datetime") -> "tuple[Run, ...]":

@@ -1,7 +1,7 @@
 """Processes that carry a mark in their environment: found and ended with all that ever descended from them.
 
 A process group or session is not enough: ansible-playbook and each of its workers are sessions of their own. Standard
-library only, since the supervisor of every job begins here.
+library only, since the supervisor of every job imports it.
 """
 
 import contextlib

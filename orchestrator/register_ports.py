@@ -162,7 +162,7 @@ class PasswordHashes(Protocol):
         """The hash that is stored of *password*."""
 
     def fits(self, stored: str | None, password: str) -> bool:
-        """Whether *password* has the hash *stored*. With None the answer is no, after the same time."""
+        """Whether *password* has the hash *stored*. With None the result is false, after the same time."""
 
 
 class AuditKeys(Protocol):
@@ -181,9 +181,9 @@ class AuditHeads(Protocol):
     """The file beside the database with the newest place of the audit stream."""
 
     def write(self, project: str, newer: Callable[[AuditHead | None], AuditHead | None]) -> None:
-        """Record the head of *project* that is *newer* than the recorded one (None: there is none).
+        """Record the head of *project* that *newer* returns for the recorded one (None: there is none).
 
-        The recorded one stays if that is None, or if it is of another project.
+        The recorded head stays if *newer* returns None, or if it is of another project.
         """
 
     def read(self) -> AuditHead | None:
@@ -193,7 +193,7 @@ class AuditHeads(Protocol):
         """The restore that has no entry in the stream yet; None if there is none."""
 
     def settle(self, note: RestoreNote) -> None:
-        """Forget the restore *note*, which has an entry now."""
+        """Remove the restore *note*, which has got its entry."""
 
 
 class JobTokens(Protocol):

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 NEEDED = 16 * 2**20
-"""Bytes that must be free before anything is begun: what one step of a promotion writes, several times over."""
+"""Bytes that must be free before anything is started: what one step of a promotion writes, several times over."""
 FILES = 200
 """Files that there must be room for, on a file system that counts them."""
 
@@ -34,7 +34,7 @@ def full(error: BaseException | None) -> bool:
 
 
 def exhausted(error: BaseException | None) -> str:
-    """What *error* says that this machine, or this process's share of it, has no more of; empty for any other error."""
+    """The resource of this machine, or of this process's share, that *error* reports as exhausted; empty for none."""
     if isinstance(error, MemoryError):
         return "memory"
     if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
@@ -48,7 +48,7 @@ _SPENT = {errno.ENOMEM: "memory", errno.EAGAIN: "processes", errno.EMFILE: "file
 
 
 def is_exhausted(error: BaseException) -> bool:
-    """Whether *error* says that there is no room, of whatever kind, and nothing about what was done."""
+    """Whether *error* reports an exhausted resource of any kind, and nothing about the work that met it."""
     return full(error) or bool(exhausted(error))
 
 

@@ -47,7 +47,7 @@ class SecretValues:
 
     @property
     def redactor(self) -> Redactor:
-        """What masks everything that is known by now."""
+        """What masks every secret that is known so far."""
         with self._lock:
             if self._redactor is None:
                 self._redactor = self._made()

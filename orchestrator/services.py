@@ -32,10 +32,10 @@ class Entrance(Protocol):
     """Whether an environment is open to a run."""
 
     def admit(self, services: "Services", run: Run, *, plan: str | None, overrun: bool) -> None:
-        """Return if *run*, which executes *plan*, may take its environment now. Raises the codes of conditions."""
+        """Return if *run*, which executes *plan*, may take its environment. Raises the codes of conditions."""
 
     def closed(self, run: Run) -> str:
-        """Why the environment of *run* is closed to it now; empty if it is open."""
+        """Why the environment of *run* is currently closed to it; empty if it is open."""
 
     def passed(self, run: Run) -> tuple[str, ...]:
         """What of the calendar was passed for the release of *run*, by whom and why."""
@@ -62,7 +62,7 @@ class AlwaysOpen:
 class Services:
     """What is the same for every run of a project: the ports, and the files that describe it.
 
-    *environments* maps names to what their files say and the folders that hold them, in the order of the path;
+    *environments* maps names to the content of their files and the folders that hold them, in the order of the path;
     *state* is the project's own folder for everything that is kept. *secrets* are those that this process knows, from
     *environ*, its environment variables, and from what the adapters read. *stacks* are the names of stacks by their
     environments, where these are not all: those made for one release, and that of the side which a run is about.

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 ATTEMPTS = 5  # of a removal, while other processes write or remove there as well
-LONGEST = 1024  # bytes of a relative name that is kept or listed; a longer one may be no path any more
+LONGEST = 1024  # bytes of a relative name that is kept or listed; a longer one may not be a path any more
 OWNER = 0o700  # what the owner of a folder may do in it
 
 
@@ -51,7 +51,7 @@ class Entry:
         return stat.S_ISLNK(self.status.st_mode)
 
     def open(self) -> int:
-        """A descriptor of the file. Raises `OSError` if it is no ordinary file, or not the one that was found."""
+        """A descriptor of the file. Raises `OSError` if it is not an ordinary file, or not the one that was found."""
         handle = os.open(self.base, FILE, dir_fd=self.folder)
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode) or _identity(found) != _identity(self.status):
@@ -79,7 +79,7 @@ class _Walk:
         os.close(self.folder)
 
     def __iter__(self) -> "Iterator[Entry | str]":
-        """Each entry, and the name of each folder below the top after all that is in it; it is closed by then."""
+        """Each entry, and the name of each folder below the top after all that is in it, when it is closed."""
         while self._levels:
             name = next(self._levels[-1][1], None)
             if name is None:
@@ -104,7 +104,7 @@ class _Walk:
         return None
 
     def _down(self, name: str) -> None:
-        """Go into the folder *name*. Raises `OSError`, and stays where it is then."""
+        """Go into the folder *name*. Raises `OSError`, in which case the place does not change."""
         deeper = _opened(name, self.folder, opens=self._opens)
         try:
             level = _level(deeper)
@@ -130,7 +130,7 @@ class _Walk:
 
 
 def entries(top: "str | os.PathLike[str]", *, opens: bool = False) -> Iterator[Entry]:
-    """All that is below the folder *top* and is not a folder itself; nothing if *top* is no folder, or a link.
+    """All that is below the folder *top* and is not a folder itself; nothing if *top* is a link, or not a folder.
 
     An entry can be used until the next one is taken. With *opens* a folder that is closed to its owner is opened.
     """
@@ -207,7 +207,7 @@ def discard(path: "str | os.PathLike[str]") -> None:
 
 @contextlib.contextmanager
 def temporary_folder(prefix: str) -> Iterator[str]:
-    """A private folder with a random name, which is removed afterwards with all that processes have put there."""
+    """A private folder with a random name, which is removed afterwards with all that processes have put into it."""
     import tempfile  # the supervisor of a job needs none
 
     folder = tempfile.mkdtemp(prefix=prefix)

@@ -113,7 +113,7 @@ class App(EngineParts, RegisterParts, ManagementParts, ManagedApplication):
                 getattr(self, name).close()
 
     def forget(self) -> None:
-        """Close what was opened, so that files can be moved and the next reading finds what is there then."""
+        """Close what was opened, so that files can be moved, and the next reading opens the new ones."""
         self.close()
         for part in ("engine", "store", "register", "rights", "services", "queries", "acting", "maintenance"):
             self.__dict__.pop(part, None)
@@ -122,7 +122,7 @@ class App(EngineParts, RegisterParts, ManagementParts, ManagedApplication):
 def open_app(start: Path, environ: Mapping[str, str] = os.environ, *, restoring: bool = False) -> App:
     """The project around *start*. Raises F-codes, and S135 when a restore of its state was interrupted.
 
-    With *restoring* it is opened also then.
+    With *restoring* it is opened in that case, too.
     """
     app = App(files.find_project(start), environ)
     if not restoring and (app.state / "restoring" / "old").is_dir():

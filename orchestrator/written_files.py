@@ -13,9 +13,9 @@ ITEM: Shape = {"path": str, "change": str, "size": int, "kept": bool, "more?": i
 
 
 def written_files(folder: Path) -> list[dict[str, Any]] | None:
-    """The files that the play of the job in *folder* wrote, as they were listed after it; None if no list is there.
+    """The files that the play of the job in *folder* wrote, as they were listed after it; None without a valid list.
 
-    The play can put a list of its own there. It names files of this folder then, as each list does.
+    The play can replace the list by its own. Such a list also names only files of this folder.
     """
     with entry(folder, LISTING) as found:
         if found is None or not found.is_file or found.status.st_size > LARGEST:
