@@ -46,7 +46,7 @@ def state_folder(root: Path, environ: Mapping[str, str]) -> Path:
         hint = "correct ORCHESTRATOR_STATE, or unset it" if chosen else None
         raise OrchestratorError("M105", f"{folder} cannot be made: {why}", hint=hint) from error
     if not chosen and folder.stat().st_mode & 0o077:
-        with contextlib.suppress(OSError):  # it belongs to somebody else, who has let us in
+        with contextlib.suppress(OSError):  # it belongs to another user, who has given access
             folder.chmod(0o700)
     return folder
 
@@ -209,9 +209,9 @@ def resolve_path(base: Path, root: Path, relative: str) -> Path | None:
 
 
 def missing_files(file: Path, root: Path) -> list[tuple[str, OrchestratorError]]:
-    """What a release refers to and is not there: why, and `error`, or `warning` for an artifact still to be built.
+    """The missing files that a release refers to: `error`, or `warning` for an artifact still to be built, and why.
 
-    Whatever else may be wrong with the file. Raises `OrchestratorErrors` when nothing of it can be read.
+    Other mistakes in the file do not matter. Raises `OrchestratorErrors` when nothing of it can be read.
     """
     source = read_source(file, _shown(file, root))
     wanted: list[tuple[Path_, object, str]] = []
@@ -297,7 +297,7 @@ def _of_gates(found: list[tuple[Path_, dict[str, Any]]]) -> Iterator[tuple[Path_
 
 
 def _release_problems(source: Source) -> Iterator[OrchestratorError]:
-    """What is wrong between the parts of a release; looked for in the plain data, whatever else may be wrong."""
+    """What is wrong between the parts of a release, found in the plain data even if other parts are invalid."""
     names: list[tuple[Path_, object]] = []
     for group in ("steps", "verify"):
         names += [((group, number, "name"), item.get("name")) for number, item in _items(source.data, group)]

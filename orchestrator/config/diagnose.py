@@ -19,7 +19,7 @@ M = TypeVar("M", bound=Model)
 Checks = Callable[[Source], Iterable[OrchestratorError]]
 
 KEY = "[key]"  # pydantic's word for a mapping's key
-KINDS = {  # the beginning of pydantic's name for what is wrong with a value's kind, and what to write
+KINDS = {  # the start of pydantic's name for what is wrong with a value's kind, and what to write
     "tuple": "write a list: [first, second]",
     "list": "write a list: [first, second]",
     "model": "write a mapping, with one key: value in each line below",
@@ -28,7 +28,7 @@ KINDS = {  # the beginning of pydantic's name for what is wrong with a value's k
     "bool": "write true or false, without quotes",
     "string": "write one text, in double quotes",
 }
-RULES = {  # the beginning of the message of a rule that is broken, and what to write
+RULES = {  # the start of the message of a rule that is broken, and what to write
     "must be a duration": "write a number with its unit, such as 250ms, 30s, 1.5m, 1h or 2d",
     "must be a size": "write a whole number with its unit: B, KiB, MiB, GiB or TiB",
     "must be a count": "write for example 1, 10 or 25%",
@@ -78,7 +78,7 @@ def build(source: Source, model: type[M], checks: Checks = lambda _source: ()) -
 
 
 def _about_nothing(source: Source, location: tuple[Any, ...]) -> bool:
-    """Whether what is said about *location* is only there because something was refused."""
+    """Whether a problem at *location* exists only because something was refused."""
     path = _path(source, location)
     return source.means_nothing(path[:-1] if location and location[-1] == KEY else path)
 
@@ -96,7 +96,7 @@ def _once(errors: list[OrchestratorError]) -> list[OrchestratorError]:
 
 
 def _echo(problem: Any) -> bool:
-    """Whether this only says again that a list's members are wrong: pydantic calls such a list too short."""
+    """Whether this only repeats that a list's members are wrong: pydantic calls such a list too short."""
     return problem["type"] == "too_short" and bool(problem["input"])
 
 

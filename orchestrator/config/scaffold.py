@@ -1,4 +1,4 @@
-"""What `init` writes: a whole project into an empty folder, or what is missing beside what is there already."""
+"""What `init` writes: a whole project into an empty folder, or what is missing beside existing files."""
 
 import contextlib
 import json
@@ -59,7 +59,7 @@ def survey(root: Path) -> FolderContents:
 
 
 def _rank(stack: str) -> tuple[int, str]:
-    """Where a stack stands on the path, judged by its name."""
+    """The place of a stack on the path, judged by its name."""
     name = stack.lower()
     if name in LAST:
         return len(ORDER) + 1, name

@@ -40,7 +40,7 @@ Path_ = tuple[str | int, ...]
 
 @dataclass
 class Source:
-    """A file's text, its value as plain data, and where each part of it stands.
+    """A file's text, its value as plain data, and the place of each part of it.
 
     *values* maps the path of a value (`("steps", 0, "name")`) to its place, *keys* that of a key. *problems* are what
     the reader refuses; *refused* are the paths whose values mean nothing because of it.
@@ -69,7 +69,7 @@ class Source:
         return Where(self.file, line, column, text, max(1, width))
 
     def means_nothing(self, path: Path_) -> bool:
-        """Whether *path*, or something around it, was refused, so that nothing can be said about its value."""
+        """Whether *path*, or something around it, was refused, so that its value means nothing."""
         return any(path[:length] in self.refused for length in range(len(path) + 1))
 
     @cached_property
@@ -109,7 +109,7 @@ def _decode(raw: bytes, shown: str) -> str:
 
 
 def _place_of_byte(raw: bytes, at: int, shown: str) -> Where:
-    """The place of a byte, by the line around it with what is no UTF-8 replaced."""
+    """The place of a byte, by the line around it with bytes that are not UTF-8 replaced."""
     begin = raw.rfind(b"\n", 0, at) + 1
     line = raw[begin:].split(b"\n", 1)[0].decode("utf-8", "replace")
     column = len(raw[begin:at].decode("utf-8", "replace")) + 1
@@ -151,7 +151,7 @@ def _hidden(source: Source, place: int, char: str) -> OrchestratorError:
 
 def _grammar(source: Source, error: yaml.MarkedYAMLError) -> OrchestratorError:
     mark = error.problem_mark or error.context_mark
-    if mark and error.context_mark and mark.index >= len(source.text):  # what is not closed began there
+    if mark and error.context_mark and mark.index >= len(source.text):  # the start of what is not closed
         mark = error.context_mark
     where = source.line(mark.line + 1, mark.column + 1) if mark else source.line(1, 1)
     problem = " ".join(part for part in (error.context, error.problem) if part)
@@ -166,7 +166,7 @@ def _grammar(source: Source, error: yaml.MarkedYAMLError) -> OrchestratorError:
 def _accepted(source: Source, text: str) -> Iterator[yaml.Event]:
     """The events of the first document, without what is refused in them: found before anything is built.
 
-    Nothing can blow up: an alias stands for nothing, and reading ends at a limit.
+    The data cannot grow without limit: an alias has no value, and reading ends at a limit.
     """
     depth = nodes = documents = 0
     for event in yaml.parse(text, Loader=_Loader):
@@ -231,12 +231,12 @@ class _Loader(yaml.SafeLoader):
         return list(super().scan_plain_spaces(indent, start_mark) or ()) if at_end else [blanks]
 
     def prefix_of_line(self) -> str:
-        """What stands before this place on its line."""
+        """The text before this place on its line."""
         return str(self.buffer[self.pointer - self.column : self.pointer])
 
 
 class _Composer(yaml.composer.Composer, yaml.resolver.BaseResolver):
-    """PyYAML's composer over events that are already there."""
+    """PyYAML's composer over events that are already parsed."""
 
     def __init__(self, events: Iterator[yaml.Event]) -> None:
         yaml.composer.Composer.__init__(self)
@@ -271,7 +271,7 @@ class _Composer(yaml.composer.Composer, yaml.resolver.BaseResolver):
 
 
 class _Reader:
-    """Builds plain data from nodes, and notes where each part stands."""
+    """Builds plain data from nodes, and notes the place of each part."""
 
     def __init__(self, source: Source) -> None:
         self._source, self._problems = source, source.problems

@@ -31,7 +31,7 @@ class _Provider(ResourceProvider):
     serialize_as_secret_always = False
 
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
-        """A name or an address that cannot be is told by the preview already."""
+        """Report a name or an address that is not possible, so that the preview fails already."""
         from orchestrator.domain.errors import OrchestratorError
         from orchestrator.hosts import loopback
 
@@ -79,7 +79,7 @@ class _Provider(ResourceProvider):
 
 
 def _port(props: dict[str, Any]) -> int | None:
-    """The port that was asked for: Pulumi's numbers are floats, and what is None is left out."""
+    """The requested port: Pulumi's numbers are floats, and a value that is None is left out."""
     return int(props["port"]) if props.get("port") is not None else None
 
 

@@ -55,7 +55,7 @@ _ADOPTING = [sys.executable, "-I", "-S", "-c", _ADOPT] if sys.platform.startswit
 
 @dataclass(frozen=True)
 class Host:
-    """A loopback host. *folder* is its own; *app_port* is free on its address for what is deployed there.
+    """A loopback host. *folder* is its own; *app_port* is free on its address for what is deployed on it.
 
     *word* is in its name in folders that other users of this machine share: they cannot guess it.
     """
@@ -160,7 +160,7 @@ def start(stack: str, name: str, *, address: str | None = None, port: int | None
 
 
 def _started(folder: Path, server: sshd.Sshd, known: Host | None, address: str | None, port: int | None) -> Host:
-    """The host in *folder*: as it is *known* where it is there and is what is wanted, else started."""
+    """The host in *folder*: the *known* one if it runs with the requested address and port, otherwise a new one."""
     if known is not None and alive(known) and address in (None, known.address) and port in (None, known.port):
         return known
     if known is not None:
@@ -193,7 +193,7 @@ def recorded(state: Path) -> list[Host]:
 
 
 def alive(host: Host) -> bool:
-    """Whether the host is really there: its server runs, and answers as SSH."""
+    """Whether the host really runs: its server is a running process, and responds as SSH."""
     if asking.has_broker():
         return bool(asking.ask_broker("alive", Path(host.folder).parent.name, host.name))
     return bool(_server(host)) and _answers(host)
@@ -320,7 +320,7 @@ def _launch(host: Host, server: sshd.Sshd) -> None:
     if not _free(host.address, host.port):
         raise OrchestratorError("E204", f"{host.address}:{host.port} is taken by another program")
     if os.geteuid() == 0 and not host.isolated:
-        Path("/run/sshd").mkdir(exist_ok=True)  # a server that runs as root wants its empty folder
+        Path("/run/sshd").mkdir(exist_ok=True)  # a server that runs as root needs its empty folder
     command = [str(server.path), "-D", "-e", "-f", f"{host.folder}/sshd_config"]
     env = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", MARK: host.folder, **server.env}
     with open(f"{host.folder}/sshd.log", "ab") as log:  # noqa: PTH123

@@ -129,7 +129,7 @@ def install_server(environ: Mapping[str, str], echo: Echo) -> Sshd:
 
 
 def _privileged() -> list[str] | None:
-    """The words before a command that needs root: none for root, sudo where it asks for nothing; None: not possible."""
+    """The words before a command that needs root: none for root, sudo if it needs no password; None: not possible."""
     if os.geteuid() == 0:
         return []
     if (
@@ -141,7 +141,7 @@ def _privileged() -> list[str] | None:
 
 
 def _install_package(words: list[str], update: list[str] | None) -> bool:
-    """Run the package manager; its service scripts are told not to start anything."""
+    """Run the package manager; the environment keeps its service scripts from starting anything."""
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     done = subprocess.run(words, capture_output=True, env=env, check=False)
     if done.returncode != 0 and update is not None:
@@ -169,7 +169,7 @@ def _unpack(target: Path) -> None:
         if not (root / "usr/sbin/sshd").is_file():
             raise OrchestratorError("E202", "the distribution's package has no sshd in it")
         lay_clients(root, target)
-        if target.exists():  # it could not be used, or nobody would have asked
+        if target.exists():  # it could not be used, otherwise none would be installed
             target.rename(Path(folder) / "old")
         root.rename(target)
 

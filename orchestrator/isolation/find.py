@@ -16,7 +16,7 @@ SETTING = "ORCHESTRATOR_JOB_ISOLATION"
 """The variable that comes before the project's setting: `required`, `auto` or `off`."""
 
 UNSET = "auto"
-"""What applies where neither the variable nor the project says anything."""
+"""The setting where neither the variable nor the project has one."""
 
 SETTINGS = ("required", "auto", "off")
 PATIENCE = 20.0  # seconds for a command that does nothing

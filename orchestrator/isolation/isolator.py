@@ -4,13 +4,13 @@ from typing import Literal, NamedTuple
 
 Kind = Literal["bubblewrap", "namespaces", "none"]
 CANNOT = "the process cannot be isolated: "
-SIGNALLED = range(129, 160)  # the exit codes by which a shell, and an isolator, say that a signal ended the command
+SIGNALLED = range(129, 160)  # the exit codes by which a shell, and an isolator, report that a signal ended the command
 
 
 class Isolator(NamedTuple):
     """How processes are isolated: by *bubblewrap* (the program at *path*), by user *namespaces*, or not.
 
-    *reason* says why this one applies. *required* says that nothing may run without one.
+    *reason* states why this one applies. *required* means that nothing may run without one.
     """
 
     kind: Kind
@@ -32,7 +32,7 @@ class Isolator(NamedTuple):
         return 128 - code if self.isolates and code in SIGNALLED else code
 
     def failure(self, printed: str) -> str:
-        """What the last line *printed* says of an isolation that could not be made; empty if it says nothing of it."""
+        """Why the isolation could not be made, by the last line *printed*; empty if that line does not report it."""
         sign = {"namespaces": CANNOT, "bubblewrap": "bwrap: "}.get(self.kind)
         last = printed.rstrip().rpartition("\n")[2]
         return f"{CANNOT}{last.removeprefix(sign)}" if sign and last.startswith(sign) else ""

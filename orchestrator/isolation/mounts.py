@@ -24,7 +24,7 @@ def clear(folder: str, made: Iterable[Iterable[str]], kept: str) -> None:
     Args:
         folder: where the placed folder is on the machine.
         made: the mounts, as `job.json` has them.
-        kept: what *folder* was copied from: what is there stays.
+        kept: the folder that *folder* was copied from: what it contains stays.
     """
     every = [Mount(*row) for row in made]
     places = [mount.target for mount in every if mount.source == folder and mount.target != folder]

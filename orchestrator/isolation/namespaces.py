@@ -2,7 +2,7 @@
 
 Started as a program of its own by :func:`namespaces_words`. It reads what to do from a descriptor, makes the
 namespaces and the mounts, and runs the command below a first process that ends everything when the command has ended. A
-process of root has no capability in there: it cannot undo a mount, or act for another user.
+process of root has no capability in them: it cannot undo a mount, or act for another user.
 """
 
 import marshal
@@ -37,7 +37,7 @@ FAILED = 125  # the exit code when the isolation itself cannot be made
 
 
 def namespaces_words(number: int) -> list[str]:
-    """The command that starts another command: *number* is the descriptor that says what to do."""
+    """The command that starts another command: *number* is the descriptor that it reads its order from."""
     return [sys.executable, "-I", "-S", "-c", _START, _PACKAGES, str(number)]
 
 
@@ -100,7 +100,7 @@ class _Kernel:
 
 
 def main(number: int, command: list[str]) -> int:
-    """Run *command* as the descriptor *number* says; its exit code, for a signal 128 and the number of the signal."""
+    """Run *command* by the order in the descriptor *number*; its exit code, or 128 plus the number of a signal."""
     kernel = _Kernel()
     with os.fdopen(number, "rb") as file:
         wanted = marshal.load(file)  # noqa: S302

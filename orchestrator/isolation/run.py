@@ -28,7 +28,7 @@ def run_in_view(
     """Run *argv* in *view* to its end, without input; its exit code and what it printed.
 
     A command that prints too much is ended, and has failed. Raises `subprocess.TimeoutExpired` after *timeout* seconds:
-    with an isolator nothing of it runs then.
+    with an isolator none of its processes is left.
     """
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
     made = mounts(view) if isolator.isolates else []
