@@ -1,6 +1,6 @@
 """The settings that Ansible runs with: which file each comes from, and what a plan shows of them.
 
-There are two lists. *Transport settings* say how hosts are reached and which passwords are used. They belong to the
+There are two lists. *Transport settings* define how hosts are reached and which passwords are used. They belong to the
 operator: `environment.yaml` first, then the project's current `ansible.cfg`. All other settings are *code settings*.
 They belong to the release: they come from the `ansible.cfg` that is sealed in its package.
 """

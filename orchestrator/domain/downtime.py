@@ -7,8 +7,8 @@ from pydantic import Field
 
 from orchestrator.domain.model import Model
 
-SERVICE = ""  # the name of the one target that stands for the whole service
-SHORTEST_GAP = 1.0  # seconds: a probe needs some time to begin, and is silent for less between two signs of life
+SERVICE = ""  # the name of the one target that represents the whole service
+SHORTEST_GAP = 1.0  # seconds: a probe needs some time to start, and is silent for less between two signs of life
 
 
 class ProbeSample(Model):

@@ -45,7 +45,7 @@ class Drift(Model):
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why it cannot be said that nothing has changed, a sentence each."""
+        """Why the environment is not known to be unchanged, a sentence each."""
         return (*map(str, self.findings), *(f"unknown: {text}" for text in self.unknown))
 
     def __str__(self) -> str:

@@ -1,6 +1,6 @@
 """What a run may have changed so far: the one place that decides between *failed* and *rolled back*.
 
-A step declares what it may change before it starts, and its result says whether it did. A run that may have changed
+A step declares what it may change before it starts, and its result reports whether it did. A run that may have changed
 something does not end as *failed*, which means that nothing was changed.
 """
 
@@ -54,7 +54,7 @@ NOTHING = Change("nothing")
 SWITCHED_BACK = "switch.back"
 """What the names of steps end with that let the service lead to the side that was live before."""
 AGAIN = "rehearse.again."
-"""What the names of steps begin with that a rehearsal runs once more after the rollback in it."""
+"""The prefix of the names of steps that a rehearsal runs again after the rollback in it."""
 
 EARLIER_UPDATES = ("provision", "rehearse.stack.back", "rehearse.stack.again")
 """The steps of a promotion that update the stack before a rollback, in entries that do not declare it."""
@@ -88,7 +88,7 @@ def _earlier_change(name: str, about: Mapping[str, Any], steps: Mapping[str, Pla
 class Effects:
     """The changes that the steps of a run declared, with their results, and the states that it has entered.
 
-    *taken_back* counts the steps at the beginning of a rehearsal whose changes were taken back since.
+    *taken_back* counts the first steps of a rehearsal, whose changes were undone since.
     """
 
     steps: list[tuple[Change, StepResult]] = field(default_factory=list)

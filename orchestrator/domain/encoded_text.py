@@ -42,7 +42,7 @@ class Needle:
 
 
 def texts_of(value: bytes) -> Iterator[bytes]:
-    """The texts that stand for a value: itself, without the blanks around it, and each line that is long enough."""
+    """The texts that represent a value: itself, without the blanks around it, and each line that is long enough."""
     yield value
     yield value.strip()
     lines = [line.strip() for line in value.splitlines()]
@@ -69,7 +69,7 @@ def _escaped(text: str) -> Iterator[str]:
 
 
 def _in_base64(value: bytes) -> Iterator[bytes]:
-    """The characters that *value* determines in base64, at each of the three places where it can begin."""
+    """The characters that *value* determines in base64, at each of the three places where it can start."""
     for shift, start in ((0, 0), (1, 2), (2, 3)):
         text = base64.b64encode(b"\0" * shift + value)[start : (shift + len(value)) * 8 // 6]
         yield text
@@ -88,7 +88,7 @@ def _encoded(value: bytes) -> Iterator[bytes]:
 
 
 def literals(value: bytes) -> set[bytes]:
-    """*value* in each encoding that is masked, as it stands in text."""
+    """*value* in each encoding that is masked, as it occurs in text."""
     found = set()
     for part in texts_of(value):
         found |= {part, *_encoded(part)}
@@ -107,7 +107,7 @@ def needles(value: bytes) -> Iterator[Needle]:
 
 
 def _decoded(found: "re.Match[bytes]") -> bytes:
-    """What an escape stands for; nothing for line breaks and tabs, which the view does not have."""
+    """The text that an escape represents; nothing for line breaks and tabs, which the view does not have."""
     high, low, point, byte, _, percent = found.groups()
     if high is not None:
         pair = 0x10000 + ((int(high, 16) & 0x3FF) << 10) + (int(low, 16) & 0x3FF)
@@ -131,7 +131,7 @@ def _is_gap(text: bytes) -> bool:
 
 
 class View:
-    """The decoded view of *data*, in which each byte knows where it stands in *data*."""
+    """The decoded view of *data*, in which each byte has its place in *data*."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -155,11 +155,11 @@ class View:
         return self._data[self._ends[at] : self._starts[at + 1]]
 
     def start(self, at: int) -> int:
-        """Where in the data the byte *at* of the view begins."""
+        """Where in the data the byte *at* of the view starts."""
         return self._starts[at]
 
     def span(self, start: int, needle: Needle) -> tuple[int, int] | None:
-        """Where in the data the *needle* is that the view has at *start*; None: it only seems to be there.
+        """Where in the data the *needle* is that the view has at *start*; None: it only seems to occur.
 
         Between two of its bytes the data may have a line break with blanks and quotes around it, and no other blank.
         """
@@ -216,7 +216,7 @@ class Finder:
 
 
 def _any_of(words: list[bytes]) -> bytes:
-    """A pattern for any of *words*, which are sorted and of one length: words that begin alike are one branch."""
+    """A pattern for any of *words*, which are sorted and of one length: words with the same start are one branch."""
     if len(words) == 1 or not words[0]:
         return re.escape(words[0])
     branches: dict[bytes, list[bytes]] = {}
@@ -226,7 +226,7 @@ def _any_of(words: list[bytes]) -> bytes:
 
 
 def begun_at(data: bytes, needles: Iterable[bytes]) -> int:
-    """Where in *data* the longest beginning of any of *needles* stands at its end; its length if there is none."""
+    """Where the longest start of any of *needles* is with which *data* ends; the length of *data* if there is none."""
     first = len(data)
     for needle in needles:
         at = max(0, len(data) - len(needle) + 1)

@@ -1,4 +1,4 @@
-"""Names for the error codes that code decides by. The catalogue in `domain/codes/` says what each of them means."""
+"""Names for the error codes that code decides by. The catalogue in `domain/codes/` explains each of them."""
 
 RIGHT_MISSING = "A101"
 TOKEN_REFUSED = "A108"  # noqa: S105 - a code, not a secret

@@ -37,8 +37,8 @@ class Exit(IntEnum):
     ROLLED_BACK = 4  # failed, and rolled back
     NEEDS_INTERVENTION = 5  # failed, and not rolled back
     NOT_FOUND = 6
-    UNEXPECTED_CHANGES = 7  # what was planned is not what is there now
-    BUSY = 8  # somebody else holds the environment
+    UNEXPECTED_CHANGES = 7  # what was planned is not the current state
+    BUSY = 8  # another run or an operator holds the environment
     TIMEOUT = 9
     INTERNAL = 70  # a mistake of ours
     INTERRUPTED = 130

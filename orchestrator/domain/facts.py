@@ -1,4 +1,4 @@
-"""What is true of an environment now: computed once, and shown by `status`, `matrix`, `doctor`, `queue` and `show`."""
+"""The current facts of an environment: computed once, and shown by `status`, `matrix`, `doctor`, `queue` and `show`."""
 
 from collections.abc import Iterable
 from typing import Literal
@@ -97,7 +97,7 @@ class EnvironmentFacts(Model):
 
     @property
     def serving(self) -> tuple[HostState, ...]:
-        """The hosts that do not stand by."""
+        """The hosts that are not on standby."""
         return tuple(state for state in self.hosts if not state.is_standby)
 
     @property

@@ -12,7 +12,7 @@ from orchestrator.domain.quantities import SHARE, Duration, HostPattern, seconds
 TEMPLATED_URL = r"^(https?://|\{\{)[^\r\n\u0000-\u001f]+$"
 
 TemplatedUrl = Annotated[str, StringConstraints(pattern=TEMPLATED_URL, max_length=2000)]
-"""A URL in which `{{ variable }}` may stand."""
+"""A URL that may contain `{{ variable }}`."""
 
 
 def _measured(duration: str) -> str:
@@ -47,7 +47,7 @@ Origin = Annotated[str, StringConstraints(pattern=r"^https?://[^/\s?#@{}]+$", ma
 
 
 def _unless_none() -> Any:
-    """A field that may be left out, and is left out of what is written then."""
+    """A field that may be left out, and is not written in that case."""
     return Field(default=None, exclude_if=lambda value: value is None)
 
 

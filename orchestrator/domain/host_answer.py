@@ -56,7 +56,7 @@ class LedgerLine(Model):
 class HostAnswer(Model):
     """What one host reports of itself.
 
-    *release* is the digest of the package that is current there; None if the host names none. *fence* is the newest
+    *release* is the digest of the package that is current on it; None if the host names none. *fence* is the newest
     fencing token that it has seen; None if it reports none. *disk* and *memory* are KiB. *served* is what its service
     reports as its version; None if no service was queried. *faults* are the parts of the answer that are not valid.
     """
@@ -77,7 +77,7 @@ class HostAnswer(Model):
 
 
 def read_answer(text: str, limit: int = ANSWER) -> HostAnswer:
-    """What a host reports in *text*, whose lines begin with `@` and a word. Nothing that it holds raises an error."""
+    """What a host reports in *text*, whose lines start with `@` and a word. Nothing that it holds raises an error."""
     lines = answer_lines(text[:limit])
     release, faults = current_release(*(_first(lines, name) for name in ("release", "link", "linked"))), list[Fault]()
     if isinstance(release, Fault):
@@ -101,7 +101,7 @@ def read_answer(text: str, limit: int = ANSWER) -> HostAnswer:
 
 
 def answer_lines(text: str, longest: int = LINE, most: int = LINES) -> dict[str, list[str]]:
-    """The lines of an answer that begin with `@`, by their first word; without those that are too long or too many."""
+    """The lines of an answer that start with `@`, by their first word; without those that are too long or too many."""
     found: dict[str, list[str]] = {}
     for line in text.splitlines()[:most]:
         if line.startswith("@") and len(line) <= longest:
@@ -131,7 +131,7 @@ def read_object(text: str, limit: int = LINE) -> dict[str, Any]:
 
 
 def shown(value: object) -> str:
-    """An invalid *value* for a message: its beginning, quoted."""
+    """An invalid *value* for a message: its start, quoted."""
     return repr(first_line(str(value)[:1000], SHOWN)) if isinstance(value, str) else f"a {type(value).__name__}"
 
 
@@ -141,7 +141,7 @@ def current_release(state: str, link: str, linked: str) -> str | Fault | None:
     Args:
         state: what the collection wrote down when it moved the link, as JSON; empty where it never did.
         link: where the link points now, which counts: an operator may have moved it by hand.
-        linked: what the folder there says of itself, as JSON.
+        linked: what the folder that it points to records of itself, as JSON.
     """
     known = read_object(state).get("current")
     if isinstance(known, dict) and known and link.rstrip("/").rpartition("/")[2] == known.get("folder"):
@@ -158,7 +158,7 @@ def _digest(value: object) -> str | Fault | None:
 
 
 def _ledger(lines: Iterable[str]) -> Iterable[LedgerLine]:
-    """The lines of the ledger that are valid; a line that a crash has torn is none."""
+    """The lines of the ledger that are valid; a line that a crash has torn is not valid."""
     for text in list(lines)[-LEDGER_LINES:]:
         try:
             yield LedgerLine.model_validate(read_object(text))

@@ -117,7 +117,7 @@ class Inventory(Model):
 def batches(hosts: list[str], sizes: tuple[int | str, ...], of: int | None = None) -> list[list[str]]:
     """*hosts* cut into batches of *sizes*, with the meaning of Ansible's `serial`.
 
-    A share is of all *hosts* (or of as many as *of* says), rounded down but at least 1; the last size repeats until no
+    A share is of the number *of* (default: all *hosts*), rounded down but at least 1; the last size repeats until no
     host is left.
     """
     cut: list[list[str]] = []

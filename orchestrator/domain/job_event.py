@@ -18,7 +18,7 @@ NUMBER = (int, float)
 
 
 def parsed(text: str | bytes) -> Any:
-    """The JSON *text*; None if it is none, is nested too deeply, or has a number that other programs do not read."""
+    """The JSON *text*; None if it is not JSON, is nested too deeply, or has a number that other programs reject."""
     try:
         value = json.loads(text, parse_constant=_none, parse_float=_finite)
     except (ValueError, RecursionError):

@@ -35,7 +35,7 @@ LOCK_KINDS: frozenset[Kind] = frozenset({"lock", "unlock"})
 STORE_FAILURES = frozenset({STORE_FAILS, DISK_FULL})
 """Errors after which nothing can be written down: nothing more is done, and nothing is judged."""
 ControlVerb = Literal["", "pause", "cancel", "abort"]
-STOPPED = "R150"  # the code of what a person has stopped
+STOPPED = "R150"  # the code of what a user has stopped
 STOPPING = {"cancel": "cancelled", "abort": "aborted"}
 
 
@@ -44,7 +44,7 @@ class Entry(Model):
 
     *kind* is one of: `requested`, `state`, `step.started`, `step.finished`, `resource`, `task`, `test`,
     `host`, `verified`, `switched`, `rehearsed`, `planned`, `control`, `notice`, `log`, `files`, `ephemeral`,
-    `wave`, `locked`, `unlocked`, `ended`. `docs/reference/journal.md` says what *data* holds for each.
+    `wave`, `locked`, `unlocked`, `ended`. `docs/reference/journal.md` describes *data* for each.
     """
 
     kind: str
@@ -201,7 +201,7 @@ def add_seconds(now: str, seconds: float) -> str:
 
 
 def after_entry(run: Run, entry: Entry, at: str) -> Run:
-    """What the table of contents says of *run* once *entry* has been written at the time *at*."""
+    """*run* as the table of contents has it after *entry* was written at the time *at*."""
     if entry.kind == "state":
         return run.model_copy(update={"state": State(entry.data["to"])})
     if entry.kind == "control":
@@ -216,7 +216,7 @@ def after_entry(run: Run, entry: Entry, at: str) -> Run:
 
 
 def find_run(wanted: str, exact: Run | None, beginning: list[Run]) -> Run:
-    """The run that *wanted* means: the *exact* one, or the only one *beginning* so. Raises R101 or R102."""
+    """The run that *wanted* means: the *exact* one, or the only one in *beginning*. Raises R101 or R102."""
     if exact is not None:
         return exact
     if not beginning:

@@ -13,7 +13,7 @@ _IDENTIFIER = re.compile(rb"[A-Za-z0-9_.:/#@+~-]+")
 class KeptWords:
     """The *names* of the project, and the *words* of records, that contain any of *values*.
 
-    A name is kept wherever it stands as a whole. A word is kept only in a field of a record that has nothing but words,
+    A name is kept wherever it occurs as a whole. A word is kept only in a field of a record that has nothing but words,
     names and numbers: in other text it may be the value.
     """
 

@@ -54,7 +54,7 @@ OTHER_NAMES = {"_netrc": ".netrc", "pgpass.conf": ".pgpass", "my.cnf": ".my.cnf"
 
 
 def in_named_file(name: str, data: Data, executable: bool) -> Place | None:
-    """What the file *name* holds, as its name says, and where; None if it has no value that can be a password."""
+    """What the file *name* holds, by its name, and where; None if it has no value that can be a password."""
     last = name.rsplit("/", 1)[-1]
     if len(data) > LARGEST:
         return None

@@ -2,7 +2,7 @@
 
 The forms of tokens are those of the rules of gitleaks (https://github.com/gitleaks/gitleaks, MIT licence), reduced to
 what has an unmistakable form, and written anew. Each rule has literal *anchors*: without one of them in the data its
-pattern is not tried. A value that stands for another one in a document (`EXAMPLE`, one letter repeated) does not count.
+pattern is not tried. A placeholder in a document (`EXAMPLE`, one letter repeated) does not count.
 
 Public keys, certificates, and what Ansible Vault, SOPS, age or GPG has encrypted have none of these forms.
 """
@@ -109,7 +109,7 @@ SHORTEST_BODY, SHORTEST_LINE = 32, 40  # characters: of a whole key, and of the 
 
 
 def _pem(match: re.Match[bytes]) -> bool:
-    """Whether a private key follows the line that announces one: its body is base64, and no dots stand for it."""
+    """Whether a private key follows the line that announces one: its body is base64, and not dots in its place."""
     text = match.string[match.end() : match.end() + LONGEST_KEY]
     text = text.replace(b"\\r", b"").replace(b"\\n", b"\n")
     body, end, _ = text.partition(b"-----END ")
@@ -144,7 +144,7 @@ PEM = re.compile(rb"-----BEGIN (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?---
 
 
 def _token(what: str, *anchors: bytes, form: bytes) -> Rule:
-    """A token with a form of its own, that begins with one of *anchors*."""
+    """A token with a form of its own, that starts with one of *anchors*."""
     return Rule(what, anchors, re.compile(rb"(?<![A-Za-z0-9_])(?P<value>" + form + rb")(?![A-Za-z0-9_])"), _value)
 
 

@@ -81,7 +81,7 @@ _KEYS = {
     "a private key (SEC 1)": _is_sec1,
     "a private key (PKCS#8, encrypted)": _is_encrypted_pkcs8,
 }
-"""The structures of keys: the tags of their elements, and the beginning of the content of each."""
+"""The structures of keys: the tags of their elements, and the start of the content of each."""
 
 
 def _pkcs12(data: Data) -> str | None:
@@ -99,7 +99,7 @@ def _elements(data: Data, at: int, end: int) -> Iterator[tuple[int, int, int]]:
 
 
 def _element(data: Data, at: int) -> tuple[int, int, int] | None:
-    """The element at an offset: its tag, and where its content begins and ends; None if there is none."""
+    """The element at an offset: its tag, and where its content starts and ends; None if there is none."""
     head = data[at : at + 6]
     if len(head) < 2:
         return None

@@ -17,7 +17,7 @@ UNLOCKED = "unlocked"
 def lock_run(kind: Literal["lock", "unlock"], number: str, environment: str, by: str, at: str) -> Run:
     """The run that records that *by* locked, or unlocked, *environment* at the time *at* (ISO 8601).
 
-    *number* distinguishes it from other locks. Requests never have such a root: it begins with the kind.
+    *number* distinguishes it from other locks. Requests never have such a root: it starts with the kind.
     """
     root = f"{kind}-{number}"
     return Run(id=run_id(root, environment), root=root, kind=kind, environment=environment, by=by, requested_at=at)

@@ -60,7 +60,7 @@ RelativePath = Annotated[
 
 
 def canonical_json(data: Any) -> bytes:
-    """*data* as the one JSON text that stands for it: sorted keys, no spaces, UTF-8, no NaN.
+    """*data* as the one JSON text that represents it: sorted keys, no spaces, UTF-8, no NaN.
 
     The same idea as RFC 8785, for the values that we hash (no floats with an exponent are among them).
     """

@@ -7,7 +7,7 @@ from orchestrator.domain.release import Area, Commit, PackageFile, PackageRef, R
 
 
 class FieldChange(Model):
-    """One field of the release, by its path (`steps.deploy.hosts`); None where it is not there."""
+    """One field of the release, by its path (`steps.deploy.hosts`); None where it does not exist."""
 
     field: str
     before: Any = None

@@ -1,7 +1,7 @@
 """How two environments differ: in what defines them, in the shape of their inventories, on their hosts, in releases.
 
-What is compared of one environment is a portrait: names with a word for each, by kind. Values that are different by
-nature (configuration, variables) are no part of it, their names are.
+What is compared of one environment is its profile: names with a word for each, by kind. Values that are different by
+nature (configuration, variables) are not part of it, but their names are.
 """
 
 from collections.abc import Iterable, Mapping
@@ -91,7 +91,7 @@ def profile_of(
     release: str,
     unknown: Iterable[str] = (),
 ) -> EnvironmentProfile:
-    """The profile of *environment*; None stands for what it does not have, or what could not be checked."""
+    """The profile of *environment*; None means that it does not have this, or that it could not be checked."""
     names = {**dict.fromkeys(environment.vars, THERE), **dict.fromkeys(environment.ansible.extra_vars, THERE)}
     things: dict[str, dict[str, str]] = {"variable": names, "release": {"verified": release}}
     if definition is not None:
@@ -118,7 +118,7 @@ def _variables(inventory: Inventory) -> dict[str, str]:
 
 
 def _gathered(kind: str, hosts: Iterable[Mapping[str, str]], ignore: tuple[str, ...]) -> dict[str, str]:
-    """Each name with all that hosts say of it."""
+    """Each name with all that hosts report of it."""
     found: dict[str, set[str]] = {}
     for host in hosts:
         for name, value in host.items():
@@ -153,8 +153,8 @@ def _differences(left: EnvironmentProfile, right: EnvironmentProfile, kinds: Ite
     for kind in kinds:
         one, two = left.things.get(kind), right.things.get(kind)
         if one is None or two is None:
-            continue  # not asked, or not there at all: a portrait says so itself
-        names = set(one) & set(two) if kind == "hosts" else set(one) | set(two)  # a missing group is told as such
+            continue  # not compared, or unknown: the profile lists that itself
+        names = set(one) & set(two) if kind == "hosts" else set(one) | set(two)  # a missing group is reported as such
         found += [
             ProfileDifference(kind=kind, name=name, left=one.get(name), right=two.get(name))
             for name in sorted(names)

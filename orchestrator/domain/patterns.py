@@ -1,7 +1,7 @@
 """Host patterns, with the meaning that Ansible gives them.
 
 A pattern is a list of parts, separated by commas or colons. A part is a name, a wildcard or, after `~`, a regular
-expression; it may end in a subscript, and begin with `&` (intersection) or `!` (exclusion).
+expression; it may end in a subscript, and start with `&` (intersection) or `!` (exclusion).
 """
 
 import fnmatch
@@ -72,7 +72,7 @@ class Part:
         return self.name.startswith("~") or not _GLOBS.isdisjoint(self.name)
 
     def cut(self, hosts: list[str]) -> list[str]:
-        """Those of *hosts* that the subscript means. Raises `IndexError` for a single place that is not there."""
+        """Those of *hosts* that the subscript means. Raises `IndexError` for a single place that does not exist."""
         if self.first is None or not hosts:
             return hosts
         if not self.last:  # Ansible reads `[2:0]` as `[2]`

@@ -8,11 +8,11 @@ through *halting*, and ends either in *rolled back* or in *needs intervention*; 
 for either. What fails while closing does not undo a release that has been verified: it needs manual intervention.
 
 A run that only brings an environment up to date, or destroys it, goes from *planning* to *provisioning* and ends
-there. One that only queries hosts ends after *planning*. The run of a promotion in waves is *in waves* until
-it ends: its environments have runs of their own. It is *held* when later waves were not begun and earlier ones stay.
+after it. One that only queries hosts ends after *planning*. The run of a promotion in waves is *in waves* until
+it ends: its environments have runs of their own. It is *held* when later waves were not started and earlier ones stay.
 
 An event that the table does not list for a state is refused with :class:`IllegalMove` and changes nothing.
-*Interrupted* is not a state: it is what is said of a run that has not ended and that no process is working on.
+*Interrupted* is not a state: a run is interrupted if it has not ended and no process is working on it.
 """
 
 from enum import StrEnum
@@ -43,11 +43,11 @@ class State(StrEnum):
 
 
 GOING_BACK = frozenset({State.HALTING, State.UNDOING, State.RESTORING, State.VERIFYING_ROLLBACK})
-"""The states of a run that restores what was there before."""
+"""The states of a run that restores the previous state of an environment."""
 
 
 class Event(StrEnum):
-    """What moves a promotion: a verb of the flow begins, or something has gone wrong."""
+    """What moves a promotion: a verb of the flow starts, or something has failed."""
 
     PLAN = "plan"
     BUILD = "build"

@@ -32,11 +32,11 @@ TOKEN = 512
 MARGIN = 8
 """Bytes that an escape may seem to have more when it is cut in two."""
 CUT = 1500
-"""Characters of a text that may have been cut; shorter ones say so with an ellipsis."""
+"""Characters of a text that may have been cut; shorter ones have an ellipsis if they were."""
 _MASK = MASK.encode()
 _ESCAPES = re.compile(rb"[\\%]")
 _UNFINISHED = re.compile(rb"(?:\\|%)[\\%0-9a-fA-FuUxnrt]*\Z")
-"""An escape that may go on in what comes."""
+"""An escape that may continue in the next data."""
 _MORE = re.compile(r"…( \(\d+ characters more\))?\Z")
 """How a text ends that was cut."""
 _FORMAL = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?|sha256:[0-9a-f]{64}")
@@ -106,7 +106,7 @@ class Redactor:
             found = pattern.search(data, found.start() + 1)
 
     def begun(self, data: bytes, decodable: int) -> int:
-        """Where in *data* the first occurrence begins that is not whole at its end; its length if there is none.
+        """Where in *data* the first occurrence starts that is not whole at its end; its length if there is none.
 
         Up to *decodable* it has no escape that is not whole.
         """
@@ -150,7 +150,7 @@ class Redactor:
         try:
             value = json.loads(text)
             masked = self.data(value)
-        except (ValueError, RecursionError):  # it is no JSON, or is nested more deeply than functions can follow
+        except (ValueError, RecursionError):  # it is not JSON, or is nested more deeply than functions can follow
             return self.text(text)
         return text if masked == value else json.dumps(masked, ensure_ascii="\\u" in text, separators=(",", ":"))
 
@@ -166,7 +166,7 @@ class Redactor:
         return value if masked == value else masked
 
     def _data(self, value: "Any", key: str, *, whole: bool) -> "Any":
-        """*value*, which stands under *key*; only texts that were cut are searched unless it is *whole*."""
+        """*value*, which *key* leads to; only texts that were cut are searched unless it is *whole*."""
         if isinstance(value, dict):
             return {
                 self._name(name) if whole else name: self._data(item, str(name), whole=whole)
@@ -183,7 +183,7 @@ class Redactor:
         return self.text(name, field=True) if isinstance(name, str) else name
 
     def _is_secret(self, value: "Any", key: str) -> bool:
-        """Whether *value*, which is no text, is a secret: by its key, or a number in a field that is none of ours."""
+        """Whether *value*, which is not a text, is a secret: by its key, or as a number in a field that is not ours."""
         text = json.dumps(value, default=str).encode()
         return (key, text) in self._pairs or (text in self._numbers and key not in self._fields)
 
@@ -195,11 +195,11 @@ class Redactor:
         return self._without_parts(self.text(text, field=True) if whole else text)
 
     def _cut(self, flat: str) -> bool:
-        """Whether any text in a document may have been cut, so that it may end or begin with a part of a value."""
+        """Whether any text in a document may have been cut, so that it may end or start with a part of a value."""
         return len(flat) >= CUT or "…" in flat or "\\u2026" in flat
 
     def _without_parts(self, text: str) -> str:
-        """*text* without the part of a value at which it was cut: at its end, or at its beginning."""
+        """*text* without the part of a value at which it was cut: at its end, or at its start."""
         about = _MORE.search(text)
         if about is None and len(text) < CUT:
             return text
@@ -243,7 +243,7 @@ def _by_strength(secrets: Iterable[Secret], names: Collection[str]) -> tuple[tup
 
 
 def _needles_of(values: Iterable[bytes]) -> dict[bytes, list[Needle]]:
-    """The encoded forms of *values* that are long enough to be looked for, by their text."""
+    """The encoded forms of *values* that are long enough to be searched for, by their text."""
     found: dict[bytes, list[Needle]] = {}
     for needle in {(needle.text, needle.gaps): needle for value in values for needle in needles(value)}.values():
         if len(needle.text) >= SHORTEST:
@@ -261,17 +261,17 @@ class Stream:
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
         self._rest = b""
-        self._covered = 0  # bytes at the beginning of the rest that a mask stands for already
+        self._covered = 0  # bytes at the start of the rest that a mask has replaced already
 
     def feed(self, data: bytes, *, whole: bool = False) -> bytes:
-        """Take *data*; return what is certain by now. Nothing is held back if the text is *whole* with it."""
+        """Take *data*; return what is certain. Nothing is held back if the text is *whole* with it."""
         if self._redactor.is_empty:
             return data
         self._rest += data
         return self._emit(len(self._rest) if whole else self._certain())
 
     def _emit(self, end: int) -> bytes:
-        """What comes out of the rest up to *end*, before which every occurrence that begins there is known."""
+        """What comes out of the rest up to *end*; every occurrence that starts before *end* is known."""
         if end <= 0:
             return b""
         found = [span for span in self._redactor.occurrences(self._rest) if span[0] < end]
@@ -281,13 +281,13 @@ class Stream:
         return out
 
     def _unbegun(self) -> int:
-        """Up to where no occurrence has begun that is not whole yet."""
+        """Up to where no occurrence has started that is not whole yet."""
         escapes = _UNFINISHED.finditer(self._rest, max(0, len(self._rest) - TOKEN))
         end = min((found.start() for found in escapes), default=len(self._rest))
         return min(end, self._redactor.begun(self._rest, end))
 
     def pause(self) -> bytes:
-        """What was held back, up to where a secret may have begun."""
+        """What was held back, up to where a secret may have started."""
         return self._emit(self._before_keys(self._between_escapes(self._unbegun())))
 
     def end(self) -> bytes:
@@ -295,7 +295,7 @@ class Stream:
         return self.feed(b"", whole=True)
 
     def _certain(self) -> int:
-        """Up to where every occurrence that begins there is seen whole; never inside an escape."""
+        """Up to where every occurrence that has started is seen whole; never inside an escape."""
         redactor = self._redactor
         if len(self._rest) <= redactor.hold:
             return 0
@@ -313,7 +313,7 @@ class Stream:
         return end
 
     def _between_escapes(self, end: int) -> int:
-        """The place *end*, or the beginning of the escape that it is inside of."""
+        """The place *end*, or the start of the escape that it is inside of."""
         if not _ESCAPES.search(self._rest, max(0, end - TOKEN), end):
             return end
         for found in ESCAPE.finditer(self._rest):
@@ -333,7 +333,7 @@ def _replaced(data: bytes, found: Iterable[tuple[int, int]], at: int = 0) -> byt
 
 
 def _masked_end(data: bytes, value: bytes) -> bytes:
-    """*data*, in which the beginning of *value* at its end is masked."""
+    """*data*, in which the start of *value* at its end is masked."""
     last = data[-SHORTEST:]
     at = value.find(last)
     while 0 <= at < len(value) - SHORTEST:
@@ -344,7 +344,7 @@ def _masked_end(data: bytes, value: bytes) -> bytes:
 
 
 def _masked_beginning(data: bytes, value: bytes) -> bytes:
-    """*data*, in which the end of *value* at its beginning is masked."""
+    """*data*, in which the end of *value* at its start is masked."""
     at = value.find(data[:SHORTEST], 1)
     while at > 0:
         if data.startswith(value[at:]):

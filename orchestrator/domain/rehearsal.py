@@ -76,14 +76,14 @@ class Rehearsal(Model):
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why it is no good evidence, a sentence each."""
+        """Why it is not good evidence, a sentence each."""
         left = [f"{item} on the way back" for item in self.left]
         carried = [f"{item} by an earlier rehearsal, and still so" for item in self.carried]
         return (*left, *carried, *(f"unknown: {text}" for text in self.unknown))
 
 
 def came_back(before: Snapshot, back: Snapshot, rule: SnapshotRule, hosts: Iterable[str]) -> tuple[Difference, ...]:
-    """What differs on *hosts* between two times that the same release was there."""
+    """What differs on *hosts* between two times at which they had the same release."""
     return tuple(item for item in compare_snapshots(before, back, rule.ignore) if item.host in set(hosts))[:LISTED]
 
 

@@ -1,4 +1,4 @@
-"""How long the state folder keeps what runs have left there."""
+"""How long the state folder keeps what runs have left in it."""
 
 from pydantic import Field
 
@@ -24,7 +24,7 @@ class Retention(Model):
 
 
 def is_old(run: Run, cutoff: str, kept: frozenset[str]) -> bool:
-    """Whether nothing needs what *run* left: it ended by *cutoff*, and is none of the runs *kept*."""
+    """Whether nothing needs what *run* left: it ended by *cutoff*, and is not among the runs *kept*."""
     return run.ended_at is not None and is_past(run.ended_at, cutoff) and run.id not in kept
 
 

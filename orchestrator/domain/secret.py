@@ -68,12 +68,12 @@ def secrets_of(key: str, value: "Any") -> Iterator[Secret]:
 
 
 def is_secret_variable(name: str) -> bool:
-    """Whether the name of an environment variable says that its value is secret."""
+    """Whether the name of an environment variable indicates that its value is secret."""
     return bool(VARIABLE.search(name.upper())) and not NO_VALUE.search(name.upper())
 
 
 def secret_variables(environ: Mapping[str, str], declared: Iterable[str] = ()) -> list[Secret]:
-    """The secrets in *environ*: the *declared* variables, and those whose names say it."""
+    """The secrets in *environ*: the *declared* variables, and those whose names indicate a secret."""
     named = {name for name in environ if is_secret_variable(name)} | set(declared)
     return [Secret(name, environ[name].encode("utf-8", "surrogateescape")) for name in sorted(named & set(environ))]
 

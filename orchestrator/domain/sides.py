@@ -1,4 +1,4 @@
-"""Blue and green: two sides of an environment, of which one is live, and the other stands by."""
+"""Blue and green: two sides of an environment, of which one is live, and the other is the standby side."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal

@@ -1,7 +1,8 @@
 """What is on hosts at one moment, as a value; and what differs between two moments, by name.
 
-A snapshot is taken without changing anything: files below the release root and wherever the environment's file says,
-installed packages, services, listening ports, and a few facts. Two of them are compared by one pure function.
+A snapshot is taken without changing anything: files below the release root and in the places that
+the environment's file names, installed packages, services, listening ports, and a few facts. Two of them are compared
+by one pure function.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -40,8 +41,8 @@ class HostSnapshot(Model):
     """What is on one host.
 
     *files* are named from the release root, or by their whole path outside it. *current* is the folder that `current`
-    leads to, *release* the digest of the package there, where the host says so; *installed* is what the collection
-    wrote down of each file in that folder when it was put there (SHA-256, and `x` for one that can be executed).
+    leads to, *release* the digest of the package in it, if the host reports one; *installed* is what the collection
+    recorded of each file in that folder when it was put there (SHA-256, and `x` for one that can be executed).
     *packages*, *services*, *ports* and *facts* map names to their properties. *unknown* lists what could not be
     checked, one sentence each.
     """
@@ -108,7 +109,7 @@ class Difference(Model):
 def ignored(patterns: Iterable[str], kind: str, name: str) -> bool:
     """Whether one of *patterns* means this thing.
 
-    `KIND:PATTERN` is about packages, services, ports and facts; what has no such beginning is about files: with a slash
+    `KIND:PATTERN` is about packages, services, ports and facts; what has no such prefix is about files: with a slash
     about a whole name and all below it, without one about any part of it.
     """
     return any(_means(pattern, kind, name) for pattern in patterns)
@@ -162,7 +163,7 @@ def _differences(
 
 
 def _both(old: FileState | str | None, new: FileState | str | None) -> tuple[str | None, str | None]:
-    """What is told of a thing before and after: of a file that is still one, only what is another."""
+    """What is shown of a thing before and after: of a file whose type is the same, only the properties that differ."""
     if isinstance(old, FileState) and isinstance(new, FileState) and old.type == new.type:
         parts = [(f"{_word(name, old)}{_value(old, name)}", f"{_word(name, new)}{_value(new, name)}")
                  for name in ("mode", "owner", "content") if getattr(old, name) != getattr(new, name)]  # fmt: skip
@@ -180,7 +181,7 @@ def _value(state: FileState, name: str) -> str:
 
 
 def tampered(host: str, found: HostSnapshot, ignore: Iterable[str] = ()) -> tuple[Difference, ...]:
-    """The files of the release on *host* that are not as they were put there, by what the collection wrote down then.
+    """The files of the release on *host* that are not as they were installed, by what the collection recorded of them.
 
     Links lead to what outlives releases, and do not count. Without a record, nothing is listed.
     """

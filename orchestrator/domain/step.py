@@ -108,7 +108,7 @@ class StepResult(Model):
 
     @property
     def is_lost(self) -> bool:
-        """Whether its job died before it could report, so that it may be begun again."""
+        """Whether its job died before it could report, so that it may be started again."""
         return self.data.get("how") == "lost"
 
     @property
@@ -137,12 +137,12 @@ TRIES = 3
 
 
 def attempts(step: str) -> tuple[str, ...]:
-    """The names under which the work of *step* may be begun, the first one first."""
+    """The names under which the work of *step* may be started, the first one first."""
     return (step, *(f"{step}~{number}" for number in range(2, TRIES + 1)))
 
 
 def step_of(job: str, run: str) -> tuple[str, int]:
-    """The step that the job key *job* of *run* stands for, and which attempt at it (`~2`: the second)."""
+    """The step that the job key *job* of *run* belongs to, and which attempt at it (`~2`: the second)."""
     name = job.removeprefix(f"{run}.")
     found = re.fullmatch(r"(.+)~([1-9][0-9]{0,5})", name)
     return (found[1], int(found[2])) if found else (name, 1)

@@ -18,7 +18,7 @@ from orchestrator.domain.waves import Progress
 
 
 def reason_of(message: str) -> str:
-    """The line of a host's *message* that says why: the first one, or of older journals what a command printed last."""
+    """The line of a host's *message* with the reason: the first, or of older journals what a command printed last."""
     line = first_line(message, 300)
     return last_line(message) if line == "non-zero return code" else line
 
@@ -153,20 +153,20 @@ class RunView:
     def _finish(self, record: Record) -> None:
         step = self.steps[record.step]
         step.finished_at, step.result = record.at, StepResult.from_json(record.data)
-        if not step.result.good and not self.going_back:  # the last one is what it goes back for
+        if not step.result.good and not self.going_back:  # the last one is why it rolls back
             self.failed_at = record.at
         if self.run.state is State.VERIFYING_ROLLBACK:
             self.proved_at = record.at
 
     def _notice(self, record: Record) -> None:
-        """What a notice says of the whole run, and a switch."""
+        """Apply a notice about the whole run, or a switch."""
         if record.kind == "switched":
             self.switched.append({"at": record.at, "step": record.step, **record.data})
         if record.kind != "notice":
             return
         if record.data.get("flaky"):
             self.flaky.append({"at": record.at, "step": record.step, **record.data["flaky"]})
-            self.failed_at = None if not self.going_back else self.failed_at  # it was no failure after all
+            self.failed_at = None if not self.going_back else self.failed_at  # it was not a failure after all
         if record.data.get("alert"):
             self.alerts.append({"at": record.at, "text": record.data["text"]})
 
@@ -197,7 +197,7 @@ class RunView:
 
     @property
     def remaining(self) -> list[str]:
-        """What the plan of a promotion has that has not begun: steps, batch by batch, the tests everywhere, the watch.
+        """What the plan of a promotion has that has not started: steps by batches, the tests everywhere, the watch.
 
         Empty before there is a plan, and for every other kind of run.
         """
@@ -226,7 +226,7 @@ class RunView:
 
     @property
     def going_back(self) -> bool:
-        """Whether a promotion has begun to roll back."""
+        """Whether a promotion has started to roll back."""
         return self.run.kind in PROMOTION_KINDS and any(state in GOING_BACK for _, state in self.states)
 
     @property

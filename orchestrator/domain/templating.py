@@ -1,7 +1,7 @@
-"""Texts in which `{{ variable }}` stands, filled with what is known of a host.
+"""Texts that contain `{{ variable }}`, filled with what is known of a host.
 
-This is no template language: a name, with dots for what is below it, and nothing else. What comes from a release
-package stands for itself; only the operator's own variables may name further ones.
+This is not a template language: a name, with dots for what is below it, and nothing else. What comes from a release
+package is taken literally; only the operator's own variables may name further ones.
 """
 
 import re
@@ -22,7 +22,7 @@ DEEPEST = 5  # variables that name variables
 
 
 def filled(text: str, variables: Mapping[str, Any], deep: int = 0) -> str:
-    """*text* with that variable for each `{{ name }}`. Raises V142 when one is not known, or is no plain value."""
+    """*text* with that variable for each `{{ name }}`. Raises V142 when one is not known, or is not a plain value."""
 
     def value(found: re.Match[str]) -> str:
         name = found[1].strip()

@@ -22,8 +22,8 @@ LISTED = 12  # host names that are listed one by one
 def clean_text(text: str, limit: int | None = None) -> str:
     """*text* without escape sequences, and with no other characters than newline, tab, space and those that are seen.
 
-    Control characters, changes of direction, marks of width zero and private characters are none of these. Other blanks
-    become spaces. Longer text than *limit* characters is cut, and says so.
+    Control characters, changes of direction, marks of width zero and private characters are not among these. Other
+    blanks become spaces. Longer text than *limit* characters is cut, and ends with the number of those left out.
     """
     cleaned = _seen(_ESCAPES.sub("", text).replace("\r\n", "\n").replace("\r", "\n"))
     if limit is not None and len(cleaned) > limit:
@@ -37,7 +37,7 @@ def is_seen(text: str) -> bool:
 
 
 def hidden_characters(text: str) -> Iterator[tuple[int, str]]:
-    """Each character of *text* that acts on what is around it or shows nothing, and is no blank; with its place.
+    """Each character of *text* that acts on what is around it or shows nothing, and is not a blank; with its place.
 
     The filter of shown text takes all of these out. Newer letters than Python knows are not among them, and neither is
     the one selector that makes a picture of a sign before it.

@@ -21,7 +21,7 @@ RELEASE, OUTPUTS, SECRETS = f"{PREFIX}release", f"{PREFIX}outputs", f"{PREFIX}se
 """Our variables in playbooks and suites. Nothing else of ours is passed to them."""
 
 OLD_NAMES = {RELEASE: "release", OUTPUTS: "pulumi_outputs", SECRETS: "pulumi_secrets"}
-"""The names that packages of format 1 know, beside the present ones."""
+"""The names that packages of format 1 know, beside the current ones."""
 
 
 TEMPLATE = re.compile(r"\{[{%#]")
@@ -61,7 +61,7 @@ def text_only(value: Any) -> Any:
 def json_document(value: Any) -> Any:
     """*value* as Ansible reads it from JSON: there a marked text is an object with one key.
 
-    Only a text that Ansible could take for a template is written so; other programs read such files, too.
+    Only a text that Ansible could take for a template is written in that way; other programs read such files, too.
     """
     if isinstance(value, Unsafe):
         return {IN_JSON: str(value)} if TEMPLATE.search(value) else str(value)
@@ -71,7 +71,7 @@ def json_document(value: Any) -> Any:
 
 
 def plain_text(value: dict[str, Any]) -> Any:
-    """The text that an object of Ansible's JSON stands for; any other object as it is."""
+    """The text that an object of Ansible's JSON represents; any other object as it is."""
     return value[IN_JSON] if set(value) == {IN_JSON} else value
 
 

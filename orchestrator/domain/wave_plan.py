@@ -60,7 +60,7 @@ class WavePlan(Model):
 
     @property
     def whole(self) -> bool:
-        """Whether each plan in here is the one that its digest says."""
+        """Whether each plan in it has the digest that is recorded for it."""
         return all((item.plan.digest if item.plan else None) == item.digest for item in self.planned)
 
     def document(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from orchestrator.domain.promotion import State
 from orchestrator.domain.quantities import Duration
 from orchestrator.domain.text import counted
 
-BACK = "_back"  # ends the name of the run in which an environment goes back: no environment has such a name
+BACK = "_back"  # ends the name of the run that rolls an environment back: no environment has such a name
 BAD = frozenset({State.FAILED, State.ROLLED_BACK})
 """How a run ends whose environment has failed, and is as it was before."""
 
@@ -55,7 +55,7 @@ class Waves(Model):
 
 
 def why_held(waves: Waves, ended: Mapping[str, State]) -> str:
-    """Why no further wave may begin once runs have *ended* so, by environment; empty: the next one may."""
+    """Why no further wave may start after the runs that *ended*, by environment; empty: the next one may."""
     stuck = [name for name, state in ended.items() if state not in BAD | {State.SUCCEEDED}]
     failed = [name for name, state in ended.items() if state in BAD]
     if stuck:
@@ -174,7 +174,7 @@ class Progress:
         return cls(waves, {name: WaveEnvironment(environment=name, state=state) for name, state in states.items()})
 
     def take(self, data: Mapping[str, Any]) -> tuple[str, ...]:
-        """Add one record of the kind `wave`. Returns the runs that begin with it."""
+        """Add one record of the kind `wave`. Returns the runs that start with it."""
         event = data["event"]
         self.soaking = 0
         if event == "soaking":
@@ -195,5 +195,5 @@ class Progress:
 
     @property
     def left(self) -> tuple[str, ...]:
-        """The environments that have not begun."""
+        """The environments that have not started."""
         return tuple(name for name, station in self.stations.items() if station.state == "waiting")

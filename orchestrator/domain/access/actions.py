@@ -128,5 +128,5 @@ BUILT_IN: dict[str, frozenset[Action]] = {
 ADMINISTRATOR = "administrator"
 
 JOB_ACTIONS = (_A.VIEW, _A.BUILD, _A.PLAN, _A.PROMOTE, _A.REHEARSE, _A.CONTROL_RUN, _A.OBSERVE, _A.RUN_WORKER)
-"""What the token of a CI job is for, unless the service account says otherwise: to request and promote, not to approve.
+"""What the token of a CI job is for, unless the service account defines it: to request and promote, not to approve.
 """

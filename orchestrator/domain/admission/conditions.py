@@ -156,7 +156,7 @@ class Admission:
 
 
 def merged_admission(found: Mapping[str, Admission]) -> Admission:
-    """The conditions of several environments as one admission: of each kind the worst state, with where it is so."""
+    """The conditions of several environments as one admission: of each kind the worst state, with its environments."""
     conditions = []
     for kind in ConditionKind:
         mine = [(name, each) for name, admission in found.items() for each in admission.conditions if each.kind is kind]

@@ -1,4 +1,4 @@
-"""Whether a promotion may start now: one pure function over access, approvals, the calendar, risk and the journal.
+"""Whether a promotion may start: one pure function over access, approvals, the calendar, risk and the journal.
 
 `why`, `status`, the refusal of `promote` and the start of a run show these conditions and no others.
 
@@ -99,7 +99,7 @@ class AdmissionFacts:
     """Everything that admission is decided by, besides what is to start and the clock.
 
     *overrides* are the recorded ones of this release here. *overrun* is whether an overrun was requested with the right
-    to do so.
+    to it.
     """
 
     directory: Directory
@@ -146,7 +146,7 @@ def may_start(request: RunRequest, actor: Actor, facts: AdmissionFacts, now: Now
 
 
 def may_promote(start: Start, actor: Actor, facts: AdmissionFacts, now: Now) -> Admission:
-    """Every condition of *start*, which *actor* begins *now*, whether or not it was requested."""
+    """Every condition of *start* by *actor* at the time *now*, whether or not it was requested."""
     passed = [override.entry for override in facts.overrides if not override.is_over(now)]
     question = question_of(start, passed)
     verdict = calendar_verdict(facts.calendar, question, now)

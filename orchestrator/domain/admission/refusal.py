@@ -21,7 +21,7 @@ class NotAdmitted(OrchestratorError):
 def not_admitted(
     admission: Admission, release: str, environment: str, ignored: Container[ConditionKind] = frozenset()
 ) -> NotAdmitted | None:
-    """Why *release* is not promoted to *environment* now; None if nothing but the kinds *ignored* is missing."""
+    """Why *release* cannot be promoted to *environment* yet; None if nothing but the kinds *ignored* is missing."""
     missing = [condition for condition in admission.missing if condition.kind not in ignored]
     if not missing:
         return None

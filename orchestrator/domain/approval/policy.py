@@ -171,7 +171,7 @@ class ApprovalRules:
         )
 
     def requirement(self, package: str, environment: str, level: Level, requested: ChangeKind) -> Requirement:
-        """What a promotion needs, as `requirement` says."""
+        """What a promotion needs, as `requirement` returns it."""
         return requirement(
             self.approvals.get(environment),
             self.policy,

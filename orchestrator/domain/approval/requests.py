@@ -131,7 +131,7 @@ class RunRequest(Model):
         return self.model_copy(update={"environment": environment, "requirement": needed, "rollout": None})
 
     def plan_in(self, environment: str) -> str | None:
-        """The digest of the plan that its run in *environment* executes; None if it does not go there."""
+        """The digest of the plan that its run in *environment* executes; None if it is not for that environment."""
         return self.plan if self.rollout is None else self.rollout.plans.get(environment)
 
     @property
@@ -246,7 +246,7 @@ def timers(request: RunRequest, approval: ApprovalVerdict) -> tuple[Timer, ...]:
 
 
 def due(found: tuple[Timer, ...], since: datetime, now: Now) -> tuple[Timer, ...]:
-    """The timers after *since* up to now. An expiry is due at the latest possible time, any other at the earliest."""
+    """The timers after *since* up to *now*. An expiry is due at the latest possible time, any other at the earliest."""
     expiring = {TimerKind.VOTE_EXPIRES, TimerKind.REQUEST_EXPIRES}
     return tuple(
         timer
@@ -256,5 +256,5 @@ def due(found: tuple[Timer, ...], since: datetime, now: Now) -> tuple[Timer, ...
 
 
 def next_timer(found: tuple[Timer, ...], now: Now) -> Timer | None:
-    """The first timer after now; None if there is not any."""
+    """The first timer after *now*; None if there is not any."""
     return next((timer for timer in found if timer.at > now.latest), None)

@@ -23,7 +23,7 @@ class RunEnd:
 
 
 def event_after(end: RunEnd) -> RequestEvent | None:
-    """What happens to the request of a run that ended so; None while the run needs manual intervention.
+    """What happens to the request of a run with this *end*; None while the run needs manual intervention.
 
     A run that ended as *failed* had no effect. If its plan did not hold any more, the request waits for votes for the
     new plan. If a condition did not hold, the request starts again later.

@@ -193,7 +193,7 @@ class _Count:
     now: Now
 
     def void(self, vote: Vote) -> Void | None:
-        """Why *vote* counts for no quorum, whoever else votes; None if it may count."""
+        """Why *vote* counts for no quorum, whatever the other votes are; None if it may count."""
         if vote.plan != self.subject.plan:
             return Void.OTHER_PLAN
         if vote.rendered != self.subject.rendered:

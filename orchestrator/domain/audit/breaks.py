@@ -15,7 +15,7 @@ BREAK = "break"
 
 
 class BreakDetail(Model):
-    """What the entry of an explained break says.
+    """What the entry of an explained break records.
 
     *heads* are the recorded places that are not in the stream. *first* is the first index that is known to differ, and
     *fault* how. *head_after* is the newest place of the stream before the entry.

@@ -15,7 +15,7 @@ RESTORE = "restore"
 
 
 class RestoreNote(Model):
-    """A restore that has no entry yet, as it is written beside the database until then.
+    """A restore that has no entry yet, as it is written beside the database until it has one.
 
     *backup* is the name of the file, *made_at* when it was made, and *digest* that of its manifest. *head* is the
     newest place of the stream that was replaced; None if that is not known.
@@ -32,7 +32,7 @@ class RestoreNote(Model):
 
 
 class RestoreDetail(Model):
-    """What the entry of a restore says: the stream ended with *head_before*, and the restored one with *head_after*."""
+    """The entry of a restore: the stream ended with *head_before*, and the restored one with *head_after*."""
 
     id: str
     backup: str

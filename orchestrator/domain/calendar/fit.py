@@ -113,7 +113,7 @@ def next_slot(
 ) -> Interval | None:
     """The first time of *length* at which the environment is open and not in *busy* (expected ends of leases).
 
-    A promotion that does not fit now fits from there. None if there is not any within the horizon.
+    A promotion that does not fit now fits from its start on. None if there is not any within the horizon.
     """
     horizon = Interval(now.latest, now.latest + HORIZON)
     return next_free_slot(open_times(calendar, question, horizon), busy, length)

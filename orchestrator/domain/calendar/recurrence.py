@@ -32,7 +32,7 @@ MAX_INTERVAL = 1000
 MAX_COUNT = 10_000
 MAX_TIMES_A_DAY = 24
 LAST_YEAR = 2199
-"""The last year that any rule reaches: a rule that never matches stops there."""
+"""The last year that any rule reaches: the search for a rule that never matches ends with it."""
 
 _UNTIL = re.compile(r"^(\d{4})(\d{2})(\d{2})(?:T(\d{2})(\d{2})(\d{2})(Z?))?$", re.ASCII)
 _NUMBER = re.compile(r"^[1-9][0-9]{0,5}$", re.ASCII)

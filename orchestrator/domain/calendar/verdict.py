@@ -81,7 +81,7 @@ class CalendarQuestion:
 
     *package* is the digest of what is promoted.
     *overridden* are the ids of rules, line stops and bookings that an actor with the right to do so has passed, with a
-    reason; `windows` stands for the windows of the environment.
+    reason; `windows` means the windows of the environment.
     """
 
     environment: str

@@ -52,7 +52,7 @@ PARTS = {
 def held(approved: Plan, now: Plan) -> Plan:
     """*now*, with the results of check mode from *approved*, because it is not run again.
 
-    What Pulumi would do is not taken from there: *now* has it from Pulumi's own saved update plan. What is set on a
+    What Pulumi would do is not taken from it: *now* has that from Pulumi's own saved update plan. What is set on a
     controller and not passed on decides nothing, and neither does what is masked: notes about it may differ.
     The form of the plan is that of *approved*.
     """

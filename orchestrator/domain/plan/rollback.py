@@ -1,4 +1,4 @@
-"""What a plan says of its rollback: the target, the second pass, and the steps it skips."""
+"""What a plan contains about its rollback: the target, the second pass, and the steps it skips."""
 
 from pydantic import Field
 

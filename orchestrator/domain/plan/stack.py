@@ -61,7 +61,7 @@ _NOTHING_YET = {"remove-pending-replace", "read-replacement"}
 def losses(changes: Iterable[ResourceChange], rules: Iterable[StatefulRule]) -> tuple[Loss, ...]:
     """The *changes* that would replace or delete a stateful resource, by *rules* or by the program's declarations.
 
-    A component that fits a rule stands for everything in it. Each resource is listed once.
+    A component that fits a rule includes everything in it. Each resource is listed once.
     """
     changes = tuple(changes)
     known = {change.urn: change for change in changes}
