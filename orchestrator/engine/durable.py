@@ -40,7 +40,7 @@ Walk = Callable[[Parallel, RunOwnership, dict[str, Any]], dict[str, Any]]
 WORKFLOW_VERSION = "2"  # raised by hand, only for a change of the flow that old recorded runs could not follow
 T = TypeVar("T")
 CONNECTIONS = 4  # to the database of DBOS at once: one workflow is one thread, and a few that watch
-GLANCE = 0.2  # seconds between looks whether a wait is over
+GLANCE = 0.2  # seconds between checks whether a wait is over
 
 
 class Steps:
@@ -74,7 +74,7 @@ class Steps:
     def sleep(self, name: str, seconds: float, awake: Callable[[], bool] = lambda: False) -> None:
         """Wait until a time that is written down first; what has passed before a restart counts."""
         until = float(self._recorded(name, lambda: time.time() + seconds))
-        left = min(seconds, until - time.time())  # a clock that was set back makes nobody wait longer
+        left = min(seconds, until - time.time())  # a clock that was set back does not lengthen the wait
         end = time.monotonic() + left
         while time.monotonic() < end and not awake():
             if self._stop_signal.is_requested:
@@ -131,7 +131,7 @@ def record_or_park(brake: StopSignal, folder: Path, work: Callable[[], T]) -> T:
 
 @contextlib.contextmanager
 def translate_engine_errors() -> Iterator[None]:
-    """Turn what the database of DBOS says into S-codes."""
+    """Turn the errors of DBOS's database into S-codes."""
     from sqlalchemy.exc import DBAPIError
 
     try:
@@ -145,7 +145,7 @@ def translate_engine_errors() -> Iterator[None]:
 class EngineConfig:
     """Where an engine works: *url* is where DBOS keeps its tables, *folder* where the locks are.
 
-    *bound* says that another machine may take over what this one does, so that jobs must not outlive a claim.
+    *bound* means that another machine may take over the work of this one, so that jobs must not outlive a claim.
     """
 
     url: str
@@ -247,17 +247,17 @@ class Engine:
         }
 
     def working(self, root: str) -> bool:
-        """Whether any process is, or may be, working on *root* now."""
+        """Whether any process is, or may be, working on *root* at this time."""
         return self.works_on(self._store.work(root))
 
     def works_on(self, work: QueuedRequest) -> bool:
         """The same, for *work* as it was just read."""
         if is_locked(self._folder_lock(work.root)):
             return True
-        return work.is_claimed(_now()) and work.host != self.here  # here, the lock has said already that it is no more
+        return work.is_claimed(_now()) and work.host != self.here  # here, the lock has already shown that it ended
 
     def reserve(self, root: str) -> None:
-        """Take *root* for a process that is about to be forked, which begins it; the lock goes along with it.
+        """Take *root* for a process that is about to be forked, which starts it; the lock passes to that process.
 
         Raises S120 when another process is, or may be, working on it.
         """

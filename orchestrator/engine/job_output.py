@@ -15,7 +15,7 @@ from collections.abc import Callable
 from orchestrator.domain.redaction import Redactor
 from orchestrator.processes import EVENTS, EVENTS_PIPE
 
-LARGEST, HEAD, TAIL = 32 << 20, 4 << 20, 8 << 20  # bytes of output: before it is cut, and what stays of it then
+LARGEST, HEAD, TAIL = 32 << 20, 4 << 20, 8 << 20  # bytes of output: before it is cut, and what stays of it after that
 CHUNK = 1 << 16
 LONGEST_EVENT = 128 << 20  # bytes of one event: the report of a host's files has up to 64 MiB
 MOST_EVENTS = 2 << 30  # bytes of all events of a job
@@ -61,7 +61,7 @@ class _Pipe:
     def _read(self) -> None:
         quiet = True
         while True:
-            over = self._ended.is_set()  # before the look: nothing of the job comes after it
+            over = self._ended.is_set()  # read before the pipe: nothing of the job comes after it
             handles = [self._reading] if over else [self._reading, self._waking]
             ready, _, _ = select.select(handles, [], [], 0 if over else None if quiet else PAUSE)
             data = os.read(self._reading, CHUNK) if self._reading in ready else b""
@@ -71,7 +71,7 @@ class _Pipe:
             quiet = not data
 
     def _handle(self, data: bytes) -> None:
-        """Take *data*, or use the pause, unless that has failed: the job goes on, and never waits for a reader."""
+        """Take *data*, or use the pause, unless that has failed: the job continues, and never waits for a reader."""
         if self._error is None:
             try:
                 if data:
@@ -96,7 +96,7 @@ class Output:
         self._pipe = _Pipe(reading, self._take, lambda: self._write(self._stream.pause()))
 
     def is_closed(self, seconds: float | None) -> bool:
-        """Whether no process of the job can print any more, after at most *seconds*; *handle* is closed then."""
+        """Whether no process of the job can print any more, after at most *seconds*. Closes *handle*."""
         self._close()
         return self._pipe.is_closed(seconds)
 
@@ -116,7 +116,7 @@ class Output:
         self._write(self._stream.feed(data))
 
     def _write(self, data: bytes) -> None:
-        with contextlib.suppress(OSError):  # the disk is full, or broken: the job goes on
+        with contextlib.suppress(OSError):  # the disk is full, or broken: the job continues
             while data:
                 data = data[os.write(self._file, data) :]
             self._shorten()
@@ -135,7 +135,7 @@ class Events:
     """The file with the events of a job, masked line by line; each line stays JSON.
 
     The job writes them to a named pipe. An event that cannot be written is held until it can: results depend on it.
-    One that is too long is left out, and so is what comes after too many bytes of them; an event says so each time.
+    One that is too long is left out, and so is what comes after too many bytes of them; an event reports it each time.
     """
 
     def __init__(self, folder: str, redactor: Redactor) -> None:
@@ -204,7 +204,7 @@ class Events:
 
 
 def omission_event(text: str) -> bytes:
-    """The event that says in *text* what was left out."""
+    """The event that reports in *text* what was left out."""
     return json.dumps({"kind": "notice", "level": "warning", "text": text}).encode() + b"\n"
 
 

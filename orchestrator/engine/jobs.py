@@ -35,13 +35,13 @@ OnEvent = Callable[[int, dict[str, Any]], None]
 POLL = 0.02
 OUTPUT, WRITTEN = "output.log", "files"
 """What a job has printed, and the folder of what it wrote on the controller."""
-CHUNK = 1 << 20  # bytes of events that are read at once: a job that has ended may have told any number
+CHUNK = 1 << 20  # bytes of events that are read at once: a job that has ended may have reported any number
 
 
 class LocalJobs:
     """Jobs as processes of this machine, in folders below *root* (created 0700).
 
-    Each is isolated as *isolator* says, unless it runs our own code only. What a job prints and reports is masked by
+    Each is isolated by *isolator*, unless it runs our own code only. What a job prints and reports is masked by
     the *secrets* that are known when it starts.
     """
 
@@ -65,7 +65,7 @@ class LocalJobs:
         self._until, self._bound = until, bound
 
     def active(self) -> list[str]:
-        """The keys of the jobs that this process waits for now."""
+        """The keys of the jobs that this process currently waits for."""
         return list(self._active)
 
     def folder(self, key: str) -> Path:
@@ -88,7 +88,7 @@ class LocalJobs:
         elif _outcome(folder).how in {
             "stopped",
             "lost",
-        }:  # whoever wrote that may have been killed before all was ended
+        }:  # the process that wrote that may have been killed before all was ended
             self._end(folder, _outcome(folder).how)
         events.drain()
         return _outcome(folder)
@@ -100,7 +100,7 @@ class LocalJobs:
             self._end(folder, "stopped")
 
     def mask(self, key: str) -> None:
-        """Mask the files of the ended job *key* by the secrets that are known now."""
+        """Mask the files of the ended job *key* by the secrets that are known at this time."""
         folder, redactor = str(self.folder(key)), self._secrets.redactor
         mask_files(folder, redactor, (OUTPUT, EVENTS, *TEXTS))
         mask_below(f"{folder}/{WRITTEN}", redactor)
@@ -156,7 +156,7 @@ class LocalJobs:
             self._end(folder, "lost")
 
     def _end(self, folder: Path, how: str) -> None:
-        supervisor.remove_secrets(str(folder))  # first: where this process is killed too, nobody comes here again
+        supervisor.remove_secrets(str(folder))  # first: if this process is killed too, this is not reached again
         outcome = json.dumps({"how": how, "code": None, "seconds": 0}).encode()
         supervisor.write_once(str(folder / "outcome.json"), outcome)
         ended = kill_tree(f"{supervisor.MARK}={folder}", roots=lambda: _supervisors(folder))
@@ -215,7 +215,7 @@ class _Events:
         return lines
 
     def _hand_on(self, line: bytes, on_event: OnEvent) -> None:
-        event = parsed(line)  # a line that was torn by a crash is no event
+        event = parsed(line)  # a line that was torn by a crash is not an event
         if isinstance(event, dict):
             on_event(self._line, event)
         self._line += 1
@@ -223,7 +223,7 @@ class _Events:
 
 
 def _regular(path: Path) -> BinaryIO | None:
-    """The open file at *path*; None if there is none, or a link or device that the job has put there."""
+    """The open file at *path*; None if there is none, or if the job has put a link or device in its place."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:

@@ -1,7 +1,7 @@
 """The files that a job has left, masked in place once it has ended.
 
-Standard library only: this is part of the supervisor. The job may have put anything there: links, pipes and devices are
-not read, folders may be deeper than paths can say, and a file may be much larger than what it takes of the disk.
+Standard library only: this is part of the supervisor. The job may have left anything in it: links, pipes and devices
+are not read, folders may be deeper than paths can name, and a file may be much larger than what it takes of the disk.
 """
 
 import contextlib
@@ -100,7 +100,7 @@ def _append(target: BinaryIO, piece: "bytes | int") -> None:
 
 
 def _masked(source: BinaryIO, found: Entry, redactor: Redactor) -> "Iterable[bytes | int] | None":
-    """What stands for the content of *source*, in pieces; None if it has no secret."""
+    """What replaces the content of *source*, in pieces; None if it has no secret."""
     as_lines, size = found.base.endswith((".json", ".jsonl")), found.status.st_size
     if size <= WHOLE:
         data = source.read()

@@ -21,9 +21,9 @@ from orchestrator.ports import Jobs, Store
 from orchestrator.resources import full
 
 TTL = 30.0  # seconds after which a silent worker may be taken for dead
-LOOK = 0.3  # seconds between looks at what a person wants
+LOOK = 0.3  # seconds between checks for control requests
 MARGIN = 3.0  # seconds before the end of a claim at which its jobs are ended; a quarter of a short claim
-UNBEGUN = 5.0  # seconds after which a thread that was started has not begun for want of memory
+UNBEGUN = 5.0  # seconds after which a started thread that does not run lacks memory
 RETRY = 1.0  # seconds between attempts to reach a database that does not answer
 
 
@@ -33,7 +33,7 @@ def name() -> str:
 
 
 class StopSignal:
-    """A request to stop: the flow parks before its next effect, so that it can be resumed from there.
+    """A request to stop: the flow parks before its next effect, so that it can be resumed at that place.
 
     If a workflow executes several runs in parallel, each in its own thread, the process has parked when all of them
     have. A reason that concerns the whole process (it was replaced, nothing can be written) parks it at once.
@@ -131,7 +131,7 @@ class StuckThreadDetector:
         self._since: dict[threading.Thread, float] = {}
 
     def is_stuck(self) -> bool:
-        """Whether there is one that could not begin for so long that it never will."""
+        """Whether there is a thread that could not run for so long that it never will."""
         now = time.monotonic()
         starting = [thread for thread in threading.enumerate() if thread.ident is None]
         self._since = {thread: self._since.get(thread, now) for thread in starting}
@@ -169,7 +169,7 @@ class ClaimKeeper:
         self._thread.start()
 
     def _renew(self) -> bool:
-        """Go on for as long as a claim lasts, counted from before it was asked for. False when it is lost."""
+        """Renew the claim for its whole duration, counted from before the request. False when it is lost."""
         until = time.time() + self._ttl
         if self._root not in self._store.renew(self.worker, self._ttl):
             return False
@@ -177,9 +177,9 @@ class ClaimKeeper:
         return True
 
     def _last_until(self, until: float) -> None:
-        """The claim lasts until *until* (wall-clock seconds): say so to the supervisors of its jobs, too.
+        """Record that the claim lasts until *until* (wall-clock seconds), also for the supervisors of its jobs.
 
-        Raises S112 and S113 when they cannot be told: jobs are ended under the claim that they know of.
+        Raises S112 and S113 when they cannot read it: jobs are ended under the claim that they know of.
         """
         with self._writing:
             self._until = max(until, self._until)
@@ -221,7 +221,7 @@ class ClaimKeeper:
             self._ended.wait(RETRY)
 
     def acting(self, run: str | None, known: str = "") -> None:
-        """Work for *run* begins or ends."""
+        """Work for *run* starts or ends."""
         if run is None:
             self._acting.pop(threading.get_ident(), None)
         else:

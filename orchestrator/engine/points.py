@@ -1,4 +1,4 @@
-"""Named points at which a process can be made to die, so that it can be shown that nothing is lost there.
+"""Named points at which a process can be made to die, so that a test can show that it loses nothing.
 
 `ORCHESTRATOR_CRASH` names one, or several with commas between them: `production.deploy.1:done` is between the end of
 that step's work and its record. A step has the points `before`, `done` and `recorded`. Its job (`job deploy.1:spawned`)

@@ -16,7 +16,7 @@ from orchestrator.processes import LISTENING, SERVED
 SOCKET = "served.sock"
 """The socket of the job, in its folder."""
 
-PATIENCE = 30.0  # seconds that what was begun for a job that has ended may still take
+PATIENCE = 30.0  # seconds that what was started for a job that has ended may still take
 
 
 class Serving:
@@ -46,7 +46,7 @@ class Serving:
             self._process.wait()
 
     def _wait(self) -> None:
-        """Start the command at the first connection: most jobs never ask."""
+        """Start the command at the first connection: most jobs never connect."""
         if self._listening.fileno() not in select.select([self._listening.fileno(), self._waking], [], [])[0]:
             return
         number = self._listening.fileno()

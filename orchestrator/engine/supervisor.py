@@ -46,7 +46,7 @@ BEFORE = "ORCHESTRATOR_BEFORE"
 BOUND = "ORCHESTRATOR_BOUND"
 END = b"\n"
 """What follows the line that the supervisor is given: a line without it has lost its end."""
-LOOK = 1.0  # seconds between looks whether the claim lasts
+LOOK = 1.0  # seconds between checks whether the claim lasts
 MARK = "ORCHESTRATOR_JOB"
 SECRETS = "secrets"  # the folder of the secret files, in that of the job
 _PACKAGES = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -174,7 +174,7 @@ def _waited(
     how, code = _wait(child.wait, end)
     if code is not None and code < 0 and job.get("outlived"):
         # Something killed the command alone. What it has started, such as an engine in the middle of an update, would
-        # die of an output that nobody reads, before it has recorded its effects.
+        # die of an output that no process reads, before it has recorded its effects.
         how, code = _wait(partial(_closed, output, code), end)
     if how != "exited":
         kill_tree(f"{MARK}={folder}")
@@ -190,7 +190,7 @@ def _mounts(folder: str, job: dict[str, Any]) -> list[Mount]:
 
 
 def clear_leavings(folder: str) -> None:
-    """Take away what an ended job may have left in its *folder* for those who read there: links, devices, an outcome.
+    """Remove what an ended job may have left in its *folder* to mislead its readers: links, devices, an outcome.
 
     Only the outcome of a job that was ended can be from another process. Several processes may settle the same job at
     once: what is gone already is not an error.
@@ -266,7 +266,7 @@ def _wait(waiting: "Callable[[float | None], int]", end: "float | None") -> tupl
 
     *waiting* returns its exit code, or raises TimeoutExpired after so many seconds.
 
-    Another machine may act in our place once a claim has run out, and cannot see this process: it must not go on.
+    Another machine may act in our place once a claim has run out, and cannot see this process: it must not continue.
     """
     bound = os.environ.get(BOUND)
     claimed = float("inf")

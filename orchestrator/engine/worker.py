@@ -27,10 +27,10 @@ from orchestrator.engine.durable import Engine
 from orchestrator.ports import Store
 from orchestrator.secret_values import process_secrets
 
-TIDY = 30.0  # seconds between looks for what is past its time
+TIDY = 30.0  # seconds between checks for what is past its time
 DUTIES = 5.0  # seconds between two times at which what is due is done
-LOOK = 0.5  # seconds between looks whether there is news in the store
-LATEST = 5.0  # seconds after which the store is read without news: claims and locks run out by themselves
+LOOK = 0.5  # seconds between checks whether there is news in the store
+LATEST = 5.0  # seconds after which the store is read without news: claims and locks expire without news
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds before a root whose process died is taken again
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 
@@ -96,7 +96,7 @@ class Worker:
         self._tell(WorkerEvent("ended"))
 
     def _guarded(self) -> int:
-        """Take what can be taken; a store that does not answer may do so at the next look."""
+        """Take what can be taken; a store that does not respond may respond at the next attempt."""
         try:
             if time.monotonic() - self._tidied >= TIDY:
                 self._tidied = time.monotonic()
@@ -157,7 +157,7 @@ class Worker:
             self._tell(WorkerEvent("left to others", root, why=why))
 
     def _busy(self, look: "_Look") -> int:
-        """How many processes do something; one that only waits for its next environment takes nobody's place."""
+        """How many processes do something; one that only waits for its next environment takes no place."""
         mine = set(self._children.values())
         works = [self._store.work(root) for root in mine] if len(mine) >= self._rules.concurrency else []
         waiting = {work.root for work in works if work.epoch > 0 and look.waits(work)}
@@ -217,7 +217,7 @@ class Worker:
 
     @contextlib.contextmanager
     def _awake(self) -> "Iterator[Callable[[], None]]":
-        """Gives a way to wait until it is time for another look, or a child has ended, or a signal has come."""
+        """Gives a way to wait until the next check is due, or a child has ended, or a signal has come."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         theirs.setblocking(False)
@@ -245,7 +245,7 @@ class Worker:
 
 
 class _Look:
-    """What the store says of environments, read once for each look."""
+    """What the store has of environments, read once for each check."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -254,7 +254,7 @@ class _Look:
         self._places: dict[str, list[tuple[str, str]]] = {}
 
     def takeable(self, work: QueuedRequest) -> bool:
-        """Whether a process could go on with *work* now: nobody else has its environment, or waits before it.
+        """Whether a process could continue *work* at this time: no other has its environment, or waits before it.
 
         One that is to stop, or is superseded, has nothing to wait for. Of several side by side one is enough.
         """
@@ -262,7 +262,7 @@ class _Look:
             return False
         places = self._place(work)
         if not places:
-            return True  # it stands between two environments
+            return True  # it is between two environments
         return any(self._free(environment, run) for environment, run in places)
 
     def _free(self, environment: str, run: str) -> bool:
@@ -292,7 +292,7 @@ class _Look:
         return queued and self._holder(environment) not in {"", run}
 
     def _place(self, work: QueuedRequest) -> list[tuple[str, str]]:
-        """The environment and the run of *work* that goes on or is to begin, or several; none between two."""
+        """The environment and the run of *work* that continues or is to start, or several; none between two."""
         if work.root not in self._places:
             self._places[work.root] = self._find(work)
         return self._places[work.root]
@@ -339,7 +339,9 @@ def forked(engine: Engine, store: Store, root: str, log: Path, work: Callable[[]
     """
     engine.reserve(root)
     store.close()
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)  # one that comes now is not for our handlers in there
+    blocked = signal.pthread_sigmask(
+        signal.SIG_BLOCK, STOPPING
+    )  # one that arrives here is not for our handlers in the child
     try:
         process = os.fork()
         if process == 0:

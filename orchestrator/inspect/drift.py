@@ -1,7 +1,7 @@
 """Drift: the changes of an environment since its last release. Everything is inspected, and nothing is changed.
 
-Four questions: are the resources as the stack's state and the release's own definition say, are the hosts and the files
-of the release there as they were put there, would the release's own steps change anything, and do its tests pass today?
+Four questions: are the resources as the stack's state and the release's own definition describe them, are the hosts and
+the files of the release as they were deployed, would its own steps change anything, and do its tests pass today?
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -119,12 +119,12 @@ def _definition(services: Services, mark: Verified, now: StackSpec, found: Drift
 def _planned(
     services: Services, then: StackSpec | None, now: StackSpec, job: str, emit: Emit
 ) -> tuple[ResourceChange, ...]:
-    """What an update by the definition of the release would change: somebody has updated the stack by another one."""
+    """What an update by the definition of the release would change: the stack was updated by another one."""
     if then is None:
         return ()
     preview = read_by_job(lambda job: services.provisioner.preview(then, job, emit), f"{job}.preview")
     changes = tuple(change for change in preview.changes if change.op not in UNCHANGED)
-    if not changes and preview.changes_something:  # its outputs only, which are no resource
+    if not changes and preview.changes_something:  # its outputs only, which are not a resource
         return (ResourceChange(op="update", type="stack", name=now.stack, urn="stack"),)
     return changes
 
@@ -133,12 +133,12 @@ def _planned(
 
 
 def _hosts(services: Services, mark: Verified, job: str, emit: Emit) -> DriftFindings:
-    """What the hosts, the release's own steps and its tests say."""
+    """What the hosts, the release's own steps and its tests report."""
     try:
         package = services.packages.fetch(mark.release.digest)
         outputs = outputs_of(services, mark.environment)
         inventory = inventory_of(services, mark.environment, outputs)
-        context = context_of(services, mark.environment, mark.run, outputs)  # templates see the run that put it there
+        context = context_of(services, mark.environment, mark.run, outputs)  # templates see the run that deployed it
         rule = services.environment(mark.environment)[0].snapshot
         ask = services.deployer.snapshot
         seen = read_by_job(lambda job: ask(rule, inventory, context, job, emit), f"{job}.snapshot")
@@ -170,12 +170,12 @@ def _inventory(services: Services, mark: Verified, inventory: Inventory) -> Drif
 
 
 def _releases(services: Services, mark: Verified, seen: Snapshot) -> DriftFindings:
-    """The release that each host says is current, against the one that was verified."""
+    """The release that each host reports as current, against the one that was verified."""
     found = DriftFindings(unknown=list(seen.gaps))
     recorded = {state.host: state for state in services.store.hosts(mark.environment)}
     for host, there in seen.hosts.items():
         state = recorded.get(host, HostState(host=host, truth="empty"))
-        if state.is_standby and state.truth == "empty":  # it was retired, or nothing was ever put there
+        if state.is_standby and state.truth == "empty":  # it was retired, or nothing was ever deployed to it
             continue
         wanted = state.release if state.aside(mark.release.digest) else mark.release
         if wanted is not None and there.release == wanted.digest:
@@ -193,7 +193,7 @@ def _releases(services: Services, mark: Verified, seen: Snapshot) -> DriftFindin
 
 
 def _files(seen: Snapshot, ignore: tuple[str, ...]) -> DriftFindings:
-    """The files of the current release on each host, against what was written down when they were put there."""
+    """The files of the current release on each host, against what was recorded when they were deployed."""
     found = DriftFindings()
     for host, there in seen.hosts.items():
         if not there.installed:
@@ -212,7 +212,7 @@ def _files(seen: Snapshot, ignore: tuple[str, ...]) -> DriftFindings:
 
 @dataclass(frozen=True)
 class _Asking:
-    """The release's own steps and tests, asked about the hosts of now but those *aside*, which stand by."""
+    """The release's own steps and tests, run on the current hosts except those *aside*, which are on standby."""
 
     services: Services
     package: Package
@@ -245,14 +245,14 @@ class _Asking:
         return found
 
     def _answer(self, suite: SuiteSpec, job: str) -> StepResult:
-        """What *suite* says. Raises `JobLost`."""
+        """The result of *suite*. Raises `JobLost`."""
         result = self.services.verifier.verify(suite, self.package, self.inventory, self.context, job, self.emit)
         if result.is_lost:
             raise JobLost(result.code or "V105", result.message)
         return result
 
     def tests(self, item: Verification) -> DriftFindings:
-        """What the suite says today."""
+        """What the suite finds today."""
         found = DriftFindings()
         limit = tuple(host for host in self.inventory.hosts if host not in self.aside) if self.aside else ()
         suite = SuiteSpec(name=item.name, tests=item.tests, limit=limit, args=item.args, timeout=seconds(item.timeout))

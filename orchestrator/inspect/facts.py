@@ -111,7 +111,7 @@ def recent(store: FactsStore, environment: str) -> list[Run]:
 
 
 def activity(store: FactsStore, run: Run, waiting: Iterable[QueueEntry], working: Working) -> Activity:
-    """What *run* does now."""
+    """What *run* currently does."""
     if run.ended:
         return "ended"
     if working(run.root):
@@ -126,7 +126,7 @@ def activity(store: FactsStore, run: Run, waiting: Iterable[QueueEntry], working
 
 
 def run_facts(store: FactsStore, run: Run, waiting: Iterable[QueueEntry], working: Working) -> RunFacts:
-    """*run* with what it does now."""
+    """*run* with what it currently does."""
     what = activity(store, run, waiting, working)
     return RunFacts(**run.model_dump(), activity=what, interrupted=what == "interrupted")
 
@@ -225,5 +225,5 @@ def _unrecorded(name: str) -> Problem:
 
 
 def titled(run: Run) -> str:
-    """The kind of *run*, its id and its release, for the beginning of a sentence."""
+    """The kind of *run*, its id and its release, for the start of a sentence."""
     return f"{run.kind} {run.id}" + (f" of {run.release}" if run.release else "")

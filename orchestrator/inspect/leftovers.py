@@ -13,8 +13,8 @@ from orchestrator.ports import Store
 from orchestrator.services import Services
 
 KIND, MADE, GONE = "ephemeral", "ephemeral:made", "ephemeral:gone"
-RECENT = 200  # runs of an environment among which what is left is looked for
-NOTHING = frozenset({"create", "output"})  # what a preview counts where nothing is there
+RECENT = 200  # runs of an environment that are searched for what is left
+NOTHING = frozenset({"create", "output"})  # what a preview counts where nothing exists
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def leftovers(services: Services, environment: str | None = None) -> list[Leftov
 
 
 def _left(services: Services, name: str) -> Iterator[Leftover]:
-    settled = set[str]()  # stacks of which a newer run has told already
+    settled = set[str]()  # stacks whose state a newer run has shown already
     environment, store = services.environments[name][0], services.store
     for run in store.runs(name, limit=RECENT):
         if run.kind in {"provision", "destroy"} and run.state is not State.FAILED:

@@ -12,9 +12,9 @@ ANSWERED = (Outcome.SUCCEEDED, Outcome.FAILED)
 
 
 def refuse_unknown(services: Services, environment: str, silent: Iterable[str], restored: Iterable[str] = ()) -> None:
-    """Refuse to act where a host is recorded as unknown and was among the *silent* just now. Raises R160.
+    """Refuse to act if a host is recorded as unknown and is among the *silent* of this inspection. Raises R160.
 
-    Hosts that are *restored* by what is planned are no reason.
+    Hosts that are *restored* by the plan do not count.
     """
     recorded = {state.host for state in services.store.hosts(environment) if state.settled.truth == "unknown"}
     unknown = [host for host in silent if host in recorded and host not in set(restored)]
@@ -29,7 +29,7 @@ def refuse_unknown(services: Services, environment: str, silent: Iterable[str], 
 
 
 def states_of(services: Services, environment: str, told: Iterable[HostResult]) -> list[HostState]:
-    """What is known of each host now: what it said itself, else what the journal knew, as far as that still counts."""
+    """What is known of each host: its own report, otherwise what the journal has, as far as that still counts."""
     remembered = {state.host: state.settled for state in services.store.hosts(environment)}
     return [
         _state(services, remembered.get(host.host, HostState(host=host.host, truth="empty")), host).model_copy(
@@ -40,7 +40,7 @@ def states_of(services: Services, environment: str, told: Iterable[HostResult]) 
 
 
 def _state(services: Services, before: HostState, told: HostResult) -> HostState:
-    """*before*, corrected by what the host said: one that answered and named no release is left as it was known."""
+    """*before*, corrected by the host's report. Without a release in it, *seen* becomes *unknown*."""
     if told.outcome not in ANSWERED or told.invalid:
         return before.model_copy(update={"truth": "unknown"})
     if told.release is None:

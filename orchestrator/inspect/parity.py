@@ -27,7 +27,7 @@ def find_differences(
 
 
 def _portrait(services: Services, name: str, job: str, emit: Emit) -> EnvironmentProfile:
-    """What is compared of the environment *name*; what could not be asked is unknown."""
+    """What is compared of the environment *name*; what could not be queried is unknown."""
     environment, _ = services.environment(name)
     mark, unknown = last_verified(services, name), []
     release = str(mark.release) if mark else "none"

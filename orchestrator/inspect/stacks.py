@@ -1,4 +1,4 @@
-"""The stack of an environment with its outputs and hosts, as they are now."""
+"""The current stack of an environment, with its outputs and hosts."""
 
 import os
 
@@ -32,7 +32,7 @@ def kept_of(services: Services, name: str, definition: str) -> StackSpec:
 
 
 def stacks_of(services: Services, name: str) -> dict[Side, StackSpec]:
-    """The stacks of the sides of the environment *name*; empty where its sides are none."""
+    """The stacks of the sides of the environment *name*; empty where its sides are not stacks."""
     environment, folder = services.environment(name)
     if environment.sides is None:
         return {}
@@ -52,7 +52,7 @@ def _named(spec: StackSpec, own: str) -> StackSpec:
 
 
 def outputs_of(services: Services, name: str) -> Outputs:
-    """The outputs of the stack of the environment *name* as they are now; none where it has no program."""
+    """The current outputs of the stack of the environment *name*; none where it has no program."""
     learn_declared(services, services.environment(name)[0])
     spec = stack_of(services, name)
     return services.provisioner.outputs(spec) if spec else Outputs({})
@@ -78,7 +78,7 @@ def inventory_of(services: Services, name: str, outputs: Outputs) -> Inventory:
 
 
 def learn_declared(services: Services, environment: Environment) -> None:
-    """Learn the secrets that *environment* declares, and which names are ordinary there."""
+    """Learn the secrets that *environment* declares, and which names are ordinary in it."""
     services.secrets.learn_names((services.project.name, *services.environments))
     declared = [
         Secret(name, os.fsencode(services.environ[name])) for name in environment.secrets if name in services.environ

@@ -1,4 +1,4 @@
-"""Standing: what is known of an environment's sides, as the last switch left them."""
+"""Blue-green state: what is known of an environment's sides, as the last switch left them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ class BlueGreenState:
     """The sides of an environment, from the journal: which one is *live* (None: there was never a switch).
 
     *switch_uncertain*: a switch was started, and not recorded as completed; *live* is the previous side. *sides* are
-    those of the hosts then.
+    those of its hosts, by name.
     """
 
     live: Side | None

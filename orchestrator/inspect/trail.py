@@ -116,7 +116,7 @@ def _run(services: Services, environment: str, wanted: str) -> Run:
 
 
 def _definition(services: Services, environment: str, mark: Verified, at: str) -> str:
-    """The definition that was applied last by then: with the release of *mark*, or after it by itself."""
+    """The definition that was applied last by the time *at*: with the release of *mark*, or after it alone."""
     for run in each_run(services.store, RunFilter(environment=environment)):
         if run.id == mark.run:
             break
@@ -139,8 +139,8 @@ def has_verified(store: RunJournal, run: Run) -> bool:
 def on_all_hosts(services: Services, environment: str, digest: str, hosts: Sequence[HostState] | None = None) -> bool:
     """Whether the package *digest* runs, seen or assumed, on every known host that it is for.
 
-    A host that stands by may run another, and so may one for which no step of the package was ever begun: a router, or
-    a database that an older release has put there. For an unknown host this is false. *hosts* are all hosts of the
+    A standby host may run another, and so may one for which no step of the package was ever started: a router, or a
+    database that an older release has deployed. For an unknown host this is false. *hosts* are all hosts of the
     environment, where they are known better than by what is recorded of each.
     """
     states = services.store.hosts(environment) if hosts is None else hosts
@@ -151,7 +151,7 @@ def on_all_hosts(services: Services, environment: str, digest: str, hosts: Seque
 
 
 def _meant(services: Services, environment: str, digest: str) -> set[str]:
-    """The hosts on which a step of the package was ever begun there; none is known of a run that was not kept."""
+    """The hosts of *environment* on which a step of the package was ever started; none of a run that was not kept."""
     return services.store.hosts_of_release(environment, digest, STEPS)
 
 
@@ -216,7 +216,7 @@ def _stuck(services: Services, environment: str) -> list[Begun]:
 def _steps_of(services: Services, run: Run) -> list[tuple[dict[str, Any], StepResult | None]]:
     """The steps of *run*, newest first: what was written when each was started (its `step` among it), and its result.
 
-    Undos that did not end well are left out: they are to be done again.
+    Undos that did not succeed are left out: they are to be done again.
     """
     records = services.store.records(run.id)
     results = {record.step: StepResult.from_json(record.data) for record in records if record.kind == "step.finished"}

@@ -1,4 +1,4 @@
-"""A version stands for one content once an environment has seen it. Until then another build may replace it."""
+"""A version identifies one content once an environment has seen it. Until then another build may replace it."""
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.facts import had_effect
@@ -33,7 +33,7 @@ def _environments(store: Store) -> tuple[str, ...]:
 
 
 def _has(host: HostState, digest: str) -> bool:
-    """Whether a host has the package *digest*, or may have had it before a step began to change it."""
+    """Whether a host has the package *digest*, or may have had it before a step started to change it."""
     return any(state and state.release and state.release.digest == digest for state in (host, host.before))
 
 
@@ -83,7 +83,7 @@ def _changed_files(old: Manifest, new: Manifest) -> list[str]:
 
 
 def _is_content_alone(changed: list[str], old: Manifest, new: Manifest) -> bool:
-    """Whether only files of the project differ, and nothing that the release says."""
+    """Whether only files of the project differ, and nothing in the release itself."""
     same = old.release.model_dump(exclude={"package"}) == new.release.model_dump(exclude={"package"})
     return same and all(name.startswith("content/") for name in changed)
 
