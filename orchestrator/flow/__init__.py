@@ -35,7 +35,7 @@ from orchestrator.flow.run_context import RunContext
 Verb = Callable[[RunContext], None]
 
 FLOW: tuple[Verb, ...] = (
-    request.admit,  # who asks for what, and takes the environment's lease
+    request.admit,  # records the request, and takes the environment's lease
     plan.resolve_plan,  # what would be done; with an approved plan: does it still hold?
     build.unpack_release,  # the sealed package, verified again file by file
     provision.update,  # the infrastructure, held to the plan
@@ -45,7 +45,7 @@ FLOW: tuple[Verb, ...] = (
     verify.verify_environment,  # the release's own tests over the whole environment
     rehearse.there_and_back,  # the rollback, and the release again, if that is to be rehearsed
     promote.record,  # this release is now the environment's own
-    watch.watch_release,  # the tests again, for as long as the release asks
+    watch.watch_release,  # the tests again, for as long as the release requires
     close.finish,  # the lease back, nothing left behind
 )
 
@@ -59,12 +59,12 @@ ROLLBACK: tuple[Verb, ...] = (
 )
 
 TAKE_AWAY: tuple[Verb, ...] = (  # instead, where the environment was made for this promotion only
-    ephemeral.keep_or_destroy,  # is it to be kept for a look?
+    ephemeral.keep_or_destroy,  # is it to be kept for an inspection?
     ephemeral.take_away,  # everything that was made is destroyed
     close.finish_taken_away,
 )
 
-RETURN: tuple[Verb, ...] = (  # a rollback that a person asked for: the same second list, planned first
+RETURN: tuple[Verb, ...] = (  # a rollback that an operator requested: the same second list, planned first
     request.admit,
     plan.resolve_plan,
     build.unpack_release,
@@ -152,7 +152,7 @@ WORKFLOWS: dict[Kind, Callable[[RunContext], Run]] = {
 
 
 def _straight(verbs: tuple[Verb, ...], ctx: RunContext) -> Run:
-    """Without a second list: what fails after an effect asks for a person."""
+    """Without a second list: a failure after an effect needs manual intervention."""
     try:
         for verb in verbs:
             verb(ctx)

@@ -31,7 +31,7 @@ def finish(ctx: RunContext) -> None:
 
 
 def finish_environment(ctx: RunContext) -> None:
-    """The environment is as its program says, or gone."""
+    """End the run: the environment is as its program defines it, or destroyed."""
     ctx.move(Event.FINISH)
     done = {
         "destroy": "destroyed",
@@ -63,7 +63,7 @@ def finish_taken_away(ctx: RunContext) -> None:
 
 
 def refuse(ctx: RunContext, halted: RunHalted) -> None:
-    """Nothing was changed: say why not."""
+    """End the run, which changed nothing, with the reason."""
     probe.end_probe(ctx)
     ctx.move(Event.REFUSE)
     _end(ctx, halted.result.message, _exit(halted), halted)
@@ -78,7 +78,7 @@ def end_needing_intervention(ctx: RunContext, halted: RunHalted) -> None:
 
 
 def _exit(halted: RunHalted) -> Exit:
-    """How the command ends: as the error's code says, else *failed, nothing changed*."""
+    """How the command ends: as the error's code defines, otherwise *failed, nothing changed*."""
     try:
         return lookup(halted.code).exit if halted.code else Exit.FAILED
     except KeyError:
@@ -97,7 +97,7 @@ def _tidy(ctx: RunContext) -> None:
 
 
 def _end(ctx: RunContext, message: str, code: Exit, halted: RunHalted | None = None) -> None:
-    """Write the run's last record, give the lease and the place in the queue back, and tell whoever wants to know."""
+    """Write the run's last record, release the lease and the place in the queue, and notify the subscribers."""
     failure = ctx.failure or halted
     data = {
         "state": ctx.state.value,

@@ -92,13 +92,13 @@ def _blames_hosts(result: StepResult, bad: list[HostResult]) -> bool:
 
 
 def _tolerated(batch: Batch, failed: int, good: set[str]) -> bool:
-    """Whether the step goes on after *failed* hosts, with the hosts *good*."""
-    alone = batch.final or batch.canary is not None  # nobody would be left to prove it on, or to go first
+    """Whether the step continues after *failed* hosts, with the hosts *good*."""
+    alone = batch.final or batch.canary is not None  # no host would be left to verify it on, or to go first
     return failed <= batch.step.max_failures and (bool(good) or not alone)
 
 
 def _leave_out(ctx: RunContext, step: PlannedStep, bad: list[HostResult]) -> None:
-    """Go on without the hosts *bad*, whose failure the step tolerates, and say so."""
+    """Continue without the hosts *bad*, whose failure the step tolerates, and report that."""
     for host in bad:
         ctx.excluded_hosts[host.host] = host.outcome.value
         text = f"{host.host} is left out: {host.outcome} in {step.play.step}, which tolerates {step.max_failures}"
@@ -127,7 +127,7 @@ def _deploy_batch(ctx: RunContext, batch: Batch) -> StepResult:
 def pending_handlers(ctx: RunContext, step: str, digest: str, hosts: tuple[str, ...]) -> tuple[PendingHandler, ...]:
     """The handlers that the last attempt at *step* notified on *hosts* and did not run, for the same package.
 
-    Only the last run that changed a host counts: what came after it has brought another state there.
+    Only the last run that changed a host counts: it has replaced the state that earlier runs left.
     """
     store, found = ctx.services.store, dict[str, tuple[PendingHandler, ...]]()
     for run in store.runs(ctx.run.environment, limit=RECENT):

@@ -18,7 +18,7 @@ from orchestrator.ports import Emit
 
 POLL = 0.5
 OVER = "held-over"
-"""The beginning of the key of the entry that the run continues before a step."""
+"""The prefix of the key of the entry that the run continues before a step."""
 
 
 def hold_before(ctx: RunContext, name: str, emit: Emit, begun: bool) -> StepResult | None:
@@ -106,7 +106,7 @@ def _closed(ctx: RunContext) -> str:
 
 
 def _taken(ctx: RunContext) -> str:
-    """Take the lease, once every condition was checked; who holds the environment, empty if the run does now."""
+    """Take the lease, once every condition was checked; who holds the environment, empty if the run has it."""
     check_entrance(ctx)
     try:
         ctx.enter()
@@ -122,7 +122,7 @@ def _keep_waiting(ctx: RunContext, *, late: bool) -> None:
     store, run = ctx.services.store, ctx.run
     if ctx.control() == "pause":
         ctx.ownership.park()
-    ctx.ownership.check()  # a process that is asked to end, or was replaced, waits no longer
+    ctx.ownership.check()  # a process that has to end, or was replaced, waits no longer
     mine = next((wait for wait in store.queue(run.environment) if wait.run == run.id), None)
     if mine is not None and mine.superseded_by is None and not late:
         return

@@ -1,4 +1,4 @@
-"""Host states: *changing* while a step may change a host, and afterwards what the result of the step says.
+"""Host states: *changing* while a step may change a host, and afterwards what the result of the step reports.
 
 A host inspection writes no release: only a step that may change a host decides which release runs on it.
 """
@@ -50,7 +50,7 @@ def record_result(
 
 
 def as_before(ctx: RunContext, step: str, hosts: tuple[str, ...]) -> list[HostState]:
-    """What was known of *hosts* before *step*, which said that it may change them and did not."""
+    """What was known of *hosts* before *step*, which declared that it may change them and did not."""
     known, store = _recorded(ctx), ctx.services.store
     begun = [host for host in hosts if store.has_entry(ctx.run.id, f"host:{_changing(step)}:{host}")]
     states = [known[host].before for host in begun if host in known]
@@ -74,7 +74,7 @@ def record_restored(ctx: RunContext, release: PackageRef, hosts: Iterable[str], 
 
 
 def record_end(ctx: RunContext) -> None:
-    """Record the hosts that this run was changing as *unknown*: it ends, and did not run all of its steps there."""
+    """Record the hosts that this run was changing as *unknown*: it ends, and did not run all of its steps on them."""
     left = [state for state in _recorded(ctx).values() if state.truth == "changing" and state.run == ctx.run.id]
     ctx.record_hosts([state.settled for state in left], "end")
 
@@ -106,7 +106,7 @@ def _out_of_reach(ctx: RunContext, known: Mapping[str, HostState], host: str) ->
 def _after_change(
     host: HostResult, release: PackageRef | None, releases: Mapping[str | None, PackageRef], run: str
 ) -> HostState:
-    """What is known of a host after a step: the word of the host comes first, also when it went back."""
+    """What is known of a host after a step: the report of the host comes first, also if it was rolled back."""
     if host.invalid:
         return HostState(host=host.host, truth="unknown", run=run)
     if host.release in releases:

@@ -79,7 +79,7 @@ def _recheck(ctx: RunContext, job: str, emit: Emit) -> StepResult | None:
 
 
 def _wanted(ctx: RunContext, package: Package, approved: Plan | None) -> PlanRequest:
-    """What the plan of this run is asked for; what was agreed to stands in the *approved* one, where there is one."""
+    """The request for the plan of this run, with what was acknowledged in the *approved* plan if there is one."""
 
     def told(seen: StepResult) -> None:
         observe.reconcile(ctx, seen)
@@ -108,7 +108,7 @@ def _warn_of_controller(approved: Plan | None, now: Plan, emit: Emit) -> None:
 
 
 def _planned(plan: Plan) -> Entry:
-    """What the journal tells of a plan."""
+    """What the journal records of a plan."""
     sided = plan.blue_green
     data = {
         "plan": plan.digest,

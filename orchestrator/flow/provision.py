@@ -1,4 +1,4 @@
-"""Provision: the infrastructure, held to what the plan said of it."""
+"""Provision: the infrastructure, held to its plan."""
 
 from orchestrator.domain.effects import NOTHING, Change
 from orchestrator.domain.inventory import Inventory
@@ -78,7 +78,7 @@ def record_hosts(ctx: RunContext, name: str = "hosts", require: str = "require")
 def _settled(
     ctx: RunContext, inventory: Inventory, batches: tuple[tuple[tuple[str, ...], ...], ...] | None = None
 ) -> HostsSettled:
-    """What is recorded of the hosts of *inventory*, and of what plays are given there."""
+    """What is recorded of the hosts of *inventory*, and of what plays are given."""
     return HostsSettled(
         outline=inventory.outline(), digest=inventory.digest, variables=ctx.variables_now(), batches=batches
     )

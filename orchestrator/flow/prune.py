@@ -30,8 +30,8 @@ from orchestrator.ports.lists import each_run
 from orchestrator.services import Services
 from orchestrator.trees import discard, entries
 
-DOOMED = ".removing-"  # the beginning of names under which nobody finds anything
-EXECUTED = "executed"  # beside a plan that a run has executed: it is kept for ever, and not asked about again
+DOOMED = ".removing-"  # the prefix of names under which nothing is found
+EXECUTED = "executed"  # beside a plan that a run has executed: it is kept indefinitely, and not checked again
 RUN_JOB = re.compile(r"([0-9a-f]{6}-[^.]+)\.")
 HEX = re.compile(r"[0-9a-f]{64}")
 PAGE = 200
@@ -53,7 +53,7 @@ class Records:
 
 
 def removable(services: Services, records: Records, named: PlanDigests = frozenset, *, mark: bool = False) -> Removable:
-    """What the rule of the project lets go now. Nothing is changed, but that executed plans are marked with *mark*.
+    """What the project's rule releases at this time. Changes nothing, but marks executed plans with *mark*.
 
     *named* gives the digests of the plans that run requests and votes name, which are kept.
     """
@@ -287,7 +287,7 @@ def _alone(lock: Path) -> Iterator[None]:
 
 
 def _remove(path: Path, reached: Callable[[str], None]) -> None:
-    """Remove *path* as a whole: it has a name that nobody knows before anything in it is touched."""
+    """Remove *path* as a whole: it gets a name that nothing refers to before anything in it is touched."""
     doomed = path.with_name(f"{DOOMED}{secrets.token_hex(6)}")
     reached(f"{path.name}:before")
     with contextlib.suppress(FileNotFoundError):

@@ -40,7 +40,7 @@ class Reporter:
         self._lock = threading.Lock()
 
     def __call__(self, entry: Entry) -> None:
-        """Take one event: whatever the adapter calls it, it belongs to the step that goes on."""
+        """Take one event: whatever the adapter calls it, it belongs to the current step."""
         with self._lock:
             self._waiting.append(entry.model_copy(update={"step": self._step}))
             if self._clock.monotonic() - self._written >= self.PAUSE:

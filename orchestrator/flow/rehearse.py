@@ -39,7 +39,7 @@ SAID = 5  # reasons that a sentence names
 
 
 def look_before(ctx: RunContext) -> None:
-    """At N: its tests, and what is on the hosts. Nothing has been changed there yet, but on hosts that stand by."""
+    """At N: its tests, and what is on the hosts. Nothing has been changed on them yet, but on standby hosts."""
     if ctx.pinned_plan().rehearse:
         back = _package(ctx)
         _level(ctx, back)
@@ -69,9 +69,9 @@ def there_and_back(ctx: RunContext) -> None:
 
 
 def _back(ctx: RunContext) -> bool:
-    """Take N+1 back as a rollback would: undo playbooks and N's own steps where it was put, the stack, N's tests.
+    """Undo N+1 as a rollback would: undo playbooks and N's own steps on its hosts, the stack, N's tests.
 
-    Returns whether the stack went back.
+    Returns whether the stack was restored.
     """
     ctx.move(Event.DEPLOY)
     back = ctx.back = _package(ctx)
@@ -85,7 +85,7 @@ def _back(ctx: RunContext) -> bool:
 
 
 def _stack_back(ctx: RunContext, back: Package) -> bool:
-    """The stack as it was defined with N, where N+1 came with another definition; N on hosts that come back with it."""
+    """Restore the stack of N if N+1 has another definition, and N on hosts that it creates. Whether it was restored."""
     plan, before, worked = ctx.pinned_plan(), set(ctx.hosts), verify.worked_on(ctx)
     definition = plan.rollback_target.definition
     if not ctx.effects.stack_changed or definition is None or definition == plan.definition:
@@ -129,7 +129,7 @@ def _spared(_course: RunContext, losses: tuple[Loss, ...], why: str) -> StepResu
 
 
 def _stack_again(ctx: RunContext) -> None:
-    """The stack as the plan has it, once more, and the hosts that there are then."""
+    """Update the stack to its state in the plan again, and read the hosts that it has after that."""
 
     def refused(_course: RunContext, losses: tuple[Loss, ...], why: str) -> StepResult:
         text = f"that would {'; '.join(map(str, losses))}" if losses else why
@@ -147,7 +147,7 @@ def _stack_again(ctx: RunContext) -> None:
 
 
 def _again(ctx: RunContext, *, stack: bool) -> None:
-    """N+1 once more, with the *stack* where that went back, in its batches, and its tests."""
+    """Deploy N+1 again, with the *stack* if that was restored, in its batches, and run its tests."""
     if stack:
         _stack_again(ctx)
     deploy.roll_out(ctx, AGAIN)
@@ -164,7 +164,7 @@ def _package(ctx: RunContext) -> Package:
 
 
 def _hosts(ctx: RunContext) -> tuple[str, ...]:
-    """The hosts on which N was before the run began: those that came with it have nothing to go back to."""
+    """The hosts on which N was before the run started: those that came with it have nothing to restore."""
     known = {state.host for state in ctx.pinned_plan().current_hosts}
     return tuple(host for host in ctx.hosts if host in known)
 
@@ -187,7 +187,7 @@ def _look(ctx: RunContext, stop: str) -> None:
 
 
 def _judge(ctx: RunContext) -> None:
-    """Compare, write the evidence down, and halt unless everything came back."""
+    """Compare, write the evidence down, and halt unless everything was restored."""
 
     def work(_job: str, _emit: Emit) -> StepResult:
         found = ctx.services.secrets.document(_evidence(ctx))
@@ -252,7 +252,7 @@ def _last(found: Mapping[str, StepResult], name: str) -> StepResult:
 
 
 def _infrastructure(records: list[Record]) -> Walked | None:
-    """Whether the stack went back and forward again; None where N+1 came without a change of it."""
+    """Whether the stack was restored and updated again; None if N+1 came without a change of it."""
     found = _results(records)
     if STACK_BACK not in found:
         return None
@@ -261,7 +261,7 @@ def _infrastructure(records: list[Record]) -> Walked | None:
 
 
 def _legs(records: list[Record]) -> tuple[Leg, ...]:
-    """How long each leg took: from the end of one look at the hosts to the beginning of the next."""
+    """How long each leg took: from the end of one inspection of the hosts to the start of the next."""
     began = {record.step: record.at for record in records if record.kind == "step.started"}
     ended = {record.step: record.at for record in records if record.kind == "step.finished"}
     legs = []

@@ -1,4 +1,4 @@
-"""Repeat: a failed check is repeated if a declared rule requires it, and is flaky if it passes then."""
+"""Repeat: a failed check is repeated if a declared rule requires it, and is flaky if the repetition passes."""
 
 from collections.abc import Callable
 

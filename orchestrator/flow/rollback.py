@@ -34,7 +34,7 @@ Alone = Callable[[RunContext, tuple[Loss, ...], str], StepResult]
 def halt(ctx: RunContext) -> None:
     """Stop, and check that a rollback is possible. Raises `RunHalted` otherwise: the run needs manual intervention."""
     ctx.move(Event.HALT)
-    if not ctx.effects.switching:  # else there is something to be done first
+    if not ctx.effects.switching:  # otherwise the switch is settled first
         observe.after_doubt(ctx)
     plan = ctx.pinned_plan()
     why = rollback_plan.closed(plan, ctx.effects.started)
@@ -56,9 +56,9 @@ def halt(ctx: RunContext) -> None:
 
 
 def start_requested(ctx: RunContext) -> None:
-    """Begin the rollback that an operator requested, which its plan describes.
+    """Start the rollback that an operator requested, which its plan describes.
 
-    It is about every host. If there is no host any more, it begins with the infrastructure.
+    It is about every host. If there is no host any more, it starts with the infrastructure.
     """
     plan = ctx.pinned_plan()
     if plan.inventory is not None:
@@ -103,7 +103,7 @@ def _undo(ctx: RunContext, plays: list[tuple[Package, PlaySpec]], prefix: str = 
 def restore(ctx: RunContext) -> None:
     """Restore the touched hosts, then the infrastructure, then the hosts that it replaced or changed.
 
-    Hosts that the infrastructure created again get the release then. If it changed the variables of plays, the touched
+    Hosts that the infrastructure created again get the release last. If it changed the variables of plays, the touched
     hosts get the release again: they were restored with the variables of the previous stack.
     """
     ctx.move(Event.RESTORE)
@@ -120,9 +120,9 @@ def restore(ctx: RunContext) -> None:
 
 
 def _restore_stack(ctx: RunContext, restoration: Restoration) -> tuple[str, ...]:
-    """The stack as it was defined when the release that is restored was verified; the hosts that need the release then.
+    """Restore the stack as it was defined when the restored release was verified; the hosts that need that release.
 
-    These are the hosts that came back with it, and where variables have changed the *restored* ones. Nothing is done
+    These are the hosts that it created again, and where variables have changed the *restored* ones. Nothing is done
     if the stack stays.
     """
     before = set(ctx.hosts)
@@ -131,7 +131,7 @@ def _restore_stack(ctx: RunContext, restoration: Restoration) -> tuple[str, ...]
     elif before:
         return ()
     changed = set(restoration.restored) if provision.settle_restored(ctx) else set()
-    every = before or restoration.every  # else the plan's hosts were never reached, and nothing is on them
+    every = before or restoration.every  # otherwise the plan's hosts were never reached, and nothing is on them
     new = {host for host in ctx.hosts if host not in before} if every else set[str]()
     fresh = made_anew(ctx, "restore.look") if restoration.definition is not None else ()
     return tuple(host for host in ctx.hosts if host in new or host in fresh or host in changed)
@@ -141,8 +141,8 @@ def _update_stack(ctx: RunContext, restoration: Restoration, definition: str) ->
     """Bring the stack back to its *definition*.
 
     If the rollback would replace or delete a stateful resource, the stack stays and the run needs intervention. An
-    update that was killed is begun again, as often as other work: there is no other way left, and each looks first at
-    what the one before has done.
+    update that was killed is started again, as often as other work: there is no other way left, and each first checks
+    what the previous one has done.
     """
 
     def work(job: str, emit: Emit) -> StepResult:
@@ -187,7 +187,7 @@ def made_anew(ctx: RunContext, name: str) -> tuple[str, ...]:
         return StepResult(outcome=Outcome.SUCCEEDED, message=message, data=HostsReplaced(fresh=tuple(fresh)).to_json())
 
     result = ctx.step(name, "look for hosts that were made anew", work, may_change=NOTHING, verb="restore")
-    return HostsReplaced.read(result).fresh  # where nobody could look, the proof will tell
+    return HostsReplaced.read(result).fresh  # without an inspection, the verification will show it
 
 
 def constrained(ctx: RunContext, spec: StackSpec, job: str, emit: Emit, alone: Alone) -> StepResult:
@@ -236,7 +236,7 @@ def _restore_hosts(ctx: RunContext, plays: tuple[RestoringPlay, ...], verb: str 
 
 
 def level(ctx: RunContext, hosts: tuple[str, ...], prefix: str) -> None:
-    """Put the release that a rehearsal begins with on *hosts*, which stand by."""
+    """Put the release that a rehearsal starts with on *hosts*, which are on standby."""
     put_back(
         ctx, rollback_plan.restoring(_back(ctx).manifest, ctx.hosts_only_inventory, hosts), prefix, verb="rehearse"
     )

@@ -34,7 +34,7 @@ from orchestrator.services import Services
 
 P = TypeVar("P", bound=RunParameters)
 BeforeStep = Callable[[str, Emit, bool], StepResult | None]
-"""What is checked before a step starts, or is begun again by another process; its result if it does not start."""
+"""What is checked before a step starts, or is started again by another process; its result if it does not start."""
 Recheck = Callable[[str, Emit], StepResult | None]
 """Whether the plan holds; the result of the step before which it was checked if it does not."""
 
@@ -46,10 +46,10 @@ class RunContext:
     *approved* is the digest of the plan that it is held to; *wait* the seconds to wait for a busy environment;
     *acknowledgements* what was agreed to by name, where no plan was approved; *override_reason* why a release may come
     that was rolled back before; *overrun* whether it may last beyond the time at which its environment closes;
-    *excluded_hosts* are the hosts whose failure was tolerated, with how it went there; *refusing_hosts* those that
+    *excluded_hosts* are the hosts whose failure was tolerated, with its outcome; *refusing_hosts* those that
     refused our token in the rollback, which continues without them. *effects* is what it may have changed so far,
     *probed* is the start of the probe; empty without one. *sides* are those of the plan with their hosts, *live* the
-    one that is live now. *previous_package* is the package of the rollback as it was verified when the run started.
+    current live side. *previous_package* is the package of the rollback as it was verified when the run started.
     *before_step* is checked before each step while the run has changed nothing, and *recheck* after it was held.
     *variables* is the digest of the hosts and outputs that plays were given last; None when some of them are secret.
     """
@@ -110,7 +110,7 @@ class RunContext:
 
     @property
     def going_back(self) -> bool:
-        """Whether it restores what was there before."""
+        """Whether it restores the previous state."""
         return self.state in GOING_BACK
 
     @property
@@ -132,7 +132,7 @@ class RunContext:
         """The environment's hosts with their variables; never recorded either.
 
         Raises R123 when they are no longer those that this run settled on. The operator's own files are compared each
-        time: a play reads them as they are then. A rollback takes them as they are.
+        time: a play reads them as they are at that time. A rollback takes them as they are.
         """
         if self._inventory is None:
             self._inventory = inventory_of(self.services, self.run.environment, self.outputs())
@@ -173,7 +173,7 @@ class RunContext:
         } - mine  # whatever release it was that had sides
 
     def variables_now(self) -> str | None:
-        """The digest of the hosts and outputs that a play is given now; None when some of them are secret."""
+        """The digest of the hosts and outputs that a play gets at this time; None when some of them are secret."""
         outputs = self.outputs()
         return None if outputs.secret else digest_of([self.inventory().digest, dict(outputs.plain)])
 
@@ -266,7 +266,7 @@ class RunContext:
     def _work(self, name: str, work: Callable[[str, Emit], StepResult], *, begun: bool) -> StepResult:
         """Do the work now, as the process that may: under the lease, with a fence of this process's own.
 
-        What was *begun* before is seen through, also when a person wants the run to stop: it has touched something.
+        Work that was *begun* before is completed, also if a user has requested a stop: it has touched something.
         """
         self.ownership.check()
         reporter, known = Reporter(self.note, self.services.clock, name), ""
@@ -313,7 +313,7 @@ class RunContext:
         self.fence = lease.fence
 
     def _stopped(self, *, begun: bool) -> StepResult | None:
-        """The result of work that is not begun because a person wants the run to stop; None: begin it."""
+        """The result of work that does not start because a user has stopped the run; None: it starts."""
         while (run := self.services.store.run(self.run.id)).control == "pause":
             self.ownership.park()
         if begun or self.going_back or self.state is State.CLOSING or run.control not in STOPPING:
@@ -328,7 +328,7 @@ class RunContext:
         return self.before_step(name, emit, begun)
 
     def _cut_off(self, result: StepResult, known: str) -> StepResult:
-        """A bad *result*, said to be aborted when a person wanted that while the work went on."""
+        """A bad *result*, marked as aborted if a user requested that during the work."""
         run = self.services.store.run(self.run.id)
         if run.control != "abort" or run.control_at == known or result.outcome is not Outcome.ERRORED:
             return result

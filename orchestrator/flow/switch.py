@@ -59,7 +59,7 @@ def switch_traffic(
     change = Change("side", play.limit, back=name.endswith(BACK))
     result = ctx.step(name, label, work, may_change=change, verb=verb, **about)
     if not result.good:
-        if touched(result, play.limit):  # nobody knows where it leads now
+        if touched(result, play.limit):  # where it leads is not known
             _note(ctx, ctx.live, name, switch_uncertain=True)
         raise RunHalted(name, result)
     ctx.live = side
@@ -98,7 +98,7 @@ def then(ctx: RunContext) -> None:
 
 
 def retire(ctx: RunContext) -> StepResult | None:
-    """Run the playbook for the side that stands by now, where it has anything; its result when that is not good."""
+    """Run the playbook for the new standby side, if that has anything; its result when that is not good."""
     plan, sides, live = ctx.pinned_plan(), ctx.sides, ctx.live
     planned, package = plan.blue_green, ctx.pinned_package()
     if planned is None or planned.retire is None or sides is None or live is None:
@@ -141,7 +141,7 @@ def _good(ctx: RunContext, side: Side) -> tuple[str, ...]:
 
 
 def _told(ctx: RunContext, live: Side) -> Switched:
-    """What a playbook is told when *live* is to be the live side."""
+    """What a playbook is given when *live* is to be the live side."""
     return Switched(live, other(live), _good(ctx, live), _good(ctx, other(live)))
 
 

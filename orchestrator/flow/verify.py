@@ -19,7 +19,7 @@ def verify_environment(ctx: RunContext, what: str = "environment") -> None:
 
 
 def worked_on(ctx: RunContext) -> tuple[str, ...]:
-    """The hosts of the environment without those whose failure was tolerated, and those that stand by."""
+    """The hosts of the environment without those whose failure was tolerated, and those on standby."""
     idle = ctx.standby_hosts
     return tuple(host for host in ctx.hosts if host not in ctx.excluded_hosts and host not in idle)
 
@@ -38,7 +38,7 @@ def verify_suites(
 
 
 def run_suite(ctx: RunContext, suite: SuiteSpec, package: Package, what: str, *, must: bool) -> StepResult:
-    """Run one suite, again where it failed and its rule says so. With *must*, halt unless it is good."""
+    """Run one suite, and again if it failed and its rule requires that. With *must*, halt unless it is good."""
 
     def work(job: str, emit: Emit) -> StepResult:
         context = ctx.context(back=package.digest != ctx.pinned_package().digest)

@@ -90,7 +90,7 @@ class MemberEnd(Model):
     exit: int
 
 
-# -- before it begins ----------------------------------------------------------------------------------------------
+# -- before it starts ----------------------------------------------------------------------------------------------
 
 
 def find_waves(services: Services, name: str | None) -> Waves | None:
@@ -99,7 +99,7 @@ def find_waves(services: Services, name: str | None) -> Waves | None:
 
 
 def already_deployed(services: Services, waves: Waves, ref: PackageRef) -> tuple[str, ...]:
-    """The environments of *waves* that have the release already: nothing is done there."""
+    """The environments of *waves* that have the release already: nothing is done in them."""
     return tuple(name for name in waves.names if runs_there(services, name, ref))
 
 
@@ -253,7 +253,7 @@ class WaveRollout:
         return [] if self.way.redeploy else list(already_deployed(self.services, self.way.waves, self.way.release))
 
     def _waves(self, waves: list[tuple[int, list[str]]]) -> tuple[str, int]:
-        """Begin one wave after the other; why the rest is held (empty: all were begun, and are good), and where."""
+        """Start one wave after the other; why the rest is held (empty: all were started, and are good), and where."""
         why, at = "", 0
         for place, (at, names) in enumerate(waves):
             why = self._stopped(f"wave.{at}.may")
@@ -276,14 +276,14 @@ class WaveRollout:
         self._wave("ended", f"wave:{number}:ended", number=number, ended=ended)
 
     def _parts(self, event: str, number: int, parts: list[WaveMember]) -> list[MemberEnd]:
-        """Do *parts* side by side, and say so before; how their runs ended."""
+        """Execute *parts* side by side, and record that before; how their runs ended."""
         runs = {part.environment: part.run(self.way.root) for part in parts}
         self._wave(event, f"wave:{number}:{event}", number=number, runs=runs)
         answers = self.durable.together({part.run(self.way.root): part.to_json() for part in parts})
         return [MemberEnd.from_json(answers[part.run(self.way.root)]) for part in parts]
 
     def _soak(self, number: int) -> None:
-        """Let time pass before the next wave; no longer once a person wants something."""
+        """Wait before the next wave; no longer once there is a control request."""
         time = seconds(self.way.waves.soak)
         if not time:
             return
@@ -304,7 +304,7 @@ class WaveRollout:
         self.stopped = self.stopped or bool(why)
         return why
 
-    # -- going back
+    # -- rollback
 
     def _return(self, waves: list[tuple[int, list[str]]]) -> None:
         """Roll back what this promotion has promoted, newest wave first. A rollback is not rolled back."""
@@ -330,7 +330,7 @@ class WaveRollout:
         return None
 
     def _goes_back(self, name: str) -> dict[str, object]:
-        """The release that *name* goes back to, else why it stays as it is, and whether that is fine."""
+        """The release to which *name* is rolled back, otherwise why it stays as it is, and whether that is fine."""
         self.ownership.check()
         run = self.services.store.run(run_id(self.way.root, name))
         plan = plan_store.load_plan(self.services, str(run.plan))
