@@ -1,4 +1,4 @@
-"""The application of a project that a server serves: its use cases are executed there."""
+"""The application of a project that a server serves: the server executes its use cases."""
 
 import inspect
 import json
@@ -92,7 +92,7 @@ def _error(data: Mapping[str, Any]) -> OrchestratorError:
 
 
 class RemoteParts:
-    """What groups of use cases are given in place of the parts of a project. Nothing but the server is there."""
+    """What groups of use cases are given in place of the parts of a project: nothing but the server."""
 
     def __init__(self, forwarder: RemoteUseCases) -> None:
         self.rights = SimpleNamespace(forwarder=forwarder)
@@ -191,7 +191,7 @@ class RemoteApplication(ManagedApplication):
 
     @cached_property
     def queries(self) -> Queries:
-        """What is true now."""
+        """The queries of the current facts."""
         return RemoteQueries(self._parts, self._forwarder.connection)
 
     @cached_property
@@ -209,11 +209,11 @@ class RemoteApplication(ManagedApplication):
         return self.facts.declared
 
     def calendar_states(self) -> dict[str, EnvironmentCalendar]:
-        """Whether each environment is open to promotions now."""
+        """Whether each environment is currently open to promotions."""
         return states(self.acting, self.declared_rules())
 
     def calendar_state(self, environment: str) -> EnvironmentCalendar:
-        """Whether *environment* is open to promotions now."""
+        """Whether *environment* is currently open to promotions."""
         return self.calendar_states()[environment]
 
     def scheduler_runs(self) -> bool:

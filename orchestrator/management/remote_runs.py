@@ -1,4 +1,4 @@
-"""Following runs at a server: its stream of events says when there is something to read."""
+"""Following runs at a server: its stream of events reports when there is something to read."""
 
 import threading
 import time
@@ -12,7 +12,7 @@ from orchestrator.domain.journal import Record, Run
 from orchestrator.ports.servers import ServerConnection
 
 LONGEST_WAIT_S = 2.0
-"""How long a follower waits at most: whether a worker lives is no event."""
+"""How long a follower waits at most: whether a worker lives is not an event."""
 RECONNECT_S = 1.0
 
 
@@ -50,7 +50,7 @@ class RemoteRunReader(RunReader):
         self._polled = False
 
     def run(self, wanted: str) -> Run:
-        """The run with the id *wanted*, or the only one whose id begins so. Raises R101 and R102."""
+        """The run with the id *wanted*, or the only one whose id starts with it. Raises R101 and R102."""
         return self._queries.find_run(self._actor, wanted)
 
     def records(self, run: str, after: int = 0) -> list[Record]:

@@ -190,7 +190,7 @@ def clashes(
 
 
 def next_moment(moment: datetime, minutes: int = 15) -> datetime:
-    """The first quarter of an hour that is not before *moment*: slots begin at such times."""
+    """The first quarter of an hour that is not before *moment*: slots start at such times."""
     step = timedelta(minutes=minutes)
     floor = moment.replace(minute=moment.minute // minutes * minutes, second=0, microsecond=0)
     return floor if floor == moment else floor + step

@@ -174,7 +174,7 @@ def refused_booking(
 
 
 def confirm_waiting(task: Change, sources: BookingSources, near: EnvironmentBooking | None = None) -> Iterator[str]:
-    """Confirm the bookings that wait and whose time is free, the oldest first; with *near* those that it kept out."""
+    """Confirm the bookings that wait and whose time is free, the oldest first; with *near* those that it blocked."""
     facts = booking_facts(task, sources)
     waiting = [each for each in task.records.all(BOOKINGS, OPEN) if each.state is BookingState.WAITING]
     for each in sorted(waiting, key=lambda booking: booking.number):

@@ -84,7 +84,7 @@ class EnvironmentBooking(Model):
 
     @property
     def grace_until(self) -> datetime:
-        """Until when it has to be used: the grace time of a booking that was confirmed late begins with that."""
+        """Until when it has to be used: the grace time of one that was confirmed late starts with the confirmation."""
         return max(self.start, self.confirmed_at or self.start) + timedelta(minutes=self.grace_minutes)
 
     def keeps_out(self, now: Now) -> bool:

@@ -79,7 +79,7 @@ def list_quotas(acting: Acting) -> tuple[Quota, ...]:
 def find_slots(
     acting: Acting, environment: str, length: timedelta, within: timedelta, sources: BookingSources, most: int = 5
 ) -> tuple[Interval, ...]:
-    """The first free slots of *length* in *environment*, at most *most*, *within* this time from now. Raises A110."""
+    """The first free slots of *length* in *environment*, at most *most*, *within* this time. Raises A110."""
 
     def work(view: View) -> tuple[Interval, ...]:
         if environment not in acting.environments:

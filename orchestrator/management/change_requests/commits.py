@@ -44,7 +44,7 @@ class Scope:
 
 
 def changes_of(commits: Iterable[CommitMessage], scope: Scope) -> tuple[CommitChange, ...]:
-    """Each commit as a change request, or with the reason why it is none."""
+    """Each commit as a change request, or with the reason why it is not one."""
     return tuple(_change(commit, scope) for commit in commits)
 
 

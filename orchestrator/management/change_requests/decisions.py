@@ -38,7 +38,7 @@ def add_change(acting: Acting, draft: ChangeDraft, sources: ChangeSources, *, su
 
 @forwarded
 def edit_change(acting: Acting, key: str, fields: dict[str, Any], sources: ChangeSources) -> ChangeRequest:
-    """Change *fields* of a draft. Raises A110, and G102 for a request that is no draft."""
+    """Change *fields* of a draft. Raises A110, and G102 for a request that is not a draft."""
 
     def work(task: Change) -> ChangeRequest:
         request = _own(task, key)
@@ -167,7 +167,7 @@ def follow_release(task: Change, key: str, event: ChangeEvent, release: str, rea
 
 
 def recomputed(view: View, request: ChangeRequest, facts: ChangeFacts, sources: ChangeSources) -> ChangeRequest:
-    """*request* by the *facts* of now: its rank, and while it is assessed its checks."""
+    """*request* by the current *facts*: its rank, and while it is assessed its checks."""
     after = request.ranked(view.now.earliest, _why_moved(request, facts), facts=facts)
     return _assessed(view, after, sources) if after.state is ChangeState.ASSESSING else after
 
@@ -266,7 +266,7 @@ def _move(task: Change, before: ChangeRequest, after: ChangeRequest, event: Chan
 
 
 def _assessed(view: View, request: ChangeRequest, sources: ChangeSources) -> ChangeRequest:
-    """*request* with the results of its checks now."""
+    """*request* with the current results of its checks."""
     calendar = calendar_of(view, sources.declared_rules())
     found = Surroundings(view.acting.environments, sources.known_packages(), calendar)
     return request.model_copy(update={"checks": assessment(request, found, view.now)})

@@ -48,7 +48,7 @@ def of_file(file: ChangeFile) -> tuple[Incoming, ...]:
 
 
 def of_commits(found: Iterable[CommitChange]) -> tuple[tuple[Incoming, ...], tuple[Skipped, ...]]:
-    """The commits that are changes, the oldest first, and those that are none."""
+    """The commits that are changes, the oldest first, and those that are not."""
     incoming: list[Incoming] = []
     skipped: list[Skipped] = []
     for each in found:
@@ -61,7 +61,7 @@ def of_commits(found: Iterable[CommitChange]) -> tuple[tuple[Incoming, ...], tup
 
 
 def compare_import(existing: Iterable[ChangeRequest], incoming: Iterable[Incoming]) -> ChangeImport:
-    """What *incoming* adds to *existing*, and what it changes there."""
+    """What *incoming* adds to *existing*, and what it changes in it."""
     known = {(request.source, request.source_ref): request for request in existing if request.source_ref}
     added: dict[tuple[Source, str], Incoming] = {}
     changed: list[tuple[ChangeRequest, Incoming]] = []

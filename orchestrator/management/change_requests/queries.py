@@ -81,7 +81,7 @@ def count_changes(acting: Acting) -> dict[ChangeState, int]:
 
 @forwarded
 def show_change(acting: Acting, key: str, sources: ChangeSources) -> ShownRequest:
-    """One request, with its risk by the facts of now. Raises A110."""
+    """One request, with its risk by the current facts. Raises A110."""
     request = read_register(acting, Action.VIEW, lambda view: view.existing(CHANGE_REQUESTS, key))
     return ShownRequest(request, change_risk(sources.change_facts(request.packages, request.environments)))
 

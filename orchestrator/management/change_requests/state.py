@@ -38,7 +38,7 @@ class ChangeEvent(StrEnum):
     REOPEN = "reopen"
     WITHDRAW = "withdraw"
     PLAN = "plan"
-    """It is in the scope of a release now."""
+    """It is added to the scope of a release."""
     UNPLAN = "unplan"
     """The release does not contain it any more."""
     RELEASE = "release"

@@ -112,7 +112,7 @@ def _moved(
 
 
 def _change(acting: Acting, key: str, name: str, work: Any) -> ImplementationPlan:
-    """The plan *key* after *work*, and after everything that is due then."""
+    """The plan *key* after *work*, and after everything that is then due."""
 
     def whole(task: Change) -> ImplementationPlan:
         plan = task.existing(IMPLEMENTATION_PLANS, key)

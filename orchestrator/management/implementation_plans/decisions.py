@@ -97,7 +97,7 @@ Work = Callable[[Change, ImplementationPlan], ImplementationPlan]
 
 
 def change_plan(key: str, acting: Acting, work: Work, reason: str = "") -> ImplementationPlan:
-    """The plan *key* after *work*, and after everything that is due then. Raises A110."""
+    """The plan *key* after *work*, and after everything that is then due. Raises A110."""
 
     def whole(task: Change) -> ImplementationPlan:
         return put_advanced(task, work(task, task.existing(IMPLEMENTATION_PLANS, key)))

@@ -79,7 +79,7 @@ class ApplicationExecutions:
         return RUNNING if not request.has_ended else Execution(ended="failed", note=f"{request.id} is {request.state}")
 
     def _ran(self, run: str, good: State) -> Execution:
-        """What became of *run*, which ends well in the state *good*."""
+        """What became of *run*, which has succeeded in the state *good*."""
         found = self._run(run)
         if found is None or not found.ended:
             return RUNNING

@@ -106,7 +106,7 @@ class Task(Model):
 
     @property
     def span(self) -> TaskSpan:
-        """The time that counts as planned now."""
+        """The time that currently counts as planned."""
         return self.replanned or self.planned
 
     @property

@@ -8,7 +8,7 @@ from orchestrator.management.implementation_plans.model import ImplementationPla
 from orchestrator.management.implementation_plans.state import ACTIVE, PlanEvent, PlanState, TaskEvent, TaskState
 
 Satisfied = Callable[[str], bool]
-"""Whether what has this key outside of a plan, such as `IP-2:check` or `REL-1:deploy`, has ended well."""
+"""Whether what has this key outside of a plan, such as `IP-2:check` or `REL-1:deploy`, has succeeded."""
 TIMED_OUT = "the timeout of the task has ended"
 
 
@@ -36,7 +36,7 @@ def next_plan_step(plan: ImplementationPlan, satisfied: Satisfied, now: datetime
 
 
 def due_steps(plan: ImplementationPlan, satisfied: Satisfied, now: datetime) -> Iterator[Step]:
-    """Every step that is due, one after the other; each plan follows from the one before."""
+    """Every step that is due, one after the other; each plan follows from the previous one."""
     while (step := next_plan_step(plan, satisfied, now)) is not None:
         plan = step.plan
         yield step

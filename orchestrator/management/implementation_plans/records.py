@@ -22,7 +22,7 @@ RELEASED = frozenset({ReleaseState.RELEASED, ReleaseState.CLOSED})
 
 
 def outside_state(view: View, key: str) -> tuple[bool, datetime | None]:
-    """Whether what has *key* outside of a plan has ended well, and when it does. The time is None if it is unknown.
+    """Whether what has *key* outside of a plan has succeeded, and when it does. The time is None if it is unknown.
 
     *key* is `IP-2:check`, `REL-1:deploy` or `REL-1`.
     """

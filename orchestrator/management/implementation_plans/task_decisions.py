@@ -156,7 +156,7 @@ def add_evidence(acting: Acting, key: str, name: str, evidence: EvidenceDraft) -
 
 
 def change_task(key: str, acting: Acting, name: str, work: Work, reason: str) -> ImplementationPlan:
-    """The plan *key* after *work* on its task *name*, and after everything that is due then."""
+    """The plan *key* after *work* on its task *name*, and after everything that is then due."""
 
     def whole(task: Change) -> ImplementationPlan:
         plan, found = find_task(task, key, name)

@@ -52,7 +52,7 @@ FORMULAS: dict[MeasureName, tuple[str, str]] = {
 def compute_measures(
     deployments: Sequence[Deployment], span: MeasureSpan, environments: tuple[str, ...], before: tuple[str, ...]
 ) -> Measures:
-    """The measures of *deployments*, which may begin before *span*: rework depends on what happened earlier.
+    """The measures of *deployments*, which may start before *span*: rework depends on what happened earlier.
 
     *environments* are at the end of their paths, *before* are the others.
     """

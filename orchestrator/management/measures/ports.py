@@ -12,7 +12,7 @@ class MeasureSources(Protocol):
     """The facts of measures."""
 
     def previous(self) -> Mapping[str, str | None]:
-        """The environments, each with the one before it on its path (`after` of its file)."""
+        """The environments, each with the previous one on its path (`after` of its file)."""
 
     def ended_runs(self, environment: str, since: datetime) -> tuple[Run, ...]:
         """The promotions and rollbacks in *environment* that ended after *since*."""

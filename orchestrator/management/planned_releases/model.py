@@ -69,7 +69,7 @@ class Phase(Model):
 
     @property
     def span(self) -> Span:
-        """The time that counts as planned now."""
+        """The time that currently counts as planned."""
         return self.replanned or self.planned
 
     @property

@@ -65,7 +65,7 @@ class _Planned:
     phase: str
 
     def needs(self) -> list[tuple[PlannedRelease, Phase]]:
-        """The phases whose environments have to be booked again: those of releases that are no drafts."""
+        """The phases whose environments have to be booked again: those of releases that are not drafts."""
         keys = {(move.release.id, move.phase.name) for move in self.moves} | {(self.name, self.phase)}
         return [
             (release, phase)
@@ -129,7 +129,7 @@ def remove_phase(acting: Acting, key: str, name: str) -> PlannedRelease:
 
 @forwarded
 def start_phase(acting: Acting, key: str, name: str) -> PlannedRelease:
-    """Record that a phase starts now. Raises A110, G101, and G204 unless what it depends on was completed."""
+    """Record that a phase starts. Raises A110, G101, and G204 unless what it depends on was completed."""
 
     def work(task: Change) -> PlannedRelease:
         release = task.existing(PLANNED_RELEASES, key)
@@ -143,7 +143,7 @@ def start_phase(acting: Acting, key: str, name: str) -> PlannedRelease:
 
 @forwarded
 def complete_phase(acting: Acting, key: str, name: str, sources: ReleaseSources) -> Slip:
-    """Record that a phase ends now. One that ends late moves what depends on it. Raises A110, G101 and G204."""
+    """Record that a phase ends. One that ends late moves what depends on it. Raises A110, G101 and G204."""
 
     def work(task: Change) -> Slip:
         release = task.existing(PLANNED_RELEASES, key)
@@ -161,7 +161,7 @@ def complete_phase(acting: Acting, key: str, name: str, sources: ReleaseSources)
 
 
 def record_phase_start(task: Change, release: PlannedRelease, phase: Phase, text: str = "") -> PlannedRelease:
-    """Record that *phase* starts now; the first one of a scheduled release starts the release."""
+    """Record that *phase* starts; the first one of a scheduled release starts the release."""
     at = task.now.earliest
     started = phase.model_copy(update={"started_at": at})
     after = release.with_phases([started]) if phase.progress == "pending" else release

@@ -121,7 +121,7 @@ def _freeze(task: Change, release: PlannedRelease, facts: ReleaseFacts, sources:
 
 
 def _start(task: Change, release: PlannedRelease, facts: ReleaseFacts, sources: ReleaseSources) -> PlannedRelease:
-    """Start the release: a run of one of its packages is there."""
+    """Start the release: a run of one of its packages exists."""
     del sources
     run = next(place.run for _, place in _places(release, facts) if place.run)
     deploy = release.phase(DEPLOY)

@@ -31,7 +31,7 @@ def resource_conflicts(
 ) -> tuple[str, ...]:
     """Why environments or users are not available to the phases, a phrase each.
 
-    *ignored* are bookings that are given up. With *wait* it is no conflict that an environment is booked.
+    *ignored* are bookings that are given up. With *wait* a booked environment is not a conflict.
     """
     facts = booking_facts(view, sources)
     free = tuple(each for each in facts.bookings if each.id not in ignored)

@@ -72,7 +72,7 @@ def freeze(task: Change, release: PlannedRelease) -> PlannedRelease:
 
 
 def _leave(task: Change, release: PlannedRelease, key: str, reason: str) -> None:
-    """Let the request *key* leave *release*, if it is still planned there."""
+    """Let the request *key* leave *release*, if it is still planned in it."""
     request = task.records.get(CHANGE_REQUESTS, key)
     if request is not None and request.state is ChangeState.PLANNED and request.release == release.id:
         follow_release(task, key, ChangeEvent.UNPLAN, release.id, reason)

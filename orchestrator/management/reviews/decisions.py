@@ -68,7 +68,7 @@ def close_review(acting: Acting, subject: str, code: CloseCode | None = None, co
 
 
 def add_feedback(acting: Acting, subject: str, text: str, rating: int | None = None) -> Review:
-    """Add what the actor says about the subject, also to a closed review. Raises A110."""
+    """Add the actor's feedback on the subject, also to a closed review. Raises A110."""
 
     def work(task: Change) -> Review:
         review = task.existing(RELEASE_REVIEWS, subject)
