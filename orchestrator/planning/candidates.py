@@ -5,7 +5,7 @@ from orchestrator.services import Services
 
 
 def candidate(services: Services, name: str) -> PackageRef | None:
-    """The last release that was verified in the environment before *name* and is not the last one there; None: none."""
+    """The last release verified in the environment before *name*; None without one, or if *name* has it."""
     before = services.environment(name)[0].after
     if before is None:
         return None

@@ -1,4 +1,4 @@
-"""Conditions: what the environment's file requires before a release is promoted there."""
+"""Conditions: what the environment's file requires before a release is promoted to it."""
 
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import OrchestratorError

@@ -19,9 +19,9 @@ REHEARSED = "rehearsed"
 
 
 def obstacle(release: PackageRef, way: RollbackTarget, there: tuple[HostState, ...]) -> str | None:
-    """Why *release* cannot be rehearsed now; None when it can. *there* is what runs on each host.
+    """Why *release* cannot be rehearsed; None when it can. *there* is what runs on each host.
 
-    Hosts that stand by get the release before it at the beginning of the rehearsal.
+    Standby hosts get the previous release at the start of the rehearsal.
     """
     back = way.release
     if back is None or not way.available:
@@ -47,7 +47,7 @@ def newest(services: Services, environment: str, back: PackageRef, release: Pack
 
 
 def documents(services: Services, run: str) -> list[Rehearsal]:
-    """The evidence that *run* has given, as far as it is what its digest says."""
+    """The evidence that *run* has given, as far as it has its digest."""
     if not services.store.has_entry(run, REHEARSED):  # most runs have none, and many records
         return []
     records = [record for record in services.store.records(run) if record.kind == REHEARSED]

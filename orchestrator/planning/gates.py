@@ -1,4 +1,4 @@
-"""The gates and probes of a plan: whether all that they need is there."""
+"""The gates and probes of a plan: whether all that they need exists."""
 
 from orchestrator.domain.context import Outputs
 from orchestrator.domain.gate import Gate, Probe
@@ -11,7 +11,7 @@ from orchestrator.services import Services
 
 
 def _asked(plan: Plan) -> list[PlannedGate]:
-    """Every gate that is asked: of canaries, of a side, and of the watch."""
+    """Every gate that is queried: of canaries, of a side, and of the watch."""
     asked = [gate for step in plan.steps if step.canary is not None for gate in step.canary.observation.gates]
     look = plan.blue_green.observation if plan.blue_green is not None else None
     asked += list(look.gates) if look is not None else []
@@ -26,7 +26,7 @@ def check_gates(services: Services, wanted: PlanRequest, plan: Plan) -> None:
 
 
 def check_variables(services: Services, wanted: PlanRequest, plan: Plan, inventory: Inventory) -> None:
-    """See that every variable that a gate or the probe names is there. Raises V142."""
+    """Check that every variable that a gate or the probe names exists. Raises V142."""
     asked = [gate.gate for gate in _asked(plan)]
     found: list[Gate | Probe] = [*asked, *([plan.probe] if plan.probe is not None else [])]
     if found:

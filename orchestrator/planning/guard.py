@@ -41,10 +41,10 @@ def rolled_back_releases(services: Services, environment: str, digests: Collecti
 
 
 class _Decision:
-    """What the runs of an environment, from the newest one on, say of the packages *digests*.
+    """What the runs of an environment, from the newest one on, show of the packages *digests*.
 
     *later* is the next run with a verified release after the one that is taken, if it restored that release: the
-    package before it was rolled back. *bad* are promotions that were rolled back, unless such a run says more.
+    package before it was rolled back. *bad* are promotions that were rolled back, unless such a run shows more.
     """
 
     def __init__(self, digests: Collection[str]) -> None:
@@ -78,7 +78,7 @@ def _digest(run: Run) -> str:
 
 
 def _verdict(services: Services, run: Run) -> Verdict | None:
-    """What *run* says of its release: it was *restored*, or its promotion was; None if the run says nothing of it."""
+    """What *run* shows of its release: it was *restored*, or its promotion was; None if the run shows neither."""
     if run.kind == "rollback":
         return "restored" if run.state is State.ROLLED_BACK else None
     if run.kind != "promotion":
@@ -91,6 +91,6 @@ def _verdict(services: Services, run: Run) -> Verdict | None:
 
 
 def _stopped(services: Services, run: Run) -> bool:
-    """Whether a person wanted the run to stop, and that is why it went back."""
+    """Whether the run was rolled back because a user stopped it."""
     ended = services.store.entry(run.id, "ended")
     return ended is not None and recorded_failure([ended]).get("code") == STOPPED

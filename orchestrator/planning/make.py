@@ -67,7 +67,7 @@ def _refuse_behind(plan: Plan, survey: Survey) -> None:
 def _drafted(services: Services, wanted: PlanRequest, survey: Survey, aim: Side | None) -> Draft:
     """What follows from the *survey*: the rollback target, what is undone, and the sides. Raises R-codes.
 
-    *aim* is the side whose stack was looked at.
+    *aim* is the side whose stack was inspected.
     """
     environment, _ = services.environment(wanted.environment)
     silent = [host for host in survey.unreachable if host not in survey.refusing]
@@ -83,7 +83,7 @@ def _drafted(services: Services, wanted: PlanRequest, survey: Survey, aim: Side 
 
 
 def _with_steps(services: Services, wanted: PlanRequest, draft: Draft, job: str, emit: Emit) -> Draft:
-    """*draft* with its steps, and with what runs on hosts after an infrastructure that goes back."""
+    """*draft* with its steps, and with what runs on hosts after the infrastructure is restored."""
     survey, package = draft.survey, wanted.package
     steps = tuple(
         with_plays(services, planned_step(step, wanted, draft.own, draft.blue_green), package, survey.inventory)
@@ -171,7 +171,7 @@ def _blocked(plan: Plan) -> Plan:
 
 
 def _restored(wanted: PlanRequest, survey: Survey) -> tuple[str, ...]:
-    """The hosts that a rollback puts back; none for a promotion."""
+    """The hosts that a rollback restores; none for a promotion."""
     if wanted.action != "rollback" or survey.inventory is None:
         return ()
     steps = steps_of(wanted.package.manifest.release, wanted.action)
@@ -181,7 +181,7 @@ def _restored(wanted: PlanRequest, survey: Survey) -> tuple[str, ...]:
 def _asked_sides(
     wanted: PlanRequest, survey: Survey, own: tuple[PlannedGate, ...], aim: Side | None
 ) -> sides.BlueGreenQuery:
-    """What a plan asks about the sides of the environment."""
+    """The query of a plan about the sides of the environment."""
     rule = wanted.package.manifest.release.blue_green
     look = look_at(rule.look, rule, own) if rule is not None and rule.look is not None else None
     promoting = wanted.action == "promote"

@@ -1,4 +1,4 @@
-"""What a plan says of secrets: it has none in clear, and names those that cannot be masked everywhere."""
+"""What a plan shows of secrets: it has none in clear, and names those that cannot be masked everywhere."""
 
 from typing import Any
 

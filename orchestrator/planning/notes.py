@@ -58,7 +58,7 @@ def _notes(environment: Environment, back: RollbackTarget, survey: Survey) -> tu
 
 
 def _again(services: Services, wanted: PlanRequest) -> list[str]:
-    """That the environment has gone back from this release before."""
+    """The note that this release was rolled back in the environment before."""
     if wanted.action != "promote":
         return []
     digest = wanted.package.digest

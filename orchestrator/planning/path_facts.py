@@ -36,7 +36,7 @@ def path_facts(services: Services, ref: PackageRef, name: str, *, allow_rolled_b
 
 
 def _automatic_hold(services: Services, environment: Environment) -> str:
-    """The rollback since which no user has promoted a release there; empty if there is none or nothing is automatic."""
+    """The rollback since which no user has promoted a release to it; empty if there is none or nothing is automatic."""
     if environment.promote != "automatic":
         return ""
     ended = (State.SUCCEEDED, State.ROLLED_BACK, State.NEEDS_INTERVENTION)

@@ -2,7 +2,7 @@
 
 A plan that an operator names, by a file or by a digest, counts only with an authentication code of this project. A run
 finds its own plan by the digest in the journal. That digest covers all that decides what the plan does, so a code is
-not required there (a worker may have another key); a code that is there must fit.
+not required there (a worker may have another key); an existing code must fit.
 """
 
 import json
@@ -47,7 +47,7 @@ def saved_plan(services: Services, stack: StackPreview) -> SavedPlan:
 
 
 def made_by(services: Services, job: str) -> Path:
-    """Where the preview that belongs to *job* writes Pulumi's own plan; its folder is there."""
+    """Where the preview that belongs to *job* writes Pulumi's own plan; its folder exists."""
     file = services.state / "plans" / f"{job}.json"
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     return file
@@ -95,7 +95,7 @@ def learn_names(services: Services, plan: AnyPlan) -> None:
 
 
 def stored_plans(services: Services, start: str) -> list[str]:
-    """The digests, in hexadecimal digits, of the plans whose digest begins with *start*: here, else shared."""
+    """The digests, in hexadecimal digits, of the plans whose digest starts with *start*: here, else shared."""
     here = [found.name for found in (services.state / "plans").glob(f"{start}*/") if len(found.name) == 64]
     return here or [name.removeprefix(SHARED) for name in services.artifacts.names(f"{SHARED}{start}")]
 
@@ -114,8 +114,8 @@ def load_plan(services: Services, digest: str) -> Plan:
 def load_any(services: Services, digest: str, *, recorded: bool = False) -> AnyPlan:
     """The kept plan of one environment or of a promotion in waves, from the shared store if it is not on this machine.
 
-    *recorded* says that the journal has the digest. Raises R121 when it is nowhere, R122 when it is not what its digest
-    says, R240 to R242 when this project did not make it, and S-codes.
+    *recorded* means that the journal has the digest. Raises R121 when it is nowhere, R122 when it has another
+    digest, R240 to R242 when this project did not make it, and S-codes.
     """
     file = folder(services, digest) / "plan.json"
     _fetch(services, f"{SHARED}{digest.removeprefix('sha256:')}", file)
@@ -161,7 +161,7 @@ def _files(services: Services, plan: AnyPlan, digest: str) -> Iterator[tuple[str
 
 
 def _fetch(services: Services, name: str, path: Path) -> None:
-    """Bring what is shared under *name* to *path*. Without effect when it is there, or nothing is shared so."""
+    """Bring what is shared under *name* to *path*. Without effect if that exists, or nothing has the name."""
     found = None if path.is_file() else services.artifacts.named(name)
     if found is not None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -178,7 +178,7 @@ def _data(file: Path) -> dict[str, Any]:
 
 
 def _plan(file: Path, data: dict[str, Any]) -> tuple[AnyPlan, str]:
-    """The plan in a document, and its digest, which is that of what it says. Raises R121 and R122."""
+    """The plan in a document, and its digest, which is that of its content. Raises R121 and R122."""
     plain = {name: value for name, value in data.items() if name not in {"digest", FIELD}}
     try:
         plan: AnyPlan = (WavePlan if data.get("kind") == "WavePlan" else Plan).from_json(read_plan_fields(plain))

@@ -25,7 +25,7 @@ def plan_refusal(plan: Plan) -> OrchestratorError | None:
 
 
 def _left_behind(plan: Plan) -> OrchestratorError | None:
-    """What a rollback would leave behind that nobody has agreed to: R135."""
+    """What a rollback would leave behind without an acknowledgement: R135."""
     if not plan.rollback_target.impossible or plan.skip_irreversible:
         return None
     names = ", ".join(plan.rollback_target.impossible)
@@ -43,7 +43,7 @@ def _crossed(plan: Plan) -> OrchestratorError | None:
 
 
 def _unnamed(plan: Plan) -> OrchestratorError | None:
-    """What a promotion would do that nobody has agreed to by name, or that Pulumi refuses: E140, R200 or R201."""
+    """What a promotion would do without an acknowledgement by name, or that Pulumi refuses: E140, R200 or R201."""
     if plan.stack is not None and plan.stack.refused:
         return OrchestratorError("E140", f"{plan.stack.refused}; nothing was changed")
     lost, points = plan.unnamed_losses, plan.unnamed_points

@@ -84,7 +84,7 @@ def as_planned(
 
 
 def restoring_plays(plays: Sequence[PlaySpec], prefix: str, back: Package) -> tuple[RestoringPlay, ...]:
-    """The last verified release's own steps, as they were planned. Names of steps begin with *prefix*."""
+    """The last verified release's own steps, as they were planned. Names of steps start with *prefix*."""
     return tuple(
         RestoringPlay(f"{prefix}.{play.step}", f"restore {back.ref}", play, _hosts(plays[number:]))
         for number, play in enumerate(plays, start=1)
@@ -100,7 +100,7 @@ def _in_batches(
 ) -> tuple[RestoringPlay, ...]:
     """The steps of a rollback as its plan shows them.
 
-    Each batch but the last one is verified before the next one starts. If the infrastructure goes back as well, the
+    Each batch but the last one is verified before the next one starts. If the infrastructure is restored as well, the
     suites only run after that, because they may depend on it.
     """
     found = []

@@ -45,7 +45,7 @@ class PromotionProgress:
     """How far a promotion has come.
 
     *started*: the steps that were started, among the hosts of *hosts_only_inventory*. *provisioned*: also the stack.
-    *switched*: a switch from one side to the other was begun, and not taken back.
+    *switched*: a switch from one side to the other was started, and not reversed.
     """
 
     started: Sequence[StartedStep] = ()
@@ -60,11 +60,11 @@ class PromotionProgress:
 
     @property
     def touched(self) -> tuple[str, ...]:
-        """The hosts where something may have been changed, and that are there, in the order in which that happened."""
+        """The existing hosts on which something may have been changed, in the order in which that happened."""
         return tuple(dict.fromkeys(host for started in self.started for host in self.hosts(started)))
 
     def hosts(self, started: StartedStep) -> tuple[str, ...]:
-        """The hosts that *started* may have changed; those that went away with the infrastructure since are none."""
+        """The hosts that *started* may have changed; without those that went away with the infrastructure since."""
         return tuple(host for host in started.touched() if host in self.hosts_only_inventory.hosts)
 
 
@@ -127,7 +127,7 @@ def with_rollback_plays(
 
 
 def _switch(plan: Plan, gone: PromotionProgress) -> tuple[PlaySpec | None, Side | None]:
-    """The switch back, and the side that it leads to; none where there is no side to go back to."""
+    """The switch back, and the side that it leads to; none where there is no side to switch back to."""
     planned, sides = plan.blue_green, of_plan(plan, gone.hosts_only_inventory)
     if planned is None or sides is None or plan.rollback_target.release is None:
         return None, None
@@ -185,7 +185,7 @@ def current_rollback_plan(services: Services, run: Run) -> RollbackPlan:
 
 
 def preview_rollback(services: Services, run: Run, plan: RollbackPlan, job: str) -> RollbackForecast | None:
-    """What the rollback *plan* of *run* would do to the stack if it were executed now; None without such a change.
+    """What the rollback *plan* of *run* would do to the stack if it were executed; None without such a change.
 
     Pulumi previews the restored definition under the key *job*, as the rollback will. It does not while it updates the
     stack for the promotion: a preview between two changes has no meaning.
@@ -209,7 +209,7 @@ def preview_rollback(services: Services, run: Run, plan: RollbackPlan, job: str)
 
 
 def _other_way_round(services: Services, plan: Plan, back: RollbackPlan) -> tuple[Loss, ...]:
-    """What would be lost as far as the promotion's *plan* tells: what it creates goes, what it replaces is replaced."""
+    """What would be lost as far as the promotion's *plan* shows: what it creates goes, what it replaces is replaced."""
     changes = [_reverse(change) for change in plan.stack.changes] if plan.stack is not None else []
     rules = list(services.environment(plan.environment)[0].pulumi.stateful)
     with suppress(OrchestratorError):  # the definition is not here: then only the rules of now are known
@@ -223,7 +223,7 @@ def _reverse(change: ResourceChange) -> ResourceChange:
 
 
 def _gone(plan: Plan, records: Sequence[Record]) -> PromotionProgress:
-    """How far the records say that it has come; what was begun and has not ended may have changed all of its hosts."""
+    """How far it has come by the records; what was started and has not ended may have changed all of its hosts."""
     results = {record.step: StepResult.from_json(record.data) for record in records if record.kind == "step.finished"}
     steps = {step.play.step: step for step in plan.steps}
     unfinished, effects = StepResult(outcome=Outcome.UNKNOWN), Effects()

@@ -93,7 +93,7 @@ def irreversible(undone: tuple[Begun, ...]) -> RollbackTarget:
 
 
 def planned_undos(services: Services, begun: tuple[Begun, ...], inventory: Inventory | None) -> tuple[PlannedUndo, ...]:
-    """The undo playbooks of what was *begun*, on the hosts that are still there."""
+    """The undo playbooks of what was *begun*, on the hosts that still exist."""
     found = []
     for item in begun:
         playbook = item.step.undo

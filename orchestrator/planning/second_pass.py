@@ -21,6 +21,6 @@ def second_pass(back: Manifest, outline: Inventory, hosts: tuple[str, ...]) -> S
 
 
 def on_hosts(planned: SecondPass, outline: Inventory, hosts: tuple[str, ...]) -> tuple[PlaySpec, ...]:
-    """The steps of *planned* that are for one of *hosts*, which need them now."""
+    """The steps of *planned* that are for one of *hosts*, which need them."""
     plays = [play.model_copy(update={"limit": restrict(outline, play.hosts, hosts)}) for play in planned.restore]
     return tuple(play for play in plays if play.limit)

@@ -32,7 +32,7 @@ class BlueGreenQuery:
 
 
 def target_side(services: Services, environment: str) -> Side | None:
-    """The side whose stack a release updates: the one that is not live. None where the sides are no stacks."""
+    """The side whose stack a release updates: the one that is not live. None where the sides are not stacks."""
     if services.environment(environment)[0].sides is None:
         return None
     live = BlueGreenState.of(services.store.hosts(environment)).live
@@ -79,7 +79,7 @@ def planned(asked: BlueGreenQuery) -> PlannedSides | None:
 
 
 def _returning(made: PlannedSides, standing: BlueGreenState, sides: Sides, asked: BlueGreenQuery) -> PlannedSides:
-    """The sides of a rollback: to the side where its release is already, else to the one that stands by."""
+    """The sides of a rollback: to the side where its release is already, otherwise to the standby side."""
     digest = asked.package.digest
     there = {state.host for state in asked.base if state.runs(digest)}
     whole = [side for side in SIDES if sides.of(side) and set(sides.of(side)) <= there]
@@ -95,7 +95,7 @@ def _returning(made: PlannedSides, standing: BlueGreenState, sides: Sides, asked
 
 
 def _unused(base: tuple[HostState, ...], sides: Sides | None) -> Side:
-    """The side that a first release goes to: one on which nothing runs, where the other has something; else blue."""
+    """The side that a first release goes to: one without releases, where the other has one, otherwise blue."""
     used = {state.host for state in base if state.truth != "empty"}
     free = [side for side in SIDES if sides is not None and not used & set(sides.of(side))]
     return free[0] if free else "blue"
@@ -156,7 +156,7 @@ def resolve_sides(
 
 
 def of_plan(plan: Plan, inventory: Inventory) -> Sides | None:
-    """The sides of *plan* on the hosts of *inventory*; None where it has none there. Raises D101, R210 and R213."""
+    """The sides of *plan* on the hosts of *inventory*; None where it has none. Raises D101, R210 and R213."""
     planned = plan.blue_green
     if planned is None:
         return None

@@ -28,7 +28,7 @@ from orchestrator.services import Services
 
 
 def steps_of(release: Release, action: str) -> tuple[Step, ...]:
-    """The release's steps; when it is restored, those which stand for their own undoing."""
+    """The release's steps; when it is restored, those which are their own undo."""
     return release.steps if action == "promote" else tuple(step for step in release.steps if step.undo is None)
 
 

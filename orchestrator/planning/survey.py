@@ -86,7 +86,7 @@ def make_survey(services: Services, wanted: PlanRequest, job: str, emit: Emit) -
         wanted.told(seen)
     if environment.ephemeral is not None and spec is not None and preview is not None:
         leftovers.refuse_foreign(services, wanted.environment, spec, preview)
-    refusing = tokens.too_far(seen) if wanted.action == "promote" else {}  # a rollback goes on without them
+    refusing = tokens.too_far(seen) if wanted.action == "promote" else {}  # a rollback continues without them
     settled = _settled_hosts(wanted, preview, known)
     return Survey(
         definition=spec.definition if spec else digest_of(environment.to_json()),
@@ -104,7 +104,7 @@ def make_survey(services: Services, wanted: PlanRequest, job: str, emit: Emit) -
 
 
 def _known_hosts(services: Services, environment: str, spec: StackSpec | None, outputs: Outputs) -> Inventory | None:
-    """The hosts as the stack gives them now; None if nothing has been provisioned yet."""
+    """The hosts as the stack currently gives them; None if nothing has been provisioned yet."""
     try:
         return inventory_of(services, environment, outputs)
     except OrchestratorError:
@@ -126,7 +126,7 @@ def _refusals(seen: StepResult | None, refusing: Container[str]) -> dict[str, Ho
 
 
 def _failure_as_a_whole(seen: StepResult | None) -> str:
-    """Why no host was asked; empty if the inspection did not fail as a whole."""
+    """Why no host was queried; empty if the inspection did not fail as a whole."""
     return seen.message if seen is not None and failed_as_a_whole(seen) else ""
 
 
@@ -152,7 +152,7 @@ def _settled_hosts(wanted: PlanRequest, preview: StackPreview | None, known: Inv
 
 
 def _hosts_stay(wanted: PlanRequest, preview: StackPreview | None, known: Inventory) -> bool:
-    """Whether the hosts to be worked on are known to be those of now; a rollback begins with those that there are."""
+    """Whether the hosts to be worked on are known to be the current ones; a rollback starts with the existing ones."""
     if wanted.action == "rollback":
         return True
     if wanted.approved is not None:
@@ -163,7 +163,7 @@ def _hosts_stay(wanted: PlanRequest, preview: StackPreview | None, known: Invent
 
 
 def _wanted_stack(services: Services, wanted: PlanRequest) -> StackSpec | None:
-    """The stack as it is defined now; for a rollback as it was when the release that is restored was verified.
+    """The stack as it is currently defined; for a rollback as it was when the release that is restored was verified.
 
     Raises E105 when a time is to be restored, and how the stack was defined then is not kept.
     """
@@ -212,7 +212,7 @@ def _derived(services: Services, plan: Plan, spec: StackSpec) -> StackPreview:
     stated = StackPreview.model_fields.keys() - {
         "state_digest",
         "versions",
-    }  # these are compared with what is there now
+    }  # these are compared with the current state
     names = sorted(name for name in stated if getattr(derived, name) != getattr(approved, name))
     if same_start and names:
         message = f"the plan states other {', '.join(names)} than Pulumi's saved update plan; nothing was changed"
@@ -221,7 +221,7 @@ def _derived(services: Services, plan: Plan, spec: StackSpec) -> StackPreview:
 
 
 def _link(made: Path, target: Path) -> None:
-    """Have *made* as *target* too. It stays where it is: a process that takes over asks its finished job once more."""
+    """Link *target* to *made*, which stays in its place: a process that takes over reads its finished job again."""
     new = target.with_name(f"{target.name}.{os.getpid()}")
     new.unlink(missing_ok=True)
     new.hardlink_to(made)
@@ -230,7 +230,7 @@ def _link(made: Path, target: Path) -> None:
 
 
 def _forgotten(services: Services, wanted: PlanRequest, spec: StackSpec) -> bool:
-    """Whether a rollback cannot say how the stack was defined with the release that it restores."""
+    """Whether a rollback does not know how the stack was defined with the release that it restores."""
     if wanted.action != "rollback" or (wanted.then is not None and wanted.then.definition):
         return False
     mark = mark_of(services, wanted.environment, wanted.package.digest)
@@ -240,7 +240,7 @@ def _forgotten(services: Services, wanted: PlanRequest, spec: StackSpec) -> bool
 def _look(
     services: Services, wanted: PlanRequest, known: Inventory | None, context: Context, job: str, emit: Emit
 ) -> StepResult | None:
-    """Ask every host whether it is there, has what is required, and what runs on it."""
+    """Query every host: whether it responds and has what is required, and what runs on it."""
     if known is None or not known.hosts:
         return None
     requirements = wanted.package.manifest.release.requirements
@@ -251,7 +251,7 @@ def _look(
 def _base(
     services: Services, environment: str, known: Inventory | None, seen: StepResult | None
 ) -> tuple[HostState, ...]:
-    """What runs on each host: what it said itself, else what the journal last knew of it."""
+    """What runs on each host: its own report, otherwise what the journal last knew of it."""
     remembered = {state.host: state.settled for state in services.store.hosts(environment)}
     told = {host.host: host for host in seen.hosts} if seen else {}
     states = []

@@ -32,8 +32,8 @@ def targets(
 def is_current(services: Services, environment: str, ref: PackageRef) -> bool:
     """Whether nothing is left to do for *ref* in *environment*.
 
-    It runs there as :func:`runs_there` says, on the infrastructure as it is defined now; no run needs intervention, and
-    none holds the environment.
+    It runs there by :func:`runs_there`, on the infrastructure as it is currently defined; no run needs intervention,
+    and none holds the environment.
     """
     if services.environment(environment)[0].ephemeral is not None or not runs_there(services, environment, ref):
         return False
