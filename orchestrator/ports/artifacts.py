@@ -38,7 +38,7 @@ class Packages(Protocol):
         """Names where packages are shared that are not those of a package. Raises S-codes like :meth:`refs`."""
 
     def ref(self, digest: str) -> PackageRef | None:
-        """The name of the package with this digest; None if it cannot be read now."""
+        """The name of the package with this digest; None if it cannot be read."""
 
 
 class Artifacts(Protocol):
@@ -56,7 +56,7 @@ class Artifacts(Protocol):
     def get(self, digest: str, target: Path) -> None:
         """Write the content with this digest to the file *target*, whole or not at all.
 
-        Raises S145 when it is not what its digest says, and S146 when it is not there.
+        Raises S145 when the content does not have this digest, and S146 when it does not exist.
         """
 
     def name(self, name: str, digest: str) -> None:
@@ -72,14 +72,14 @@ class Artifacts(Protocol):
         """Remove the content with this digest, to which no other name leads; nothing happens if there is none."""
 
     def names(self, prefix: str) -> list[str]:
-        """Every name that begins with *prefix*, sorted."""
+        """Every name that starts with *prefix*, sorted."""
 
     def check(self) -> None:
-        """Return when something could be written, read and listed there now."""
+        """Return if content can currently be written, read and listed."""
 
 
 class Logs(Protocol):
     """What jobs have printed, kept where every machine finds it."""
 
     def keep(self, job: str) -> list[Entry]:
-        """Keep what *job*, and the jobs that it has begun, have printed; an entry for each. Never raises."""
+        """Keep what *job*, and the jobs that it has started, have printed; an entry for each. Never raises."""

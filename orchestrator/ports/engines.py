@@ -22,10 +22,10 @@ DEFAULTS = AnsibleSettings()
 
 @dataclass(frozen=True)
 class SavedPlan:
-    """An update plan in *file*, to which an update is constrained while it is what its digests say.
+    """An update plan in *file*, to which an update is constrained while it has its digests.
 
     *update_plan* is the digest of its content, *update_file* that of its bytes; None where that was not recorded.
-    *settings* are those of Pulumi that it was made with; None: those of now count.
+    *settings* are those of Pulumi that it was made with; None: the current ones count.
     """
 
     file: Path
@@ -35,7 +35,7 @@ class SavedPlan:
 
     @property
     def name(self) -> str:
-        """The beginning of its digest, for messages."""
+        """The start of its digest, for messages."""
         return (self.update_file or self.update_plan or self.file.name)[:19]
 
 
@@ -51,9 +51,9 @@ class Provisioner(Protocol):
     """Infrastructure: Pulumi."""
 
     def definition(self, environment: Environment, folder: Path) -> StackSpec:
-        """What defines the environment now: its program and its file in *folder*, by digest; kept under it.
+        """The current definition of the environment: its program and its file in *folder*, by digest; kept under it.
 
-        Raises E-codes when there is no program there.
+        Raises E-codes when there is no program.
         """
 
     def kept(self, digest: str) -> StackSpec:
@@ -69,9 +69,9 @@ class Provisioner(Protocol):
         """What an update would do. Changes nothing; writes Pulumi's update plan to *save_plan*."""
 
     def planned(self, spec: StackSpec, plan: SavedPlan) -> StackPreview:
-        """What an update constrained to *plan* would do, derived from its file and the state as it is now.
+        """What an update constrained to *plan* would do, derived from its file and the current state.
 
-        Raises E162 when the file is not there or cannot be read, and E163 when it is not what its digests say.
+        Raises E162 when the file does not exist or cannot be read, and E163 when it does not have its digests.
         """
 
     def unused_settings(self, settings: PulumiSettings) -> tuple[str, ...]:
@@ -101,13 +101,13 @@ class Provisioner(Protocol):
         """Resolve interrupted creates as an operator decided. *created* maps URNs to ids; `*` in *absent* means all."""
 
     def outputs(self, spec: StackSpec) -> Outputs:
-        """The stack's outputs as they are now."""
+        """The current outputs of the stack."""
 
     def resources(self, spec: StackSpec) -> int:
         """The number of resources that destroying the stack deletes, as the result of :meth:`destroy` counts them."""
 
     def state_digest(self, spec: StackSpec) -> str:
-        """The digest of the stack's state as it is now."""
+        """The digest of the current state of the stack."""
 
 
 class Deployer(Protocol):
@@ -138,7 +138,7 @@ class Deployer(Protocol):
         """Check whether every host can be reached and meets the requirements. Changes nothing."""
 
     def snapshot(self, rule: SnapshotRule, inventory: Inventory, context: Context, job: str, emit: Emit) -> Snapshot:
-        """What is on every host: files, packages, services, ports, facts. Changes nothing, and needs a shell there.
+        """What is on every host: files, packages, services, ports, facts. Changes nothing, and needs a shell on it.
 
         What *rule* ignores is left out. A host that cannot be inspected is *unknown*, with the reason.
         """

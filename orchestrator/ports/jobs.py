@@ -29,8 +29,8 @@ class Job:
         timeout: seconds after which the whole process tree is stopped; None for no limit.
         view: what it finds of the controller besides its own folder; None: it runs our own code only.
         outlived: whether processes that it starts may outlive it: loopback hosts, and an engine that ends what it has
-            begun. Processes of an isolated job end with its command.
-        halt: lets its processes complete what they have started if its supervisor was killed; the rest is killed then.
+            started. Processes of an isolated job end with its command.
+        halt: lets its processes complete what they have started if its supervisor was killed; the others are killed.
         server: a command outside of the view that serves an isolated job at a socket; empty for none.
         writes: folders in its own folder. The files that it writes there are masked when it has ended.
         unmasked: files and folders in these that stay as they are.
@@ -67,8 +67,9 @@ class JobOutcome:
 class Jobs(Protocol):
     """Runs child processes that outlive us and are found again.
 
-    The child writes one JSON object a line to where `processes.events_of` says, and leaves its answer in files in its
-    folder; its standard output and error go to `output.log`. Known secrets are masked before anything is on disk.
+    The child writes one JSON object a line to the path that `processes.events_of` returns, and leaves its answer in
+    files in its folder; its standard output and error go to `output.log`. Known secrets are masked before anything is
+    on disk.
     """
 
     def run(self, job: Job, on_event: Callable[[int, dict[str, object]], None] | None = None) -> JobOutcome:
@@ -88,10 +89,10 @@ class Jobs(Protocol):
         """Mask the files of the ended job *key* by the secrets that are known now, also those that it made."""
 
     def hold(self, until: Callable[[], float], bound: Path | None = None) -> None:
-        """Start no job after the time that *until* returns (seconds since 1970): this process may be replaced then.
+        """Start no job after the time that *until* returns (seconds since 1970): this process may be replaced after it.
 
         No job continues after the time in the file *bound*; without one, jobs outlive this process.
         """
 
     def active(self) -> list[str]:
-        """The keys of the jobs that this process waits for now."""
+        """The keys of the jobs that this process currently waits for."""

@@ -112,14 +112,14 @@ class Feed(Protocol):
     """One order over the entries of all runs."""
 
     def feed(self, *, cursor: str | None = None, limit: int = PAGE_SIZE) -> list[FeedEntry]:
-        """The entries after *cursor* (None: from the beginning), oldest first. No entry is passed over.
+        """The entries after *cursor* (None: from the start), oldest first. No entry is passed over.
 
         An entry is listed as soon as no entry that could come before it is still being written. So another process that
         writes delays it, and never hides it.
         """
 
     def feed_end(self) -> str | None:
-        """The cursor of the newest entry that is listed now; None while there is none."""
+        """The cursor of the newest entry that is currently listed; None while there is none."""
 
 
 class Rebuilt(Protocol):

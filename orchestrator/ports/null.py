@@ -1,4 +1,4 @@
-"""The ports of a project that does not have what they lead to: they do nothing, and say so."""
+"""The ports of a project that does not have what they lead to: they do nothing, and report that."""
 
 from pathlib import Path
 
@@ -39,7 +39,7 @@ class NullProber:
     """A `Prober` that does nothing."""
 
     def begin(self, probe: Probe, package: Package, inventory: Inventory, context: Context, job: str) -> str:
-        """Nothing is begun."""
+        """Start nothing."""
         del probe, package, inventory, context, job
         return ""
 

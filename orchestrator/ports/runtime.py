@@ -35,7 +35,7 @@ class Durable(Protocol):
         """The recorded answer of the step *name*, or *work()*'s, recorded before it is returned. JSON data only."""
 
     def sleep(self, name: str, seconds: float, awake: Callable[[], bool] = lambda: False) -> None:
-        """Wait, across restarts; no longer once *awake* says so."""
+        """Wait, across restarts; no longer once *awake* returns true."""
 
 
 class Parallel(Durable, Protocol):

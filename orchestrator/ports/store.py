@@ -9,7 +9,7 @@ from orchestrator.ports.lists import Lists
 
 
 class RunJournal(Protocol):
-    """Runs and their entries, and what these say of hosts and releases."""
+    """Runs and their entries, and what these record of hosts and releases."""
 
     def create(self, run: Run) -> None:
         """Write a run's first record. The same run again changes nothing."""
@@ -30,7 +30,7 @@ class RunJournal(Protocol):
         """The entry of *run* with this key; None when there is none."""
 
     def run(self, run: str) -> Run:
-        """The run with this id, or the only one that begins with it. Raises R-codes."""
+        """The run with this id, or the only one that starts with it. Raises R-codes."""
 
     def runs(self, environment: str | None = None, limit: int | None = None) -> list[Run]:
         """Runs, newest first; those that record locks are only in :meth:`list_runs`."""
@@ -130,7 +130,7 @@ class Requests(Protocol):
         """
 
     def renew(self, worker: str, ttl: float) -> list[str]:
-        """Renew the claims for *ttl* seconds from now. Returns the roots that *worker* still has."""
+        """Renew the claims for *ttl* seconds from this call. Returns the roots that *worker* still has."""
 
     def release_claim(self, root: str, worker: str, *, done: bool) -> None:
         """Work on it no longer. Without effect when another worker has it."""

@@ -70,7 +70,7 @@ class Broadcast:
     async def listen(self, cursor: str, shown: Callable[[FeedEntry], bool]) -> AsyncIterator[bytes]:
         """The events after *cursor* that are *shown*, and a comment while there are none.
 
-        The id comes before the first event: a listener that is cut off before any event also continues from there.
+        The id comes before the first event: a listener that is cut off before any event also continues from that id.
         """
         self.listeners += 1
         try:

@@ -58,7 +58,7 @@ class Limits:
         self._requests, self._addresses, self._sign_ins = Buckets(REQUESTS), Buckets(ADDRESS), Buckets(SIGN_IN)
 
     def wait_s(self, scope: Scope) -> int:
-        """After how many seconds the request of *scope* is possible; 0 if it is now."""
+        """After how many seconds the request of *scope* is possible; 0 if it already is."""
         path = scope["path"]
         if path.startswith(UNLIMITED):
             return 0

@@ -76,7 +76,7 @@ EVENT_TEXTS = {
 
 
 def possible_changes(acting: Acting, request: ChangeRequest) -> tuple[str, ...]:
-    """The events that the actor can cause now: the buttons of a page."""
+    """The events that the actor can currently cause: the buttons of a page."""
     decides = is_allowed(acting, Action.DECIDE_REQUESTS)
     owns = request.reporter == str(acting.actor) and is_allowed(acting, Action.EDIT_REQUESTS)
     return tuple(
@@ -140,7 +140,7 @@ BOOKING_EVENTS: dict[str, BookingCall] = {
 
 
 def possible_bookings(acting: Acting, booking: EnvironmentBooking) -> tuple[str, ...]:
-    """The events that the actor can cause now: the buttons of a page."""
+    """The events that the actor can currently cause: the buttons of a page."""
     owns = str(acting.actor) == booking.owner or f"user:{acting.actor}" == booking.holder
     allowed = is_allowed(acting, Action.BOOK, booking.environment) and (
         owns or is_allowed(acting, Action.MANAGE_BOOKINGS, booking.environment)

@@ -91,5 +91,5 @@ def problem_response(error: OrchestratorError, request_id: str) -> Response:
 
 
 def first_of(errors: OrchestratorErrors) -> OrchestratorError:
-    """The error that stands for several."""
+    """The error that represents several."""
     return errors.errors[0]

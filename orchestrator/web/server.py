@@ -111,7 +111,7 @@ async def _tidy(application: "Application") -> None:
 
 
 def _response(request: Request, error: OrchestratorError) -> Response:
-    """A problem document for programs, a page for browsers; whoever has to sign in is sent there."""
+    """A problem document for programs, a page for browsers, or a redirect to the sign-in."""
     path, wants_page = request.url.path, "text/html" in request.headers.get("accept", "")
     if path.startswith("/api/") or not wants_page:
         return problem_response(error, request.state.request_id)

@@ -40,7 +40,7 @@ def is_loopback(host: str) -> bool:
 
 
 def check_options(options: ServerOptions) -> None:
-    """Return if the server may accept connections so. Raises N102, N103 and N105."""
+    """Return if the server may accept connections by *options*. Raises N102, N103 and N105."""
     if (options.certificate is None) is not (options.key is None):
         raise OrchestratorError("N105", "a certificate and its key belong together")
     if not (is_loopback(options.host) or options.certificate is not None or options.behind_proxy):

@@ -13,7 +13,7 @@ Word = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 RENAMED_FIELDS = {"again": "allow_rolled_back"}
-"""The fields that have another name now."""
+"""The fields that were renamed, each with its current name."""
 
 
 class Order(BaseModel):

@@ -61,7 +61,7 @@ def line_of(record: Record) -> dict[str, Any]:
 
 
 def text_of_record(record: Record) -> str:
-    """What a record says, at most a few thousand characters of it."""
+    """The text of a record, at most a few thousand characters of it."""
     data = record.data
     parts = {
         "step.started": (data.get("label"),),

@@ -125,7 +125,7 @@ def duration(seconds: float) -> str:
 
 
 def short_digest(text: str) -> str:
-    """The beginning of a digest, which identifies it for readers."""
+    """The start of a digest, which identifies it for readers."""
     return text.removeprefix("sha256:")[:12]
 
 
