@@ -34,7 +34,7 @@ def test_file(host, number):
 
 
 def main() -> int:
-    """Run the measurements that are asked for; the exit status is 1 when a goal is missed."""
+    """Run the requested measurements; the exit status is 1 when a goal is missed."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--hosts", default="1,10,50", help="numbers of hosts")
     parser.add_argument("--repeats", type=int, default=3, help="the median of so many")
@@ -147,7 +147,7 @@ printf '%s' '{ini}' > releases/shop-1.0.0/shop.ini; ln -sfn releases/shop-1.0.0 
 
 
 def rollback(counts: list[int], repeats: int) -> list[Row]:
-    """All hosts back to the release before, which is still on their disks: as a rollback restores them."""
+    """Restore the previous release, which is still on the disks, on all hosts, as a rollback does."""
     rows: list[Row] = []
     for count in counts:
         with stage(count) as made:
@@ -172,7 +172,7 @@ def rollback(counts: list[int], repeats: int) -> list[Row]:
 
 
 def _raw_back(made: Stage) -> None:
-    """The same way back by a shell script over one SSH connection for each host, which compares no file."""
+    """The same restoration by a shell script over one SSH connection for each host, which compares no file."""
 
     def one(host: loopback.Host) -> None:
         python = host.variables()["ansible_python_interpreter"]
@@ -357,7 +357,7 @@ def _two_sides(folder: Path, repeats: int) -> list[Row]:
 
 
 def _last(run: Callable[..., str]) -> dict[str, Any]:
-    """The last run in production, as it is told."""
+    """The last run in production, as `show` prints it."""
     last = json.loads(run("history", "production", "--json"))["runs"][0]["id"]
     return dict(json.loads(run("show", last, "--json")))
 

@@ -1,4 +1,4 @@
-"""What masking costs: promotions with secrets beside the same promotions without any, and the filter by itself."""
+"""What masking costs: promotions with secrets beside the same promotions without any, and the filter alone."""
 
 import hashlib
 import json
@@ -21,12 +21,12 @@ Row = tuple[str, float, float | None, float]
 COUNT = 20
 VALUES = [hashlib.sha256(str(number).encode()).hexdigest()[:24] for number in range(COUNT)]
 NAMES = {True: "BENCH_TOKEN_", False: "BENCH_WORDS_"}
-"""Variables with the same values: their names say that these are secret, or they do not."""
-PAIRS = 4  # for each repeat that is asked for
+"""Variables with the same values: their names mark these as secret, or they do not."""
+PAIRS = 4  # for each requested repeat
 
 
 def redaction(_counts: list[int], repeats: int) -> list[Row]:
-    """What the filter of secrets takes of a promotion, and what it takes by itself."""
+    """What the filter of secrets takes of a promotion, and what it takes alone."""
     return [_filter(repeats), _job(repeats), *_promotions(repeats * PAIRS)]
 
 
@@ -94,7 +94,7 @@ def _job(repeats: int) -> Row:
 
 
 def _filter(repeats: int) -> Row:
-    """The filter by itself: the records of a promotion, and the output of its jobs."""
+    """The filter alone: the records of a promotion, and the output of its jobs."""
     values = [Secret(f"key{number}", value.encode()) for number, value in enumerate(VALUES)]
     record = json.dumps({"kind": "task", "host": "web1", "data": {"task": "Copy the release", "message": "ok\nok"}})
     output = b'ok: [web1] => {"changed": false, "path": "/opt/app/releases/1.2.0"}\n' * 14_000

@@ -94,7 +94,7 @@ class Stage:
         return self.verifier.verify(suite, self.package, self.inventory, context, f"{context.run}.verify", _nothing)
 
     def inventory_file(self) -> Path:
-        """The same hosts for whoever works by hand, with what a release's variables would be."""
+        """The same hosts for work by hand, with the values that a release's variables would have."""
         content = Path(str(self.package.root))
         artifact = content / self.package.manifest.release.artifacts[0].path
         extra = {
@@ -190,6 +190,6 @@ def paired(repeats: int, *works: tuple[Callable[[], None], Callable[[], object]]
 
 
 def good(result: StepResult) -> None:
-    """A measurement of something that failed is none."""
+    """End the program if the measured step failed: its time does not count."""
     if not result.good:
         raise SystemExit(f"it failed: {result.message}")

@@ -1,4 +1,4 @@
-"""Make `.venv` with exactly what `uv.lock` says, from nothing but a Python and a package index, or a folder of wheels.
+"""Make `.venv` with exactly what `uv.lock` lists, from nothing but a Python and a package index, or a folder of wheels.
 
 Standard library only. Usage: python3 tools/bootstrap.py [--dev] [--wheels FOLDER]
 
@@ -53,7 +53,7 @@ def main() -> int:
     return install(uv, python, wheels, dev="--dev" in words) or get_assets(python, wheels, dev="--dev" in words)
 
 
-# -- what the lock says ------------------------------------------------------------------------------------------------
+# -- what the lock lists -----------------------------------------------------------------------------------------------
 
 
 def packages(lock: Path = ROOT / "uv.lock") -> dict[str, dict[str, Any]]:

@@ -3,7 +3,7 @@
 Usage: python tools/browser.py
 
 The browser is `ORCHESTRATOR_BROWSER`, or the first of `chromium`, `chromium-browser` and `google-chrome` on `PATH`.
-Where there is none, Debian's package `chromium` is installed if this process may do so. Otherwise the command for it is
+Where there is none, Debian's package `chromium` is installed if this process may do that. Otherwise the command is
 printed, and the exit status is 1.
 """
 

@@ -1,4 +1,4 @@
-"""The story of `make demo`: two good releases, and a bad one that comes back by itself.
+"""The story of `make demo`: two good releases, and a bad one that is rolled back automatically.
 
 Everything is real: the Pulumi engine, SSH servers on this machine, Ansible, testinfra. What is printed after `$` is
 what is run. Usage: python tools/demo.py [--keep]
@@ -89,14 +89,14 @@ class Demo:
         return [f"http://{item['ansible_host']}:{item['app_port']}" for item in found.values()]
 
     def json(self, command: str) -> Any:
-        """What a command says to programs."""
+        """The JSON document that a command prints."""
         done = subprocess.run(
             shlex.split(command), cwd=self.folder, env=self.env, capture_output=True, text=True, check=True
         )
         return json.loads(done.stdout)
 
     def run(self, command: str, expected: int = 0) -> None:
-        """Show a command, run it, and see that it ends as the story says."""
+        """Show a command, run it, and check that it ends with the *expected* exit code."""
         self.show(command)
         code = subprocess.run(shlex.split(command), cwd=self.folder, env=self.env, check=False).returncode
         if code != expected:
@@ -139,7 +139,7 @@ class Demo:
 
 
 def main() -> int:
-    """Tell the story; 0 when it went as it should."""
+    """Run the story; 0 if every command ended as expected."""
     keep = "--keep" in sys.argv[1:]
     folder = Path(tempfile.mkdtemp(prefix="orchestrator-demo-")) / "shop"
     shutil.copytree(SHOP, folder, ignore=shutil.ignore_patterns(".orchestrator", "dist", "__pycache__"))

@@ -9,7 +9,7 @@ import yaml
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-CODE = "\N{WHITE SQUARE}"  # stands for a piece of code in a text: one word, with nothing to check in it
+CODE = "\N{WHITE SQUARE}"  # replaces a piece of code in a text: one word, with nothing to check in it
 ABBREVIATIONS = {"e.g.", "i.e.", "etc.", "vs.", "cf.", "approx.", "fig.", "incl."}
 END = re.compile(r"""(?<=\S)[.!?…]["'”’)\]]*(?=\s|$)""")
 WORD = re.compile(rf"[{CODE}]|[^\W_]")
@@ -97,7 +97,7 @@ def sentences(text: str) -> list[str]:
 
 
 def count_words(text: str) -> int:
-    """The number of words in *text*; a piece of code, or a list of them, is one, and a dash or an arrow is none."""
+    """The number of words in *text*; a piece of code, or a list of them, is one, and dashes and arrows do not count."""
     return sum(1 for word in LISTED_CODE.sub(CODE, text).split() if WORD.search(word))
 
 

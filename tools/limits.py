@@ -1,6 +1,6 @@
 """Limits on the size of what is read as a whole: lines of a module, code of a function, and its complexity.
 
-Usage: python tools/limits.py. A comment, a docstring and an empty line are no code. Complexity counts the
+Usage: python tools/limits.py. Comments, docstrings and empty lines do not count as code. Complexity counts the
 decisions of a function: each branch, loop, handler, boolean operator, condition of a comprehension and case.
 """
 

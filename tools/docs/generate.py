@@ -1,4 +1,4 @@
-"""Write the pages that are made from the program itself; `--check` only says which are not up to date.
+"""Write the pages that are made from the program itself; `--check` only prints which are not up to date.
 
 docs/reference/commands.md   every command, argument and option
 docs/reference/errors.md     every error code
