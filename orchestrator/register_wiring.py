@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from orchestrator.app.bookings import Bookings
     from orchestrator.app.entrance import RunEntrance
     from orchestrator.app.exchange import Exchange
-    from orchestrator.app.once import Once
+    from orchestrator.app.idempotency import IdempotentRequests
     from orchestrator.app.request_duties import Shows
     from orchestrator.app.scheduler import Duty, Scheduler
     from orchestrator.domain.access.principals import Actor
@@ -96,12 +96,12 @@ class RegisterParts(ApprovalParts, ProjectParts):
         return DatabaseKeptReplies(self.store_url, self.project.name)
 
     @cached_property
-    def once(self) -> "Once":
+    def idempotent_requests(self) -> "IdempotentRequests":
         """Executes requests with idempotency keys."""
         from orchestrator.adapters.clock import SystemClock
-        from orchestrator.app.once import Once
+        from orchestrator.app.idempotency import IdempotentRequests
 
-        return Once(self.kept_replies, SystemClock())
+        return IdempotentRequests(self.kept_replies, SystemClock())
 
     @cached_property
     def authentication(self) -> "Authentication":

@@ -8,7 +8,7 @@ from orchestrator.app.acting import Acting
 from orchestrator.app.admission import Promotion
 from orchestrator.app.authentication import Authentication
 from orchestrator.app.exchange import Exchange
-from orchestrator.app.once import Once
+from orchestrator.app.idempotency import IdempotentRequests
 from orchestrator.app.parts import Parts
 from orchestrator.app.request_duties import Shows
 from orchestrator.app.request_facts import RequestRules
@@ -232,7 +232,7 @@ class FrontEndParts(Protocol):
         """Who acts in requests to a server. Raises N101 and A108."""
 
     @property
-    def once(self) -> Once:
+    def idempotent_requests(self) -> IdempotentRequests:
         """Executes requests with idempotency keys."""
 
     def declared_rules(self) -> tuple[CalendarRule, ...]:

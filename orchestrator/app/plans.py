@@ -17,12 +17,12 @@ from orchestrator.domain.journal import PROMOTION_KINDS
 from orchestrator.domain.plan import NOTHING, Acknowledgements, Plan
 from orchestrator.domain.release import Package
 from orchestrator.domain.risk.assessment import Risk
+from orchestrator.domain.rollback_plan import RollbackForecast, RollbackPlan
 from orchestrator.domain.wave_plan import PlannedEnvironment, WavePlan
 from orchestrator.domain.waves import Waves
-from orchestrator.domain.way_back import RollbackForecast, RollbackPlan
 from orchestrator.flow import wave_rollout
 from orchestrator.inspect import leftovers
-from orchestrator.inspect.trail import RestorePoint
+from orchestrator.inspect.release_history import RestorePoint
 from orchestrator.planning import admission, make, plan_store
 from orchestrator.planning.refusal import plan_refusal
 from orchestrator.planning.risk import plan_risk

@@ -27,7 +27,7 @@ from orchestrator.domain.release import PackageRef
 from orchestrator.domain.story import RunView
 from orchestrator.domain.text import clean_text
 from orchestrator.inspect.facts import facts_of, facts_of_all, queue_facts, run_facts
-from orchestrator.inspect.trail import last_verified
+from orchestrator.inspect.release_history import last_verified
 from orchestrator.planning.candidates import candidate
 from orchestrator.ports.lists import each_run
 from orchestrator.written_files import written_files

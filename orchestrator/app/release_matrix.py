@@ -5,7 +5,7 @@ from orchestrator.domain.facts import EnvironmentFacts
 from orchestrator.domain.listing import ReleasePlace
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
-from orchestrator.inspect.trail import on_all_hosts
+from orchestrator.inspect.release_history import on_all_hosts
 from orchestrator.planning.guard import rolled_back_releases
 
 PAGE = 200  # releases

@@ -18,7 +18,7 @@ from orchestrator.domain.plan import Plan
 from orchestrator.domain.release import Package, PackageRef, Release
 from orchestrator.domain.text import nearest
 from orchestrator.domain.wave_plan import WavePlan
-from orchestrator.inspect.trail import RestorePoint, as_of, rollback_target
+from orchestrator.inspect.release_history import RestorePoint, as_of, rollback_target
 from orchestrator.inspect.versions import Versions, uses
 from orchestrator.trees import temporary_folder
 
@@ -225,7 +225,7 @@ class Releases(UseCases):
 
     @use_case(Action.PLAN)
     def rollback_package(self, actor: Actor, environment: str, version: str | None) -> Package:
-        """The package that a rollback goes to: *version*, or as `inspect.trail.rollback_target` says. Raises R134."""
+        """The package that a rollback restores: *version*, otherwise that of `rollback_target`. Raises R134."""
         return self._fetched(rollback_target(self._parts.services, environment, version))
 
     @use_case(Action.PLAN)

@@ -1,7 +1,7 @@
 """Control requests of operators: pause, cancel and abort a run, and follow it to its end."""
 
 from orchestrator.app.application import Application
-from orchestrator.cli.attend import follow, walk_of
+from orchestrator.cli.execution import follow, walk_of
 from orchestrator.cli.follow_run import do, tell
 from orchestrator.cli.output import ignore_broken_pipe, note
 from orchestrator.domain.error_codes import HAS_PROCESS

@@ -22,11 +22,11 @@ from orchestrator.domain.register import Message
 from orchestrator.domain.rehearsal import Rehearsal
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.risk.assessment import Risk
+from orchestrator.domain.rollback_plan import RollbackForecast, RollbackPlan
 from orchestrator.domain.sides import Side
 from orchestrator.domain.step import HostResult, Outcome, TestResult
 from orchestrator.domain.wave_plan import WavePlan
 from orchestrator.domain.waves import Waves, WaveStatus
-from orchestrator.domain.way_back import RollbackForecast, RollbackPlan
 
 
 class WavesStatus(Model):

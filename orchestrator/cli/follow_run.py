@@ -3,7 +3,7 @@
 from orchestrator.app.application import Application
 from orchestrator.app.requests import RunRequest
 from orchestrator.cli import output
-from orchestrator.cli.attend import exit_of, run_and_follow
+from orchestrator.cli.execution import exit_of, run_and_follow
 from orchestrator.cli.situation import hosts_summary, remedy_lines
 from orchestrator.cli.words import duration_text, state_words, waves
 from orchestrator.domain.access.principals import SYSTEM_ACTOR

@@ -274,7 +274,7 @@ def _execute(app: "Application", started: "RunRequest", *, as_json: bool) -> int
 
 def _follow_run(app: "Application", started: "RunRequest", *, as_json: bool) -> int:
     """Follow the run of a request that another process executes."""
-    from orchestrator.cli.attend import follow
+    from orchestrator.cli.execution import follow
     from orchestrator.cli.follow_run import tell
 
     asked = app.submissions.recorded(app.actor, started.root)

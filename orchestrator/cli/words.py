@@ -10,10 +10,10 @@ from orchestrator.domain.plan import HostState, SecondPass, SkippedStep
 from orchestrator.domain.plays import PlannedPlay
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
+from orchestrator.domain.rollback_plan import RollbackForecast
 from orchestrator.domain.step import Outcome
 from orchestrator.domain.text import age, clean_text, counted, list_names
 from orchestrator.domain.waves import WaveStatus
-from orchestrator.domain.way_back import RollbackForecast
 
 MARKS = {
     Outcome.SUCCEEDED: ("✔", "green"),

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.model import Model
-from orchestrator.domain.once import NO_TAGS, Once
+from orchestrator.domain.once_tags import NO_TAGS, OnceTags
 from orchestrator.domain.text import counted
 
 CONTROLLER = "localhost"
@@ -60,7 +60,7 @@ Batches = tuple[tuple[str, ...], ...]
 
 
 def planned_plays(
-    sources: tuple[PlaySource, ...], batches: Batches | None, inventory: Inventory | None, once: Once = NO_TAGS
+    sources: tuple[PlaySource, ...], batches: Batches | None, inventory: Inventory | None, once: OnceTags = NO_TAGS
 ) -> tuple[PlannedPlay, ...]:
     """Every play of *sources* with what *batches* of hosts do to it; None while the hosts are not known."""
     added, found = False, []
@@ -96,7 +96,7 @@ def _planned(source: PlaySource, meant: Batches | None, effects: Iterable[str], 
 _LEAVING = {"end_host", "end_play", "end_batch", "clear_host_errors"}
 
 
-def _batches_of(source: PlaySource, batches: Batches, inventory: Inventory, once: Once) -> Batches:
+def _batches_of(source: PlaySource, batches: Batches, inventory: Inventory, once: OnceTags) -> Batches:
     """The play's hosts, batch by batch."""
     count = len(batches)
     if source.local and not any(name in inventory.hosts for name in source.hosts.split(",")):
@@ -108,7 +108,7 @@ def _batches_of(source: PlaySource, batches: Batches, inventory: Inventory, once
     return tuple(() if skip & set(source.tags) else hosts for hosts, skip in zip(meant, skips, strict=True))
 
 
-def _effects(source: PlaySource, meant: Batches | None, count: int, once: Once) -> Iterator[str]:
+def _effects(source: PlaySource, meant: Batches | None, count: int, once: OnceTags) -> Iterator[str]:
     """What batches do to the play, and what else a reader of the plan should know, in a sentence each."""
     if meant is not None and not any(meant):
         yield "does not run: none of its hosts are among those of the step"

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, W
 
 from orchestrator.domain.gate import Canary, Flaky, Gate, Probe, distinct
 from orchestrator.domain.model import Digest, Model, Name, RelativePath, digest_of, text_schema
-from orchestrator.domain.once import NO_TAGS, Once
+from orchestrator.domain.once_tags import NO_TAGS, OnceTags
 from orchestrator.domain.packing import ReleasePacking
 from orchestrator.domain.quantities import SHARE, Duration, HostPattern, Size
 from orchestrator.domain.sides import BlueGreen
@@ -96,7 +96,7 @@ class Rollout(Model):
     )
     max_failures: int = Field(default=0, ge=0)
     pause: Duration = "0s"
-    once: Once = Field(default=NO_TAGS, exclude_if=lambda once: not once.tags)
+    once: OnceTags = Field(default=NO_TAGS, exclude_if=lambda once: not once.tags)
     canary: Canary | None = Field(default=None, exclude_if=lambda canary: canary is None)
     blue_green: BlueGreen | None = Field(default=None, validate_default=True, exclude_if=lambda sides: sides is None)
 

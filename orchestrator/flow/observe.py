@@ -15,9 +15,9 @@ from orchestrator.domain.step_payloads import HostsObserved, SidesDeclared
 from orchestrator.flow.halt import RunHalted
 from orchestrator.flow.run_context import RunContext
 from orchestrator.inspect import tokens
+from orchestrator.inspect.blue_green import BlueGreenState
 from orchestrator.inspect.observed import states_of
 from orchestrator.inspect.stacks import context_of
-from orchestrator.inspect.standing import BlueGreenState
 from orchestrator.ports import Emit
 
 UNSURE = (Outcome.ERRORED, Outcome.UNKNOWN, Outcome.ABORTED)

@@ -11,7 +11,7 @@ from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.step_payloads import PlanSettled
 from orchestrator.flow import guard, observe
 from orchestrator.flow.run_context import RunContext
-from orchestrator.inspect.trail import RestorePoint
+from orchestrator.inspect.release_history import RestorePoint
 from orchestrator.planning import sides
 from orchestrator.planning.make import make
 from orchestrator.planning.notes import plan_summary

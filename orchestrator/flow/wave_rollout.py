@@ -21,7 +21,7 @@ from orchestrator.flow import WORKFLOWS
 from orchestrator.flow.recorder import Prefixed
 from orchestrator.flow.run_context import RunContext
 from orchestrator.inspect.leftovers import with_ephemeral_stack
-from orchestrator.inspect.trail import last_verified
+from orchestrator.inspect.release_history import last_verified
 from orchestrator.planning import admission, guard, plan_store, refusal
 from orchestrator.planning.targets import runs_there
 from orchestrator.ports import Durable, Parallel, RunOwnership

@@ -19,8 +19,8 @@ from orchestrator.domain.snapshot import Snapshot, left_out, tampered
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import clean_text, few
 from orchestrator.inspect.reading import read_by_job
+from orchestrator.inspect.release_history import last_verified
 from orchestrator.inspect.stacks import context_of, inventory_of, kept_of, outputs_of, stack_of, stacks_of
-from orchestrator.inspect.trail import last_verified
 from orchestrator.ports import Emit
 from orchestrator.services import Services
 

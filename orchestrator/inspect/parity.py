@@ -6,8 +6,8 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.parity import KINDS, Definition, EnvironmentProfile, Parity, compare_profiles, profile_of
 from orchestrator.domain.snapshot import Snapshot
 from orchestrator.inspect.reading import read_by_job
+from orchestrator.inspect.release_history import last_verified
 from orchestrator.inspect.stacks import context_of, inventory_of, outputs_of, stack_of
-from orchestrator.inspect.trail import last_verified
 from orchestrator.ports import Emit
 from orchestrator.services import Services
 

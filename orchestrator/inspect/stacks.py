@@ -7,11 +7,11 @@ from orchestrator.domain.environment import Environment
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.plan import StackSpec
 from orchestrator.domain.release import PackageRef
+from orchestrator.domain.release_history import verified_history
 from orchestrator.domain.secret import Secret
 from orchestrator.domain.sides import SIDES, Side, joined
-from orchestrator.domain.trail import verified_trail
-from orchestrator.inspect.standing import BlueGreenState
-from orchestrator.inspect.trail import runs_of_marks
+from orchestrator.inspect.blue_green import BlueGreenState
+from orchestrator.inspect.release_history import runs_of_marks
 from orchestrator.services import Services
 
 
@@ -106,6 +106,6 @@ def context_of(
         secret_files=environment.secret_paths,
         verified=(marks[0].release.digest, marks[0].run) if marks else None,
         targets=frozenset(mark.release.digest for mark in marks),
-        older=frozenset(mark.release.digest for mark in verified_trail(marks, runs)[1:]),
+        older=frozenset(mark.release.digest for mark in verified_history(marks, runs)[1:]),
         credentials=environment.credentials,
     )

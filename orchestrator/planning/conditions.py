@@ -6,7 +6,7 @@ from orchestrator.domain.parity import GATED
 from orchestrator.domain.plan import Condition, Plan
 from orchestrator.domain.release import Package, PackageRef
 from orchestrator.inspect import drift, parity
-from orchestrator.inspect.trail import last_verified
+from orchestrator.inspect.release_history import last_verified
 from orchestrator.planning import evidence
 from orchestrator.ports import Emit
 from orchestrator.services import Services

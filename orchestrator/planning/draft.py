@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.plan import Condition, PlannedGate, PlannedSides, PlannedStep, RollbackTarget
-from orchestrator.inspect.trail import Begun
+from orchestrator.inspect.release_history import Begun
 from orchestrator.planning import sides
 from orchestrator.planning.survey import Survey
 

@@ -7,7 +7,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import STOPPED, Run, recorded_failure
 from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.promotion import State
-from orchestrator.inspect.trail import VERIFYING_KINDS, has_verified
+from orchestrator.inspect.release_history import VERIFYING_KINDS, has_verified
 from orchestrator.ports.lists import each_run
 from orchestrator.services import Services
 

@@ -6,7 +6,7 @@ from orchestrator.domain.plan import Plan, PlannedArtifact, PlannedGate
 from orchestrator.domain.release import Release
 from orchestrator.domain.sides import Side
 from orchestrator.inspect import observed, tokens
-from orchestrator.inspect.trail import steps_to_undo
+from orchestrator.inspect.release_history import steps_to_undo
 from orchestrator.planning import conditions, sides
 from orchestrator.planning.admission import check_admissible
 from orchestrator.planning.configuration import configuration_of

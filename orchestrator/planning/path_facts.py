@@ -8,7 +8,7 @@ from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.moments import parse_moment, span
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
-from orchestrator.inspect.trail import last_verified, mark_of
+from orchestrator.inspect.release_history import last_verified, mark_of
 from orchestrator.planning.conditions import missing_rehearsal
 from orchestrator.planning.guard import rolled_back_releases
 from orchestrator.services import Services

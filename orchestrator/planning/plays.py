@@ -2,7 +2,7 @@
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
-from orchestrator.domain.once import NO_TAGS, Once
+from orchestrator.domain.once_tags import NO_TAGS, OnceTags
 from orchestrator.domain.plan import HostState, PlannedSides, PlannedStep, PlannedUndo, PlaySpec
 from orchestrator.domain.plays import Batches, PlannedPlay, planned_plays
 from orchestrator.domain.release import Package
@@ -18,7 +18,7 @@ def plays_of(
     playbook: str,
     batches: Batches | None,
     inventory: Inventory | None,
-    once: Once = NO_TAGS,
+    once: OnceTags = NO_TAGS,
 ) -> tuple[PlannedPlay, ...]:
     """Every play of *playbook* in *package*, run on *batches* of hosts. Raises D150."""
     return planned_plays(services.deployer.plays(playbook, package), batches, inventory, once)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from orchestrator.domain.plan import Loss, Plan, PlannedUndo, PlaySpec, SecondPass, StackPreview
 from orchestrator.domain.release import Package
+from orchestrator.domain.rollback_plan import RollbackPlan
 from orchestrator.domain.sides import Side
-from orchestrator.domain.way_back import RollbackPlan
 
 
 @dataclass(frozen=True)

@@ -21,11 +21,11 @@ from orchestrator.domain.plan import (
 )
 from orchestrator.domain.plays import PlannedPlay
 from orchestrator.domain.release import Manifest, Package, PackageRef
+from orchestrator.domain.rollback_plan import RollbackForecast, RollbackPlan
 from orchestrator.domain.sides import Side
 from orchestrator.domain.started import StartedStep
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.step_payloads import SETTLING_STEPS, HostsSettled
-from orchestrator.domain.way_back import RollbackForecast, RollbackPlan
 from orchestrator.inspect.stacks import kept_of
 from orchestrator.planning.plan_store import load_plan
 from orchestrator.planning.plays import readable_plays, undo_with_plays

@@ -12,7 +12,7 @@ from orchestrator.domain.plan import (
     play_of,
 )
 from orchestrator.domain.release import Package
-from orchestrator.inspect.trail import Begun, last_verified, release_history, steps_to_undo
+from orchestrator.inspect.release_history import Begun, last_verified, release_history, steps_to_undo
 from orchestrator.planning.plays import NO_PLAYBOOK, undo_with_plays
 from orchestrator.planning.second_pass import restrict, second_pass
 from orchestrator.planning.skipped_steps import not_run_again, not_undone

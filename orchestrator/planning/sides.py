@@ -8,7 +8,7 @@ from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.plan import HostState, ObservationWindow, Plan, PlannedSides, PlannedStep, PlaySpec
 from orchestrator.domain.release import Package
 from orchestrator.domain.sides import SIDES, BlueGreen, Side, Sides, other
-from orchestrator.inspect.standing import BlueGreenState
+from orchestrator.inspect.blue_green import BlueGreenState
 from orchestrator.services import Services
 
 SWITCH, RETIRE = "switch", "retire"  # what the plays are called, beside the steps of a release

@@ -15,8 +15,8 @@ from orchestrator.domain.plan import NOTHING, Acknowledgements, HostState, Loss,
 from orchestrator.domain.release import Package, PackageRef
 from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.inspect import leftovers, tokens
+from orchestrator.inspect.release_history import RestorePoint, mark_of
 from orchestrator.inspect.stacks import context_of, inventory_of, kept_of, outputs_of, stack_of
-from orchestrator.inspect.trail import RestorePoint, mark_of
 from orchestrator.planning.plan_store import made_by, saved_plan, update_plan_file
 from orchestrator.ports import Emit
 from orchestrator.services import Services

@@ -2,8 +2,8 @@
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.release import PackageRef, Release
+from orchestrator.inspect.release_history import on_all_hosts, unsettled_runs
 from orchestrator.inspect.stacks import stack_of
-from orchestrator.inspect.trail import on_all_hosts, unsettled_runs
 from orchestrator.services import Services
 
 

@@ -104,7 +104,7 @@ async def _lifetime(server: FastAPI) -> AsyncIterator[None]:
 async def _tidy(application: "Application") -> None:
     """Remove what has ended, as long as the server runs. A database that is away is tidied later."""
     while True:
-        for work in (application.authentication.tidy, application.once.tidy):
+        for work in (application.authentication.tidy, application.idempotent_requests.tidy):
             with contextlib.suppress(OrchestratorError):
                 await asyncio.to_thread(work)
         await asyncio.sleep(TIDY_EVERY_S)

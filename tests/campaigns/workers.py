@@ -31,7 +31,7 @@ from orchestrator.adapters.memory.provisioner import MemoryProvisioner
 from orchestrator.adapters.memory.verifier import MemoryVerifier
 from orchestrator.adapters.memory.world import World
 from orchestrator.app.requests import Promote
-from orchestrator.cli.attend import run_worker
+from orchestrator.cli.execution import run_worker
 from orchestrator.domain.context import Context
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.inventory import Inventory

@@ -10,7 +10,7 @@ import pytest
 from orchestrator.adapters.database.kept_replies import DatabaseKeptReplies
 from orchestrator.adapters.memory.kept_replies import MemoryKeptReplies
 from orchestrator.adapters.memory.store import ManualClock
-from orchestrator.app.once import Once
+from orchestrator.app.idempotency import IdempotentRequests
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.idempotency import KeptReply
 from orchestrator.register_ports import KeptReplies
@@ -62,7 +62,7 @@ def test_of_many_at_the_same_moment_one_is_first(kept: KeptReplies) -> None:
 def test_a_request_is_executed_once(kept: KeptReplies) -> None:
     """A repeated request gets the first reply for 24 hours; a refused one is free again, and one without a reply waits."""
     clock = ManualClock(NOON)
-    once, calls = Once(kept, clock), []
+    once, calls = IdempotentRequests(kept, clock), []
 
     def work() -> tuple[int, str]:
         calls.append(1)

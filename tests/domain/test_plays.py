@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from orchestrator.domain.inventory import Group, Inventory
-from orchestrator.domain.once import Once
+from orchestrator.domain.once_tags import OnceTags
 from orchestrator.domain.plays import Kind, PlannedPlay, PlaySource, Trait, planned_plays
 
 HOSTS = ("web1", "web2", "web3", "db1")
@@ -20,8 +20,8 @@ def play(hosts: str = "web", *traits: tuple[Kind, str], **more: Any) -> PlaySour
     return PlaySource(name="p", where="site.yml:1", hosts=hosts, traits=found, **more)
 
 
-def planned(*plays: PlaySource, batches: Any = TWO, once: Once | None = None) -> tuple[PlannedPlay, ...]:
-    return planned_plays(plays, batches, FOUR, once or Once())
+def planned(*plays: PlaySource, batches: Any = TWO, once: OnceTags | None = None) -> tuple[PlannedPlay, ...]:
+    return planned_plays(plays, batches, FOUR, once or OnceTags())
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_what_only_the_run_shows_and_what_is_repeated() -> None:
 
 def test_a_tag_that_runs_once() -> None:
     """A play with a tag of `once` runs in the first or the last batch, and a `run_once` task in it once in all."""
-    once = Once(first=("migrate",), last=("announce",))
+    once = OnceTags(first=("migrate",), last=("announce",))
     tagged = Trait(kind="run_once", what="m", where="site.yml:9", tags=("migrate",))
     first, last, task = planned(
         play("localhost", local=True, tags=("migrate",)),

@@ -11,11 +11,11 @@ from orchestrator.domain.journal import Run
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.promotion import State
 from orchestrator.flow import destruction, going_back, provisioning
-from orchestrator.inspect import trail
+from orchestrator.inspect import release_history
 from orchestrator.planning import make, plan_store
 from orchestrator.planning.survey import PlanRequest
 from tests.flow.test_promotion import Stage
-from tests.flow.test_ways_back import UNDO, back
+from tests.flow.test_rollback_targets import UNDO, back
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def later(stage: Stage) -> str:
 
 def planned(stage: Stage, when: str, environment: str = "production") -> Plan:
     services = stage.services()
-    then = trail.as_of(services, environment, when)
+    then = release_history.as_of(services, environment, when)
     package = stage.packages.fetch(then.release.digest)
     wanted = PlanRequest(package, environment, "rollback", then=then)
     plan = make.make(services, wanted, "p", lambda _entry: None)
@@ -58,7 +58,7 @@ def test_release_and_infrastructure_of_a_time(stage: Stage) -> None:
     stage.walk("1.1.0")
     later(stage)
     plan = planned(stage, then)
-    assert (plan.release.version, plan.at) == ("1.0.0", trail.as_of(stage.services(), "production", then).at)
+    assert (plan.release.version, plan.at) == ("1.0.0", release_history.as_of(stage.services(), "production", then).at)
     assert restored(stage, then).state is State.ROLLED_BACK
     assert stage.world.up["production"] == ["p1", "p2", "p3"]
     assert stage.versions("production") == {"1.0.0"}
@@ -75,7 +75,7 @@ def test_infrastructure_that_was_updated_by_itself(stage: Stage) -> None:
     stage.world.stacks["production"] = ["p1"]
     stage.walk("1.1.0")
     later(stage)
-    assert planned(stage, after).definition == trail.as_of(stage.services(), "production", after).definition
+    assert planned(stage, after).definition == release_history.as_of(stage.services(), "production", after).definition
     assert restored(stage, after).state is State.ROLLED_BACK
     assert stage.world.up["production"] == ["p1", "p2"]
     stack = planned(stage, before).stack
@@ -94,10 +94,10 @@ def test_a_run_stands_for_its_end(stage: Stage) -> None:
     later(stage)
     stage.world.faults.clear()
     stage.walk("1.2.0")
-    assert trail.as_of(stage.services(), "production", failed.id).release.version == "1.0.0"
-    assert trail.as_of(stage.services(), "production", failed.root).release.version == "1.0.0"
+    assert release_history.as_of(stage.services(), "production", failed.id).release.version == "1.0.0"
+    assert release_history.as_of(stage.services(), "production", failed.root).release.version == "1.0.0"
     with pytest.raises(OrchestratorError, match="is of production") as error:
-        trail.as_of(stage.services(), "staging", failed.id)
+        release_history.as_of(stage.services(), "staging", failed.id)
     assert error.value.code == "R204"
 
 
@@ -124,13 +124,13 @@ def test_nothing_is_known_of_a_time_before_the_first_release(stage: Stage) -> No
     stage.walk("1.0.0")
     later(stage)
     with pytest.raises(OrchestratorError, match="no release had been verified") as error:
-        trail.as_of(stage.services(), "production", early)
+        release_history.as_of(stage.services(), "production", early)
     assert error.value.code == "R204"
     package = stage.packages.fetch(stage.packages.refs()[0].digest)
     destruction(stage.ctx(package, "production", kind="destroy"))
     gone = later(stage)
     with pytest.raises(OrchestratorError, match="had been destroyed"):
-        trail.as_of(stage.services(), "production", gone)
+        release_history.as_of(stage.services(), "production", gone)
 
 
 def test_never_forward(stage: Stage) -> None:
@@ -141,7 +141,7 @@ def test_never_forward(stage: Stage) -> None:
     then = later(stage)
     back(stage, "production")
     with pytest.raises(OrchestratorError, match=r"shop 1\.1\.0 was rolled back in") as error:
-        trail.as_of(stage.services(), "production", then)
+        release_history.as_of(stage.services(), "production", then)
     assert error.value.code == "R205"
 
 
@@ -164,7 +164,7 @@ def test_the_definition_of_then_must_be_kept(stage: Stage) -> None:
     then = later(stage)
     stage.world.stacks["production"] = ["p1"]
     stage.walk("1.1.0")
-    del stage.world.kept[trail.as_of(stage.services(), "production", then).definition]
+    del stage.world.kept[release_history.as_of(stage.services(), "production", then).definition]
     with pytest.raises(OrchestratorError) as error:
         planned(stage, then)
     assert error.value.code == "E105"

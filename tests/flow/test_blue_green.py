@@ -12,11 +12,11 @@ from orchestrator.cli.planned import print_plan
 from orchestrator.domain.journal import Entry, Run
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Release
-from orchestrator.domain.way_back import RollbackPlan
+from orchestrator.domain.rollback_plan import RollbackPlan
 from orchestrator.flow import WORKFLOWS, going_back, promotion
 from orchestrator.flow.run_context import RunContext
-from orchestrator.inspect import drift, trail
-from orchestrator.inspect.standing import BlueGreenState
+from orchestrator.inspect import drift, release_history
+from orchestrator.inspect.blue_green import BlueGreenState
 from orchestrator.planning import make, rollback_plan
 from orchestrator.planning.plan_store import load_plan
 from orchestrator.planning.survey import PlanRequest
@@ -94,7 +94,9 @@ def test_the_next_one_goes_to_the_other_side(second: Stage) -> None:
     assert deployed(second, "1.1.0") == list(GREEN)
     assert (standing(second).live, routed(second)) == ("green", {GREEN})
     assert runs(second) == {"p1": "1.0.0", "p2": "1.0.0", "p3": "1.1.0", "p4": "1.1.0"}
-    assert trail.on_all_hosts(second.services(), "production", second.store.verified("production")[0].release.digest)
+    assert release_history.on_all_hosts(
+        second.services(), "production", second.store.verified("production")[0].release.digest
+    )
     third = second.walk("1.2.0", **sides())
     assert third.state is State.SUCCEEDED
     assert (standing(second).live, deployed(second, "1.2.0")) == ("blue", list(BLUE))
@@ -177,7 +179,7 @@ def test_a_switch_that_fails_both_ways(second: Stage) -> None:
     second.world.faults.clear()
     refused = second.promote("1.0.0", "production", **sides())
     assert second.failure(refused)["failure"]["code"] == "R211"
-    assert trail.rollback_target(second.services(), "production").version == "1.0.0"
+    assert release_history.rollback_target(second.services(), "production").version == "1.0.0"
     assert back(second, "1.0.0", **sides()).state is State.ROLLED_BACK
     assert (standing(second).live, standing(second).switch_uncertain, routed(second)) == ("blue", False, {BLUE})
 
@@ -186,7 +188,7 @@ def test_a_person_goes_back(second: Stage, capsys: pytest.CaptureFixture[str]) -
     """A rollback that a person asks for switches to the side that has the release still, and deploys nothing; and there and back again."""
     second.walk("1.1.0", **sides())
     second.world.ledger.clear()
-    assert trail.rollback_target(second.services(), "production").version == "1.0.0"
+    assert release_history.rollback_target(second.services(), "production").version == "1.0.0"
     run = back(second, "1.0.0", **sides())
     assert run.state is State.ROLLED_BACK
     assert [line for line in second.world.ledger if line.startswith("deploy")] == []

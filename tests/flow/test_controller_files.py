@@ -25,7 +25,7 @@ from orchestrator.ports import Emit
 from orchestrator.services import Services
 from tests.flow.test_as_of import later, restored
 from tests.flow.test_promotion import Stage, release
-from tests.flow.test_ways_back import UNDO, back
+from tests.flow.test_rollback_targets import UNDO, back
 
 
 class Controller(MemoryDeployer):

@@ -15,7 +15,7 @@ from orchestrator.domain.drift import Drift
 from orchestrator.domain.errors import JobLost, OrchestratorError
 from orchestrator.domain.promotion import State
 from orchestrator.inspect import drift
-from orchestrator.inspect.trail import last_verified
+from orchestrator.inspect.release_history import last_verified
 from tests.flow.test_promotion import Stage, release
 
 PLACE = "production"

@@ -14,7 +14,7 @@ from orchestrator.flow import promotion
 from orchestrator.planning import guard, make, plan_store
 from orchestrator.planning.survey import PlanRequest
 from tests.flow.test_promotion import Stage, release
-from tests.flow.test_ways_back import back
+from tests.flow.test_rollback_targets import back
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from orchestrator.flow import promotion
 from orchestrator.ports import Emit
 from orchestrator.services import Services
 from tests.flow.test_promotion import Stage, release
-from tests.flow.test_ways_back import back
+from tests.flow.test_rollback_targets import back
 
 RESTART = PendingHandler(host="s1", play=0, handler="Restart it")
 

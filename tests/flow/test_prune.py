@@ -14,7 +14,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run, is_past
 from orchestrator.domain.retention import Removable, Retention
 from orchestrator.flow.prune import Records, prune, removable
-from orchestrator.inspect.trail import rollback_target
+from orchestrator.inspect.release_history import rollback_target
 from orchestrator.services import Services
 from tests.cli.memory_project import MemoryProject, project
 

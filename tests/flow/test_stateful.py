@@ -11,7 +11,7 @@ from orchestrator.domain.promotion import State
 from orchestrator.planning import make, plan_store, refusal, survey
 from orchestrator.planning.survey import PlanRequest
 from tests.flow.test_promotion import Stage
-from tests.flow.test_ways_back import back, goal, planned
+from tests.flow.test_rollback_targets import back, goal, planned
 
 P3 = [{"name": "p3"}]
 NAMED = Acknowledgements(replace=("p3",))

@@ -15,9 +15,9 @@ from orchestrator.domain.sides import joined
 from orchestrator.domain.step import Outcome
 from orchestrator.flow import WORKFLOWS, going_back, promotion
 from orchestrator.flow.run_context import RunContext
-from orchestrator.inspect import drift, trail
+from orchestrator.inspect import drift, release_history
+from orchestrator.inspect.blue_green import BlueGreenState
 from orchestrator.inspect.stacks import inventory_of, outputs_of
-from orchestrator.inspect.standing import BlueGreenState
 from tests.flow import test_promotion as plain
 from tests.flow.test_blue_green import Spoiling
 from tests.flow.test_strategies import Stage
@@ -84,7 +84,7 @@ def test_a_release_updates_the_stack_that_is_not_live(second: Stage) -> None:
     assert {name: group.hosts for name, group in inventory.groups.items()} == {
         "web": (*BLUE, *GREEN), "blue": BLUE, "green": GREEN,
     }  # fmt: skip
-    assert trail.rollback_target(second.services(), "production").version == "1.0.0"
+    assert release_history.rollback_target(second.services(), "production").version == "1.0.0"
 
 
 def test_a_changed_program_changes_one_stack(second: Stage) -> None:

@@ -228,7 +228,7 @@ UNDOINGS = (
     Undoing(
         "work that is to be done once is done in each batch",
         "B11",
-        "orchestrator/domain/once.py",
+        "orchestrator/domain/once_tags.py",
         "return (*(self.first if number > 1 else ()), *(self.last if number < count else ()))",
         "return () if number and count else self.tags",
         ("batches-with-once",),

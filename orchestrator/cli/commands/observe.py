@@ -34,8 +34,8 @@ def command(environment: str, token: int | None, wait: float, as_json: bool) -> 
     """
     from orchestrator.app.opening import open_application
     from orchestrator.app.requests import Observe
-    from orchestrator.cli.attend import exit_of, run_and_follow
     from orchestrator.cli.commands.status import environment_status, print_environment
+    from orchestrator.cli.execution import exit_of, run_and_follow
     from orchestrator.cli.recovery import recover
     from orchestrator.cli.words import release_of
 

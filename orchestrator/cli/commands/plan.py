@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from orchestrator.app.application import Application
     from orchestrator.domain.plan import Acknowledgements, Plan
     from orchestrator.domain.risk.assessment import Risk
+    from orchestrator.domain.rollback_plan import RollbackForecast, RollbackPlan
     from orchestrator.domain.wave_plan import WavePlan
-    from orchestrator.domain.way_back import RollbackForecast, RollbackPlan
 
 
 @click.command("plan")

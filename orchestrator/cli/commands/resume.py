@@ -29,7 +29,7 @@ def command(run: str, background: bool, as_json: bool) -> int:
     already works on the run, it is followed.
     """
     from orchestrator.app.opening import open_application
-    from orchestrator.cli.attend import follow, walk_of
+    from orchestrator.cli.execution import follow, walk_of
     from orchestrator.cli.follow_run import do, tell
     from orchestrator.domain.access.principals import SYSTEM_ACTOR
     from orchestrator.domain.errors import OrchestratorError

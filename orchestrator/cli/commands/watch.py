@@ -24,7 +24,7 @@ def command(run: str, as_json: bool) -> int:
     With --json each record of the journal is one line.
     """
     from orchestrator.app.opening import open_application
-    from orchestrator.cli.attend import follow, walk_of
+    from orchestrator.cli.execution import follow, walk_of
     from orchestrator.cli.follow_run import tell
 
     app = open_application(Path.cwd())
@@ -40,7 +40,7 @@ def command(run: str, as_json: bool) -> int:
 def _lines(app: "Application", asked: "RunRequest") -> int:
     import time
 
-    from orchestrator.cli.attend import POLL, Follower, exit_of
+    from orchestrator.cli.execution import POLL, Follower, exit_of
     from orchestrator.cli.view import Lines
 
     class Records(Lines):

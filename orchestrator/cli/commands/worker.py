@@ -36,7 +36,7 @@ def command(queue: str, concurrency: int, once: bool, as_json: bool) -> int:
     resumes them. Events are written to standard error; --json writes them to standard output, a line each.
     """
     from orchestrator.app.opening import open_application
-    from orchestrator.cli.attend import run_worker
+    from orchestrator.cli.execution import run_worker
     from orchestrator.cli.output import note, print_json_line
     from orchestrator.domain.worker import WorkerConfig
 

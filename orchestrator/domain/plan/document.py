@@ -11,7 +11,7 @@ from orchestrator.domain.gate import Probe
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.model import Digest, Model, digest_of
 from orchestrator.domain.plan.hosts import HostState
-from orchestrator.domain.plan.look import PlannedWatch
+from orchestrator.domain.plan.observation import PlannedWatch
 from orchestrator.domain.plan.play import SuiteSpec
 from orchestrator.domain.plan.rollback import RollbackTarget, SecondPass, SkippedStep
 from orchestrator.domain.plan.sides import PlannedSides

@@ -7,7 +7,7 @@ from pydantic import Field
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.model import Model
 from orchestrator.domain.plan.hosts import HostState
-from orchestrator.domain.plan.look import ObservationWindow
+from orchestrator.domain.plan.observation import ObservationWindow
 from orchestrator.domain.plan.play import PlaySpec
 from orchestrator.domain.plays import PlannedPlay
 from orchestrator.domain.sides import Side, Sides, other

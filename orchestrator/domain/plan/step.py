@@ -6,8 +6,8 @@ from pydantic import Field
 
 from orchestrator.domain.inventory import Inventory, batches, canaries, ordered
 from orchestrator.domain.model import Model
-from orchestrator.domain.once import NO_TAGS, Once
-from orchestrator.domain.plan.look import ObservationWindow
+from orchestrator.domain.once_tags import NO_TAGS, OnceTags
+from orchestrator.domain.plan.observation import ObservationWindow
 from orchestrator.domain.plan.play import PlaySpec, StepPreview
 from orchestrator.domain.plays import PlannedPlay
 from orchestrator.domain.release import PackageRef
@@ -36,7 +36,7 @@ class PlannedStep(Model):
     sizes: tuple[int | str, ...] = ("100%",)
     max_failures: int = 0
     pause: float = 0.0
-    once: Once = Field(default=NO_TAGS, exclude_if=lambda once: not once.tags)
+    once: OnceTags = Field(default=NO_TAGS, exclude_if=lambda once: not once.tags)
     plays: tuple[PlannedPlay, ...] = Field(default=(), exclude_if=lambda plays: not plays)
     undo: str | None = None
     undo_plays: tuple[PlannedPlay, ...] = Field(default=(), exclude_if=lambda plays: not plays)

@@ -56,7 +56,7 @@ def reply_once(
         (status, body), again = reply(), False
     else:
         about = digest_of([request.method, request.url.path, order.model_dump(mode="json")])
-        (status, body), again = application(request).once.reply_to(str(who.actor), key, about, reply)
+        (status, body), again = application(request).idempotent_requests.reply_to(str(who.actor), key, about, reply)
     headers = {"Idempotency-Replayed": "true"} if again else {}
     return Response(body, status, headers, "application/json")
 

@@ -9,7 +9,7 @@ from orchestrator.domain.journal import Entry, Run
 from orchestrator.domain.plan import Acknowledgements, Plan
 from orchestrator.domain.promotion import State
 from orchestrator.flow import going_back
-from orchestrator.inspect import trail
+from orchestrator.inspect import release_history
 from orchestrator.planning import make, plan_store, refusal
 from orchestrator.planning.survey import PlanRequest
 from tests.flow.test_promotion import Stage, ref_of
@@ -29,14 +29,14 @@ def stage(tmp_path: Path) -> Stage:
 
 
 def goal(stage: Stage, environment: str = "staging") -> str:
-    return trail.rollback_target(stage.services(), environment).version
+    return release_history.rollback_target(stage.services(), environment).version
 
 
 def planned(
     stage: Stage, environment: str = "staging", *, skip_irreversible: bool = False, all_at_once: bool = False
 ) -> Plan:
     services = stage.services()
-    package = stage.packages.fetch(trail.rollback_target(services, environment).digest)
+    package = stage.packages.fetch(release_history.rollback_target(services, environment).digest)
     wanted = PlanRequest(package, environment, "rollback", skip_irreversible=skip_irreversible, all_at_once=all_at_once)
     plan = make.make(services, wanted, "p", lambda _entry: None)
     plan_store.save(services, plan)
@@ -85,7 +85,7 @@ def test_a_release_after_a_rollback_goes_back_to_what_it_took_the_place_of(stage
     assert goal(stage) == "1.0.0"
 
 
-def test_an_automatic_rollback_is_no_step_of_the_trail(stage: Stage) -> None:
+def test_an_automatic_rollback_is_not_part_of_the_release_history(stage: Stage) -> None:
     """After a promotion that came back by itself, a rollback goes to what the present release took the place of."""
     for version in ("1.0.0", "1.1.0"):
         stage.promote(version, "staging")
@@ -142,7 +142,7 @@ def test_a_promotion_without_its_way_back_is_refused_beforehand(stage: Stage) ->
     """While the package of the last verified release is gone or changed nothing is begun, unless nothing would go back by itself."""
     stage.promote("1.0.0", "staging")
     before = list(stage.world.ledger)
-    stage.packages.spoiled.add(ref_of(trail.last_verified(stage.services(), "staging")).digest)
+    stage.packages.spoiled.add(ref_of(release_history.last_verified(stage.services(), "staging")).digest)
     run = stage.promote("1.1.0", "staging")
     assert (run.state, stage.failure(run)["failure"]["code"]) == (State.FAILED, "R136")
     assert stage.world.ledger == before
@@ -335,7 +335,7 @@ def test_an_older_release_is_not_promoted_over_a_point_of_no_return(stage: Stage
     deploy = {"name": "deploy", "playbook": "deploy.yml"}
     stage.promote("1.0.0", "staging")
     stage.promote("1.1.0", "staging", named=Acknowledgements(no_return=("migrate",)), steps=[gone, deploy])
-    old = stage.packages.fetch(trail.release_history(stage.services(), "staging")[1].release.digest)
+    old = stage.packages.fetch(release_history.release_history(stage.services(), "staging")[1].release.digest)
 
     def made(*named: str) -> Plan:
         wanted = PlanRequest(old, "staging", named=Acknowledgements(no_return=named))

@@ -15,7 +15,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Entry, Run
 from orchestrator.domain.plan import Acknowledgements, Loss, SkippedStep, differences
 from orchestrator.domain.promotion import State
-from orchestrator.domain.way_back import RollbackForecast, RollbackPlan
+from orchestrator.domain.rollback_plan import RollbackForecast, RollbackPlan
 from orchestrator.flow import promotion
 from orchestrator.flow.run_context import RunContext
 from orchestrator.planning import rollback_plan

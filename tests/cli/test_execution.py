@@ -12,7 +12,7 @@ import pytest
 from orchestrator.adapters.memory.store import MemoryStore
 from orchestrator.app.requests import Promote
 from orchestrator.app.run_reader import RunReader
-from orchestrator.cli import attend
+from orchestrator.cli import execution
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Entry, Record, Run
@@ -54,7 +54,7 @@ def test_a_journal_that_cannot_be_read_is_read_later() -> None:
         store.append("abc-staging", ending)
         return {}
 
-    (story,) = attend.run_and_follow(app, REQUEST, wait)
+    (story,) = execution.run_and_follow(app, REQUEST, wait)
     assert store.refused == 3
     assert story.ending is not None
     assert story.ending["exit"] == 0
@@ -97,11 +97,11 @@ def test_two_interrupts_at_once_cancel_and_leave(monkeypatch: pytest.MonkeyPatch
         actor=Actor(name="ann"),
         control=SimpleNamespace(request=wish),
     )
-    monkeypatch.setattr(attend, "detach", detach)
+    monkeypatch.setattr(execution, "detach", detach)
     over = threading.Event()
     try:
         with pytest.raises(Detached):
-            attend.run_and_follow(app, REQUEST, lambda: {"over": over.wait(20)})
+            execution.run_and_follow(app, REQUEST, lambda: {"over": over.wait(20)})
     finally:
         over.set()
     assert wished == ["cancel"]

@@ -1,4 +1,4 @@
-"""The trail of releases that an environment has come along: where a rollback leads, and what it takes back."""
+"""The release history of an environment: its rollback targets, and the steps that a rollback undoes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from orchestrator.domain.moments import moment_text
 from orchestrator.domain.plan import HostState, PlannedStep, play_of
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, PackageRef, Step
+from orchestrator.domain.release_history import verified_history
 from orchestrator.domain.started import StartedStep
 from orchestrator.domain.step import StepResult
-from orchestrator.domain.trail import verified_trail
 from orchestrator.ports.lists import RunLists, each_run
 from orchestrator.ports.store import RunJournal
 from orchestrator.services import Services
@@ -38,7 +38,7 @@ def mark_of(services: Services, environment: str, digest: str) -> Verified | Non
 def release_history(services: Services, environment: str) -> tuple[Verified, ...]:
     """The releases that a rollback of *environment* goes through, the current one first, each once."""
     marks = services.store.verified(environment)
-    return verified_trail(marks, runs_of_marks(services.store, marks))
+    return verified_history(marks, runs_of_marks(services.store, marks))
 
 
 def runs_of_marks(store: RunLists, marks: Sequence[Verified]) -> dict[str, Run]:
@@ -190,7 +190,7 @@ def steps_to_undo(services: Services, environment: str, target: Package) -> tupl
 
 
 def _between(services: Services, environment: str, target: Package) -> list[PackageRef]:
-    """The releases that were put on top of *target*, newest first; off the trail, the last verified one."""
+    """The releases that were put on top of *target*, newest first; the last verified one if it is not one of them."""
     way = [mark.release for mark in release_history(services, environment)]
     digests = [release.digest for release in way]
     if target.digest in digests:

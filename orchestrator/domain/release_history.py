@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from orchestrator.domain.journal import PROMOTION_KINDS, Run, Verified
 
 
-def verified_trail(marks: Sequence[Verified], runs: Mapping[str, Run]) -> tuple[Verified, ...]:
+def verified_history(marks: Sequence[Verified], runs: Mapping[str, Run]) -> tuple[Verified, ...]:
     """The releases that a rollback goes through, the current one first, each once; *marks* are newest first.
 
     A promotion puts its release first. A rollback, automatic or by hand, takes away what came after the release that is

@@ -14,7 +14,7 @@ Reply = tuple[int, str]
 
 
 @dataclass(frozen=True)
-class Once:
+class IdempotentRequests:
     """Executes requests once for each key."""
 
     replies: KeptReplies

@@ -1,4 +1,4 @@
-"""What of a step runs in one batch only."""
+"""The tags of a step that run in one batch only."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from orchestrator.domain.model import Model
 Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.:-]{0,99}$")]
 
 
-class Once(Model):
+class OnceTags(Model):
     """Tags of plays and tasks that run in one batch of a step only: in the *first*, or in the *last*."""
 
     first: tuple[Tag, ...] = Field(default=(), exclude_if=lambda tags: not tags)
@@ -25,4 +25,4 @@ class Once(Model):
         return (*(self.first if number > 1 else ()), *(self.last if number < count else ()))
 
 
-NO_TAGS = Once()
+NO_TAGS = OnceTags()
