@@ -1,4 +1,4 @@
-"""What the output of a job says of its failure that the job itself could not report."""
+"""Reasons of a job's failure that its output contains and that the job itself could not report."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ PRINTED = 20_000  # bytes of a job's output in which refused paths are found
 
 
 def explained(result: StepResult, folder: Path, advice: Callable[[str], str]) -> StepResult:
-    """The *result* of the job in *folder*; one that is not good gets what *advice* says of its messages and output."""
+    """The *result* of the job in *folder*. A bad one gets the text of *advice* for its messages and output."""
     if result.outcome.good:
         return result
     found = advice("\n".join([result.message, *(host.message for host in result.hosts), _printed(folder)]))

@@ -4,8 +4,8 @@ from orchestrator.domain.journal import Run
 
 
 class NullNotifier:
-    """Says nothing."""
+    """Sends nothing."""
 
     def notify(self, run: Run, what: str) -> None:
-        """Say nothing."""
+        """Send nothing."""
         del run, what

@@ -23,7 +23,7 @@ PATIENCE = 10.0
 JOB_TOKEN = "ORCHESTRATOR_ID_TOKEN"  # noqa: S105 - the name of a variable, not a secret
 """The variable in which a CI system puts the token of the job."""
 GITHUB_URL, GITHUB_TOKEN = "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
-"""Where a job of GitHub Actions gets its token, and what it shows there."""
+"""The variables with the URL that gives a job of GitHub Actions its token, and with the credential for it."""
 
 
 class OidcTokens:
@@ -89,7 +89,7 @@ def _unverified(text: str) -> dict[str, object]:
 
 
 def _published(issuer: str) -> list[Any]:
-    """The keys that *issuer* publishes now. Raises A112."""
+    """The keys that *issuer* currently publishes. Raises A112."""
     about = _document(f"{issuer.rstrip('/')}{DISCOVERY}")
     if about.get("issuer") != issuer:
         raise _unusable(issuer, f"its discovery document is of {str(about.get('issuer'))[:LONGEST_TEXT]}")

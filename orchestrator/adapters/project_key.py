@@ -3,7 +3,7 @@
     project.key              32 random bytes: the current key
     project.key.retired      JSON: the keys before it, each with the time of its rotation
 
-A retired key verifies documents for `RETIRED_DAYS` after its rotation: plans made with it expire then. It
+A retired key verifies documents for `RETIRED_DAYS` after its rotation: later, plans made with it have expired. It
 decrypts what machines share until the keys are revoked. A revoked key only verifies the audit entries that were made
 before its revocation.
 """
@@ -196,7 +196,7 @@ def _expiry(retired_at: str) -> str:
 
 
 def _private(file: Path) -> bytes:
-    """The content of *file*, which nobody but its owner can read or write. Raises S150 and S151."""
+    """The content of *file*, which only its owner can read or write. Raises S150 and S151."""
     try:
         handle = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:

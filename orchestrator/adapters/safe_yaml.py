@@ -1,4 +1,4 @@
-"""YAML of others, within bounds that hold before a value is made: aliases and merges stand for what they repeat."""
+"""Untrusted YAML, within bounds that hold before a value is made: aliases and merges count as what they repeat."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def composed(text: str) -> yaml.Node | None:
 
 
 def load_yaml(text: str) -> Any:
-    """The value that *text* stands for. Raises `ValueError` beyond the bounds, and `yaml.YAMLError`."""
+    """The value of *text*. Raises `ValueError` beyond the bounds, and `yaml.YAMLError`."""
     if len(text) > LONGEST:
         raise ValueError(f"it is longer than {LONGEST} characters")
     loader = yaml.SafeLoader(text)
@@ -49,7 +49,7 @@ def load_yaml(text: str) -> Any:
 
 
 def _count(node: yaml.Node, known: dict[int, int], depth: int) -> int:
-    """How many values *node* stands for. A node is counted once, and *known* then; a part of itself has no end."""
+    """The number of values of *node*. *known* has the counts of nodes; a node that is a part of itself has no end."""
     if depth > DEEPEST:
         raise ValueError(f"it has more than {DEEPEST} levels")
     if isinstance(node, yaml.ScalarNode) and node.tag == INTEGER and len(node.value) > LONGEST_NUMBER:

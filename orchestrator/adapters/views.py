@@ -145,7 +145,7 @@ class Views:
         )
 
     def notes(self, settings: AnsibleSettings) -> list[str]:
-        """What a plan says of isolation, in a sentence each."""
+        """The notes of a plan on isolation, a sentence each."""
         found = self.isolator()
         if not found.isolates:
             return [f"processes are not isolated here ({found.reason}): code of a package can act as the operator"]
@@ -341,7 +341,7 @@ def _rule(settings: AnsibleSettings | None) -> IsolationRule:
 
 
 def _beside(folder: Path) -> list[str]:
-    """What a program in *folder* may read there: data, and packages of Python; no keys, and no other folders."""
+    """What a program in *folder* may read of it: data, and packages of Python; no keys, and no other folders."""
     return [
         str(path)
         for path in folder.iterdir()

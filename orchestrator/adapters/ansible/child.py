@@ -20,7 +20,7 @@ from orchestrator.adapters.ansible.prompts import Prompts, lay_askpass
 from orchestrator.processes import events_of, kill_tree
 from orchestrator.trees import discard
 
-AT_ITS_END = (0, 2, 4)  # all hosts done, some failed, some unreachable: nothing goes on behind it
+AT_ITS_END = (0, 2, 4)  # all hosts done, some failed, some unreachable: no process is left
 SETTINGS = {"suppress_ansible_output": False, "suppress_output_file": True}
 """What Ansible prints goes to our own output, which is kept within bounds, and to no file of the runner's."""
 
@@ -37,9 +37,9 @@ def main() -> int:
     listener = _Listener(events)
     lay_askpass(folder)
     private = _runner_folder(folder)
-    rc, status = -signal.SIGKILL, "lost"  # unless it tells how it has ended
+    rc, status = -signal.SIGKILL, "lost"  # unless the runner returns an exit status
     writer = threading.Thread(target=_write, args=(folder, events, spec))
-    writer.start()  # last: where the disk is full, what comes before it fails, and nobody would tell it to end
+    writer.start()  # last: on a full disk the lines above fail, and the thread would never end
     try:
         run = ansible_runner.run(private_data_dir=str(private), **_arguments(spec), event_handler=listener.take)
         if run.rc is not None:  # None if a signal has ended ansible-playbook
@@ -76,12 +76,12 @@ def _arguments(spec: dict[str, object]) -> dict[str, object]:
         "tags": spec["tags"] or None,
         "skip_tags": spec["skip_tags"] or None,
         "forks": None,
-        "verbosity": spec["verbosity"] or (1 if spec["check"] else None),  # so that it says why a task is skipped
+        "verbosity": spec["verbosity"] or (1 if spec["check"] else None),  # to print why a task is skipped
         "cmdline": spec["cmdline"] or None,
         "ident": "run",
         "quiet": True,
         "suppress_env_files": True,
-        "fact_cache_type": "none",  # else a cache of the runner's takes the place of the project's
+        "fact_cache_type": "none",  # otherwise a cache of the runner replaces that of the project
     }
 
 
@@ -100,14 +100,14 @@ def _make_scratch(paths: list[str]) -> None:
 
 
 class _Listener:
-    """Puts events into a queue, and ends the playbook when one of them says that it asks for input."""
+    """Puts events into a queue, and ends the playbook at an event that shows a prompt for input."""
 
     def __init__(self, events: "queue.SimpleQueue[dict[str, object] | None]") -> None:
         self._events, self._prompts = events, Prompts()
 
     @property
     def prompt(self) -> str:
-        """What asked for input; empty: nothing did."""
+        """The prompt that was found; empty if there was none."""
         return self._prompts.found
 
     def take(self, event: dict[str, object]) -> bool:

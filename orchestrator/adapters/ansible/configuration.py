@@ -69,7 +69,7 @@ class Effective:
     Attributes:
         folder: where Ansible works.
         settings: the settings of `ansible.cfg`.
-        host_key_checking: whether the keys of hosts are checked where no setting says it.
+        host_key_checking: whether the keys of hosts are checked if no setting decides it.
         package: the package whose roles and collections beside its tree are found as well.
         copy: the copy of the package's content in which Ansible works, as Ansible finds it; None: the content itself.
         laid: that copy, as this process finds it.
@@ -108,7 +108,7 @@ class Effective:
 
     @property
     def leaves_reaching_to_variables(self) -> bool:
-        """Whether nothing but the variables of a host says how it is reached: no setting and no declared variable."""
+        """Whether only the variables of a host define how it is reached: no setting and no declared variable does."""
         declared = any(name.startswith("ANSIBLE_") for name in self._owner.passed(self._declared))
         return self.host_key_checking and not declared and not self.settings.about_reaching()
 
@@ -171,7 +171,7 @@ class Effective:
         return [*found[:after], *packed, *found[after:]]
 
     def _beside(self, options: tuple[tuple[str, str], ...], name: str) -> list[str]:
-        """The search path that is set; else the folder *name*, if it exists."""
+        """The search path that is set; otherwise the folder *name*, if it exists."""
         value = self.settings.get(*options)
         if value is not None:
             return [str(Path(part).expanduser()) for part in value.split(os.pathsep) if part]
@@ -183,7 +183,7 @@ class Configurations:
 
     Args:
         environ: the environment variables of the controller.
-        home: the folder of the project; None if only the package is known, whose sealed file gives all settings.
+        home: the folder of the project. None: only the package is known, and its sealed file gives all settings.
         collections: the folder that holds `ansible_collections/orchestrator`.
         state: the folder in which Ansible works if *home* is None and no `ansible.cfg` lies above an inventory file.
         views: what processes find of this machine; by default nothing but what they are given.

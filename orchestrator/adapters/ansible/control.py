@@ -48,8 +48,8 @@ class ControlSockets:
     def folder(self) -> Path:
         """The folder, made when it does not exist, and held until :meth:`close`.
 
-        Others of the machine see its name while it exists, and could make it later: another name is taken then. Raises
-        D105 when that happens again and again.
+        Other users of the machine see its name while it exists, and could make it later. In that case another name is
+        used. Raises D105 when all names that were tried belong to another user.
         """
         taken = 0
         while not self._holds():
@@ -147,7 +147,7 @@ def _tidy(own: Path, environ: Mapping[str, str]) -> None:
             if folder == own or about.st_uid != os.geteuid():
                 continue
             if about.st_mtime < before:
-                folder.rmdir()  # only when it is empty: ssh has ended what was open there
+                folder.rmdir()  # only if it is empty: ssh has closed its sockets
             else:
                 _close_abandoned(folder, environ)
 

@@ -1,4 +1,4 @@
-"""The copy of a package's content that a play runs in, and the files that the play wrote there.
+"""The copy of a package's content that a play runs in, and the files that the play wrote into the copy.
 
 The kept package is never written to. Files that a play wrote in its copy (logs, fact caches, fetched and generated
 files) are kept in the folder of the job, and later plays do not see them.
@@ -22,7 +22,7 @@ from orchestrator.written_files import LISTING, written_files
 
 CONTENT = "content"
 KEPT = "files"
-PASSWORD = 1024  # bytes of a file with a generated password, at the most
+PASSWORD = 1024  # bytes of a file with a generated password, at most
 SOURCES = (".yml", ".yaml", ".j2", ".json", "")
 LOOKUP = re.compile(rb"(lookup|query|q)\(\s*[\"'](ansible\.builtin\.)?password[\"']|with_password\b")
 MOST = 100 * 2**20  # bytes of written files that are kept with a job
@@ -51,7 +51,7 @@ def collect(package: Package, folder: Path, kept: KeptFiles) -> list[dict[str, A
         return before
     if package.root is None or not copy.is_dir() or copy.is_symlink():
         return []
-    for left in (folder / KEPT, listing, listing.with_name(f"{LISTING}.new")):  # the play may have put something there
+    for left in (folder / KEPT, listing, listing.with_name(f"{LISTING}.new")):  # the play may have made these
         remove(left)
     found = list(_written(Path(package.root), copy, folder / "job.json"))
     written = sorted((item for item in found if not kept.covers(item["path"])), key=lambda item: str(item["path"]))

@@ -1,4 +1,4 @@
-"""The `Deployer` port: plays, their results for each host, and what hosts say of themselves."""
+"""The `Deployer` port: plays, their results for each host, and what hosts report."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -132,7 +132,7 @@ class AnsibleDeployer:
     ) -> StepResult:
         """Inspect every host, in one round trip each: reachability, requirements and installed release."""
         wanted = inspection.requirements_by_host(requirements, inventory)
-        claim = LedgerKey(replace(context, run=context.run.partition(".")[0]))  # a plan asks for its run
+        claim = LedgerKey(replace(context, run=context.run.partition(".")[0]))  # a plan uses the claim of its run
         question = inspection.question(requirements, claim, "look")
         tally, outcome = self._ask(question, tuple(inventory.hosts), inventory, context, job)
         if outcome.how != "exited" or not tally.stats:
@@ -224,7 +224,7 @@ class AnsibleDeployer:
         return tally, self._plays.run(request, tally)
 
     def _done_before(self, claim: LedgerKey, play: PlaySpec, inventory: Inventory, job: str) -> dict[str, HostResult]:
-        """The hosts whose ledgers say that they have come through this step of this run, with what runs there."""
+        """The hosts that completed this step of this run, according to their ledgers, each with its release."""
         question = inspection.question((), claim, "ask")
         tally, _ = self._ask(question, play.limit, inventory, claim.context, f"{job}.ask")
         done = {}

@@ -123,14 +123,14 @@ def _task(outcome: str, data: Mapping[str, Any], spec: Mapping[str, Any], said: 
 
 
 def _short(value: object) -> object:
-    """*value*, if it is a text that may be a digest; else what it is instead."""
+    """*value*, if it is a text that may be a digest; otherwise the name of its type."""
     return value if value is None or (isinstance(value, str) and len(value) <= SHORT) else f"a {type(value).__name__}"
 
 
 def _changed(result: Mapping[str, Any], said: str) -> bool:
     """Whether a task that is good has changed its host.
 
-    ansible-runner passes on no result of a task with `no_log`. Ansible's own output still *said* whether it changed.
+    ansible-runner passes on no result of a task with `no_log`. *said*, the output of Ansible, still shows the change.
     """
     return bool(result.get("changed")) or ("censored" in result and CHANGED.search(said) is not None)
 
@@ -140,9 +140,9 @@ def _message(outcome: str, result: Mapping[str, Any]) -> str:
 
 
 def _opaque(outcome: str, action: object, result: dict[str, Any], said: str) -> bool:
-    """Whether check mode could not say what this task would do.
+    """Whether check mode could not predict the effect of this task.
 
-    ansible-runner passes on no result of a task that was skipped; why it was is only *said*, on Ansible's own output.
+    ansible-runner passes on no result of a skipped task. The reason is only in *said*, the output of Ansible.
     """
     free = str(action).rsplit(".", 1)[-1] in {"command", "shell", "raw", "script"}
     if outcome == "skipped":

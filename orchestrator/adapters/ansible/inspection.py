@@ -1,4 +1,4 @@
-"""One question to every host: what it has, which release it runs, and what its ledger says."""
+"""One query of every host: its commands and resources, its current release, and the lines of its ledger."""
 
 import re
 from collections.abc import Mapping
@@ -56,7 +56,7 @@ def requirements_by_host(requirements: tuple[Requirement, ...], inventory: Inven
 
 
 def answer_of(host: str, tally: Tally, wanted: dict[str, list[Requirement]]) -> tuple[HostResult, HostAnswer]:
-    """What one host has of what it needs, and which release is current there; and its whole answer."""
+    """The result of inspecting *host* (missing requirements, current release), and its whole answer."""
     result, answer = tally.host(host), read_answer(tally.answers.get(host, ""), ANSWER)
     if not result.outcome.good:
         return result.model_copy(update={"touched": False}), HostAnswer()
@@ -74,7 +74,7 @@ def answer_of(host: str, tally: Tally, wanted: dict[str, list[Requirement]]) -> 
 
 
 def _missing(requirement: Requirement, answer: HostAnswer) -> list[str]:
-    """What *requirement* wants and the host has not."""
+    """The parts of *requirement* that the host does not meet, each in a few words."""
     missing = [f"no {command}" for command in requirement.commands if command not in answer.commands]
     sizes = (("disk space", answer.disk, requirement.disk_free), ("memory", answer.memory, requirement.memory))
     for word, reported, size in sizes:
@@ -90,7 +90,7 @@ def _missing(requirement: Requirement, answer: HostAnswer) -> list[str]:
 def inspection_result(
     hosts: tuple[HostResult, ...], outcome: JobOutcome, ledgers: Mapping[str, tuple[LedgerLine, ...]]
 ) -> StepResult:
-    """The result of an inspection: the worst of its *hosts*, and what their *ledgers* say of the run."""
+    """The result of an inspection: the worst outcome of its *hosts*, and the lines of their *ledgers* for the run."""
     ended = worst(host.outcome for host in hosts)
     data: dict[str, object] = {} if ended.good else {"code": "D106" if ended is Outcome.FAILED else "D107"}
     if any(ledgers.values()):

@@ -22,7 +22,7 @@ def ansible_versions() -> dict[str, str]:
 
 
 def program(name: str) -> str:
-    """The program *name* of Ansible, beside our interpreter where it is there."""
+    """The path of Ansible's program *name* beside our interpreter if it exists there, otherwise the name."""
     beside = Path(sys.executable).parent / name
     return str(beside) if beside.is_file() else name
 

@@ -38,8 +38,8 @@ BACK = ("restore.", "undo.", "rehearse.")  # steps that get the version of their
 class Writer:
     """The play that uses the files: its *job* in the *run*, the *step*, and the *digest* of its package.
 
-    *verified* is the release that was verified last in the environment, and the run which did that. *older* says that
-    this one took the place of the package's release before.
+    *verified* is the release that was verified last in the environment, and the run that verified it. *older* is
+    true if the package's release was verified there earlier than that one.
     """
 
     job: str
@@ -101,7 +101,7 @@ class KeptFiles:
                 _put(path, copy / name)
 
     def take(self, copy: Path, sealed: Path, writer: Writer) -> None:
-        """Keep what *writer* left in *copy*, in a version of its own where it differs from the version before.
+        """Keep what *writer* left in *copy*, in a new version if it differs from the previous one.
 
         Raises D186 for too many files, and what `exchange` raises; during a rollback the version is kept anyway.
         """
@@ -179,7 +179,7 @@ class KeptFiles:
         digest, newest = writer.digest if writer.goes_back or writer.older else "", versions[-1]
         if not digest and writer.verified is not None:
             release, run = writer.verified
-            if newest.get("run") == run:  # that run may have gone back to the release, with nothing to write
+            if newest.get("run") == run:  # that run may have restored the release without writing a file
                 digest = release
         mine = [version for version in versions if version["digest"] == digest]
         return self._folder / str((mine or versions)[-1]["folder"])

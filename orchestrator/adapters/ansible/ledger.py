@@ -1,6 +1,6 @@
 """The fence and the ledger of hosts, around a user's playbook: claimed before it, recorded after it.
 
-The work is done on the host by `ledger.sh`, through `raw`: nothing but a shell is needed there.
+On the host `ledger.sh` does the work, through `raw`: the host needs nothing but a shell.
 """
 
 import re
@@ -49,19 +49,19 @@ ROOT = """\
 root={{ orchestrator_root | default('') | quote }} old={{ release_root | default(host_root) | default('') | quote }}
 if test -z "$root" && test -n "$old" && test -d "$old/.orchestrator"; then root=$old; fi
 """
-"""Shell that finds the release root: the variable of ours, or an older one where a ledger of ours lies there."""
+"""Shell code that finds the release root: our variable, or an older one whose folder contains a ledger of ours."""
 _CLEAN = r"[^A-Za-z0-9_.-]"
 _HOST = f"inventory_hostname | regex_replace('{_CLEAN}', '_')"
 
 
 def clean(text: str) -> str:
-    """*text* as it stands in the ledger: nothing in it means anything to a shell or in JSON."""
+    """*text* as the ledger contains it: without characters that have a meaning in a shell or in JSON."""
     return re.sub(_CLEAN, "_", text)
 
 
 @dataclass(frozen=True)
 class LedgerKey:
-    """For whom something is done on hosts: what the ledger's lines say of it."""
+    """The identity of work on hosts, which the lines of the ledger contain: run, step, attempt and package."""
 
     context: Context
     step: str = "-"
@@ -76,7 +76,7 @@ class LedgerKey:
 
     @property
     def wanted(self) -> bool:
-        """Whether hosts are to remember this."""
+        """Whether hosts are to record this work."""
         return bool(self.context.run) and self.context.settings.ledger
 
     def variables(self) -> dict[str, object]:
@@ -94,10 +94,10 @@ class LedgerKey:
         return f"{ROOT}set -- {' '.join(words)}\n{{% raw %}}{code}{{% endraw %}}"
 
     def around(self, playbook: Path, play: PlaySpec, *, claims: bool) -> bytes:
-        """A playbook that runs *playbook* as it stands, with a closing task after it on every host of the limit.
+        """A playbook that runs *playbook* unchanged, with a closing task after it on every host of the limit.
 
-        With *claims* the hosts are claimed before it, and who came through is recorded by the closing task. A host that
-        refuses stops everything; one that cannot be reached is left out, as Ansible does it.
+        With *claims* the hosts are claimed before it, and the closing task records completion on each host that reaches
+        it. A host that refuses stops the whole play; an unreachable host is left out, as in Ansible.
         """
         path = str(playbook)
         middle = {"import_playbook": Unsafe(path) if "{" in path else path}

@@ -13,7 +13,7 @@ import subprocess
 import time
 from typing import Any, TextIO
 
-WAIT = 5.0  # seconds without output after which the runner asks again whether the process is there
+WAIT = 5.0  # seconds without output after which the runner checks again whether the process exists
 LAST = 0.1  # seconds for what a process has written last
 
 

@@ -215,7 +215,7 @@ class PlayRunner:
     def _play_env(
         self, request: PlayRequest, effective: Effective, content: Path, found: Path, folder: Path
     ) -> dict[str, str]:
-        """The environment of a play: with our own playbook around it, and results of the size that is asked for.
+        """The environment variables of a play: with our own playbook around it, and results of the requested size.
 
         *found* is the *content* as the play finds it.
         """
@@ -234,7 +234,7 @@ class PlayRunner:
         return env
 
     def _spec(self, request: PlayRequest, effective: Effective, folder: Path, found: Path) -> dict[str, Any]:
-        """What the child is told of the play, whose content it finds at *found*."""
+        """The specification of the play for the child process, which finds the content at *found*."""
         play, settings, inventory = request.play, request.context.settings, request.inventory
         words = ["--check", "--diff"] if request.check else []
         words += [word for name in _extra_vars(request) for word in ("-e", f"@{folder / SECRETS_FOLDER / name}")]

@@ -59,7 +59,7 @@ class Task:
 
     @property
     def word(self) -> str:
-        """What stands behind the module's name as free text: `end_play` of `meta: end_play`."""
+        """The free text after the module's name: `end_play` of `meta: end_play`."""
         return self.args.strip() if isinstance(self.args, str) else ""
 
     @property
@@ -89,7 +89,7 @@ class Definition:
 
 @dataclass(frozen=True)
 class Play:
-    """One play, with the tasks of its roles and imports in order. *unseen* says what only the run will show."""
+    """One play, with the tasks of its roles and imports in order. *unseen* names what only the run will show."""
 
     given: Mapped
     where: Where

@@ -9,7 +9,7 @@ from typing import Any
 from orchestrator.file_system import read_end
 
 ASKPASS = "askpass"
-LAST = 64 << 10  # bytes at the end of what ssh has asked
+LAST = 64 << 10  # bytes at the end of the prompts of ssh
 ASKED = "asked"
 PAUSE = re.compile(r"Not\s+waiting\s+for\s+response\s+to\s+prompt")
 PASSWORD = re.compile(r"((?:[A-Za-z0-9]+ )?(?:BECOME|SSH|Vault|Kerberos) password(?: \([^)]*\))?(?:\[[^\]]*\])?): ?")
@@ -24,7 +24,7 @@ class Prompts:
         self._playing = False
 
     def ends(self, event: Mapping[str, Any]) -> bool:
-        """Whether *event* shows a prompt that nothing answers; `found` then says which."""
+        """Whether *event* shows a prompt that nothing answers. If it does, `found` names the prompt."""
         kind, data = event.get("event"), event.get("event_data") or {}
         if kind == "playbook_on_vars_prompt" and data.get("default") is None:
             self.found = f"vars_prompt {data.get('varname')} ({str(data.get('prompt') or 'no text').strip()})"

@@ -1,16 +1,16 @@
-"""The reason of a failed task: one line from the module's own words, before all that it said."""
+"""The reason of a failed task: one line from the module's own output, before all of that output."""
 
 from collections.abc import Mapping
 
 GENERIC = ("non-zero return code", "MODULE FAILURE", "Module result deserialization failed", "One or more items failed")
-"""What a message says when the reason stands elsewhere."""
+"""Messages that do not contain the reason, which is elsewhere in the result."""
 NOISE = ("Shared connection to ", "Connection to ", "mux_client_request_session", "Pseudo-terminal will not")
 VIA_SSH = "Failed to connect to the host via ssh:"
 STREAMS = ("stderr", "module_stderr", "exception", "stdout", "module_stdout")
 
 
 def failure_reason(result: Mapping[str, object]) -> str:
-    """The reason of a failed task's *result* in its first line, and all that the task said after it."""
+    """The reason of a failed task's *result* in its first line, and the whole output of the task after it."""
     items = result.get("results")
     for item in items if isinstance(items, list) else ():
         if isinstance(item, dict) and (item.get("failed") or item.get("unreachable")):
@@ -45,7 +45,7 @@ def _line(message: str) -> str:
         return lines[-1]
     if len(lines) > 1 and lines[0].endswith(":"):
         return f"{lines[0]} {lines[-1]}"
-    if len(lines) > 1 and VIA_SSH in lines[0]:  # ssh warns first, and says why it gave up last
+    if len(lines) > 1 and VIA_SSH in lines[0]:  # ssh prints warnings first, and the reason last
         return f"{lines[0].partition(VIA_SSH)[0]}{VIA_SSH} {lines[-1]}"
     return lines[0] if lines else ""
 

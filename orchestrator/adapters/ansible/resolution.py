@@ -52,7 +52,7 @@ class Connection:
     """How Ansible reaches a host: the kind of connection, and for SSH where it leads.
 
     Attributes:
-        options: the options of the connection as Ansible resolves them; empty if variables and settings say the same.
+        options: the options of the connection as Ansible resolves them; empty if the variables alone define them.
     """
 
     kind: str
@@ -100,7 +100,7 @@ class InventoryResolver:
         return bool(inventory.files) and _content(inventory.files) != self._read.get(inventory.files)
 
     def connections(self, inventory: Inventory, context: Context) -> dict[str, Connection]:
-        """How each host is reached. A host of which Ansible cannot say it is missing."""
+        """How each host is reached. A host for which Ansible cannot resolve it is missing."""
         settings, lowest = context.settings, context.vars
         effective = self.configurations.of_hosts(inventory.files, settings)
         if effective.leaves_reaching_to_variables:
@@ -118,7 +118,7 @@ class InventoryResolver:
         effective = self.configurations.of_hosts(inventory.files, settings)
         reader = _Reader(self.configurations.views, inventory, effective, settings)
         with _laid(inventory, effective, {}) as (folder, sources, env):
-            env["ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED"] = "True"  # else it warns, and leaves those hosts out
+            env["ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED"] = "True"  # otherwise it warns, and leaves those hosts out
             if any(map(asks_us, inventory.files)):
                 env |= {name: value for name, value in self.configurations.environ.items() if _is_ours(name)}
             done = reader.run(["ansible-inventory", "--list", *sources], folder, env)
@@ -144,7 +144,7 @@ def _document(printed: str) -> dict[str, Any] | None:
 
 
 def _first_words(source: Path) -> set[str]:
-    """What begins a line of the script *source*: the hosts that it has as plain text. Empty if it is not a script."""
+    """The first words of the lines of the script *source*: hosts in plain text. Empty if it is not a script."""
     if not source.is_file() or not os.access(source, os.X_OK):
         return set()
     text = source.read_text(encoding="utf-8", errors="replace")
@@ -164,10 +164,10 @@ def _content(sources: tuple[str, ...]) -> str:
 
 
 def _cause(printed: str) -> str:
-    """Why `ansible-inventory` failed, in one line of its own: what a plugin says of the source that none could parse.
+    """Why `ansible-inventory` failed, in one line: its error, and why one plugin could not parse the source.
 
-    Every plugin that took the source says it, from the strictest to the one for plain text. What the last one says
-    counts, unless a script failed, or the source is YAML by its name.
+    Every plugin that tried the source prints a reason, from the strictest to the one for plain text. The reason of the
+    last one is used, unless a script failed, or the source is YAML by its name.
     """
     lines = printed.strip().splitlines()
     errors = [line.removeprefix("[ERROR]:").strip() for line in lines if line.startswith("[ERROR]:")]
@@ -200,7 +200,7 @@ def static_document(inventory: Inventory) -> dict[str, Any]:
 
 
 def _is_ours(name: str) -> bool:
-    """Whether a variable says where this project keeps its state and its stacks: that command needs the same."""
+    """Whether a variable sets where this project keeps its state and its stacks: that command needs the same one."""
     return name.startswith(("ORCHESTRATOR_", "PULUMI_")) and "PROJECT_KEY" not in name
 
 
@@ -267,7 +267,7 @@ class _Reader:
 
 
 def _asked(reader: _Reader, variables: Mapping[str, Any]) -> dict[str, Connection]:
-    """How Ansible says that each host is reached. No host is contacted."""
+    """How each host is reached, as Ansible resolves it. No host is contacted."""
     inventory = reader.inventory
     options = ", ".join(f"'{name}': {_lookup(name)}" for name in OPTIONS)
     kind = "ansible_connection | default(lookup('ansible.builtin.config', 'DEFAULT_TRANSPORT'))"
@@ -297,7 +297,7 @@ def _connection(told: Mapping[str, Any]) -> Connection:
 
 
 def _plain(host: str, variables: Mapping[str, Any]) -> Connection | None:
-    """How a host is reached when its variables say it in one way only; None when Ansible has to be asked."""
+    """How a host is reached if its plain variables define it; None if only Ansible can resolve it."""
     own = {name: value for name, value in variables.items() if name.startswith("ansible_")}
     if not set(own) <= set(PLAIN) or any("{" in str(value) for value in own.values()):
         return None
@@ -316,9 +316,9 @@ def _has_group_variables(inventory: Inventory) -> bool:
 def _listed(document: dict[str, Any], known: Inventory) -> Inventory:
     """Hosts and groups from what `ansible-inventory --list` prints.
 
-    The variables of the user's own files stay there: Ansible reads them from the files again, with their own
-    precedence, templates and vaults. Only what was *known* before (the stack's outputs) is kept as a value; of all the
-    rest a digest is kept, in which what a vault encrypts is still encrypted. The listing itself is never written down.
+    The variables of the user's own files are not copied: Ansible reads them from the files again, with their own
+    precedence, templates and vaults. Only what was *known* before (the stack's outputs) is kept as a value. Of all the
+    others a digest is kept, in which values of a vault are still encrypted. The listing itself is never written down.
     """
     groups = {
         name: Group(hosts=tuple(body.get("hosts", ())), children=tuple(body.get("children", ())))

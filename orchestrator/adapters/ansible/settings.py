@@ -111,7 +111,7 @@ class EffectiveSettings:
                         yield path
 
     def about_reaching(self) -> bool:
-        """Whether a setting says how hosts are reached, apart from privileges and vaults."""
+        """Whether a setting defines how hosts are reached, apart from privileges and vaults."""
         others = ("become", "vault", "ask_vault")
         return any(
             is_transport(section, key) and not key.startswith(others) and section != "privilege_escalation"

@@ -16,8 +16,8 @@ from orchestrator.trees import temporary_folder
 
 VERSION = re.compile(r"[0-9]{6}-[0-9a-f]{12}")
 """The name of a version; anything else in the place is not ours."""
-REMOVED = f"{FOLDER}-removed"  # names of versions whose removal has begun: a process that is killed leaves no content
-UNUSABLE = {"D170", "D171", "S145", "S146"}  # of content that is not encrypted for this place, damaged, or not there
+REMOVED = f"{FOLDER}-removed"  # names of versions whose removal has started: a process that is killed leaves no content
+UNUSABLE = {"D170", "D171", "S145", "S146"}  # of content that is not encrypted for this place, damaged, or missing
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class SharedFiles:
             self._remove(place, name)
 
     def clean(self, place: str) -> None:
-        """Complete the removals that another process has begun and not completed."""
+        """Complete the removals that another process has started and not completed."""
         above = f"{REMOVED}/{place}/"
         for name in (name.removeprefix(above) for name in self.artifacts.names(above)):
             if VERSION.fullmatch(name):
@@ -84,7 +84,7 @@ class SharedFiles:
         return digest
 
     def get(self, place: str, name: str) -> tuple[dict[str, str], dict[str, bytes]] | None:
-        """What one version says of itself, and its files; None if it is not there. Raises D170 and D171."""
+        """The description of one version, and its files; None if it does not exist. Raises D170 and D171."""
         digest = self.artifacts.named(f"{FOLDER}/{place}/{name}")
         if digest is None:
             return None

@@ -1,6 +1,6 @@
 """The snapshot of a host: a script for a POSIX shell prints it in one round trip.
 
-The script needs nothing of ours on the host, and no Python. It uses what is there: `find`, `stat` and a SHA-256 program
+The script needs nothing of ours on the host, and no Python. It uses the host's own `find`, `stat` and a SHA-256 program
 for files, `dpkg`, `rpm` or `apk` for packages, systemd for services, `/proc/net` for ports. What the host does not have
 is left out if it has no meaning (a host without systemd has no services of it), and reported as unknown otherwise.
 
@@ -24,7 +24,7 @@ INVALID = "D185"
 LIMIT = 64 << 20  # bytes of one host's answer
 LINE = 4 << 20  # characters of one line of it: what the collection wrote down of every file of a release is one line
 MOST = 1_000_000  # lines of one answer
-SENTENCES = 100  # sentences about what could not be asked
+SENTENCES = 100  # sentences about what could not be read
 LONGEST = 200  # characters of the owner of a file
 MODE = re.compile(r"[0-7]{1,6}")
 SOCKET = re.compile(r"([0-9A-Fa-f]{8}|[0-9A-Fa-f]{32}):([0-9A-Fa-f]{4})")
@@ -117,7 +117,7 @@ ROOT = "{{ (orchestrator_root | default(release_root) | default(host_root) | def
 
 
 def script(rule: SnapshotRule) -> str:
-    """The script; where the release root is stands in it as a template with the host's variables."""
+    """The script, in which the path of the release root is a template with the host's variables."""
     never = [word for name in NEVER for word in ("-o", "-name", name)]
     never += [word for pattern in rule.ignore for word in _prune(pattern)]
     own = [f"./{name}" for name in SHARED] + ["./releases/.incoming-*", "./.current-*"]
@@ -136,7 +136,7 @@ def script(rule: SnapshotRule) -> str:
 
 
 def _prune(pattern: str) -> tuple[str, ...]:
-    """What keeps `find` from going where nothing is looked for; what it lets through is left out afterwards."""
+    """The words that keep `find` out of ignored folders. Other paths that *pattern* ignores are left out afterwards."""
     head, colon, rest = pattern.partition(":")
     if colon and head in {"package", "service", "port", "fact"}:
         return ()

@@ -1,4 +1,4 @@
-"""What the events of a play say of each host, and the step's result from them."""
+"""What the events of a play show of each host, and the step's result from them."""
 
 import re
 from collections import defaultdict
@@ -60,7 +60,7 @@ OF_THE_PLAY = {
 PRINTED = 48 << 20  # bytes of output, which its supervisor keeps below this
 CHECK: Shape = {"diff": str, "opaque": bool}
 OWN_PLAYS = CLOSING | {CLAIM}
-NO_CONNECTION = re.compile(  # what ssh says when it never came so far that a task could begin
+NO_CONNECTION = re.compile(  # messages of ssh from before a task could start
     r"ssh: connect to host|could not resolve hostname|host key verification failed|permission denied \("
     r"|banner exchange|kex_exchange_identification",
     re.IGNORECASE,
@@ -69,7 +69,7 @@ NO_CONNECTION = re.compile(  # what ssh says when it never came so far that a ta
 
 @dataclass
 class Tally:
-    """What a play's events say of each host, as they come. *setting* names what gives the *timeout* (in seconds)."""
+    """What a play's events show of each host, as they come. *setting* names what gives the *timeout* (in seconds)."""
 
     step: str
     limit: tuple[str, ...]
@@ -163,7 +163,7 @@ class Tally:
             self.releases[host] = release or ""
 
     def _saw(self, host: str, outcome: str, event: dict[str, Any]) -> None:
-        """Note the play that works on *host*, what it changed, and a handler that ran there."""
+        """Note the play that works on *host*, what it changed, and a handler that ran on it."""
         self.seen.add(host)
         play, at = event.pop("play", ""), str(event.pop("at", ""))
         self.plays.setdefault(play, set()).add(host)
@@ -175,11 +175,11 @@ class Tally:
             self.handlers.changed(host, self.order.index(play), str(event["task"]), at)
 
     def _never_reached(self, host: str, event: Mapping[str, Any]) -> bool:
-        """Whether nothing was done there: what was lost while its first task worked is not meant."""
+        """Whether *host* was never connected to. A connection that was lost during its first task does not count."""
         return not self.own[host] and bool(NO_CONNECTION.search(str(event["message"])))
 
     def _own(self, host: str, outcome: str, event: dict[str, Any]) -> None:
-        """Our own tasks around the playbook are no work of the user's; but a host that refuses has its say."""
+        """Note a result of our own tasks around the playbook. They are not work of the user, but a refusal counts."""
         if outcome == "started":
             return
         if event["task"] in CLOSING:
@@ -237,7 +237,7 @@ class Tally:
         """The step's result: every host of the limit, and the worst of them."""
         verdict = decide(self._end(outcome.how, code))
         hosts = tuple(self._host(host, verdict.hosts[host]) for host in self.limit)
-        if verdict.code == ANSIBLE_INCOMPLETE:  # what it did last, it may not have told
+        if verdict.code == ANSIBLE_INCOMPLETE:  # its last changes may be missing in the events
             hosts = tuple(host.model_copy(update={"touched": True}) for host in hosts)
         message, data = self._explained(verdict, hosts, outcome, code)
         pending = self.handlers.pending()
@@ -270,7 +270,7 @@ class Tally:
         return messages.get(verdict.code) or message_of(hosts), data
 
     def preview(self, result: StepResult) -> StepPreview:
-        """What check mode said, host by host: the order in which hosts happened to answer must not show."""
+        """What check mode predicted, host by host, whatever the order in which hosts answered."""
         hosts: dict[str, list[str]] = {host: [] for host in self.limit}
         place = {host: number for number, host in enumerate(self.limit)}
         checked = sorted(self.checked, key=lambda event: place.get(event["host"], len(place)))
@@ -296,7 +296,7 @@ class Tally:
 
 
 def _stats(event: Mapping[str, Any]) -> dict[str, dict[str, int]]:
-    """What Ansible counted of each host; a part that has anything else than counts is left out."""
+    """What Ansible counted of each host; a part that does not consist of counts is left out."""
     return {name: dict(numbers) for name, numbers in event.items() if are_counts(numbers)}
 
 
@@ -316,7 +316,7 @@ def _refuses(failure: dict[str, Any]) -> bool:
 
 
 def _unseen(result: StepResult, failed: set[str]) -> tuple[str, ...]:
-    """What check mode could not look at: the whole play, or hosts, each in a sentence."""
+    """What check mode could not examine: the whole play, or hosts, each in a sentence."""
     if result.code in OF_THE_PLAY:
         more = _details(Path(result.log)) if result.code == PLAYBOOK_NOT_RUN else ""
         return (f"{result.message} {more}".strip(),)
@@ -341,12 +341,12 @@ def message_of(hosts: tuple[HostResult, ...]) -> str:
 
 
 def message_line(message: str) -> str:
-    """The first line of *message*, or a text that says that it is empty."""
+    """The first line of *message*, or `no message` if it is empty."""
     return message.strip().splitlines()[0] if message.strip() else "no message"
 
 
 def _details(folder: Path) -> str:
-    """What Ansible said right after its first error: where, and which file."""
+    """What Ansible printed directly after its first error: the position, and the file."""
     lines = [line.strip() for line in _printed(folder).partition("[ERROR]")[2].splitlines()[1:] if line.strip()]
     return " ".join(lines[:2])[:500]
 

@@ -1,7 +1,7 @@
 """The result of a play: one rule over the exit code, the statistics, and the hosts that came through.
 
-A play is good only if everything says so: ansible-playbook ended with 0, its statistics have no failed or unreachable
-host, and every host reached our own closing task. A host that did not reach it is *unknown*.
+A play is good only if three conditions hold: ansible-playbook exited with 0, its statistics have no failed or
+unreachable host, and every host reached our own closing task. A host that did not reach it is *unknown*.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
-"""What a run says of the files that a play wrote in its copy of the project.
+"""The warning of a run about the files that a play wrote in its copy of the project.
 
-By hand they would be in the project afterwards. Here they are kept with the job, unless the environment declares them:
-a play that deploys to a folder of the project has deployed nothing then, and must not seem to have.
+By hand they would be in the project afterwards. Here they are kept with the job, unless the environment declares them.
+A play that deploys to a folder of the project has therefore deployed nothing, and must not seem to have.
 """
 
 from collections.abc import Mapping, Sequence

@@ -49,7 +49,7 @@ def _is_tar(path: Path) -> bool:
 
 
 def _mode(path: Path) -> Literal["r:", "r:gz", "r:bz2", "r:xz"]:
-    """How `tarfile` opens *path*: to try each compression in turn, as it does by itself, takes minutes for zeros."""
+    """The mode in which `tarfile` opens *path*. Its own mode tries each compression, which takes minutes for zeros."""
     with path.open("rb") as file:
         head = file.read(6)
     return next((mode for magic, mode in COMPRESSIONS if head.startswith(magic)), "r:")

@@ -1,6 +1,6 @@
 """What `build` reads in the playbooks of a package, before Ansible does: what cannot work as it does by hand.
 
-Each check names the file and line, and what to write. A check says nothing about what only the run will show.
+Each check names the file and line, and what to write. A check reports nothing about what only the run will show.
 """
 
 import configparser
@@ -21,7 +21,7 @@ from orchestrator.domain.release import Release, Step
 
 PREFIX = "orchestrator_"
 OF_PROJECT = frozenset({"orchestrator_root"})  # a variable of hosts that the project sets
-"""What the names of all variables begin with that playbooks are given."""
+"""The prefix of the names of all variables that playbooks are given."""
 
 PASSWORD = re.compile(
     r"\b(?:lookup|query|q)\(\s*(['\"])(?:ansible\.(?:builtin|legacy)\.)?password\1\s*,\s*(['\"])(?P<path>[^'\"]*)\2"
@@ -36,7 +36,7 @@ NOT_OURS = "ansible_collections"
 
 @dataclass(frozen=True)
 class Declared:
-    """What an environment's file says that matters here: its name, its file, and what it declares."""
+    """What the checks need of an environment's file: its name, the file, and what it declares."""
 
     name: str
     file: str
@@ -98,7 +98,7 @@ class StaticChecks:
                 yield OrchestratorError("P127", message, where=task.where, hint=hint)
 
     def _asks(self, playbook: str) -> Iterator[OrchestratorError]:
-        """Settings that make Ansible ask for a password."""
+        """Settings that make Ansible prompt for a password."""
         files = {path.relative_to(self.content).as_posix() for path in self.content.rglob(CONFIG_FILE)}
         name = str(PurePosixPath(working_folder(playbook, files)) / CONFIG_FILE)
         parser = configparser.ConfigParser(interpolation=None, strict=False, allow_no_value=True)

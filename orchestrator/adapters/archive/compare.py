@@ -118,7 +118,7 @@ def _fields(before: Manifest, after: Manifest) -> Iterator[FieldChange]:
 
 
 def _flat(data: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Each value that is no mapping by its path. Items of a list that have a name are found under it."""
+    """Each value that is not a mapping, with its path. Items of a list that have a name are found under it."""
     if isinstance(data, list) and data and all(isinstance(item, dict) and "name" in item for item in data):
         data = {str(item["name"]): item for item in data}
     if isinstance(data, Mapping) and data:

@@ -89,8 +89,8 @@ class Installer:
         """A folder with the `roles/` and `collections/` that *places* require and do not hold; None if none is missing.
 
         It is made once for each content of the requirements files and of the local files that they name. Raises P107
-        when `ansible-galaxy` fails, P110 when a requirements file cannot be read, P223 when the result is not what
-        the lock says, and P224 when the lock cannot be read.
+        when `ansible-galaxy` fails, P110 when a requirements file cannot be read, P223 when the result differs from
+        the lock, and P224 when the lock cannot be read.
         """
         missing = [wanted for base in places.bases for wanted in _requirements(base) if not _held(wanted, places)]
         if not missing:
@@ -108,7 +108,7 @@ class Installer:
         return self.project / galaxy_lock.FILE
 
     def _fill(self, final: Path, missing: list[RequirementsFile], lock: RequirementsLock | None) -> None:
-        """Install into *final*; what is there is replaced. Raises P223 if the result is not what *lock* says."""
+        """Install into *final*, and replace its content. Raises P223 if the result differs from *lock*."""
         self.cache.mkdir(parents=True, exist_ok=True, mode=0o700)
         temporary = Path(tempfile.mkdtemp(prefix=".installing-", dir=self.cache))
         try:
@@ -176,7 +176,7 @@ def _complete(folder: Path, missing: list[RequirementsFile], lock: RequirementsL
 
 
 def _sources(made: Path, missing: list[RequirementsFile]) -> dict[str, str]:
-    """Where each role and collection in *made* came from: its server, or what the requirements file says."""
+    """Where each role and collection in *made* came from: its server, or the source in the requirements file."""
     found = {}
     for wanted in missing:
         for entry in wanted.entries:
@@ -210,7 +210,7 @@ def _other_source(path: Path, others: list[str]) -> str:
 
 
 def _pinned(wanted: RequirementsFile, lock: RequirementsLock | None, target: Path) -> Path:
-    """The requirements file, or a copy that asks a server for the versions that the *lock* has."""
+    """The requirements file, or a copy that requests from a server the versions that the *lock* has."""
     if lock is None or wanted.kind != "collections":
         return wanted.file
     known, entries, names = lock.of("collections"), [], []
@@ -230,7 +230,7 @@ def _pinned(wanted: RequirementsFile, lock: RequirementsLock | None, target: Pat
 
 
 def _asks_for(entry: Any, version: str) -> bool:
-    """Whether *entry* leaves it to the server to choose a version, or asks for a range that has *version*."""
+    """Whether *entry* lets the server choose a version, or requests a range that contains *version*."""
     asked = entry.get("version") if isinstance(entry, dict) else str(entry).partition(":")[2]
     words = [word.strip() for word in str(asked or "*").split(",")]
     try:
@@ -290,7 +290,7 @@ def _place(kind: str, entry: Any) -> str | None:
 
 def _fingerprint(missing: list[RequirementsFile]) -> str:
     """A name for what will be installed: the requirements files, and the local files and folders that they name."""
-    digest = hashlib.sha256(b"2\0")  # the second form of what is kept there
+    digest = hashlib.sha256(b"2\0")  # the second form of the kept content
     for wanted in missing:
         digest.update(wanted.kind.encode() + b"\0" + wanted.file.read_bytes() + b"\0")
         for source in local_sources(wanted.file, wanted.entries):

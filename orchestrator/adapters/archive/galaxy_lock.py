@@ -60,7 +60,7 @@ class RequirementsLock(Model):
         return {item.name: item for item in (self.collections if kind == "collections" else self.roles)}
 
     def differences(self, new: "RequirementsLock") -> list[str]:
-        """Why *new* is not what this file says; empty if it is, or if only the requirements differ."""
+        """How *new* differs from this file; empty if it does not, or if only the requirements differ."""
         same = all(self.requirements.get(file) == digest for file, digest in new.requirements.items())
         found = []
         for kind in KINDS:
@@ -168,7 +168,7 @@ def _places(folder: Path, kind: Kind) -> Iterator[tuple[str, Path]]:
 
 
 def _about(path: Path, kind: Kind) -> tuple[str, list[str]]:
-    """The version of a role or collection, as it says itself (empty if it does not), and which collections it needs."""
+    """The version that a role or collection declares (empty if it declares none), and the collections that it needs."""
     with contextlib.suppress(OSError, ValueError, yaml.YAMLError, KeyError, TypeError, AttributeError):
         if kind == "collections":
             about = json.loads((path / "MANIFEST.json").read_text("utf-8"))["collection_info"]
@@ -194,7 +194,7 @@ def _files_digest(path: Path, kind: Kind) -> str:
 
 
 def _info(file: Path) -> bytes:
-    """What of a generated file counts: what the collection says about itself, such as its dependencies."""
+    """The part of a generated file that counts: the collection's own description, such as its dependencies."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         if file.name == "MANIFEST.json":
             return canonical_json(json.loads(file.read_text("utf-8"))["collection_info"])

@@ -35,7 +35,7 @@ Install = Callable[[SearchPaths], Path | None]
 
 @dataclass(frozen=True)
 class Item:
-    """One file or link of a package: its place there, and where its content is now."""
+    """One file or link of a package: its place in the package, and the *source* of its content."""
 
     area: Area
     path: str
@@ -89,7 +89,7 @@ def gather(
     *install* is given the folders that Ansible's content is taken from, and returns one more, or None: where roles
     and collections that are only required there have been installed. *collections* is the folder that holds our own
     collection, which is taken when a playbook or task names it. *packing* are the settings of the project.
-    *kept* says whether a path is a controller file that runs keep, so that a playbook may find it.
+    *kept* returns whether a path is a controller file that runs keep, which a playbook can therefore find.
     """
     project, beside = Path(os.path.realpath(project)), Path(os.path.realpath(source.parent))
     if not beside.is_relative_to(project):
@@ -168,7 +168,7 @@ class Tree:
         self.require(name, f"{relative!r} of the release")
 
     def require(self, name: str, what: str, where: Where | None = None) -> None:
-        """Take the file or folder *name*, which *what* stands for, named in *where*. Raises P116."""
+        """Take the file or folder *name*. *what* describes it in messages, *where* is its place. Raises P116."""
         for way in self._ways(name):
             there = {inner for inner in self.listing.names if inner == way or inner.startswith(f"{way}/")}
             there = {inner for inner in there if not self._selection.excluded(inner) and not self._is_secret(inner)}

@@ -43,7 +43,7 @@ UNSEARCHED = {
     b"\x04\x22\x4d\x18": "lz4", b"hsqs": "squashfs",
 }  # fmt: skip
 """Compressed files that only other programs read."""
-PROGRAM = (b"#!", b"MZ")  # before a zip archive that runs by itself
+PROGRAM = (b"#!", b"MZ")  # before a zip archive that can be executed
 BLOCK = 512  # bytes of a header in a tar archive
 DAMAGED = (
     tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError,
@@ -105,7 +105,7 @@ class Scan:
                 if depth >= DEEPEST:
                     limits.reached = f"more than {DEEPEST} archives lie in one another"
                     continue
-                with contextlib.suppress(*DAMAGED):  # a file that only begins as an archive does
+                with contextlib.suppress(*DAMAGED):  # a file that only has the first bytes of an archive
                     self._members(inner, head, io.BytesIO(data), limits, depth + 1)
                     continue
             self._note(inner, key_material(member or name, data, executable=executable))
@@ -183,7 +183,7 @@ class _Limits:
 
 
 def _is_archive(head: bytes, file: BinaryIO) -> bool:
-    """Whether *file*, which begins with *head*, is an archive or a compressed file."""
+    """Whether *file*, whose first bytes are *head*, is an archive or a compressed file."""
     if head.startswith(PROGRAM):
         return zipfile.is_zipfile(file)
     return head.startswith((AR, *ZIP, *(magic for magic, _ in COMPRESSED))) or _is_tar(head)

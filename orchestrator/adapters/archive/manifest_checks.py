@@ -13,7 +13,7 @@ CONTENT, ATTACHMENTS = "content/", "attachments/"
 OWN_COLLECTION = "ansible_collections/orchestrator/release/"
 REQUIREMENTS = ("collections/", "roles/")
 MAX_FILES = 50_000
-MAX_FILE = 8 * 1024**3 - 1  # what eleven octal digits can say
+MAX_FILE = 8 * 1024**3 - 1  # the highest number of eleven octal digits
 MAX_TOTAL = 32 * 1024**3
 UNDO_WORDS = {"nothing", "impossible"}
 

@@ -64,7 +64,7 @@ class ReferencedFiles:
         return self._warnings
 
     def _found(self, reference: Reference, file: Path, starts: list[Path]) -> list[str]:
-        """Take what *reference*, named in *file*, stands for; the files of it that may name others."""
+        """Take what *reference*, named in *file*, leads to. Returns the files of it that may name others."""
         tree = self._tree
         if not reference.literal:
             warning = unpacked_folder(reference, file, starts, tree.project, tree.taken, tree.listing.names)

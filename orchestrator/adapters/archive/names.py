@@ -1,4 +1,4 @@
-"""Which names may stand in a package: those that mean one file, and the same file, everywhere."""
+"""The names that a package may contain: those that mean one file, and the same file, everywhere."""
 
 import os
 import unicodedata
@@ -11,7 +11,7 @@ REFUSED = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # control, invisible, priv
 
 
 def on_disk(name: str) -> str:
-    """*name*, as the file system gave it, in the UTF-8 that its bytes are. Raises P203 when they are none.
+    """*name*, as the file system gave it, in the UTF-8 that its bytes are. Raises P203 when they are not UTF-8.
 
     Which characters Python sees depends on the locale; which bytes the file system holds does not.
     """

@@ -34,7 +34,7 @@ VERSIONS = {"MANIFEST.json": r'"version": *"([^"]+)"', "galaxy.yml": r"^version:
 Proof = Callable[[Package], Iterable[OrchestratorError]]
 Admit = Callable[[Manifest, frozenset[str]], object]
 """Refuses a manifest by raising an error; given the paths of the tree that the release names as well."""
-SHORTEST = 6  # characters of a digest that may stand for it
+SHORTEST = 6  # characters of a digest that identify it
 
 
 class SealedPackages:
@@ -108,7 +108,7 @@ class SealedPackages:
         return self.read(target)
 
     def _proved(self, written: BinaryIO, manifest: Manifest) -> list[OrchestratorError]:
-        """What the proof says of the package that was just *written*, unpacked where nothing else is."""
+        """What the build checks report of the package that was just *written*, unpacked into an empty folder."""
         written.seek(0)
         with temporary_folder("orchestrator-build-") as folder:
             home = Path(folder).resolve()
@@ -224,7 +224,7 @@ class SealedPackages:
         return self._folder / f"{_hex(next(iter(fitting)))}{ENDING}"
 
     def known(self) -> list[tuple[PackageRef, Manifest]]:
-        """Every kept package whose manifest can be read and is the one that the file's name says."""
+        """Every kept package whose manifest can be read and has the digest in the file's name."""
         found = (_named(path) for path in sorted(self._folder.glob(f"*{ENDING}")))
         return [package for package in found if package is not None]
 
@@ -233,12 +233,12 @@ class SealedPackages:
         return [ref for ref, _ in self.known()]
 
     def strange_names(self) -> list[str]:
-        """None: what lies in the folder and is no package is not listed."""
+        """An empty list: files of the folder that are not packages are not listed."""
         return []
 
     def ref(self, digest: str) -> PackageRef | None:
         """What the kept package with this digest is called."""
-        if not DIGEST.fullmatch(digest):  # hosts tell it, and a file's name is made of it
+        if not DIGEST.fullmatch(digest):  # hosts report it, and a file's name is made of it
             return None
         found = _named(self._folder / f"{_hex(digest)}{ENDING}")
         return found[0] if found is not None else None
@@ -255,7 +255,7 @@ class SealedPackages:
         return gathered
 
     def _differs(self, path: Path, digest: str) -> bool:
-        """Whether *path* is anything else than the whole package *digest*."""
+        """Whether *path* is not the whole package *digest*."""
         try:
             return self.read(path).digest != digest
         except OrchestratorError:
@@ -272,7 +272,7 @@ class SealedPackages:
             yield
 
     def _unpack(self, kept: Path) -> None:
-        """Make the folder of unpacked files: complete and verified, or not there."""
+        """Make the folder of unpacked files: complete and verified, or not at all."""
         final = self._folder / kept.stem
         if _is_unpacked(final):
             return
@@ -322,7 +322,7 @@ def _collection(gathered: Gathered, files: tuple[PackageFile, ...]) -> PackedCol
 
 
 def _named(path: Path) -> tuple[PackageRef, Manifest] | None:
-    """What is kept in *path*; None when it cannot be read, or is not what the file's name says."""
+    """The package in *path*; None if it cannot be read, or has another digest than the file's name."""
     with contextlib.suppress(OrchestratorError):
         reader = _heading(path)
         release = reader.manifest.release

@@ -27,7 +27,7 @@ from orchestrator.trees import temporary_folder
 MACHINE = {"ANSIBLE_ROLES_PATH": "roles", "ANSIBLE_COLLECTIONS_PATH": "collections"}
 HOSTS = "hosts.yml"
 TIMEOUT = 120.0  # seconds, for the playbooks of one release
-SHOWN = 1500  # characters of what Ansible said
+SHOWN = 1500  # characters of the output of Ansible
 AT_RUN_TIME = re.compile(r"undefined|vault|decrypt", re.IGNORECASE)
 
 
@@ -124,7 +124,7 @@ class Proof:
             raise OrchestratorError("P113", f"Ansible cannot use the packed playbooks: {with_machine}", hint=hint)
 
     def _environment(self, package: Package, project: Path, scratch: Path) -> dict[str, str]:
-        """As in a run, but without any secret: no password is read or asked for, and no agent or token is passed."""
+        """As in a run, but without any secret: no password is read or prompted for, and no agent or token is passed."""
         home = Path(self._environ.get("HOME") or Path.home()) / ".ansible"
         effective = self._configurations(scratch).of_folder(project, package)
         env = without_credentials(effective.environment(scratch, scratch, 1), scratch)

@@ -45,12 +45,12 @@ class Reference:
 
 
 def references(file: Path, shown: str) -> Iterator[Reference]:
-    """Every relative path in the YAML *file*, which is called *shown*. A file that is no YAML has none."""
+    """Every relative path in the YAML *file*, which is called *shown*. A file that is not YAML has none."""
     try:
         text = file.read_text("utf-8") if file.stat().st_size <= LARGEST else ""
         root = safe_yaml.composed(text)
     except (OSError, ValueError, yaml.YAMLError, RecursionError):
-        return  # Ansible itself will say what is wrong with it
+        return  # Ansible itself will report what is wrong with it
     lines = text.splitlines()
     waiting, seen = [root], set[int]()
     while waiting:

@@ -61,7 +61,7 @@ class Member:
 
 
 def header(member: Member) -> bytes:
-    """The one header that stands for *member* (POSIX.1-1988 `ustar`). Raises P205 if the name does not fit."""
+    """The only valid header of *member* (POSIX.1-1988 `ustar`). Raises P205 if the name does not fit."""
     raw = member.name.encode()
     prefix, name = b"", raw
     if len(raw) > 100:
@@ -83,7 +83,7 @@ def write_package(
 ) -> None:
     """Write the sealed file: *content* opens each file of the manifest that is not a link.
 
-    Raises P206 when a file is not (any more) what the manifest says.
+    Raises P206 when a file does not match the manifest (any more).
     """
     text = canonical_json(manifest.model_dump(mode="json", by_alias=True))
     put_all(target, text, manifest.files, content, _changed)

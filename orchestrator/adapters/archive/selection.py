@@ -165,7 +165,7 @@ def _inside(path: str) -> str | None:
 
 
 def _settings(file: Path) -> dict[str, object]:
-    """What a settings file says; nothing if it cannot be read, which other commands report."""
+    """The content of a settings file; empty if it cannot be read, which other commands report."""
     try:
         text = file.read_text("utf-8") if file.stat().st_size <= LARGEST_SETTINGS else ""
         data = safe_yaml.load_yaml(text)
@@ -178,12 +178,12 @@ def _settings(file: Path) -> dict[str, object]:
 
 
 def defaults(file: Path) -> Mapping[str, str | None]:
-    """What the section `defaults` of an `ansible.cfg` says."""
+    """The settings in the section `defaults` of an `ansible.cfg`."""
     parser = configparser.ConfigParser(interpolation=None, strict=False, allow_no_value=True)
     try:
         parser.read(file, encoding="utf-8")
     except (configparser.Error, OSError, UnicodeDecodeError):
-        return {}  # Ansible itself will say what is wrong with it
+        return {}  # Ansible itself will report what is wrong with it
     return dict(parser["defaults"]) if parser.has_section("defaults") else {}
 
 
@@ -211,7 +211,7 @@ def secrets(project: Path, names: frozenset[str]) -> set[str]:
 
 
 def _is_program(path: str) -> bool:
-    """Whether *path* is a script that asks for a password: it holds none. A key may have the mode of a program, too."""
+    """Whether *path* is a script that returns a password, and contains none. A key may be executable as well."""
     if not os.access(path, os.X_OK):
         return False
     try:

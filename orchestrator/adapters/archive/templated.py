@@ -9,8 +9,8 @@ from orchestrator.adapters.archive.references import ROLE, Reference, candidates
 from orchestrator.domain.errors import OrchestratorError
 
 TEMPLATES = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
-BESIDE = re.compile(r"^\{\{\s*(playbook_dir|role_path)\s*\}\}/+")  # where Ansible looks in any case
-OF_INVENTORY = re.compile(r"\binventory_(dir|file)\b")  # files beside an inventory stay there
+BESIDE = re.compile(r"^\{\{\s*(playbook_dir|role_path)\s*\}\}/+")  # where Ansible searches in any case
+OF_INVENTORY = re.compile(r"\binventory_(dir|file)\b")  # files beside an inventory are not packed
 
 
 def unpacked_folder(
@@ -39,7 +39,7 @@ def unpacked_folder(
 
 
 def _begin(path: str) -> str:
-    """The folder that *path* begins with, as far as it is known; empty: it is not known."""
+    """The leading folder of *path*, as far as it is known; empty: it is not known."""
     return TEMPLATES.split(BESIDE.sub("", path))[0].rpartition("/")[0]
 
 

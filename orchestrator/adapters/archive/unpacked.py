@@ -34,7 +34,7 @@ def naming_remedy(home: str | Path) -> Iterator[None]:
 def unpack(source: BinaryIO, target: Path) -> Manifest:
     """Write the files of a sealed file: the area `content` to *target*, which must not exist, the others beside it.
 
-    Never follows a link. Raises P-codes; the caller must throw away what has been written by then.
+    Never follows a link. Raises P-codes. After an error the caller must remove the files that were written before it.
     """
     reader = Reader(source)
     roots: dict[str, int] = {}
@@ -118,7 +118,7 @@ def copy_verified(root: Path, target: Path, manifest: Manifest) -> None:
 
 
 def _copied(source: str, target: str, about: PackageFile) -> bool:
-    """Copy one file or link; whether what was copied is as *about* says."""
+    """Copy one file or link. Returns whether the copy matches *about*."""
     if about.link is not None:
         found = sealed_as(Path(source), about)
         os.symlink(about.link, target)  # noqa: PTH211 - a string is faster

@@ -1,6 +1,6 @@
 """What the tasks of a playbook write on the controller, so that a later task of the same playbook can read it.
 
-Every playbook runs in a copy of its own: a file that another playbook wrote is not there.
+Every playbook runs in a copy of its own, which does not contain files that other playbooks wrote.
 """
 
 import posixpath
@@ -64,7 +64,7 @@ def _position(book: Playbook, where: Where) -> int:
 
 
 def _targets(book: Playbook, count: int) -> Iterator[str]:
-    """The paths that the first *count* tasks of *book* write on the controller, as they are written there."""
+    """The paths that the first *count* tasks of *book* write on the controller, as the tasks give them."""
     tasks = [(play, task) for play in book.plays for task in play.tasks]
     for play, task in tasks[:count]:
         if task.module == "fetch" or (_on_controller(play, task) and task.module not in READING):

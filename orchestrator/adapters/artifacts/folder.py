@@ -20,7 +20,7 @@ REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 class FolderObjects:
-    """Files below *folder*, which must be there. Who may read the folder may read what is in it."""
+    """Files below *folder*, which must exist. Users who may read the folder may read its files."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -72,7 +72,7 @@ class FolderObjects:
             (self._folder / key).unlink(missing_ok=True)
 
     def keys(self, prefix: str) -> list[str]:
-        """The files whose path begins with *prefix*."""
+        """The files whose path starts with *prefix*."""
         above = prefix.rpartition("/")[0]
         with self._told():
             self._folder.stat()

@@ -31,5 +31,5 @@ class MemoryObjects:
         self.content.pop(key, None)
 
     def keys(self, prefix: str) -> list[str]:
-        """The keys that begin with *prefix*."""
+        """The keys that start with *prefix*."""
         return [key for key in self.content if key.startswith(prefix)]

@@ -13,7 +13,7 @@ class Objects(Protocol):
     where: str
 
     def write(self, key: str, source: Path) -> None:
-        """Put the file *source* there under *key*, whole or not at all; what was there is replaced."""
+        """Store the file *source* under *key*, whole or not at all. An existing object is replaced."""
 
     def read(self, key: str, target: BinaryIO) -> bool:
         """Write the object to *target*; False when there is none."""
@@ -25,4 +25,4 @@ class Objects(Protocol):
         """Remove the object; nothing happens if there is none."""
 
     def keys(self, prefix: str) -> list[str]:
-        """Every key that begins with *prefix*, in any order."""
+        """Every key that starts with *prefix*, in any order."""

@@ -40,7 +40,7 @@ class SharedPackages:
         return self._local.read(path)
 
     def keep(self, path: Path) -> Package:
-        """Keep the sealed file here and in the artifact store. Raises S-codes when it cannot be put there."""
+        """Keep the sealed file here and in the artifact store. Raises S-codes if the store does not accept it."""
         package = self._local.keep(path)
         self.share(package)
         return package

@@ -1,4 +1,4 @@
-"""From what the project's file says to a place for artifacts."""
+"""The place for artifacts that the project's file names."""
 
 import re
 from pathlib import Path

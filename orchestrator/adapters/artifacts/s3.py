@@ -26,7 +26,7 @@ REFUSED = {
 
 
 class BucketObjects:
-    """Objects in *bucket*, under keys that begin with *prefix*. Raises S141 when it is first used without boto3."""
+    """Objects in *bucket*, under keys that start with *prefix*. Raises S141 at the first use without boto3."""
 
     def __init__(self, bucket: str, prefix: str) -> None:
         self._bucket, self._prefix = bucket, f"{prefix}/" if prefix else ""
@@ -59,7 +59,7 @@ class BucketObjects:
             self._client.upload_fileobj(file, self._bucket, f"{self._prefix}{key}", Config=alone)
 
     def read(self, key: str, target: BinaryIO) -> bool:
-        """Fetch the object; one whose transfer breaks off is fetched again from its beginning."""
+        """Fetch the object; one whose transfer breaks off is fetched again from its first byte."""
         for left in reversed(range(TIMES)):
             try:
                 return self._read(key, target)
@@ -99,7 +99,7 @@ class BucketObjects:
             self._client.delete_object(Bucket=self._bucket, Key=f"{self._prefix}{key}")
 
     def keys(self, prefix: str) -> list[str]:
-        """The keys that begin with *prefix*, a thousand a request."""
+        """The keys that start with *prefix*, a thousand a request."""
         with self._told():
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self._bucket, Prefix=f"{self._prefix}{prefix}"
@@ -109,7 +109,7 @@ class BucketObjects:
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
-        """The library's errors as ours. Only the kind of error is told: its text may hold what must not be shown."""
+        """Translate the library's errors into ours. Of an error only the kind is shown: its text may hold a secret."""
         from botocore import exceptions as library
 
         unknown = (

@@ -36,7 +36,7 @@ class VerifiedArtifacts:
         self.where = objects.where
 
     def put(self, source: Path) -> str:
-        """Keep the content of *source*. What is there with another size is broken, and written anew."""
+        """Keep the content of *source*, and return its digest. An object of another size is broken, and is replaced."""
         digest, size = _digest(source)
         key = _key(digest)
         if self._objects.size(key) != size:
@@ -44,7 +44,7 @@ class VerifiedArtifacts:
         return digest
 
     def get(self, digest: str, target: Path) -> None:
-        """Write the content to *target*, whose folder is there, once it is known to be what the digest says."""
+        """Write the content to *target*, whose folder exists, after it was verified to have this digest."""
         temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}")
         try:
             with os.fdopen(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600), "w+b") as file:
@@ -88,7 +88,7 @@ class VerifiedArtifacts:
             self._objects.remove(_key(digest))
 
     def names(self, prefix: str) -> list[str]:
-        """Every name that begins with *prefix*."""
+        """Every name that starts with *prefix*."""
         found = (key.removeprefix("names/") for key in self._objects.keys(f"names/{prefix}"))
         return sorted(name for name in found if NAME.fullmatch(name))
 
@@ -106,12 +106,12 @@ class _Short(io.BytesIO):
     """The content of a name: what is longer than a digest is cut."""
 
     def write(self, data: Any, /) -> int:
-        """Keep the beginning."""
+        """Keep the first bytes."""
         super().write(bytes(data)[: max(0, LONGEST - self.tell())])
         return len(data)
 
     def writelines(self, lines: Iterable[Any], /) -> None:
-        """Keep the beginning."""
+        """Keep the first bytes."""
         for data in lines:
             self.write(data)
 

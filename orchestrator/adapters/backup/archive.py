@@ -91,7 +91,7 @@ class BackupReader(Reader):
 
 
 class told:  # noqa: N801 - it is read as a word of the sentence `with told()`
-    """Says of a backup what the reader of packages says of packages."""
+    """Translates the errors of the reader of packages into those of a backup."""
 
     def __enter__(self) -> None:
         """Nothing is needed before."""

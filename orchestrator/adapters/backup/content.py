@@ -16,7 +16,7 @@ HALF = (".copying-", ".passphrase.")  # written now, under a name for the moment
 KEPT_FOLDERS = ("packages", "plans", "evidence", "snapshots", "controller-files", "pulumi")
 RETIRED = "project.key.retired"
 KEYS = (PROJECT_KEY, RETIRED)  # with them the plans of the backup count after a restore
-WITHHELD = {PROJECT_KEY, RETIRED, PASSPHRASE}  # unless secrets are asked for
+WITHHELD = {PROJECT_KEY, RETIRED, PASSPHRASE}  # unless secrets are requested
 BESIDE = ("", "-wal", "-shm", "-journal")  # what SQLite keeps beside a database belongs to it
 
 
@@ -87,11 +87,11 @@ def _packages(folder: Path) -> Iterator[tuple[str, Path]]:
 
 def _below(state: Path, name: str) -> Iterator[tuple[str, Path]]:
     for found in entries((state / name).resolve()):
-        if found.is_file and found.length <= LONGEST:  # a job may have made folders deeper than any path can say
+        if found.is_file and found.length <= LONGEST:  # a job may have made folders deeper than the longest path
             yield f"{name}/{found.name}", state / name / found.name
 
 
 def _passing(name: str) -> bool:
-    """Whether a file of Pulumi's folder belongs to an operation that goes on: a copy, a lock, half a file."""
+    """Whether a file of Pulumi's folder belongs to a running operation: a copy, a lock, half a file."""
     parts = name.split("/")
     return parts[1] == "work" or "locks" in parts or name.endswith(".lock") or any(p.startswith(HALF) for p in parts)

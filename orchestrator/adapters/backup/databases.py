@@ -46,9 +46,9 @@ def dump_database(url: str, target: Path) -> None:
 
 
 def load_database(url: str, source: Path, work: Path) -> None:
-    """Put the database that was dumped into *source* in the place of what is there, in one transaction.
+    """Replace the current database by the one that was dumped into *source*, in one transaction.
 
-    *work* is a folder for what is needed meanwhile. Raises S133; nothing is changed then.
+    *work* is a folder for temporary files. Raises S133, without any change.
     """
     script, clear = _script(source, work), work / "clear.sql"
     tables = ", ".join(sorted([*ALL_TABLES, "alembic_version"]))
@@ -87,7 +87,7 @@ def _script(source: Path, work: Path) -> Path:
 
 
 def _run(url: str, program: str, *words: str) -> None:
-    """Run one of Postgres's programs on the database *url*; its password is in nobody's list of processes."""
+    """Run one of Postgres's programs on the database *url*; its password is not in the list of processes."""
     path = shutil.which(program)
     if path is None:
         raise OrchestratorError("S133", f"there is no {program} on PATH, which copies Postgres databases")

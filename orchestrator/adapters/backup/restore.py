@@ -1,11 +1,11 @@
-"""Putting a backup in the place of what is there: all of it, or nothing.
+"""Replacing the current state by a backup: all of it, or nothing.
 
     restoring/new/       the backup's files, complete and checked, before anything is touched
     restoring/parts.json what will be moved, from where to where
-    restoring/old/       what was there; while this folder is there, nothing else may be done with the project
+    restoring/old/       the state before it; while this folder exists, nothing else may be done with the project
 
-Each part is moved by a rename. When one fails, all are moved back; when the process dies in between, the next command
-says so, and :func:`undo_restore` moves them back. What a restore has put aside is kept, and never deleted by us.
+Each part is moved by a rename. If one fails, all are moved back. If the process dies in between, the next command
+reports it, and :func:`undo_restore` moves them back. The state that a restore has replaced is kept, and never deleted.
 """
 
 import contextlib
@@ -34,10 +34,10 @@ from orchestrator.trees import discard, remove
 
 
 def inspect(places: BackupPaths, file: Path, passphrase: bytes | None) -> BackupManifest:
-    """What *file* says that it is, when it can be restored here. Its files are not read yet.
+    """The manifest of the backup *file*, if it can be restored here. Its files are not read yet.
 
     *passphrase* is None for a backup that has no authentication code, if the operator accepts that. Raises S130 when it
-    is no backup of this project, S131 when it is damaged, S115 when it is of a newer program, S190 and S191 when it
+    is not a backup of this project, S131 when it is damaged, S115 when it is of a newer program, S190 and S191 when it
     was not made with *passphrase*.
     """
     with open_backup(file) as source:
@@ -63,9 +63,9 @@ def restore_backup(
     """Put the backup *file* in the place of the project's state. Returns where the old state is kept.
 
     The *note* about it comes into its place with the state: the next entry of the audit stream is made from it.
-    *stamp* is a time that can stand in a file's name. Secrets that the backup does not have stay in their places where
-    they are the ones that it was made with. Raises as :func:`inspect`, and S133, S134 and S192; the state is as it was
-    then.
+    *stamp* is a time in a form that a file's name can contain. Secrets that the backup does not have stay in their
+    places if it was made with the same ones. An error leaves the state unchanged: those of
+    :func:`inspect`, and S133, S134 and S192.
     """
     manifest = inspect(places, file, passphrase)
     kept = places.state / f"state-before-restore-{stamp}"
@@ -99,7 +99,7 @@ def undo_restore(places: BackupPaths) -> bool:
     if not old.is_dir():
         return False
     with _told():
-        if (old / DUMP).exists():  # nobody knows whether the other one was loaded
+        if (old / DUMP).exists():  # it is not known whether the other one was loaded
             databases.load_database(places.store, old / DUMP, places.restoring)
         _put_back(places)
     return True
@@ -117,7 +117,7 @@ def _put_back(places: BackupPaths) -> None:
 
 
 def running_roots(state: Path) -> list[str]:
-    """What some process of this machine is working on now, by the locks, whatever a damaged store says."""
+    """The roots on which processes of this machine currently work, by their locks, without reading the store."""
     return [path.stem for path in sorted((state / "executors").glob("*.lock")) if is_locked(path)]
 
 
@@ -161,7 +161,7 @@ def _unpack(file: Path, new: Path, manifest: BackupManifest) -> None:
 
 
 def _check(new: Path, manifest: BackupManifest) -> None:
-    """Whether the databases are whole, have no object that is not on the list, and are what the manifest says."""
+    """Raise S131 unless the databases are whole, match the manifest, and only have objects on the list."""
     wanted = JOURNAL if manifest.store == "sqlite" else DUMP
     beside = {f"{name}{end}" for name in (JOURNAL, ENGINE) for end in BESIDE[1:]}
     if beside & {file.path for file in manifest.files}:
@@ -222,7 +222,7 @@ def _exchange(places: BackupPaths, new: Path) -> None:
 
 
 def _bring_logs(new: Path, jobs: Path) -> None:
-    """Add the jobs that are not there: those that are know more than the backup does."""
+    """Add the jobs that are missing. Existing ones are kept, because they may be newer than the backup."""
     for folder in sorted(new.glob("*")):
         jobs.mkdir(exist_ok=True, mode=0o700)
         if not (jobs / folder.name).exists():

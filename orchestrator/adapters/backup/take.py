@@ -34,7 +34,7 @@ def take(
     """Write a backup into the new file *target*, mode 0600, and read it again. *at* is the time, UTC, ISO 8601.
 
     It has an authentication code made with *passphrase*. The stack passphrase, the project key and secret controller
-    files are in it only with *secrets*. Raises S112, S114, S133, S134 and S193; no file is left then.
+    files are in it only with *secrets*. Raises S112, S114, S133, S134 and S193, and leaves no file.
     """
     if target.exists():
         raise OrchestratorError("S134", f"{target} is there already")
@@ -143,7 +143,7 @@ def _folder(state: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _writing(target: Path) -> Iterator[None]:
-    """Say why *target* cannot be written."""
+    """Turn errors of writing into S134, with the reason why *target* cannot be written."""
     try:
         yield
     except OSError as error:

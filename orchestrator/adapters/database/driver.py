@@ -9,7 +9,7 @@ from types import ModuleType
 from orchestrator.domain.errors import OrchestratorError
 
 HEADER_MODE = slice(18, 20)
-"""Where the header of a file says how it is written: two bytes, both 2 if it has a write-ahead log."""
+"""The part of a file's header with its journal mode: two bytes, both 2 if it has a write-ahead log."""
 
 
 def wal_is_safe(version: tuple[int, ...]) -> bool:

@@ -68,7 +68,7 @@ def _sqlite(url: str) -> sa.Engine:
 
     @sa.event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # transactions are begun below, and not by the driver
+        connection.isolation_level = None  # transactions are started below, and not by the driver
         for pragma in (f"journal_mode={journal_mode()}", "synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
 
@@ -97,7 +97,7 @@ def _postgres(url: str) -> sa.Engine:
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Turn what a database says into S-codes."""
+    """Turn the errors of a database into S-codes."""
     try:
         yield
     except sa.exc.OperationalError as error:

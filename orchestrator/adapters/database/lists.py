@@ -181,7 +181,7 @@ class DatabaseLists:
     # -- the feed ------------------------------------------------------------------------------------------------------
 
     def feed(self, *, cursor: str | None = None, limit: int = PAGE_SIZE) -> list[FeedEntry]:
-        """The entries after *cursor* (None: from the beginning), oldest first. No entry is passed over."""
+        """The entries after *cursor* (None: from the first one), oldest first. No entry is passed over."""
         rows = self._rows(feed_query(self._engine.dialect.name, cursor, limit))
         return [
             FeedEntry(
@@ -191,7 +191,7 @@ class DatabaseLists:
         ]
 
     def feed_end(self) -> str | None:
-        """The cursor of the newest entry that is listed now; None while there is none."""
+        """The cursor of the newest listed entry; None while there is none."""
         rows = self._rows(feed_query(self._engine.dialect.name, None, 1, newest=True))
         return _cursor(rows[0]) if rows else None
 
@@ -200,10 +200,10 @@ class DatabaseLists:
 
 
 def beginning_query(dialect: str, beginning: str) -> "sa.Select[Any]":
-    """The query for the runs whose id begins so.
+    """The query for the runs whose id starts with *beginning*.
 
-    SQLite compares text byte by byte, so they are a range of its index. Postgres may compare as a language does; it has
-    an index for patterns instead.
+    SQLite compares text byte by byte, so they are a range of its index. Postgres may compare by the rules of a
+    language. It has an index for patterns instead.
     """
     if dialect == "postgresql":
         return sa.select(runs.c.data).where(runs.c.id.startswith(beginning, autoescape=True)).order_by(runs.c.number)

@@ -174,7 +174,7 @@ def _outcomes(results: Any) -> list[str]:
 
 
 def host_values(record: Record) -> list[Row]:
-    """What the start or the end of a step says of each host: the columns that it changes, with those of the key."""
+    """The columns that the start or the end of a step changes for each host, with those of the key."""
     key = {"run": record.run, "step": record.step}
     if record.kind == "step.started":
         verb, named = str(record.data.get("verb", "")), record.data.get("hosts")

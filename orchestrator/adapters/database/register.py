@@ -336,6 +336,6 @@ def _refuse_replaced(db: sa.Connection, project: str, fence: int) -> None:
 
 
 def _one_change_at_a_time(db: sa.Connection, project: str) -> None:
-    """Let no other change of the project begin until this transaction has ended; SQLite has one writer anyway."""
+    """Let no other change of the project start until this transaction has ended; SQLite has one writer anyway."""
     if db.dialect.name == "postgresql":
         db.execute(sa.text("SELECT pg_advisory_xact_lock(7259305, hashtext(:name))"), {"name": project})

@@ -53,7 +53,7 @@ def _objects(database: sqlite3.Connection) -> Objects:
 
 
 def _of_sqlite(kind: str, name: str, sql: str) -> bool:
-    """Whether SQLite makes such an object unasked. The beginning of its name is not enough: a file can have any."""
+    """Whether SQLite makes such an object on its own. A prefix of the name is not enough: a file can have any name."""
     if kind == "index":
         return name.startswith("sqlite_autoindex_") and not sql
     return kind == "table" and (name, sql) in OF_SQLITE

@@ -48,7 +48,7 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
             _create(db, run)
 
     def append(self, run: str, entries: Iterable[Entry], fence: int = 0) -> int:
-        """Write entries in order; a key that is there already is left out."""
+        """Write entries in order. An entry whose key exists is left out."""
         return self._write(run, with_keys(entries), fence)
 
     @retry_on_disconnect
@@ -94,7 +94,7 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
         return decode(Record, found[0]) if found else None
 
     def run(self, run: str) -> Run:
-        """The run with this id or beginning."""
+        """The run with this id, or the only one whose id starts with it."""
         found = [decode(Run, data) for data in self._read(beginning_query(self._engine.dialect.name, run).limit(20))]
         exact = self._read(sa.select(runs.c.data).where(runs.c.id == run))
         return find_run(run, decode(Run, exact[0]) if exact else None, found)
@@ -143,7 +143,7 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
             self._append(db, run.id, with_keys(unlocked_entries(held, run.by, why)), 0)
             return held
 
-    # -- who works on what was asked for ------------------------------------------------------------------------------
+    # -- requests and their workers -----------------------------------------------------------------------------------
 
     @retry_on_disconnect
     def submit(self, work: QueuedRequest, run: Run) -> bool:
@@ -300,7 +300,7 @@ def _hosts(db: sa.Connection, environment: str, host: str | None = None) -> list
 
 
 def _keep_host(db: sa.Connection, environment: str, state: HostState) -> None:
-    """What is known of a host now; nothing of one that is gone."""
+    """Replace the recorded state of a host; that of a host that is gone is removed."""
     db.execute(hosts.delete().where((hosts.c.environment == environment) & (hosts.c.host == state.host)))
     if state.truth != "gone":
         row = {"environment": environment, "host": state.host, "data": state.model_dump_json()}

@@ -14,8 +14,8 @@ CHANNEL = "orchestrator"
 def takeable_requests(dialect: str, queue: str, now: str) -> "sa.Select[Any]":
     """The requests of *queue* that are not done and do not wait for an environment that another run has, oldest first.
 
-    A run waits when another one holds its environment, or stands before it in the queue. One that was superseded or is
-    to be stopped has nothing to wait for. A request none of whose runs stands in a queue is not kept from anything.
+    A run waits if another one holds its environment, or is before it in the queue. A run that was superseded or is to
+    be stopped does not wait. A request without a run in a queue does not wait.
     """
 
     def said(column: "sa.ColumnElement[str]", name: str) -> "sa.ColumnElement[Any]":
@@ -57,10 +57,10 @@ class Pulse:
         self._version = -1
 
     def beats(self) -> bool:
-        """Whether anything may have been written; True as well when that cannot be known now."""
+        """Whether anything may have been written. True also if the check fails."""
         try:
             return self._notified() if self._engine.dialect.name == "postgresql" else self._counted()
-        except Exception:  # noqa: BLE001 - whatever the driver says: the look itself will find out
+        except Exception:  # noqa: BLE001 - whatever the driver raises: reading the table will report it
             self.close()
             return True
 

@@ -2,7 +2,7 @@
 
 A URL may come from a release, from a redirect or from the variables of a host. None of them leads to what serves
 credentials to every process of a machine: link-local addresses, and the other addresses at which clouds serve metadata.
-Loopback and private addresses are allowed, because services are there. Standard library only: the probe has to begin at
+Loopback and private addresses are allowed, because services have them. Standard library only: the probe has to start at
 once.
 """
 

@@ -40,8 +40,8 @@ PASSED = (
     "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSH_AUTH_SOCK", "http_proxy", "https_proxy",
     "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE",
 )  # fmt: skip
-UNSAID = {75, 126, 127}  # "not now", as sendmail says it; and what a shell says of a program that cannot be started
-SHOWN = 300  # characters of an answer, or of what a command printed, that are told
+UNSAID = {75, 126, 127}  # "not now", as in sendmail; and what a shell returns for a program that cannot be started
+SHOWN = 300  # characters of an answer, or of a command's output, that are shown
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ class LiveGates:
     ) -> StepResult:
         folder = self._jobs.folder(job)
         copy = folder / "content"
-        if not gate.own and not (folder / "job.json").exists():  # else it was started before
+        if not gate.own and not (folder / "job.json").exists():  # otherwise it was started before
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             copy_content(package, copy)
         view = self._view(gate, package, copy, context)
@@ -246,7 +246,7 @@ def _printed(folder: Path) -> str:
 def _http(
     gate: HttpGate, hosts: tuple[str, ...], package: Package, inventory: Inventory, context: Context
 ) -> StepResult:
-    """Ask each URL that comes of it once, all side by side; one host's trouble is told as that host's."""
+    """Request each resulting URL once, all side by side. A failure is reported for its host."""
     urls: dict[str, tuple[str, str]] = {}
     for host in hosts:
         variables = known_variables(package, inventory, context, host)
@@ -260,7 +260,7 @@ def _http(
         HostResult(host=host, outcome=outcome, touched=False, message=message)
         for host, (outcome, message) in judged.items()
     )
-    failed = any(host.outcome is Outcome.FAILED for host in found)  # one that is bad says more than one that is silent
+    failed = any(host.outcome is Outcome.FAILED for host in found)  # a bad answer weighs more than no answer
     outcome = Outcome.FAILED if failed else worst(host.outcome for host in found)
     bad = [host for host in found if host.outcome is outcome]
     if outcome is Outcome.SUCCEEDED:
@@ -284,7 +284,7 @@ def _judged(gate: HttpGate, answer: Answer, contains: str) -> tuple[Outcome, str
 
 
 def _prometheus(gate: PrometheusGate, variables: Mapping[str, Any], shown_as: Shown = NOBODY) -> StepResult:
-    """Ask for the value now. A server that does not answer, or has no value, says nothing of the release."""
+    """Query the current value. Without an answer or a value, the result is *unknown*."""
     server = url_filled(gate.server, variables).rstrip("/")
     shown_as.check(server)
     query = urllib.parse.urlencode({"query": filled(gate.query, variables)})
@@ -314,7 +314,7 @@ def _against_bounds(gate: PrometheusGate, values: list[float]) -> StepResult:
 
 
 def _values(answer: Answer) -> Iterator[float]:
-    """The numbers in Prometheus's answer; none where it is no answer to such a question."""
+    """The numbers in Prometheus's answer; none if it is not an answer to such a query."""
     with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError):
         data = json.loads(answer.text)
         if answer.status != 200 or data["status"] != "success":
@@ -325,7 +325,7 @@ def _values(answer: Answer) -> Iterator[float]:
 
 
 def _error(answer: Answer) -> str:
-    """What Prometheus says against the question, or what else it answered with."""
+    """The error that Prometheus reports for the query, or a description of its answer."""
     with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):
         data = json.loads(answer.text)
         if data["status"] == "success":

@@ -22,8 +22,8 @@ from pathlib import Path
 from types import ModuleType
 
 BEAT = 0.5  # seconds between signs of life
-PATIENCE = 300.0  # seconds without anybody who waits for it
-WORKERS = 64  # threads at most: with more targets each looks after several
+PATIENCE = 300.0  # seconds without a process that waits for it
+WORKERS = 64  # threads at most: with more targets each requests several
 STATUS = len("HTTP/1.1 200")
 LARGEST = 32 << 20  # bytes of what is written down: a service that turns all the time fills no disk
 

@@ -22,10 +22,10 @@ from orchestrator.domain.stored_words import read_text
 from orchestrator.domain.templating import known_variables, url_filled
 from orchestrator.ports import Job, Jobs
 
-MOST = 50  # how often it is begun again in one run: something kills it
-ENDING = 5.0  # seconds in which it has to end by itself
+MOST = 50  # starts in one run, at most: more would mean that something kills it
+ENDING = 5.0  # seconds in which it has to end without a signal
 FIRST = 3.0  # seconds at most until the first answers, before anything is changed
-AGAIN = 0.5  # seconds before it is begun again
+AGAIN = 0.5  # seconds before it is started again
 COMMAND = (sys.executable, "-I", "-S", str(Path(probe_child.__file__).resolve()))
 
 
@@ -52,7 +52,7 @@ class LiveProber:
         return missing
 
     def _first_sight(self, job: str, targets: int) -> None:
-        """Wait a little until each target has been asked once: what goes away first must have been seen before."""
+        """Wait up to 3 s until each target was requested once: an outage counts only after a first answer."""
         end = time.monotonic() + FIRST
         while time.monotonic() < end:
             turned = {sight.target for sights in self._segments(job) for sight in sights if sight.kind == "turn"}
@@ -74,7 +74,7 @@ class LiveProber:
         self._stop_all(job)
         if thread is not None:
             thread.join(ENDING)
-            self._stop_all(job)  # it may just have begun another
+            self._stop_all(job)  # it may just have started another
 
     def _stop_all(self, job: str) -> None:
         going = [folder for folder in self._folders(job) if not (folder / "outcome.json").exists()]
@@ -99,7 +99,7 @@ class LiveProber:
         return found
 
     def _keep(self, job: str, spec: bytes, ended: threading.Event) -> None:
-        """See that something looks, until it is *ended*. Whatever goes wrong here is only a gap in what is told."""
+        """Keep a probe running, until it is *ended*. An error here only makes a gap in the report."""
         for number in range(1, MOST + 1):
             key = f"{job}.{number}"
             if ended.is_set():
@@ -113,7 +113,7 @@ class LiveProber:
 
     @contextlib.contextmanager
     def _awaited(self, key: str) -> Iterator[None]:
-        """Let the job know that somebody waits for it, as long as this process lives."""
+        """Show the job that a process waits for it, as long as this process lives."""
         folder = self._jobs.folder(key)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with (folder / "alive").open("a+") as file:
@@ -122,7 +122,7 @@ class LiveProber:
 
 
 def _targets(probe: Probe, package: Package, inventory: Inventory, context: Context) -> tuple[dict[str, str], str]:
-    """What is asked, by its name, and which of it cannot be, in a sentence."""
+    """The URLs to request, by the name of their target, and a text about those that cannot be made."""
     found: dict[str, str] = {}
     missing: list[str] = []
     try:

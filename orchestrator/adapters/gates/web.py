@@ -22,7 +22,7 @@ REACHED = (ConnectionRefusedError, ConnectionResetError, ConnectionAbortedError,
 class Answer:
     """An answer's *status* and *text*; or *trouble*, in a sentence.
 
-    *there* says that the machine was reached, and what should serve on it did not: that is an answer too.
+    *there* means that the machine was reached, and its service did not respond: that is an answer too.
     """
 
     status: int = 0
@@ -37,11 +37,11 @@ def fetch_url(
     """Request *url*, for *timeout* seconds at most. Only http and https are spoken, also after a redirect.
 
     Addresses that no gate connects to are refused, also after a redirect (see `addresses.py`). *authorization* is shown
-    to the server that is requested, and to none that it leads to. The certificates in *ca* say who may vouch for a
-    server, instead of those of this machine. Without *redirects* a redirect is an answer like any other.
+    to the server that is requested, and to none that it leads to. A server is trusted by the
+    certificates in *ca*, instead of those of this machine. Without *redirects* a redirect is an answer like any other.
     """
     end = time.monotonic() + timeout
-    request = urllib.request.Request(url, headers={"User-Agent": "orchestrator"})  # noqa: S310 - the opener sees to it
+    request = urllib.request.Request(url, headers={"User-Agent": "orchestrator"})  # noqa: S310 - the opener checks it
     if authorization:
         request.add_unredirected_header("Authorization", authorization)
     try:
@@ -70,7 +70,7 @@ def _text(answer: Any, end: float) -> str:
 
 
 def _trouble(error: Exception, timeout: float, *, connected: bool) -> Answer:
-    """Why there is no answer. Where nobody was reached, nobody can say how the service is."""
+    """Why there is no answer. If the machine was not reached, the state of the service is not known."""
     if isinstance(error, TimeoutError):
         what = "no answer" if connected else "no connection"
         return Answer(trouble=f"{what} within {timeout:g} s", there=connected)

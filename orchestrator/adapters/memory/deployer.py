@@ -60,7 +60,7 @@ class MemoryDeployer:
     def _one(
         self, host: str, play: PlaySpec, package: Package, context: Context, step: str, given: tuple[str, ...]
     ) -> HostResult:
-        """Run it on one host: all that it does there is done before anybody can see it."""
+        """Run it on one host, in one step: others see its changes to the host only when all are made."""
         place = context.environment, host
         said = None if host in self._world.silent else self._world.running.get(place)
         if (untouched := self._untouched(host, package, context)) is not None:
@@ -92,7 +92,7 @@ class MemoryDeployer:
         return seen if host not in self._world.gone and 0 < context.fence < seen else 0
 
     def _untouched(self, host: str, package: Package, context: Context) -> HostResult | None:
-        """The result of a host that cannot be reached or refuses; None if the play runs there."""
+        """The result of a host that cannot be reached or refuses; None if the play runs on it."""
         if host in self._world.gone:
             return HostResult(host=host, outcome=Outcome.UNKNOWN, touched=False, message="unreachable")
         if seen := self._refuses(host, context):  # the process may have been paused since all hosts were queried
@@ -134,7 +134,7 @@ class MemoryDeployer:
     def inspect(
         self, requirements: tuple[Requirement, ...], inventory: Inventory, context: Context, job: str, emit: Emit
     ) -> StepResult:
-        """Who is there, and what runs there."""
+        """Whether each host is reachable, and its current release."""
         del requirements, job, emit
         hosts = tuple(self._answer(context.environment, host) for host in inventory.hosts)
         if self._world.uninspected:

@@ -39,7 +39,7 @@ class MemoryExecution:
         return execute
 
     def working(self, root: str) -> bool:
-        """Whether *root* is executed now."""
+        """Whether *root* is being executed."""
         return self._active.locked() and root == self._root
 
     def works_on(self, work: QueuedRequest) -> bool:
@@ -57,7 +57,7 @@ class MemoryExecution:
 
     @contextlib.contextmanager
     def alone(self, root: str) -> Iterator[bool]:
-        """Whether *root* is not executed now."""
+        """Whether *root* is not being executed."""
         yield not self.working(root)
 
     def forget(self, root: str) -> None:

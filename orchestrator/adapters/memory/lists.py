@@ -193,7 +193,7 @@ class MemoryLists:
     # -- the feed ------------------------------------------------------------------------------------------------------
 
     def feed(self, *, cursor: str | None = None, limit: int = PAGE_SIZE) -> list[FeedEntry]:
-        """The entries after *cursor* (None: from the beginning), oldest first."""
+        """The entries after *cursor* (None: from the first one), oldest first."""
         start = int(cursor.partition(".")[2]) if cursor is not None else 0
         found = []
         for number, (run, seq) in enumerate(self._feed[start : start + limit], start + 1):

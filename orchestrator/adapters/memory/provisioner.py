@@ -73,7 +73,7 @@ class MemoryProvisioner:
         return self.planned(spec, SavedPlan(save_plan, update_file=_digest_of_file(save_plan)))
 
     def planned(self, spec: StackSpec, plan: SavedPlan) -> StackPreview:
-        """What the saved preview says, from the state as it is now."""
+        """The saved preview, with the digest of the current state."""
         seen = StackPreview.from_json(json.loads(_verified(plan)))
         digests = {
             "update_plan": digest_of(seen.to_json()),
@@ -167,16 +167,16 @@ class MemoryProvisioner:
         return StepResult(outcome=Outcome.SUCCEEDED)
 
     def outputs(self, spec: StackSpec) -> Outputs:
-        """The hosts that are there."""
+        """The hosts that exist."""
         hosts = self._world.up.get(self._place(spec))
         return Outputs({"hosts": hosts}) if hosts else Outputs({})
 
     def resources(self, spec: StackSpec) -> int:
-        """How many hosts are there."""
+        """The number of hosts that exist."""
         return len(self._world.up.get(self._place(spec), []))
 
     def state_digest(self, spec: StackSpec) -> str:
-        """The digest of what is there."""
+        """The digest of the existing hosts and of the number of their changes."""
         return digest_of([self._world.serial.get(self._place(spec), 0), self._world.up.get(self._place(spec))])
 
 

@@ -35,7 +35,7 @@ class ManualClock:
 
     def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
         self._start, self._seconds, self._ahead = start, 0.0, 0.0
-        self._second, self._text = -1, ""  # a second is written out once: a simulation asks very often
+        self._second, self._text = -1, ""  # a second is formatted once: a simulation reads the time very often
 
     def now(self) -> str:
         """The time, later by a millisecond at each call."""
@@ -83,7 +83,7 @@ class MemoryStore(MemoryLists):
             self._records[run.id], self._keys[run.id] = [], set()
 
     def append(self, run: str, entries: Iterable[Entry], fence: int = 0) -> int:
-        """Write entries in order; a key that is there already is left out."""
+        """Write entries in order. An entry whose key exists is left out."""
         records, environment = self._records[run], self._runs[run].environment
         keys = self._keys[run]
         for entry in entries:
@@ -127,7 +127,7 @@ class MemoryStore(MemoryLists):
         return next((record for record in self._records.get(run, ()) if record.key == key), None)
 
     def run(self, run: str) -> Run:
-        """The run with this id or beginning."""
+        """The run with this id, or the only one whose id starts with it."""
         return find_run(run, self._runs.get(run), [found for found in self._runs.values() if found.id.startswith(run)])
 
     def runs(self, environment: str | None = None, limit: int | None = None) -> list[Run]:
@@ -249,7 +249,7 @@ class MemoryStore(MemoryLists):
         """Who waits, in order."""
         return [wait for wait in self._waits if wait.environment == environment]
 
-    # -- who works on what was asked for ------------------------------------------------------------------------------
+    # -- requests and their workers -----------------------------------------------------------------------------------
 
     def submit(self, work: QueuedRequest, run: Run) -> bool:
         """Record a request with its first run."""

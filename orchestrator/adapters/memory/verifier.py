@@ -65,7 +65,7 @@ class MemoryGates:
         return StepResult(outcome=Outcome.SUCCEEDED)
 
     def check(self, gate: PlannedGate, package: Package, context: Context) -> None:
-        """Nothing is needed, unless a fault says that it is not here."""
+        """Raise E160 if a fault declares that something needed by the gate is missing."""
         del context
         if self._world.fails("need", gate.gate.name, package.ref.version):
             raise OrchestratorError("E160", f"what the gate {gate.name} needs is not here")

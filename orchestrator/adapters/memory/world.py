@@ -1,7 +1,7 @@
 """A small world in memory: stacks, hosts and what runs on them, with the four engines acting on it.
 
 For tests, dry runs and the tutorial. It keeps the contracts of the ports, and a ledger of every effect; faults are
-put into it by hand: `world.faults.add(("deploy", "web2", "1.2.0"))` makes that release fail there.
+put into it by hand: `world.faults.add(("deploy", "web2", "1.2.0"))` makes that release fail on that host.
 """
 
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from orchestrator.domain.configuration import Configuration
 
 @dataclass
 class World:
-    """What is there.
+    """The state of the world.
 
     *stacks* are the hosts that each environment's stack declares, *up* those that it has. *running* maps environment
     and host to a package digest. *faults* are triples of a verb (`up`, `deploy`, `refuse`, `verify`, `gate`, `need`), a

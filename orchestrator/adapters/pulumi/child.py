@@ -3,7 +3,7 @@
 Started without `site` and with nothing but the standard library, so that it costs milliseconds. In its folder
 (`ORCHESTRATOR_JOB`) it finds `spec.json` and `stack.yaml`, lays the copy of the program, runs the engine there,
 turns the engine's event log into `events.jsonl`, and leaves `result.json`; in `before`, the fingerprint of the state
-that an operation with effects began from.
+in which an operation with effects started.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from orchestrator.adapters.pulumi.trace import Trace
 from orchestrator.adapters.pulumi.workspace import Refused, Workspace
 from orchestrator.file_system import read_end
 
-LAST = 8000  # bytes at the end of what the engine said on standard error
+LAST = 8000  # bytes at the end of the engine's standard error
 UPDATE_PLAN = "update-plan.json"  # in the job's folder: what the update is constrained to
 
 
@@ -42,20 +42,20 @@ def main() -> int:
 
 
 def refused_result(refused: Refused, log: Log) -> dict[str, Any]:
-    """The result of an operation that was not begun."""
+    """The result of an operation that was not started."""
     told = {"error": refused.message, "refused": refused.code, "urns": refused.urns}
     return {"code": 1, **log.facts(), "effects": 0, **told}
 
 
 class Operation:
-    """The operation of the job in *folder*, as *spec* says, on the copy *work* of the program."""
+    """The operation of the job in *folder*, as *spec* describes it, on the copy *work* of the program."""
 
     def __init__(self, folder: Path, work: Path, spec: dict[str, Any], log: Log) -> None:
         self._folder, self._work, self._spec, self._log = folder, work, spec, log
         self._stack, self._trace = Stack(spec, work), Trace(Path(spec["trace"]), spec.get("ended", ()), alone=True)
 
     def run(self) -> dict[str, Any]:
-        """Run it to its end; what the result says."""
+        """Run it to its end. Returns the content of `result.json`."""
         if self._spec["verb"] == "preview":
             code, text = self._attempt([self._spec["pulumi"]])
         else:
@@ -66,7 +66,7 @@ class Operation:
         return {"code": code, "error": self._log.error or ("" if code == 0 else text), **self._log.facts()}
 
     def _with_effects(self) -> tuple[int, str]:
-        """Recover from what died before, at most once; then run. The trace is there until we have ended."""
+        """Recover from operations that died before, at most once, and then run. The trace exists until the end."""
         try:
             before = self._stack.state()
         except OSError as error:
@@ -86,12 +86,12 @@ class Operation:
         except Refused:
             recovery.give_up()
             raise
-        if code >= 0:  # the engine ended by itself, and has settled its locks and its state
+        if code >= 0:  # the engine was not killed, and has settled its locks and its state
             self._trace.end(self._log.facts()["uncertain"])
         return code, text
 
     def _attempt(self, engine: list[str]) -> tuple[int, str]:
-        """Run the engine; once more after the stack was made."""
+        """Run the engine. If the stack does not exist, make it, and run the engine again."""
         code, text = self._engine(engine)
         if code != 0 and NO_STACK in text:
             done = self._stack.ask("stack", "init", self._spec["stack"], "--non-interactive")
@@ -99,7 +99,7 @@ class Operation:
         return code, text
 
     def _engine(self, engine: list[str]) -> tuple[int, str]:
-        """Run the engine once; its exit code and the end of what it said on standard error."""
+        """Run the engine once. Returns its exit code and the end of its standard error."""
         path, errors = self._folder / "engine-events.json", self._folder / "stderr.log"
         path.unlink(missing_ok=True)
         path.touch(0o600, exist_ok=False)
@@ -118,7 +118,7 @@ class Operation:
         return code, read_end(errors, LAST).strip()
 
     def _constraint(self) -> list[str]:
-        """The option that constrains an update, if the job's copy of the update plan is the one that was laid there."""
+        """The option that constrains an update, if the job's copy of the update plan is unchanged."""
         held, copy = str(self._spec.get("held") or ""), self._folder / UPDATE_PLAN
         if not held:
             return []

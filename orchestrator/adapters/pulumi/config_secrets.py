@@ -87,7 +87,7 @@ def _leaves(name: str, value: str) -> Iterator[Secret]:
 
 @lru_cache(maxsize=16)
 def _key(passphrase: str, salt: str) -> bytes | None:
-    """The key of the stack: its salt says whether the passphrase is right. None if it is not, or of another format."""
+    """The key of the stack. None if its salt shows that the passphrase is wrong, or has another format."""
     version, _, about = salt.partition(":")
     plain, _, check = about.partition(":")
     if version != VERSION:
@@ -100,7 +100,7 @@ def _key(passphrase: str, salt: str) -> bytes | None:
 
 
 def _decrypted(value: str, key: bytes) -> str | None:
-    """A value `v1:NONCE:CIPHERTEXT`; None if it is none, or of another key."""
+    """The plain text of a value `v1:NONCE:CIPHERTEXT`; None if it has another form, or another key."""
     version, _, about = value.partition(":")
     nonce, _, text = about.partition(":")
     if version != VERSION:

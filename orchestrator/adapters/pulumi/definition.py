@@ -45,7 +45,7 @@ class Manifest(Model):
 
     @property
     def text(self) -> bytes:
-        """The one text that stands for it."""
+        """Its canonical text, from which the digest is made."""
         return canonical_json(self.to_json())
 
     @property
@@ -67,7 +67,7 @@ class Program:
         """Every file of the program itself, by its name below *path*, sorted. Links are followed.
 
         Left out are installed packages, caches, and what is other stacks' configuration. Where the project's root
-        is the program's folder as well, releases, playbooks and tests are none of its files.
+        is the program's folder as well, releases, playbooks and tests do not belong to its files.
         """
         outside = NOT_THE_PROGRAM if self.place == "." else set()
         yield from sorted(_walk(self.path, IGNORED | outside, self.stack.rsplit("/", 1)[-1]))
@@ -156,7 +156,7 @@ def _keep(manifest: Manifest, files: Mapping[str, Path], kept: Path) -> None:
 
 
 def write_verified(folder: Path, file: PackageFile, data: bytes, code: str, message: str) -> None:
-    """Write *data* as *file* below the tree in *folder*. Raises *code* when it is not what the manifest says."""
+    """Write *data* as *file* below the tree in *folder*. Raises *code* when it does not match the manifest."""
     if hashlib.sha256(data).hexdigest() != file.sha256:
         raise OrchestratorError(code, message)
     copy = folder / TREE / file.path
@@ -190,7 +190,7 @@ def verify_definition(store: Path, digest: str) -> Manifest:
 
 
 def _manifest(folder: Path, digest: str) -> Manifest:
-    """What the definition in *folder* says that it is. Raises E166."""
+    """The manifest of the definition in *folder*. Raises E166."""
     first = not (folder / MANIFEST).is_file()
     strange = {path.name for path in folder.iterdir()} - ({ABOUT, PLACE, TREE} if first else {MANIFEST, TREE})
     strange |= {path.name for path in folder.iterdir() if path.is_symlink()}

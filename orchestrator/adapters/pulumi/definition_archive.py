@@ -31,7 +31,7 @@ SHARED = "definitions/"  # names of shared definitions: their digests, in hexade
 
 
 class DefinitionReader(Reader):
-    """Reads a shared definition from front to back. Raises P-codes, and `ValueError` for what is no definition."""
+    """Reads a shared definition from front to back. Raises P-codes, and `ValueError` for other content."""
 
     def __init__(self, source: BinaryIO) -> None:
         self._source = source

@@ -82,7 +82,7 @@ def engine_cache(environ: Mapping[str, str]) -> Path:
 
 
 def _version(path: Path) -> str | None:
-    """The version that the program tells."""
+    """The version that the program prints; None if it prints none."""
     env = {"PULUMI_SKIP_UPDATE_CHECK": "1", "HOME": os.environ.get("HOME", "/"), "PATH": os.defpath}
     try:
         done = subprocess.run([str(path), "version"], capture_output=True, text=True, timeout=30, env=env, check=False)
@@ -104,7 +104,7 @@ def install_engine(
 ) -> Engine:
     """Put an engine into the cache: built from source, or from the vendor's *archive*.
 
-    One that is there stays when it can be used, unless *force* is given. The caller prompts the user first. Safe to run
+    An existing one is kept if it can be used, unless *force* is given. The caller prompts the user first. Safe to run
     twice at once: one waits for the other. Raises E103.
     """
     target = engine_cache(environ)
@@ -125,7 +125,7 @@ def install_engine(
 
 
 def install_host(environ: Mapping[str, str], echo: Echo, runtime: str) -> Path:
-    """Build the language host for a further *runtime* into the cache, unless it is there. Raises E103."""
+    """Build the language host for a further *runtime* into the cache, unless it exists. Raises E103."""
     target = engine_cache(environ) / f"pulumi-language-{runtime}"
     target.parent.mkdir(parents=True, exist_ok=True)
     with _locked(target.parent.parent / ".lock", echo):
@@ -165,7 +165,7 @@ def _from_source(target: Path, environ: Mapping[str, str], echo: Echo) -> None:
 
 
 def _go_program(environ: Mapping[str, str]) -> str:
-    """The Go compiler. Raises E103 when there is none that is new enough."""
+    """The Go compiler. Raises E103 if none is found that is new enough."""
     go = shutil.which("go", path=environ.get("PATH"))
     if go is None or _go_version(go) < OLDEST_GO:
         wanted = ".".join(map(str, OLDEST_GO))

@@ -28,7 +28,7 @@ Echo = Callable[[str], None]
 
 
 def unpack_engine(archive: VendorArchive, version: str, target: Path, echo: Echo, base: str = BASE) -> None:
-    """Put the programs of *archive* into the folder *target*. Raises E103, and nothing is unpacked then."""
+    """Put the programs of *archive* into the folder *target*. Raises E103, without unpacking anything."""
     url = f"{base}/pulumi-{version}-{machine()}.tar.gz"
     try:
         with tempfile.TemporaryFile(dir=target) as kept:

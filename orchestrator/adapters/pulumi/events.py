@@ -28,7 +28,7 @@ CHUNK = 8 << 20  # bytes of the log that are read at once
 
 
 class Log:
-    """Reports the events of the job in *folder*, and keeps what the result will say."""
+    """Reports the events of the job in *folder*, and keeps what the result will contain."""
 
     def __init__(self, folder: Path) -> None:
         self._path = Path(events_of(str(folder)))
@@ -53,7 +53,7 @@ class Log:
         self._unanswered: set[str] = set()
 
     def facts(self) -> dict[str, Any]:
-        """What the result says besides the exit code: counts, changes, effects, outputs with secrets hidden.
+        """The content of the result besides the exit code: counts, changes, effects, outputs with secrets hidden.
 
         *refreshed* are the resources that a refresh found other than the state has them, with what differs.
         *uncertain* are creates whose provider died before it answered: the engine counts them as failed, and forgets
@@ -142,7 +142,7 @@ class Log:
         self._say({"kind": "resource", "status": status, **change})
 
     def _begun(self, change: dict[str, Any], metadata: dict[str, Any]) -> None:
-        """Keep the *change* of a resource that the engine begins."""
+        """Keep the *change* of a resource that the engine starts."""
         op, urn = change["op"], change["urn"]
         if op == "refresh":
             self._refreshing.add(urn)
@@ -173,7 +173,7 @@ class Log:
         data = (json.dumps(event) + "\n").encode()
         with contextlib.suppress(
             BrokenPipeError
-        ):  # its reader was killed: what the result says is counted all the same
+        ):  # its reader was killed: the counts of the result are made all the same
             while self._out is not None and data:
                 data = data[self._out.write(data) :]
 

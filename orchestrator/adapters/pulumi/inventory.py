@@ -30,7 +30,7 @@ class _Templates(ImmutableSandboxedEnvironment, NativeEnvironment):
 
 
 def read_inventory(environment: Environment, outputs: Outputs, project: Path) -> Inventory:
-    """The hosts of *environment*. Raises E120 to E124; before its first update there are no outputs, and it says so."""
+    """The hosts of *environment*. Raises E120 to E124, with a message of its own before the first update."""
     try:
         return _inventory(environment, outputs, project)
     except OrchestratorError as error:
@@ -79,7 +79,7 @@ def from_output(value: Any, name: str) -> Inventory:
         return _read(safe_yaml.load_yaml(value) if isinstance(value, str) else bounded(value), name)
     except yaml.YAMLError as error:
         raise OrchestratorError("E122", f"the output {name!r} is neither JSON nor YAML") from error
-    except (ValueError, RecursionError) as error:  # a date that is none, keys that are no names, a shape without end
+    except (ValueError, RecursionError) as error:  # an invalid date, keys that are not names, endless nesting
         line = (str(error).splitlines() or [type(error).__name__])[0]
         raise OrchestratorError("E122", f"the output {name!r} cannot be read: {line}") from error
 

@@ -52,7 +52,7 @@ COMMAND = (sys.executable, "-I", "-S", "-c", _START, _PACKAGES)  # no `site`: th
 SOURCES = str(Path(__file__).resolve().parent / "python_path")
 SALT, SAVED_PLAN = "salt", "saved-plan.json"
 """What an operation leaves in its folder: lines about encryption, and the plan of a preview."""
-FRESH = 10.0  # seconds for which a state that was read counts as the one a preview began from
+FRESH = 10.0  # seconds for which a state that was read counts as the base of a preview
 
 
 class Operations:
@@ -62,7 +62,7 @@ class Operations:
         jobs: runs the operations.
         folder: for the embedded backend, kept definitions, working copies and salts.
         project: the project's root.
-        engine: finds the engine, called once, when it is first needed; raises E101 if there is no engine.
+        engine: finds the engine, called once, when it is first needed; raises E101 if none is found.
         environ: the user's environment variables.
         secrets: learns the secrets of states and configurations.
         views: what operations find of this machine; without it they are not isolated.
@@ -104,7 +104,7 @@ class Operations:
         return Path(spec.program).relative_to(self.tree(spec)).as_posix()
 
     def trace(self, spec: StackSpec) -> Path:
-        """The trace of the stack, in a folder of its environment; one that an older version left is moved there."""
+        """The trace of the stack, in a folder of its environment; one of an older version is moved into it."""
         name = spec.stack.replace("/", ".")
         old, path = self.folder / "traces" / f"{spec.environment}.{name}", self.folder / "traces" / spec.environment
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -139,12 +139,12 @@ class Operations:
         }
 
     def _stack(self, spec: StackSpec) -> stack.Stack:
-        """The stack's state and locks, asked from here: secrets stay encrypted."""
+        """The stack's state and locks, queried by this process: secrets stay encrypted."""
         env = self._environment(spec)
         return stack.Stack(self._whose(spec, env), Path(spec.program), env)
 
     def state(self, spec: StackSpec) -> stack.State:
-        """The stack's state: as it was read a moment ago and not changed by us since, else as it is now.
+        """The stack's state: as read within the last 10 s if we did not change it since, otherwise read anew.
 
         A run holds its environment's lease, and reads the same state several times while it plans.
         """
@@ -152,7 +152,7 @@ class Operations:
         return found if time.monotonic() - at < FRESH else self.export(spec)
 
     def export(self, spec: StackSpec) -> stack.State:
-        """The stack's state, secrets in clear: held in memory only. Empty when there is no such stack yet."""
+        """The stack's state, secrets in clear: held in memory only. Empty if the stack does not exist yet."""
         words = ["stack", "export", "--stack", spec.stack, "--show-secrets", "--non-interactive"]
         argv = [str(self.engine.path), *words]
         done = run_query(argv, cwd=spec.program, env=self._environment(spec))
@@ -297,12 +297,12 @@ class Operations:
         self._secrets.learn(f"configuration of {spec.stack}", found)
 
     def _quiet(self, spec: StackSpec, job: str) -> None:
-        """End what a killed operation has left running: without an engine, no provider may go on."""
+        """End what a killed operation has left running: without an engine, no provider may continue."""
         self._halt(spec, job)
         self.jobs.stop(job)
 
     def _halt(self, spec: StackSpec, job: str) -> None:
-        """Ask the engine of a killed operation to stop after what is in flight, and wait for it."""
+        """Signal the engine of a killed operation to stop after the changes in flight, and wait for its end."""
         trace, folder = Trace(self.trace(spec)), str(self.jobs.folder(job))
         for engine in trace.living(folder):
             with contextlib.suppress(OSError):
@@ -312,10 +312,10 @@ class Operations:
             time.sleep(0.05)
 
     def _known(self, spec: StackSpec, outcome: JobOutcome) -> dict[str, Any]:
-        """What is known of an operation that died: what it told as done, and whether it had begun anything at all.
+        """What is known of an operation that died: what it reported as done, and whether it had started any change.
 
-        The engine writes into the state that it begins something before it does. So when the state is the one that
-        was read before, and nothing was told as begun, nothing was touched.
+        The engine records a change in the state before it starts the change. So if the state is the one that was read
+        before, and no change was reported as started, nothing was touched.
         """
         done, begun, effects = Counter[str](), dict[str, str](), False
         for event in resource_events(outcome.folder):
@@ -325,7 +325,7 @@ class Operations:
             elif event["type"] != STACK:
                 begun.pop(event["urn"], None)
                 done[event["op"]] += event["status"] == "done"
-        before = outcome.folder / "before"  # the child writes it before it begins anything
+        before = outcome.folder / "before"  # the child writes it before it starts anything
         try:
             now = stack.fingerprint(self._stack(spec).state()) if before.exists() else ""
             effects |= before.exists() and before.read_text(encoding="ascii") != now
@@ -335,12 +335,12 @@ class Operations:
 
 
 def _key(spec: StackSpec) -> tuple[str, str, str]:
-    """What tells one stack from another: two programs may each have one called `main`."""
+    """The identity of a stack: two programs may each have one called `main`."""
     return spec.environment, spec.definition, spec.stack
 
 
 def _pass_on(event: dict[str, Any], key: str, emit: Emit) -> None:
-    """Record an *event* of an operation; what its program has reported in another shape is no event."""
+    """Record an *event* of an operation; an object of another shape, from its program, is left out."""
     if not is_event(event, SHAPES):
         return
     kind = event.pop("kind")

@@ -14,7 +14,7 @@ from typing import Self
 
 CHUNK = 1 << 16
 EVERY = 0.1  # seconds between reads
-MOST, TAIL = 32 << 20, 16 << 20  # bytes that wait to be passed on: before they are cut, and what is left of them then
+MOST, TAIL = 32 << 20, 16 << 20  # bytes that wait to be passed on: before they are cut, and after the cut
 FREED = 1 << 20  # bytes that are freed at once
 PUNCH_HOLE = 3  # FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
 

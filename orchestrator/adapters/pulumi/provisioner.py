@@ -42,7 +42,7 @@ from orchestrator.domain.text import clean_text
 from orchestrator.ports import Artifacts, Emit, JobOutcome, Jobs, NullArtifacts, Provisioned, SavedPlan
 from orchestrator.secret_values import SecretValues
 
-UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"  # stands for what Pulumi will only know after the update
+UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"  # in place of a value that Pulumi only knows after the update
 
 
 class PulumiProvisioner:
@@ -52,7 +52,7 @@ class PulumiProvisioner:
         jobs: runs the operations.
         folder: for the embedded backend, kept definitions, working copies and salts.
         project: the project's root, for inventory files and what lies beside a program.
-        engine: finds the engine, called once, when it is first needed; raises E101 if there is no engine.
+        engine: finds the engine, called once, when it is first needed; raises E101 if none is found.
         environ: the user's environment variables.
         artifacts: where definitions are shared.
         views: what operations find of this machine; without it they are not isolated.
@@ -74,7 +74,7 @@ class PulumiProvisioner:
         self._operations = Operations(jobs, folder, self._project, engine, environ, secrets or SecretValues(), views)
 
     def definition(self, environment: Environment, folder: Path) -> StackSpec:
-        """The environment's program as it is now, kept under its digest."""
+        """The current program of the environment, kept under its digest."""
         program = definition.find_program(environment, folder.resolve(), self._project)
         digest, kept = definition.keep_definition(program, environment, self._folder / "definitions")
         return StackSpec(
@@ -121,9 +121,8 @@ class PulumiProvisioner:
     def preview(self, spec: StackSpec, job: str, emit: Emit, *, save_plan: Path | None = None) -> StackPreview:
         """What an update would do; Pulumi's own plan goes to *save_plan*.
 
-        The base is read before the preview begins. A change between the two makes the plan refuse later, where
-        the other order would let it pass. What Pulumi itself would refuse, because it protects a resource, is in
-        *refused*.
+        The base is read before the preview starts. A change between the two makes the plan refuse later. In the other
+        order it would pass. *refused* of the preview is what Pulumi itself would refuse because it protects a resource.
         """
         before = self._operations.state(spec)
         self._warn(spec, before, job, emit)
@@ -150,7 +149,7 @@ class PulumiProvisioner:
         return StackPreview(state_digest=state.base(before), changes=changes, counts=counts, inventory=hosts)
 
     def planned(self, spec: StackSpec, plan: SavedPlan) -> StackPreview:
-        """What an update constrained to *plan* would do, derived from its file and the state as it is now."""
+        """What an update constrained to *plan* would do, derived from its file and the current state."""
         return self._derived(spec, self._operations.state(spec), plan, update_plan.read_update_plan(plan))
 
     def _derived(self, spec: StackSpec, before: stack.State, plan: SavedPlan, data: bytes) -> StackPreview:
@@ -170,7 +169,7 @@ class PulumiProvisioner:
         return variables.unused(self._environ, settings.environment)
 
     def drifted(self, spec: StackSpec, job: str, emit: Emit) -> tuple[ResourceChange, ...]:
-        """The resources that are other than the state has them, by a refresh that writes nothing."""
+        """The resources that differ from the state, by a refresh that writes nothing."""
         words = ["refresh", "--preview-only", *(word for word in _words(spec) if word != "--refresh")]
         outcome, result = self._operations.run(spec, words, job, emit, verb="preview")
         if outcome.code != 0 or result["code"] < 0:
@@ -192,7 +191,7 @@ class PulumiProvisioner:
         return Provisioned(self._judge("up", spec, outcome, result), base)
 
     def _held(self, spec: StackSpec, plan: SavedPlan) -> bytes:
-        """The content of *plan*. Raises E162, E163, and R120 where Pulumi would run with other settings than it has."""
+        """The content of *plan*. Raises E162, E163, and R120 if Pulumi would now run with other settings."""
         now = variables.decides(self._environ, spec.settings.environment)
         if plan.settings is not None and plan.settings != now:
             names = sorted({name for name, _ in plan.settings.items() ^ now.items()})
@@ -200,7 +199,7 @@ class PulumiProvisioner:
         return update_plan.read_update_plan(plan)
 
     def existing_resources(self, spec: StackSpec) -> tuple[ResourceChange, ...]:
-        """What destroying the stack would delete, as the backend has it now."""
+        """What destroying the stack would delete, from the current state in the backend."""
         return tuple(map(ResourceChange.from_json, state.resources(self._operations.export(spec))))
 
     def destroy(self, spec: StackSpec, job: str, emit: Emit, *, remove: bool = False) -> StepResult:
@@ -217,21 +216,21 @@ class PulumiProvisioner:
         return self._judge("refresh", spec, outcome, result)
 
     def outputs(self, spec: StackSpec) -> Outputs:
-        """The stack's outputs as the backend has them now."""
+        """The current outputs of the stack in the backend."""
         return state.stack_outputs(self._operations.state(spec))
 
     def state_digest(self, spec: StackSpec) -> str:
-        """The digest of the stack's state as the backend has it now."""
+        """The digest of the stack's current state in the backend."""
         return state.base(self._operations.state(spec))
 
     def resources(self, spec: StackSpec) -> int:
-        """The number of resources of the stack now, the stack itself included, as Pulumi counts them."""
+        """The current number of resources of the stack, the stack itself included, as Pulumi counts them."""
         return state.count(self._operations.export(spec))
 
     def _warn(self, spec: StackSpec, before: stack.State, job: str, emit: Emit) -> None:
-        """Tell what an update will do first, because a former operation did not end."""
+        """Warn about what an update will do first, because an earlier operation did not end."""
         if in_use(self._folder / "work" / spec.environment):
-            return  # what is pending goes on now
+            return  # the pending operation is still running
         died = Trace(self._operations.trace(spec)).died
         texts = [(f"the last {died} of this stack died; an update looks first at what is there", "")] if died else []
         for operation in stack.pending(before):
@@ -242,7 +241,7 @@ class PulumiProvisioner:
             emit(Entry(kind="notice", step="provision", data=data, key=f"{job}:died:{number}"))
 
     def _share(self, spec: StackSpec, job: str, emit: Emit) -> None:
-        """Share the definition. Where it cannot be, only this machine can go back to it later, and that is told."""
+        """Share the definition. If that fails, warn: only this machine can restore it later."""
         try:
             definition_archive.share(spec.definition, self._folder / "definitions", self._artifacts)
         except OrchestratorError as error:
@@ -250,7 +249,7 @@ class PulumiProvisioner:
             emit(Entry(kind="notice", step="provision", data=data, key=f"{job}:unshared"))
 
     def _judge(self, verb: str, spec: StackSpec, outcome: JobOutcome, result: dict[str, Any]) -> StepResult:
-        """An operation's result as a step's: the engine's word, not only its exit code."""
+        """An operation's result as that of a step: from what the engine reported, not only its exit code."""
         log, counts = self._log(outcome), _counts(result)
         if verdict.is_good(outcome.how, outcome.code, result):
             message = ", ".join(f"{count} {op}" for op, count in sorted(counts.items())) or "nothing to do"
@@ -329,7 +328,7 @@ def _counts(result: dict[str, Any]) -> dict[str, int]:
 
 
 def _changes(result: dict[str, Any], before: stack.State) -> tuple[ResourceChange, ...]:
-    """What the operation told of resources, sorted, with what the state has said *before* against their end."""
+    """The changes that the operation reported, sorted, each with the protection that the state had *before*."""
     kept = state.protected_resources(before)
     told = (ResourceChange.from_json(change) for change in result.get("changes") or [])
     marked = (change.model_copy(update={"kept": kept.get(change.urn, "")}) for change in told)

@@ -20,7 +20,7 @@ from orchestrator.adapters.pulumi.workspace import Refused
 from orchestrator.processes import kill_tree
 
 LOCKED = "the stack is currently locked"
-PATIENCE = 60.0  # seconds that an engine of ours, whose parent died, is given to end by itself
+PATIENCE = 60.0  # seconds in which an engine of ours, whose parent died, has to end
 CLEAR = "--clear-pending-creates"
 
 
@@ -36,7 +36,7 @@ class Recovery:
 
     def __init__(self, spec: Mapping[str, Any], stack: Stack, trace: Trace, log: Log) -> None:
         self._spec, self._stack, self._trace, self._log = spec, stack, trace, log
-        self._left, self._died = trace.left, trace.died  # what was there before we begin our own
+        self._left, self._died = trace.left, trace.died  # the trace before this operation starts
         self._jobs = [Path(job) for job in trace.jobs]
 
     def needed(self, before: State) -> bool:
@@ -44,7 +44,7 @@ class Recovery:
         return self._left or bool(pending(before))
 
     def give_up(self) -> None:
-        """The operation does not begin: leave of the trace what the next one must know."""
+        """The operation does not start: keep the part of the trace that the next one needs."""
         if not self._left:
             self._trace.end([])
 
@@ -88,7 +88,7 @@ class Recovery:
         return len(unknown)
 
     def _unknown(self, state: State) -> list[str]:
-        """What may have been made: pending creates, and creates that were never answered and are not there."""
+        """What may have been made: pending creates, and creates without an answer that are not in the state."""
         there = {resource["urn"] for resource in state.get("resources") or []}
         silent = [*self._trace.uncertain, *(urn for job in self._jobs for urn in unanswered(job))]
         return list(dict.fromkeys([*risky(state), *(urn for urn in silent if urn not in there)]))
@@ -101,7 +101,7 @@ class Recovery:
             self._log.notice("warning", f"an operation died while {operation.get('type')} {urn}", urn)
 
     def _settle_locks(self, before: State) -> None:
-        """Nobody else is at work, no lock of the dead is left, and the state has what is really there."""
+        """End what is left of dead operations, remove their locks, and refresh the state."""
         self._wait()
         for job in self._jobs:
             kill_tree(f"ORCHESTRATOR_JOB={job}")  # providers whose engine is gone could still make something
@@ -121,7 +121,7 @@ class Recovery:
             time.sleep(0.1)
 
     def _break(self, held: list[LockHolder]) -> None:
-        """Take the locks away when every holder is proved dead and ours. Raises `Refused` with E130."""
+        """Remove the locks if every holder is verified to be dead and ours. Raises `Refused` with E130."""
         if not held:
             return
         others = [holder for holder in held if not self._trace.proves_dead(holder)]
@@ -132,12 +132,12 @@ class Recovery:
         self._stack.unlock(held)
 
     def _refresh(self, *words: str) -> None:
-        """Refresh; once more after a lock was in the way that could be broken."""
+        """Refresh. If a lock of a dead operation prevents it, remove the lock, and refresh again."""
         done = self._stack.refresh(self._trace, *words)
         if done.returncode != 0 and LOCKED in done.stderr + done.stdout:
             self._break(holders(done.stderr + done.stdout) or [LockHolder(0, "somebody", "unknown", 0, "")])
             done = self._stack.refresh(self._trace, *words)
-        self._left |= done.returncode < 0  # it died as well: its lock is proved ours by the trace
+        self._left |= done.returncode < 0  # it died as well: the trace shows that its lock is ours
         if done.returncode != 0:
             text = done.stderr.strip() or done.stdout.strip()[-2000:] or "it was killed"
             raise Refused("E110", f"pulumi refresh {self._spec['stack']}, after an operation that died: {text}")

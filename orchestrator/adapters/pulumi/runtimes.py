@@ -44,7 +44,7 @@ def missing_host(project: Mapping[str, object], engine: Engine, environ: Mapping
 def problem(
     project: Mapping[str, object], engine: Engine, environ: Mapping[str, str], own: Path
 ) -> OrchestratorError | None:
-    """Why the program in the folder *own* cannot run (E168, E169); None: its host and its interpreter are there."""
+    """Why the program in the folder *own* cannot run (E168, E169); None: its host and its interpreter exist."""
     missing = missing_host(project, engine, environ)
     if missing is None:
         try:
@@ -57,7 +57,7 @@ def problem(
 def virtual_environment(project: Mapping[str, object], own: Path) -> Path | None:
     """The virtual environment that a Python program names; None: it names none.
 
-    A relative path counts from the user's *own* folder of the program. Raises E169 when there is none.
+    A relative path counts from the user's *own* folder of the program. Raises E169 when it does not exist.
     """
     name, options = runtime(project)
     named = options.get("virtualenv") or (".venv" if options.get("toolchain") == "uv" else None)

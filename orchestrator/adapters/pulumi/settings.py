@@ -26,12 +26,12 @@ PASSED = {
     "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "ORCHESTRATOR_SSHD", "XDG_CACHE_HOME",
 }  # fmt: skip
 PASSED_PREFIXES = ("AWS_", "AZURE_", "ARM_", "GOOGLE_", "GCLOUD_", "GCP_", "CLOUDSDK_", "DIGITALOCEAN_")
-CLOUD = "https://api.pulumi.com"  # where an access token leads, when nothing else is said
+CLOUD = "https://api.pulumi.com"  # where an access token leads by default
 PASSPHRASES = {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"}
 
 
 def project_file(program: Path) -> dict[str, Any]:
-    """The content of the program's `Pulumi.yaml`. Raises E102 when it is no mapping."""
+    """The content of the program's `Pulumi.yaml`. Raises E102 when it is not a mapping."""
     for name in PROJECT_FILES:
         if (program / name).is_file():
             try:
@@ -85,7 +85,7 @@ def has_backend(program: Path, environ: Mapping[str, str]) -> bool:
 
 
 def backend_folder(env: Mapping[str, str]) -> str:
-    """The folder that the engine keeps stacks in, where its environment *env* says so; empty for other backends."""
+    """The folder in which the engine keeps stacks, by its environment *env*; empty for other backends."""
     url = urlparse(env.get("PULUMI_BACKEND_URL", ""))
     return unquote(url.path) if url.scheme == "file" and not url.netloc else ""
 
@@ -143,7 +143,7 @@ def missing_credential(spec: StackSpec, environ: Mapping[str, str]) -> tuple[str
 
 
 def _other_secrets(file: Path) -> bool:
-    """Whether the stack's secrets are kept by something else than a passphrase."""
+    """Whether the stack's secrets have another provider than a passphrase."""
     try:
         provider = (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get("secretsprovider")
     except (OSError, yaml.YAMLError, AttributeError):

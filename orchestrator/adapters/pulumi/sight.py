@@ -125,7 +125,7 @@ def _backend(env: Mapping[str, str]) -> Path | None:
 
 
 def _parts(folder: Path, project: str) -> list[Path]:
-    """The folders of the *project* in a backend, made where they are not there: only what exists can be shown."""
+    """The folders of the *project* in a backend, made if they do not exist: only what exists can be shown."""
     found = [folder / part / project for part in PARTS]
     for path in found:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -133,7 +133,7 @@ def _parts(folder: Path, project: str) -> list[Path]:
 
 
 def _lock(work: Path) -> Path:
-    """The lock of the copy, which is there afterwards with its folder."""
+    """The lock of the copy, made with its folder if it does not exist."""
     work.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = work.with_name(f"{work.name}.lock")
     lock.touch(mode=0o600)

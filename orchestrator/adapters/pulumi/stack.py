@@ -38,7 +38,7 @@ class Stack:
         self._place = Path(str(spec["project_name"]), self._name.rsplit("/", 1)[-1])
 
     def state(self) -> State:
-        """The stack's state: its resources and pending operations. Empty when there is no such stack.
+        """The stack's state: its resources and pending operations. Empty if the stack does not exist.
 
         Raises `OSError` when the backend does not answer.
         """
@@ -72,7 +72,7 @@ class Stack:
     def unlock(self, held: list[LockHolder]) -> None:
         """Remove the locks *held*, whose holders are verified to be dead.
 
-        In a folder only these. For other backends `pulumi cancel` removes every lock that exists by then.
+        In a folder only these. For other backends `pulumi cancel` removes every lock.
         """
         files = [Path(unquote(urlparse(holder.where).path)) for holder in held if holder.where.startswith("file:")]
         if files and len(files) == len(held) and all(file.is_file() for file in files):
@@ -82,13 +82,13 @@ class Stack:
             self.ask("cancel", "--yes", "--stack", self._name, "--non-interactive")
 
     def refresh(self, trace: Trace, *words: str) -> "subprocess.CompletedProcess[str]":
-        """`pulumi refresh` without running the program: what is really there goes into the state."""
+        """`pulumi refresh` without running the program: the state gets what really exists."""
         argv = ["refresh", "--yes", "--skip-preview", "--stack", self._name, "--non-interactive"]
         argv += ["--color", "never", "--suppress-progress", *words]
         return self._run(trace.traced([self._pulumi, *argv]))
 
     def replace(self, trace: Trace, file: Path) -> "subprocess.CompletedProcess[str]":
-        """Put the state in *file* in the place of the stack's; no operation is pending any more then."""
+        """Replace the stack's state by the one in *file*, which ends all pending operations."""
         words = ["stack", "import", "--file", str(file), "--stack", self._name, "--non-interactive"]
         return self._run(trace.traced([self._pulumi, *words]))
 
@@ -111,7 +111,7 @@ def pending(state: State) -> list[dict[str, Any]]:
 def risky(state: State) -> list[str]:
     """What may have been made although the state does not have it: the URNs of pending creates, in order.
 
-    The engine's own kinds (the stack, providers) and components exist in the state only, and are none of them.
+    The engine's own kinds (the stack, providers) and components exist in the state only, and are left out.
     """
     found = [
         str(operation["resource"]["urn"])
@@ -151,7 +151,7 @@ def fingerprint(state: State) -> str:
 
 
 def likeness(state: State) -> list[Any]:
-    """What the state says of each resource in clear: the same after a refresh that has found nothing new.
+    """What the state contains of each resource in clear: the same after a refresh that has found nothing new.
 
     A refresh encrypts every secret anew, and rewrites dependencies.
     """

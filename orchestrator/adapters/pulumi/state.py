@@ -1,4 +1,4 @@
-"""What a stack's exported state says: outputs, secret ones apart, and a digest of all of it.
+"""The content of a stack's exported state: outputs, secret ones apart, and a digest of all of it.
 
 Held in memory only: an export shows secrets in clear.
 """

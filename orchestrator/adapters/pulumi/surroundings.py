@@ -1,10 +1,10 @@
 """What a program reads of the project outside its own folder: found by its name in the program's text, or declared.
 
-Programs say in many ways what they read (`sys.path`, `require`, `main: ../src`, a path), and all of them name it. So
-an entry beside one of the folders from the project's root down to the program belongs to the definition when its name
-stands as a word in the program's files, or in what belongs to the definition already. Of Python files only strings
-and imports count: a program reads nothing by the name of a variable or by a comment. The rest is not in the copy
-that the program runs in: what was not found and is read all the same is missing there, and `pulumi.reads` names it.
+Programs have many ways to read a file (`sys.path`, `require`, `main: ../src`, a path), and all of them name it. So
+an entry beside one of the folders from the project's root down to the program belongs to the definition if its name
+is a word in the program's files, or in files that belong to the definition already. Of Python files only strings
+and imports count: a program reads nothing by the name of a variable or by a comment. Other files are not in
+the copy in which the program runs: a file that is read and was not found is missing in it. `pulumi.reads` can name it.
 """
 
 import ast
@@ -122,7 +122,7 @@ def others(project: Path, place: str, files: Iterable[str]) -> list[str]:
 
 
 def line_to_add(project: Path, place: str, files: Iterable[str], message: str) -> str | None:
-    """The setting that would make a file part of the definition which *message* says is missing; None: there is none.
+    """The setting that makes a file part of the definition that is missing by *message*; None if no such file exists.
 
     *files* are those of the definition, by their names below *project*.
     """

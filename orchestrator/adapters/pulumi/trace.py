@@ -1,7 +1,7 @@
 """The trace of an operation on a stack. It exists from before the first effect until the end.
 
 A later operation that finds one knows that the former died, which processes were its engines, and so whether a lock on
-the stack was theirs. Lines of JSON, appended; a line that was torn by a crash is none:
+the stack was theirs. Lines of JSON, appended; a line that was torn by a crash is ignored:
 
     {"verb": "up", "job": …, "at": 1767225600.1, "host": …, "user": …, "machine": …, "boot": …, "namespace": …,
      "inside": …}
@@ -70,7 +70,7 @@ def holders(text: str) -> list[LockHolder]:
 
 
 def parse_time(text: str) -> float:
-    """Go's time in RFC 3339, with up to nine digits after the point, as seconds since 1970; 0 when it is none."""
+    """Go's time in RFC 3339, with up to nine digits after the point, as seconds since 1970; 0 in another form."""
     with contextlib.suppress(ValueError):
         return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text)).timestamp()
     return 0.0
@@ -107,7 +107,7 @@ class Trace:
         return list(dict.fromkeys(urn for line in self._lines() for urn in line.get("uncertain") or []))
 
     def begin(self, verb: str, job: str) -> None:
-        """Write down, durably, that an operation begins in the folder *job*."""
+        """Record durably that an operation starts in the folder *job*."""
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         line = json.dumps({"verb": verb, "job": job, "at": time.time(), **_place()})
         handle = os.open(self._path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
@@ -120,7 +120,7 @@ class Trace:
         os.close(folder)
 
     def traced(self, argv: list[str]) -> list[str]:
-        """*argv* as a command whose process is in the trace before it begins."""
+        """*argv* as a command whose process is in the trace before it starts."""
         return ["/bin/sh", "-c", _BECOME, str(self._path), *argv]
 
     def end(self, uncertain: list[str]) -> None:
@@ -141,7 +141,7 @@ class Trace:
         return [_name(engine) for engine in engines if self._number(engine) is None]
 
     def proves_dead(self, holder: LockHolder) -> bool:
-        """Whether the lock's holder was an engine of ours on this machine, and is no more.
+        """Whether the lock's holder was an engine of ours on this machine, and does not run any more.
 
         A number is not enough, since numbers come again: the process that has it now must be another one by its
         birth, or must be of another boot of this machine.
@@ -216,11 +216,11 @@ def _within(inside: str, engine: dict[str, Any]) -> int | None:
 
 def _same(engine: dict[str, Any]) -> bool:
     now, then = _birth(engine["pid"]), _known(engine["birth"])
-    return not now or not then or now == then  # what cannot be told apart counts as the same
+    return not now or not then or now == then  # processes without a known birth count as the same
 
 
 def _birth(pid: int) -> str:
-    """When the process began, in words that only compare; empty when that cannot be seen."""
+    """When the process started, as a text to compare; empty if it cannot be read."""
     with contextlib.suppress(OSError):
         return _known(Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace"))
     if Path("/proc/self").is_dir():
@@ -230,13 +230,13 @@ def _birth(pid: int) -> str:
 
 
 def _known(birth: str) -> str:
-    """Of a line of /proc/PID/stat the ticks since boot at which it began; other words as they are."""
+    """The ticks since boot at which the process of a line of /proc/PID/stat started; other texts unchanged."""
     return birth.rpartition(")")[2].split()[19] if ")" in birth else birth.strip()
 
 
 @cache
 def _place() -> dict[str, str]:
-    """Where this process runs: a number of a process means something only there."""
+    """The machine, boot and namespace of this process: only within these does the number of a process identify it."""
     names = ("machine", "boot", "namespace", "inside")
     place = {"host": socket.gethostname(), "user": getpass.getuser(), **dict.fromkeys(names, "")}
     with contextlib.suppress(OSError):

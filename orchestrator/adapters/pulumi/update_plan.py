@@ -142,7 +142,7 @@ def _is_resource(urn: str, plan: Any) -> bool:
 
 
 def _parent(urn: str, goal: Mapping[str, Any], parents: Mapping[str, str]) -> str:
-    """The parent that the program wants; of a resource that goes, the one in the state."""
+    """The parent in the program; for a resource that is removed, the one in the state."""
     return str(goal.get("parent") or "") if goal else parents.get(urn, "")
 
 
@@ -176,7 +176,7 @@ def _sorted(urns: Any) -> Any:
 
 
 def saved(file: Path) -> SavedPlan:
-    """The update plan that a preview has just written to *file*, with the digests of what is there now."""
+    """The update plan that a preview has just written to *file*, with the digests of its current content."""
     try:
         data = read_bounded(file, LARGEST)
     except OSError as error:

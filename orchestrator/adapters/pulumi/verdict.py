@@ -1,4 +1,4 @@
-"""From what the engine said to a code of ours: one table."""
+"""The table from the engine's error texts to our codes."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from orchestrator.domain.text import clean_text
 PROTECTED = "E140"
 _HOLDER = re.compile(r"created by .*")
 
-# The first text that the engine's words contain decides. `{}` stands for the line that says what happened.
+# The first text that the engine's output contains decides. `{line}` is the line of the error.
 _TABLE = (
     ("the stack is currently locked", "E130", "the stack {stack} is locked by another update: {holder}"),
     ("Another update is currently in progress", "E130", "the stack {stack} is being updated by somebody else"),
@@ -33,7 +33,7 @@ RESOLVE = (
 
 
 def is_good(how: str, code: int | None, result: Mapping[str, object]) -> bool:
-    """Whether an operation was completed: only when everything says so.
+    """Whether an operation was completed: only if all of these conditions hold.
 
     The job and Pulumi have exited with success. Pulumi has not reported a damaged state, a resource that was started
     and not completed, or a create whose result is unknown.
@@ -41,7 +41,7 @@ def is_good(how: str, code: int | None, result: Mapping[str, object]) -> bool:
     Args:
         how: how the job's process ended.
         code: its exit status.
-        result: what the job recorded of Pulumi: its exit status, and what its events say.
+        result: what the job recorded of Pulumi: its exit status, and what its events contain.
     """
     left = any(result.get(name) for name in ("refused", "corrupt", "unfinished", "uncertain"))
     return how == "exited" and code == 0 and result.get("code") == 0 and not left
@@ -55,7 +55,7 @@ def died(verb: str, stack: str, how: str, counts: Mapping[str, int], unfinished:
         stack: the stack's name.
         how: how its process ended: `exited` when only the engine below it died.
         counts: what it had reported as done, by Pulumi's words.
-        unfinished: the resources that it had begun.
+        unfinished: the resources that it had started to change.
     """
     ended = "was killed" if how in {"exited", "lost"} else f"was stopped ({how})"
     done = ", ".join(f"{count} {op}" for op, count in sorted(counts.items()) if count) or "nothing"
@@ -72,7 +72,7 @@ def facts(verb: str, error: OrchestratorError, result: Mapping[str, object]) -> 
         error: its error.
         result: what the job recorded of Pulumi.
     """
-    again = verb == "destroy" or not result.get("effects")  # what is left of a destruction is wanted all the same
+    again = verb == "destroy" or not result.get("effects")  # an interrupted destruction is continued in any case
     lost = {"how": "lost"} if isinstance(error, JobLost) and again else {}
     left = {name: result[name] for name in ("unfinished", "uncertain", "urns") if result.get(name)}
     return {"untouched": not result.get("effects"), **error.to_json(), **lost, **left}
@@ -87,8 +87,8 @@ def error(
         verb: the operation that was requested.
         stack: the stack's name.
         said: the engine's error diagnostics, or the end of its standard error.
-        log: where all that it said can be read.
-        ended: how the process ended, for when it said nothing.
+        log: where its whole output can be read.
+        ended: how the process ended, used if it printed nothing.
         roots: the project, and the folder with the copy that ran.
     """
     text = clean_text(said, 4000)
@@ -118,7 +118,7 @@ def _place(text: str, project: str, copy: str) -> str:
 
 
 def _first(text: str) -> str:
-    """The line of an error that says what happened: the first, or of a Python traceback its last."""
+    """The line of an error with its cause: the first, or the last one of a Python traceback."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
         return ""

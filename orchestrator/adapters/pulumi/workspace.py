@@ -6,7 +6,7 @@ does by hand:
 - *It lies at the same path each time.* Python's dynamic providers are kept in the stack's state as pickles, and a
   pickle holds the path of its source. A new folder for each operation would make each of them a change, and the update
   would not fit the saved plan. So an environment has one folder, and a lock keeps two operations from sharing it.
-- *What it reads is there.* The copy has the files of the kept definition, each verified while it is copied, at their
+- *It has what is read.* The copy has the files of the kept definition, each verified while it is copied, at their
   places below the project's root, and links to the folders of installed packages. So `../shared`,
   `virtualenv: ../.venv` and `node_modules` mean what they mean by hand. What else lies beside the program is a link
   that leads nowhere: a list of a folder has its name, and reading it fails.
@@ -33,7 +33,7 @@ SECRETS_LINE = re.compile(r"^(encryptionsalt|encryptedkey|secretsprovider):", re
 
 
 class Refused(Exception):
-    """The operation must not begin. *code* is one of ours, *urns* are what it is about."""
+    """The operation must not start. *code* is one of ours, *urns* are the resources that it is about."""
 
     def __init__(self, code: str, message: str, urns: list[str] | None = None) -> None:
         super().__init__(message)
@@ -95,7 +95,7 @@ class Workspace:
         shutil.copyfile(self._configuration, self._config_file)
 
     def _copy(self, name: str, sha256: str, *, executable: bool) -> None:
-        """Copy one file of the definition, if it is what the definition says. Raises :class:`Refused` (E166)."""
+        """Copy one file of the definition, if it matches its digest. Raises :class:`Refused` (E166)."""
         original = self._kept / name
         data = original.read_bytes() if original.is_file() and not original.is_symlink() else b""
         if hashlib.sha256(data).hexdigest() != sha256:
@@ -120,7 +120,7 @@ class Workspace:
             _link(path, self._root / path.relative_to(self._project))
 
     def _keep_salt(self) -> None:
-        """Leave the lines about encryption that the engine added to the copy: the next copy begins with them."""
+        """Leave the lines about encryption that the engine added to the copy: the next copy starts with them."""
         added: list[str] = []
         with contextlib.suppress(OSError):
             if not SECRETS_LINE.search(self._configuration.read_text(encoding="utf-8")):

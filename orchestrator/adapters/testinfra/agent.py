@@ -2,7 +2,7 @@
 
 It takes commands as frames on standard input, runs each exactly as the SSH server would (the user's shell, `-c`, a
 session of its own, an empty standard input), and passes the output on as it comes. Its source is sent to the host, so
-it needs nothing there but Python 3.6, and stands alone.
+it needs nothing but Python 3.6 and no other module of ours.
 
     to the agent     length (4 bytes, big-endian), command
     from the agent   kind (1 byte), length (4 bytes), data: `o` output, `e` error output, `x` the exit status in decimal
@@ -73,7 +73,7 @@ def run_command(command: bytes, shell: str, env: "dict[str, str]") -> None:
             else:
                 waiting.unregister(key.fileobj)
     code = child.wait()
-    send(b"x", str(code if code >= 0 else 255).encode())  # ssh too says 255 of a command that a signal ended
+    send(b"x", str(code if code >= 0 else 255).encode())  # ssh too returns 255 for a command that a signal ended
 
 
 def main() -> None:

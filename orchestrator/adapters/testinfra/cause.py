@@ -8,7 +8,7 @@ COMMAND = re.compile(
     rf"CommandResult\(command=(?P<command>{QUOTED}), exit_status=(?P<code>\d+), said=(?P<said>{QUOTED})\)"
 )
 OF_TESTINFRA = re.compile(r"(?:[\w.]+: )?(?:Unexpected (?:exit code -?\d+ for|output) )?CommandResult\(")
-"""How a line begins that consists of a command's result: a sentence of testinfra's, or nothing else."""
+"""The start of a line that consists of a command's result, alone or in a sentence of testinfra's."""
 BACKEND = re.compile(r"backend=<[^>]*>, ")
 OBJECT = re.compile(r"<(?:[\w.]+\.)?(\w+) object at 0x[0-9a-f]+>")
 COMPARED = re.compile(r"^assert (?:not )?(?P<value>True|False|None)$")
@@ -17,7 +17,7 @@ LIMIT = 500
 
 
 def cause(message: str) -> str:
-    """The line of *message* (as pytest reports a failure) that says why the test failed.
+    """The line of *message* (as pytest reports a failure) with the cause of the failure.
 
     The last line of a traceback or of the output of a command; otherwise the text of the test's author; otherwise what
     the assertion compared.

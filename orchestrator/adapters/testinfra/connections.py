@@ -165,7 +165,7 @@ class Agent:
 
 
 def _status(data: bytes) -> int:
-    """The exit status of a command. Raises `EOFError` if *data* is none."""
+    """The exit status of a command. Raises `EOFError` if *data* is not a number."""
     if not STATUS.fullmatch(data):
         raise EOFError
     return int(data)
@@ -188,7 +188,7 @@ class HostConnection:
     """The connection to one host: through its agent, or the reason why the host has no agent.
 
     Args:
-        words: the ssh command without what it runs there; None when only a shell could make sense of it.
+        words: the ssh command without the command for the host.
         patience: seconds until the host must have answered.
     """
 
@@ -200,7 +200,7 @@ class HostConnection:
         self._lock = threading.Lock()
 
     def open(self, *, again: bool = False) -> str:
-        """Open the line unless it was tried before (or *again*). Empty when the host is there, else what ssh said."""
+        """Open the connection unless it was tried before (or *again*). Empty, or ssh's message if that failed."""
         with self._lock:
             if again or not self._tried or (self._agent is not None and self._agent.owner != os.getpid()):
                 self._tried = True
@@ -220,7 +220,7 @@ class HostConnection:
             self._agent, self._tried = None, False
 
     def let_go(self) -> None:
-        """Begin to close."""
+        """Start to close."""
         if self._agent is not None:
             self._agent.let_go()
 
@@ -231,14 +231,14 @@ class HostConnection:
         self._agent = None
 
     def _attempt(self, after: float = 0.0) -> str:
-        """Try to reach the host; what ssh said when it could not."""
+        """Try to reach the host. Returns the message of ssh if that fails, otherwise an empty text."""
         time.sleep(after)
         self._agent = None
         words, env = _without_password([*self._words, remote_command() if self._persistent else "exit 0"])
         try:
             self._agent = Agent(words, env, self._patience)
         except Unable:
-            pass  # the host is there
+            pass  # the host was reached
         except Unreachable as error:
             return str(error) or "no answer"
         except OSError as error:  # no ssh on this machine
@@ -280,7 +280,7 @@ class Connections:
             return self._lines[words]
 
     def look(self, backends: Iterable[SshBackend], *, again: bool = False) -> list[str]:
-        """Open the ways to all *backends* side by side. For each: empty when it is there, else what ssh said."""
+        """Open connections to all *backends* side by side. For each: empty, or ssh's message if that failed."""
         lines = [self.line(backend) for backend in backends]
         if not lines:
             return []

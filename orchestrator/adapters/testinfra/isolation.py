@@ -21,12 +21,12 @@ RUN_NOTHING = {
 
 
 def refused(config: pytest.Config, content: Path, job: Path, *, collect: bool) -> str:
-    """The reason for which pytest must not begin with *config*; empty when it may.
+    """The reason for which pytest must not start with *config*; empty when it may.
 
     Args:
         config: pytest's configuration, complete.
         content: the content of the package.
-        job: the folder of the job; its own settings file and cache are there, or beside the content.
+        job: the folder of the job, which contains its settings file and cache, unless they are beside the content.
         collect: tests are only to be collected.
     """
     allowed = {"collectonly"} if collect else set()

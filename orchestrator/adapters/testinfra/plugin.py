@@ -2,8 +2,8 @@
 
 It runs inside the user's own pytest. Results go as JSON lines to the events of the job in `ORCHESTRATOR_JOB`. With
 `ORCHESTRATOR_AGENT=1` testinfra's SSH commands go through one long-lived shell per host in place of a new SSH process
-for each, with the same results; whatever that shell cannot do goes the ordinary way. The last line says how pytest's
-session has ended: without it, pytest has not come to its end, whatever its exit status is.
+for each, with the same results; whatever that shell cannot do goes the ordinary way. The last line is the end of
+pytest's session. Without it, pytest has not completed, whatever its exit status is.
 """
 
 import json
@@ -124,7 +124,7 @@ def pytest_load_initial_conftests() -> None:
 
 
 def _failure(report: pytest.TestReport) -> tuple[str, str]:
-    """The cause of the failure in the first line, pytest's account of it below, and where it stands."""
+    """The cause of the failure in the first line, pytest's account of it below, and its file and line."""
     crash = getattr(report.longrepr, "reprcrash", None)
     text = str(report.longrepr if crash is None else crash.message)
     why = cause(text)
@@ -202,7 +202,7 @@ def _refuse(why: str) -> int:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin to report, and to keep connections."""
+    """Start to report, and to keep connections."""
     job = os.environ.get("ORCHESTRATOR_JOB")
     if job:
         config.pluginmanager.register(Reporter(Path(events_of(job))), "orchestrator-reporter")

@@ -32,7 +32,7 @@ def _answers(connection: Connection | None, environ: Mapping[str, str]) -> bool:
 
 
 def _by_name(address: str, environ: Mapping[str, str]) -> bool:
-    """A name that only the user's ssh configuration knows is asked through ssh itself."""
+    """Whether ssh reaches *address*, a name that only the user's ssh configuration knows; False for other names."""
     with contextlib.suppress(OSError):
         socket.getaddrinfo(address, None)
         return False

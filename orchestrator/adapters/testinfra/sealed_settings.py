@@ -48,7 +48,7 @@ def suite_root(content: Path, tests: str) -> SuiteRoot:
         if found is not None:
             return SuiteRoot(folder, found)
     project = next((folder / "pyproject.toml" for folder in above if (folder / "pyproject.toml").is_file()), None)
-    if project is not None:  # it counts for the root though it says nothing of pytest
+    if project is not None:  # it counts for the root even without settings of pytest
         return SuiteRoot(project.parent, project)
     return SuiteRoot(next((folder for folder in above if (folder / "setup.py").is_file()), content), None)
 

@@ -41,7 +41,7 @@ class Tally:
         self.expected = self.nobody = 0
 
     def take(self, number: int, event: dict[str, Any]) -> None:
-        """Take one event of the process; events of an unknown kind or shape say nothing of a test."""
+        """Take one event of the process; events of an unknown kind or shape are ignored."""
         if not is_event(event, SHAPES):
             return
         match event["kind"]:
@@ -107,7 +107,7 @@ class Tally:
         return StepResult(outcome=verdict.outcome, message=verdict.message, **about)
 
     def _ending(self, outcome: JobOutcome, gone: list[str]) -> Ending:
-        """All that is known of the suite now."""
+        """All that is known of the suite."""
         return Ending(
             how=outcome.how,
             code=outcome.code,

@@ -30,7 +30,7 @@ class Ending:
         tests: the results of the tests.
         expected: the number of tests that failed as expected.
         broken: the files that could not be collected, each with the reason.
-        refused: the reason for which our plugin did not let pytest begin; empty when it did.
+        refused: the reason for which our plugin did not let pytest start; empty when it did.
         unreachable: the hosts that could not be reached.
         seconds: the time that it took.
         output: the last line that pytest printed.
@@ -58,7 +58,7 @@ class Verdict:
 
 
 def judge(ending: Ending) -> Verdict:
-    """Return the result of a suite. It succeeds only when everything says so.
+    """Return the result of a suite. It succeeds only if all of these conditions hold.
 
     The process exited with 0, pytest's session came to its end with the same status, every collected test was reported,
     at least one was run and passed, none is bad, and every host could be reached.

@@ -33,4 +33,4 @@ if _left:
 _own = sys.modules.pop("sitecustomize")
 with contextlib.suppress(ImportError):
     importlib.import_module("sitecustomize")
-sys.modules.setdefault("sitecustomize", _own)  # the import system wants to find it when this module has run
+sys.modules.setdefault("sitecustomize", _own)  # the import system needs to find it after this module has run

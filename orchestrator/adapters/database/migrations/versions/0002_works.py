@@ -33,7 +33,7 @@ def upgrade() -> None:
 
 
 def _asked() -> list[dict[str, object]]:
-    """What was asked for before there was this table: the first record of each root's first run says it."""
+    """The requests from before this table existed: the first record of each root's first run contains them."""
     db, rows = op.get_bind(), {}
     found = db.execute(
         sa.text(

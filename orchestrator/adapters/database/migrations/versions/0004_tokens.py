@@ -1,7 +1,7 @@
-"""Fencing tokens of 15 digits on every database, as hosts read them; what a host had raised beyond that is lowered.
+"""Fencing tokens of 15 digits on every database, as hosts read them. A higher one that a host had raised is lowered.
 
-A Postgres column of 32 bits refused tokens from 2^31 on. A token of more than 15 digits is read by no host, so that
-older ones were accepted there: the next token must be one that hosts read.
+A Postgres column of 32 bits refused tokens from 2^31 on. A token of more than 15 digits is not read by any host, which
+therefore accepted older ones. The next token must be one that hosts read.
 """
 
 import sqlalchemy as sa

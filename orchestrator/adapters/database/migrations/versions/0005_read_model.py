@@ -27,7 +27,7 @@ def upgrade() -> None:
     op.drop_index("ix_works_done", "works")
     op.create_index("waits_order", "waits", ["environment", "number"])
     op.create_index("waits_run", "waits", ["run"])
-    if op.get_bind().dialect.name == "postgresql":  # ids by their beginning, whatever the language of the database
+    if op.get_bind().dialect.name == "postgresql":  # ids by a prefix, whatever the language of the database
         op.create_index("runs_beginning", "runs", ["id"], postgresql_ops={"id": "text_pattern_ops"})
     _run_list()
     _run_steps()
