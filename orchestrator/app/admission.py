@@ -74,10 +74,10 @@ def why(acting: Acting, promotion: Promotion, name: str | None = None) -> Admiss
 
 @forwarded
 def check_promotion(acting: Acting, promotion: Promotion) -> None:
-    """Return if the actor may request *promotion* now.
+    """Return if the actor may currently request *promotion*.
 
-    Raises A101 without the right, which is recorded in the audit stream, else `NotAdmitted` with every condition that
-    is missing.
+    Raises A101 without the right, which is recorded in the audit stream, otherwise `NotAdmitted` with every condition
+    that is missing.
     """
 
     def work(view: View) -> None:
@@ -102,7 +102,7 @@ def view_at(records: Records, acting: Acting) -> View:
 
 
 def admission(view: View, promotion: Promotion, actor: Actor) -> Admission:
-    """Every condition of *promotion*, which *actor* starts now: the one place where they are put together."""
+    """Every condition for *actor* to start *promotion* at this time. Only this function combines them."""
     request = _request(view.records, promotion)
     start = Start(
         view.acting.project,

@@ -38,7 +38,7 @@ def examine_project(start: Path, environ: Mapping[str, str], show_time: ShowTime
     def opened() -> ProjectDiagnosis:
         return open_application(start, environ).diagnosis(this_machine(environ))
 
-    if state.level != "problem":  # all the others stand on it
+    if state.level != "problem":  # all the others depend on it
         checks += [
             lambda: opened().stacks(),
             lambda: opened().runtimes(),

@@ -41,10 +41,10 @@ class RunEntrance:
         self._first = self._reading()
 
     def admit(self, services: Services, run: Run, *, plan: str | None, overrun: bool) -> None:
-        """Return if *run*, which executes *plan*, may take its environment now.
+        """Return if *run*, which executes *plan*, may currently take its environment.
 
-        Raises `NotAdmitted` with A220, A301 or A302, and the errors of `starts.admit_run`. A run that uses a booking
-        first is its check-in.
+        Raises `NotAdmitted` with A220, A301 or A302, and the errors of `starts.admit_run`. The first run that
+        uses a booking is its check-in.
         """
         system = self._acting(SYSTEM_ACTOR)
         self._check(system, services, run, plan=plan, overrun=overrun)
@@ -65,14 +65,14 @@ class RunEntrance:
             overrun=overrun,
         )
         found = self._admission(promotion, run)
-        planned = run.kind == "rehearsal" or promotion.path.verified_at is None  # the plan says what is missing there
+        planned = run.kind == "rehearsal" or promotion.path.verified_at is None  # its plan reports what the path lacks
         ignored = ELSEWHERE | ({ConditionKind.PATH} if planned else set())
         why_not = not_admitted(found, str(run.release), run.environment, ignored)
         if why_not is not None:
             raise why_not
 
     def closed(self, run: Run) -> str:
-        """Why the calendar closes the environment of *run* now; empty if it is open to it."""
+        """Why the calendar currently closes the environment of *run*; empty if it is open to it."""
         if run.release is None:
             return ""
         found = self._admission(Promotion(run.environment, run.release, declared=self._declared()), run)

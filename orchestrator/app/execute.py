@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class Execution(UseCases):
-    """The use cases that execute requests. The system does: what was requested was authorized then."""
+    """The use cases that execute requests, as the system: the request itself was authorized when it was recorded."""
 
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts)
@@ -42,7 +42,7 @@ class Execution(UseCases):
 def run_workflow(
     parts: Parts, durable: Parallel, ownership: RunOwnership, data: Mapping[str, object]
 ) -> dict[str, object]:
-    """Execute the request *data* from environment to environment, until one does not end well.
+    """Execute the request *data* from environment to environment, until one does not succeed.
 
     *data* is what :meth:`Execution.begin` gave to the engine, of any version; of a rollout in waves maybe with one
     `part` of it. The workflow is replayed after a crash.

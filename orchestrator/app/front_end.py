@@ -64,7 +64,7 @@ class WithheldFiles(Protocol):
         """Raises S193 while a secret is missing."""
 
     def missing(self) -> Sequence[MissingFile]:
-        """Those that are missing now."""
+        """Those that are still missing."""
 
     def place(self, item: MissingFile) -> Path:
         """Where *item* has its place."""
@@ -74,7 +74,7 @@ class WithheldFiles(Protocol):
 
 
 class BackupContent(Protocol):
-    """What a backup says of itself."""
+    """The description of a backup."""
 
     @property
     def made_at(self) -> str:
@@ -239,10 +239,10 @@ class FrontEndParts(Protocol):
         """The calendar entries of the environments' files."""
 
     def calendar_state(self, environment: str) -> EnvironmentCalendar:
-        """Whether *environment* is open to promotions now."""
+        """Whether *environment* is currently open to promotions."""
 
     def calendar_states(self) -> dict[str, EnvironmentCalendar]:
-        """Whether each environment is open to promotions now."""
+        """Whether each environment is currently open to promotions."""
 
     def scheduler(self, shows: Shows) -> Scheduler:
         """What does the duties that are due, as the system. New plans of requests are shown by *shows*."""

@@ -47,7 +47,7 @@ def has_process(parts: Parts, root: str) -> bool:
 
 
 def require_free(parts: Parts, environment: str) -> None:
-    """Return when *environment* can be taken now. Raises S101 with who holds it, or waits for it."""
+    """Return if *environment* is free. Raises S101 with the run or user that holds it, or waits for it."""
     held = parts.store.lease(environment)
     if held is not None:
         raise busy(held, parts.services.clock.now())

@@ -19,7 +19,7 @@ from orchestrator.domain.server_profiles import ServerProfile
 from orchestrator.domain.vendor_archive import VendorArchive
 
 Report = Callable[[str], None]
-"""Gets a line about what is done now."""
+"""Gets a line about the current action."""
 
 
 class PulumiProgram(Protocol):

@@ -106,7 +106,7 @@ class Plans(UseCases):
 
     @use_case(Action.VIEW)
     def require_executable(self, actor: Actor, plan: Plan) -> None:
-        """Return when nothing that *plan* says keeps it from being executed. Raises its `plan_refusal`."""
+        """Return if *plan* can be executed by its own content. Raises its `plan_refusal`."""
         why = plan_refusal(plan)
         if why is not None:
             raise why
@@ -168,7 +168,7 @@ class Plans(UseCases):
 
     @use_case(Action.PLAN)
     def find(self, actor: Actor, wanted: str) -> Plan | WavePlan:
-        """The plan that *wanted* means: a digest (or its beginning), or a file. Raises R121, R122, and R240 to R242."""
+        """The plan that *wanted* names: a digest (or prefix of it), or a file. Raises R121, R122, and R240 to R242."""
         if Path(wanted).is_file():
             plan = plan_store.read_plan(self._parts.services, Path(wanted))
             plan_store.save(self._parts.services, plan)
@@ -177,7 +177,7 @@ class Plans(UseCases):
 
     @use_case(Action.VIEW)
     def kept(self, actor: Actor, digest: str) -> Plan | WavePlan:
-        """The kept plan with this *digest*, or its beginning. Raises R121, R122, and R240 to R242."""
+        """The kept plan with this *digest*, or prefix of it. Raises R121, R122, and R240 to R242."""
         return self._kept(digest)
 
     def _kept(self, wanted: str) -> Plan | WavePlan:
@@ -195,7 +195,7 @@ class Plans(UseCases):
 
     @use_case(Action.VIEW)
     def current_rollback(self, actor: Actor, environment: str) -> RollbackPlan | None:
-        """The rollback plan of the promotion that *environment* executes now; None without such a promotion.
+        """The rollback plan of the promotion that is running in *environment*; None without such a promotion.
 
         Raises R103, R130 to R133, and R137.
         """

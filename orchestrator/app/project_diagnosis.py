@@ -80,7 +80,7 @@ class ProjectDiagnosis:
         return Check(name="database files", level="ok", says=says)
 
     def artifacts(self) -> Check:
-        """What several machines share: whether it can be written, read and listed now."""
+        """Whether the artifacts that several machines share can be written, read and listed."""
         try:
             self._parts.artifacts.check()
         except OrchestratorError as error:

@@ -118,7 +118,7 @@ class Queries(UseCases):
 
     @use_case(Action.VIEW)
     def run_page(self, actor: Actor, chosen: RunFilter, cursor: str | None, limit: int) -> Page[RunFacts]:
-        """A page of the runs that *chosen* accepts, newest first, each with what it does now."""
+        """A page of the runs that *chosen* accepts, newest first, each with its current activity."""
         page = self._parts.store.list_runs(chosen, cursor=cursor, limit=limit)
         names = tuple({run.environment for run in page.items})
         queues = self._parts.store.queues_of(names) if names else {}
@@ -159,7 +159,7 @@ class Queries(UseCases):
 
     @use_case(Action.VIEW)
     def story(self, actor: Actor, name: str) -> RunView:
-        """The run *name* from its request to now. Raises R101."""
+        """The run *name* from its request on. Raises R101."""
         run = self._parts.store.run(name)
         return RunView.of(run, self._parts.store.records(run.id))
 
@@ -175,12 +175,12 @@ class Queries(UseCases):
 
     @use_case(Action.VIEW)
     def find_run(self, actor: Actor, wanted: str) -> Run:
-        """The run with the id *wanted*, or the only one whose id begins so. Raises R101 and R102."""
+        """The run with the id *wanted*, or the only one whose id starts with it. Raises R101 and R102."""
         return self._parts.store.run(wanted)
 
     @use_case(Action.VIEW)
     def run_facts(self, actor: Actor, run: Run) -> RunFacts:
-        """*run*, and what it does now."""
+        """*run*, and its current activity."""
         return run_facts(self._parts.store, run, self._parts.store.queue(run.environment), self._works_on)
 
     @use_case(Action.VIEW)
@@ -267,7 +267,7 @@ class Queries(UseCases):
 
     @use_case(Action.VIEW)
     def find_runs(self, actor: Actor, text: str, limit: int) -> list[Run]:
-        """The run with the id *text* or this beginning, and the newest runs of this request, release or environment."""
+        """The run with the id *text* or this prefix, and the newest runs of this request, release or environment."""
         store, found = self._parts.store, dict[str, Run]()
         with suppress(OrchestratorError):
             run = store.run(text)

@@ -166,7 +166,7 @@ class Releases(UseCases):
         return package
 
     def _draft(self, actor: Actor, source: Path, warn: Warn) -> Package:
-        """Seal the release described by *source* for a look at it: kept on this machine, and published nowhere."""
+        """Seal the release described by *source* as a draft: kept on this machine, and not shared."""
         release = files.load_release(source, self._parts.root)
         with temporary_folder("orchestrator-draft-") as folder:
             file = Path(folder) / f"{release.name}-{release.version}.release"
@@ -235,7 +235,7 @@ class Releases(UseCases):
         return self._fetched(then.release), then
 
     def _fetched(self, ref: PackageRef) -> Package:
-        """The package that is restored, shared where others may have to go on with that."""
+        """The package that is restored, shared because other machines may have to continue the rollback."""
         package = self._parts.packages.fetch(ref.digest)
         with contextlib.suppress(OrchestratorError):  # a rollback does not wait for it: this machine has the package
             self._share(package)
@@ -243,7 +243,7 @@ class Releases(UseCases):
 
 
 def _means(wanted: str, ref: PackageRef) -> bool:
-    """Whether somebody who writes *wanted* may mean *ref*."""
+    """Whether the user's text *wanted* can mean *ref*."""
     plain = wanted.removeprefix("sha256:")
     return wanted in {ref.version, f"{ref.name}-{ref.version}", f"{ref.name} {ref.version}"} or (
         len(plain) >= 8 and ref.digest.removeprefix("sha256:").startswith(plain)

@@ -73,7 +73,7 @@ def project_rules(services: Services, declared: tuple[CalendarRule, ...]) -> Req
 
 
 def approval_of(view: View, request: RunRequest) -> ApprovalVerdict:
-    """Whether the plan of *request* is approved now."""
+    """Whether the plan of *request* is currently approved."""
     votes = votes_of(view.records, request)
     directory = directory_of(view, request, votes)
     found = [satisfied(part.requirement, votes, subject_of(part), directory, view.now) for part in request.parts]
@@ -81,7 +81,7 @@ def approval_of(view: View, request: RunRequest) -> ApprovalVerdict:
 
 
 def start_admission(view: View, request: RunRequest, actor: Actor, rules: RequestRules) -> Admission:
-    """Every condition of *request*, which *actor* starts now.
+    """Every condition for *actor* to start *request* at this time.
 
     Of a rollout all conditions of the first wave, and rights and votes of the others, whose runs check the rest.
     """
@@ -110,7 +110,7 @@ def start_facts(view: View, request: RunRequest, rules: RequestRules) -> Admissi
 
 
 def find_request(records: Records, wanted: str) -> RunRequest:
-    """The request with the id *wanted*, or the only one whose id begins so. Raises A110 and R102."""
+    """The request with the id *wanted*, or the only one whose id starts with it. Raises A110 and R102."""
     exact = records.get(REQUESTS, wanted)
     if exact is not None:
         return exact

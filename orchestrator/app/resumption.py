@@ -100,7 +100,7 @@ class Resumption:
         return started and not paused
 
     def _leaves(self, run: Run) -> bool:
-        """Whether *run* leaves the queue: it only waited there, nothing of it has happened, and nobody detached it."""
+        """Whether *run* leaves the queue: it only waited in it, had no effect, and was not detached."""
         lease = self._parts.store.lease(run.environment)
         waits = any(wait.run == run.id for wait in self._parts.store.queue(run.environment))
         only_waited = waits and (lease is None or lease.holder != run.id)

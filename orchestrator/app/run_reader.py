@@ -11,7 +11,7 @@ class RunReader:
         self._parts = parts
 
     def run(self, wanted: str) -> Run:
-        """The run with the id *wanted*, or the only one whose id begins so. Raises R101 and R102."""
+        """The run with the id *wanted*, or the only one whose id starts with it. Raises R101 and R102."""
         return self._parts.store.run(wanted)
 
     def records(self, run: str, after: int = 0) -> list[Record]:

@@ -39,7 +39,7 @@ from orchestrator.domain.risk.kinds import ChangeKind, Level
 
 @dataclass(frozen=True)
 class RequestView:
-    """A *request* as it is now: its current *state*, how far it is approved, and all conditions of its start."""
+    """A *request* with its current *state*, how far it is approved, and all conditions of its start."""
 
     request: RunRequest
     state: RequestState
@@ -65,7 +65,7 @@ ENDED = frozenset(state for state, moves in REQUEST_TABLE.items() if not moves)
 
 
 def request_view(view: View, request: RunRequest, rules: RequestRules) -> RequestView:
-    """*request* as it is now."""
+    """The current view of *request*."""
     verdict = approval_of(view, request)
     admission = start_admission(view, request, request.requested_by, rules)
     review = view.records.get(REVIEWS, request.id)
@@ -150,7 +150,7 @@ REQUESTED = (
     "kind", "reason", "incident", "start", "next_window", "overrides", "allow_rolled_back", "overrun", "queue",
     "requested_by", "rollout",
 )  # fmt: skip
-"""What a user says of a request: the newest word counts."""
+"""The fields of a request that a user sets. The newest value counts."""
 
 
 def _replanned(task: Change, open_: RunRequest, new: RunRequest) -> RunRequest:

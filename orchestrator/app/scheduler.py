@@ -1,6 +1,6 @@
 """The scheduler: what is due is done by one process at a time, under a fenced lease. Every worker contains one.
 
-A duty is a small class: it says whether it is due, and does it. Duties change the register as the system, with the
+A duty is a small class: it checks whether it is due, and does it. Duties change the register as the system, with the
 fencing token of the lease, so that a process that woke up too late changes nothing.
 """
 

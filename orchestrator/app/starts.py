@@ -37,7 +37,7 @@ class Start:
 
 
 def start_request(acting: Acting, wanted: str, rules: RequestRules) -> Start:
-    """Start a request if every condition holds now. A second attempt finds it started, and starts nothing."""
+    """Start a request if every condition holds. A second attempt finds it started, and starts nothing."""
     found = request_of(acting, wanted)
     action = Action.PROMOTE if acting.actor.kind is ActorKind.SYSTEM else action_of(found)
 

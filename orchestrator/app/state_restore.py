@@ -27,8 +27,8 @@ class Restored:
 class StateRestore:
     """Replaces the state of a project, as the actor of this process.
 
-    Nothing stays open between the calls: files are moved, and each call reads what is there then. A current state that
-    cannot be read can still be replaced, because a backup is for that.
+    Nothing stays open between the calls: files are moved, and each call reads them anew. A current state that cannot be
+    read can still be replaced, because a backup is for that.
     """
 
     def __init__(self, parts: ApplicationParts) -> None:
@@ -96,7 +96,7 @@ class StateRestore:
         return Restored(kept, self._parts.withheld.missing())
 
     def _note(self, file: Path, content: BackupContent, report: Callable[[str], None]) -> RestoreNote:
-        """What the audit stream will say of this restore."""
+        """What the audit stream will contain of this restore."""
         head = None
         try:
             head = self._parts.audit_head.read()

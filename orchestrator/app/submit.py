@@ -30,12 +30,11 @@ class Submissions(UseCases):
 
     @use_case(request_rights)
     def submit(self, actor: Actor, request: AnyRequest, *, queue: str = "") -> AnyRequest:
-        """Record *request*, so that it is found again from here on; the request with its root and its user.
+        """Record *request* durably. Returns the request with its root and its user.
 
-        With `wait` a busy environment is waited for, else S101 is raised when it is busy now. *queue* names the workers
-        that are to execute it; empty: this process does. A request for workers is in the queue of its first environment
-        from now on.
-        A request that has a root is recorded once: again, it is found.
+        With `wait` the request waits for a busy environment. Otherwise S101 is raised for one. *queue* names the
+        workers that are to execute it; empty: this process does. A request for workers enters the queue of its first
+        environment. A request that has a root is recorded once: another call finds it.
         """
         return record_request(self._parts, actor, request, queue)
 
@@ -65,7 +64,7 @@ class Submissions(UseCases):
 
     @use_case(Action.VIEW)
     def require_free(self, actor: Actor, environment: str) -> None:
-        """Return when *environment* can be taken now. Raises S101 with who holds it, or waits for it."""
+        """Return if *environment* is free. Raises S101 with the run or user that holds it, or waits for it."""
         require_free(self._parts, environment)
 
     @use_case(Action.VIEW)
@@ -82,7 +81,7 @@ def record_request(parts: Parts, actor: Actor, request: AnyRequest, queue: str =
             require_free(parts, environment)
     wanted = replace(request, root=request.root or secrets.token_hex(3), by=str(actor), wait=wait)
     recorded, run = _record(parts, wanted, queue, once=bool(request.root))
-    if queue and recorded.waves is None:  # each environment of a rollout is queued once its wave has begun
+    if queue and recorded.waves is None:  # each environment of a rollout is queued once its wave has started
         supersede = parts.services.environment(run.environment)[0].queue.supersede
         enqueue_run(parts.store, run, supersede=supersede)
     return recorded

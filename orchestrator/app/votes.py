@@ -77,7 +77,7 @@ def _place(acting: Acting, request: RunRequest) -> str:
 
 
 def _parts(view: View, request: RunRequest) -> tuple[RunRequest, ...]:
-    """The parts of *request* on which the actor may vote; the first one if there are none. Votes are needed there."""
+    """The parts of *request* on which the actor may vote; the first one if there are none. All of them need votes."""
     needing = tuple(part for part in request.parts if part.requirement.needs_votes) or request.parts
     project = view.acting.project
     mine = tuple(

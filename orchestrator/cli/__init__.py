@@ -109,7 +109,7 @@ COMMANDS: dict[str, dict[str, str]] = {
 CHOSEN = "orchestrator.server"
 """Where the context of click has the options that choose a server."""
 RENAMED = {"accept": "environment override"}
-"""The commands that have another name now."""
+"""The commands that were renamed, each with its new name."""
 NAMES = {name: words for section in COMMANDS.values() for name, words in section.items()}
 
 
@@ -134,7 +134,7 @@ class Table(click.Group):
         return list(NAMES)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command, imported now; None when the table has no such name."""
+        """The command, imported by this call; None if the table has no such name."""
         del ctx
         if cmd_name not in NAMES:
             return None
@@ -159,7 +159,7 @@ class Table(click.Group):
         return super().resolve_command(ctx, args)
 
     def _check_place(self, ctx: click.Context, args: list[str]) -> None:
-        """Raise N130 or N131 if a server is chosen and the command cannot act there; its help is shown anyway."""
+        """Raise N130 or N131 if a server is chosen and the command cannot act on it; its help is shown anyway."""
         names = [word for word in args[:2] if not word.startswith("-")]
         command = next((each for each in (" ".join(names), *names[:1]) if each in places.PLACES), None)
         if command is not None and not ctx.resilient_parsing and not {"-h", "--help"} & set(args):
@@ -173,7 +173,7 @@ class Table(click.Group):
                 formatter.write_dl(list(commands.items()))
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
-        """Names and options that begin with *incomplete*, without importing any command."""
+        """Names and options that start with *incomplete*, without importing any command."""
         from click.shell_completion import CompletionItem
 
         found = [CompletionItem(name, help=words) for name, words in NAMES.items() if name.startswith(incomplete)]
@@ -187,7 +187,7 @@ def _go(ctx: click.Context, _parameter: click.Parameter, folder: str | None) -> 
 
 def _no_color(ctx: click.Context, _parameter: click.Parameter, chosen: bool) -> None:
     if chosen and not ctx.resilient_parsing:
-        os.environ["NO_COLOR"] = "1"  # what we start, and the libraries that we use, look there as well
+        os.environ["NO_COLOR"] = "1"  # the programs that we start, and the libraries that we use, read it as well
 
 
 def _choose(ctx: click.Context, parameter: click.Parameter, given: str | None) -> None:
@@ -270,8 +270,8 @@ def cli() -> None:
 def run_and_end() -> NoReturn:
     """The console script: the command, and then the end of the process at once.
 
-    What was done is durable by then. Waiting for the threads of a database that has nothing more to say, and taking
-    the interpreter apart, would take half a second of every promotion.
+    All effects of the command are durable at this time. Waiting for the threads of an idle database, and shutting down
+    the interpreter, would take half a second of every promotion.
     """
     code = main()
     with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""What commands say with `--json`, as models: their JSON Schemas are in `docs/schemas/`, and stable."""
+"""The documents that commands print with `--json`, as models. Their JSON Schemas in `docs/schemas/` are stable."""
 
 from typing import Any, Literal
 
@@ -305,7 +305,7 @@ AUTHENTICATION: dict[str, Any] = {
 
 
 def document_schema(kind: str) -> dict[str, Any]:
-    """The JSON Schema (2020-12) of what a command says; `run` is that of `show`, the others are named alike."""
+    """The JSON Schema (2020-12) of a command's document: `run` is that of `show`, others have the command's name."""
     made = MODELS[kind].model_json_schema(by_alias=True, mode="validation")
     if kind in {"plan", "rollback-plan", "wave-plan"}:  # a plan names itself; its digest covers everything else
         made["properties"]["digest"] = {"pattern": DIGEST.pattern, "title": "Digest", "type": "string"}

@@ -9,7 +9,7 @@ class Duration(click.ParamType[float]):
     name = "time"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """The seconds that *value* says."""
+        """The seconds of *value*."""
         from orchestrator.domain.quantities import seconds
 
         if isinstance(value, (int, float)):

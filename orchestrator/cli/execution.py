@@ -56,7 +56,7 @@ class Follower:
         self._view.draw(self.stories)
 
     def _read(self, story: RunView) -> bool:
-        """Take the records of one run; True when runs have begun in it, which are to be told before the rest."""
+        """Take the records of one run. True if it has started runs, which are shown before its other records."""
         for record in self.reader.records(story.run.id, story.last):
             story.take(record)
             self._view.take(story, record)
@@ -183,7 +183,7 @@ def _parked(app: Application, asked: RunRequest, follower: Follower, view: Lines
 
 
 def _not_begun(asked: RunRequest, stories: list[RunView], first: Sequence[str] = ()) -> str:
-    """What of the plan, and of the path, is left after *first*; empty when nothing is, or nobody knows yet."""
+    """What of the plan, and of the path, is left after *first*; empty if nothing is, or if that is not known yet."""
     going = [story for story in stories if not story.run.ended] if asked.waves is not None else stories[-1:]
     left = [*first, *(label for story in going if not story.going_back for label in story.remaining)]
     walk = stories[0].walk if stories else None
@@ -243,7 +243,7 @@ class _Waiting:
         return self._thread.is_alive()
 
     def join(self, seconds: float) -> None:
-        """Wait until it has ended, for *seconds* at the longest."""
+        """Wait until it has ended, for *seconds* at most."""
         self._thread.join(seconds)
 
     def check(self) -> None:
@@ -261,8 +261,8 @@ class _Waiting:
 class _Signals:
     """Ctrl-C: cancel first, then leave it to the background. SIGTERM: park.
 
-    A context: entered, it hears them. It acts on them in :meth:`apply_control`, where nothing is in the middle of being
-    written or asked; only a third Ctrl-C is not waited with.
+    A context: it receives them while it is entered. It acts on them in :meth:`apply_control`, when no output and no
+    prompt is incomplete. Only a third Ctrl-C takes effect at once.
     """
 
     def __init__(self, app: Application, asked: RunRequest, view: Lines, follower: Follower) -> None:
@@ -281,12 +281,12 @@ class _Signals:
             signal.signal(number, handler)
 
     def apply_control(self) -> None:
-        """Do what was asked since the last time, and say what goes on and what is left."""
+        """Do what was requested since the last call, and print what continues and what is left."""
         if self._interrupts and signal.SIGINT not in self._told:
             self._app.control.request(
                 self._app.actor, self._app.queries.current_run(self._app.actor, self._asked.root), "cancel", "Ctrl-C"
             )
-            self._told.add(signal.SIGINT)  # only now: where it could not be written down, it is tried again
+            self._told.add(signal.SIGINT)  # only after the request was recorded: otherwise it is tried again
             self._say("cancelling", self._then(), "again: leave it to the background")
         if self._interrupts > 1:  # after that: both may have come since the last time
             detach(self._app, self._asked, self._view)

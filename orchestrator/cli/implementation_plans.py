@@ -109,7 +109,7 @@ def task_lines(shown: "ShownPlan", task: "Task") -> Iterator[str]:
 
 
 def print_implementation(acting: "Acting", key: str, *, as_json: bool) -> None:
-    """Print a plan as it is now."""
+    """Print the current state of a plan."""
     from orchestrator.management.implementation_plans.queries import show_plan
 
     shown = show_plan(acting, key)

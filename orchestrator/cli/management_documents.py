@@ -1,4 +1,4 @@
-"""What the commands of release management say with `--json`, as models."""
+"""The documents that the commands of release management print with `--json`, as models."""
 
 from typing import Literal
 

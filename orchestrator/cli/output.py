@@ -103,7 +103,7 @@ _lasting = False
 
 
 def ignore_broken_pipe() -> None:
-    """From now on a reader that goes away ends nothing: what a command has begun is worth more than its words."""
+    """Ignore from here on that a reader has closed a stream: the command completes its work without it."""
     global _lasting  # noqa: PLW0603 - there is one process, and one pair of streams
     _lasting = True
 
@@ -254,7 +254,7 @@ def folded(text: str, indent: int = 0, stream: TextIO | None = None) -> list[str
 
 
 def out_folded(text: str) -> None:
-    """Write a line of data to standard output, folded to the screen below the column in which its content begins."""
+    """Write a line of data to standard output, folded to the screen below the column in which its content starts."""
     for line in folded(text, _hanging(text)):
         out(line)
 

@@ -72,7 +72,7 @@ def print_waves(plan: WavePlan, *, err: bool = False) -> None:
 
 
 def _write_waves(plan: WavePlan, say: Printer) -> None:
-    """Everything that *plan* says of its environments, wave by wave."""
+    """Write all of *plan*: its environments, wave by wave."""
     walk = plan.rollout
     title = f"Plan: promote {plan.release} → {walk.name}, in {counted(len(plan.waves), 'wave')}: {walk}"
     say(output.paint(title, bold=True))
@@ -98,7 +98,7 @@ def _write_blocked(plan: Plan, say: Printer) -> None:
 
 
 def print_plan(plan: Plan, *, err: bool = False, alone: bool = True) -> None:
-    """Write *plan* to standard output, or to standard error; how to execute it only where it stands *alone*."""
+    """Write *plan* to standard output, or to standard error; with the command to execute it only if *alone*."""
     say = Printer(output.note_folded, output.note) if err else Printer(output.out_folded, output.out)
     _write_plan(plan, say, err=err)
     if not err:
@@ -109,7 +109,7 @@ def print_plan(plan: Plan, *, err: bool = False, alone: bool = True) -> None:
 
 
 def _write_plan(plan: Plan, say: Printer, *, err: bool = False) -> None:
-    """Everything that *plan* says."""
+    """Write all of *plan*."""
     verb = "roll back to" if plan.action == "rollback" else "promote"
     say(output.paint(f"Plan: {verb} {plan.release} → {plan.environment}", bold=True, err=err))
     for text in _first(plan):

@@ -20,7 +20,7 @@ def recover(app: Application) -> None:
 
 def remind(app: Application) -> None:
     """Report what was made for a promotion, is past its time, and still exists."""
-    with contextlib.suppress(OrchestratorError, OrchestratorErrors):  # what is asked for is shown all the same
+    with contextlib.suppress(OrchestratorError, OrchestratorErrors):  # the command prints its own result in any case
         if any(environment.ephemeral is not None for environment, _ in app.environments.values()):
             for left in app.recovery.leftovers(app.actor):
                 name = left.run.environment

@@ -1,4 +1,4 @@
-"""What the commands of the register say with `--json`, as models."""
+"""The documents that the commands of the register print with `--json`, as models."""
 
 from typing import Literal
 

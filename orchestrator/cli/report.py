@@ -44,7 +44,7 @@ def detect_closed_pipe() -> Iterator[None]:
 
 
 RENAMED_OPTIONS = {"--again": "--allow-rolled-back", "--no-return": "--skip-irreversible"}
-"""The options that have another name now."""
+"""The options that were renamed, each with its new name."""
 
 
 class UsageProblem(click.UsageError):

@@ -75,9 +75,9 @@ def request(
     *,
     as_json: bool,
 ) -> int:
-    """Record a request for each of *environments*, in the order of the path, print them, and start what may be now.
+    """Record a request for each of *environments*, in the order of the path, print them, and start those that may.
 
-    *approved* is the plan of the first one; None makes it. A request is followed after the one before it has succeeded.
+    *approved* is the plan of the first one; None makes it. A request is followed after the previous one has succeeded.
     Returns the exit status.
     """
     from orchestrator.domain.approval.request_state import RequestState
@@ -149,7 +149,7 @@ def print_requests(app: "Application", recorded: "tuple[RunRequest, ...]", *, as
 
 
 def _seen(app: "Application", recorded: "RunRequest") -> "RequestView":
-    """The request as it is now."""
+    """The current state of the request."""
     from orchestrator.app.run_requests import show_request
 
     return show_request(app.acting, recorded.id, app.request_rules())[0]

@@ -38,7 +38,7 @@ def problem_lines(problems: Sequence[Problem]) -> list[str]:
 
 
 def remedy_lines(found: Sequence[Remedy], lead: str = "") -> list[str]:
-    """The commands that help, each with its effect, on lines that begin with *lead*."""
+    """The commands that help, each with its effect, on lines that start with *lead*."""
     lines: list[str] = []
     for number, remedy in enumerate(found):
         mark = "next:  " if not number else "       "
@@ -69,7 +69,7 @@ def status_lines(facts: EnvironmentFacts, *, every: bool = False) -> list[str]:
 
 
 def calendars_of(app: "Application", names: Iterable[str]) -> dict[str, EnvironmentCalendar]:
-    """Whether each of the environments *names* is open, and when that changes; without those that do not exist now."""
+    """Whether each of the environments *names* is open, and when that changes; without those that do not exist."""
     wanted = [name for name in names if name in app.environments]
     states = app.calendar_states() if wanted else {}
     return {name: states[name] for name in wanted}

@@ -24,17 +24,17 @@ from orchestrator.domain.waves import Progress
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-BESIDE = 3  # of each run, where several go on side by side
+BESIDE = 3  # of each run, when several run side by side
 SHOWN = 8  # hosts and resources of a step that are drawn at once
 QUIET = {"lease", "hosts", "close", "current"}  # steps that are only worth a line when they fail
-OWN = {"F", "P", "R", "S"}  # what the codes of files, packages, runs and the store begin with
+OWN = {"F", "P", "R", "S"}  # the first letters of the codes of files, packages, runs and the store
 TURNS, PLAIN_TURNS = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\"
-COLUMNS = 80  # what lines are laid out for where there is no terminal
+COLUMNS = 80  # the width of lines without a terminal
 TIME = 8  # columns for the seconds at the end of a line
 
 
 class Lines:
-    """Lines on standard error. Of several runs *beside* each other, each line begins with its environment.
+    """Lines on standard error. Of several runs *beside* each other, each line starts with its environment.
 
     The journal is read every *every* seconds: less often if the view is not redrawn.
     """
@@ -44,7 +44,7 @@ class Lines:
     _whose = ""
 
     def begin(self, story: RunView) -> None:
-        """Say which run this is."""
+        """Print the release and the environment of the run, with its id."""
         run = story.run
         what = f"{run.release} → {run.environment}" if run.release else f"{run.kind} of {run.environment}"
         what = f"rollback of {run.environment} to {run.release}" if run.kind == "rollback" else what
@@ -52,7 +52,7 @@ class Lines:
             self.write(f"{output.paint(what, bold=True, err=True)}  (run {run.id}, by {run.by or 'unknown'})")
 
     def take(self, story: RunView, record: Record) -> None:
-        """Say what is over."""
+        """Print what has ended."""
         with self._of(story):
             self._take(story, record)
 
@@ -179,7 +179,7 @@ class Live(Lines):
 
     @contextlib.contextmanager
     def _as_long_as_it_is_there(self) -> Iterator[None]:
-        """A terminal that was closed is no reason to end a run."""
+        """Draw nothing more if the terminal was closed: that does not end a run."""
         try:
             yield
         except OSError:
@@ -227,7 +227,7 @@ def soaking(story: RunView) -> Iterator[str]:
 
 
 def wave_lines(walk: Progress, data: dict[str, Any]) -> Iterator[str]:
-    """What a record of the kind `wave` says, as it comes."""
+    """The lines that a record of the kind `wave` is shown as."""
     event, runs = data["event"], ", ".join(data.get("runs", {}))
     if event == "begun":
         title = f"wave {data['number']} of {len(walk.waves.environments)}: {runs}"
@@ -250,7 +250,7 @@ def _worth_saying(record: Record) -> bool:
 
 
 def detail(step: StepStory, run: str = "") -> list[str]:
-    """What is worth saying of a step that has ended: each bad host and test with its reason, and where to read more."""
+    """The lines about a step that has ended: each bad host and test with its reason, and where to read more."""
     result = step.result
     assert result is not None
     if result.good:
@@ -312,9 +312,9 @@ def _going_on(step: StepStory, turn: str, most: int) -> Iterator[str]:
 def step_lines(outcome: Outcome, text: str, took: str, columns: int | None) -> list[str]:
     """A step that is over, in lines of at most so many *columns* (None: one line, however long).
 
-    What went well is cut where it does not fit; what did not is folded, so that nothing of it is lost.
+    A good one is cut if it does not fit. A bad one is folded, so that nothing of it is lost.
     """
-    room = (columns or COLUMNS) - 5 - max(TIME, len(took))  # before it stands the mark, behind it the time
+    room = (columns or COLUMNS) - 5 - max(TIME, len(took))  # the mark is before it, the time after it
     lines = [text]
     if columns is not None:
         lines = [output.cut(text, room)] if outcome.good else textwrap.wrap(text, room, break_on_hyphens=False)

@@ -51,7 +51,7 @@ def mark(outcome: Outcome, *, err: bool = False) -> str:
 
 
 def short(digest: str | None) -> str:
-    """The beginning of a digest: enough to recognise it, and to name it to a command."""
+    """The first 12 digits of a digest: enough to recognise it, and to name it to a command."""
     return digest.removeprefix("sha256:")[:12] if digest else "–"
 
 
@@ -135,7 +135,7 @@ def again_lines(planned: SecondPass | None) -> Iterator[str]:
 
 
 def skipped_lines(skipped: Iterable[SkippedStep], restored: PackageRef) -> Iterator[str]:
-    """The steps that a rollback to *restored* leaves out, each with the declaration that says so."""
+    """The steps that a rollback to *restored* leaves out, each with the declaration that is the reason."""
     for item in skipped:
         what = "not run again" if item.release == restored else "not undone"
         yield clean_text(f"{item.step} of {item.release}: {what} (undo: {item.undo})")
@@ -215,7 +215,7 @@ def state_cell(state: State, activity: str = "ended") -> Cell:
 
 
 def activity_words(run: RunFacts) -> str:
-    """What a run does now: one truth for every command."""
+    """What a run is doing, in the same words for every command."""
     if run.activity == "paused":
         return f"paused by {run.control_by or 'unknown'}"
     if run.activity == "queued":

@@ -332,7 +332,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _count(app: "Application", name: str) -> int | None:
-    """How many hosts the environment has now; None when that cannot be known."""
+    """The current number of hosts of the environment; None if it cannot be determined."""
     from orchestrator.domain.errors import OrchestratorError
 
     try:

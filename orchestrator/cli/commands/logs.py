@@ -1,4 +1,4 @@
-"""`orchestrator logs`: what a run's steps and hosts said."""
+"""`orchestrator logs`: the output of a run's steps and hosts."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -67,5 +67,5 @@ def command(environment: str, token: int | None, wait: float, as_json: bool) -> 
 
 
 def _known(state: "HostState") -> tuple[object, ...]:
-    """That of a host whose change is worth telling."""
+    """The part of a host's state whose change is shown."""
     return state.truth, state.digest, state.differs

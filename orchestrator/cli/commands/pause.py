@@ -31,7 +31,7 @@ def command(run: str, message: str, as_json: bool) -> None:
         note("pausing after the current step …")
     alone = (
         found.kind != "waves" and app.submissions.recorded(app.actor, found.root).waves is not None
-    )  # others may go on for long beside it
+    )  # other environments of the rollout may run for long
     while reader.has_worker(found.root) and not alone:
         time.sleep(0.1)
     now = reader.run(found.id)

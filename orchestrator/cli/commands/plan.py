@@ -95,7 +95,7 @@ def _promotion(
 
 
 def _deliver(app: "Application", plan: "Plan | RollbackPlan | WavePlan", target: Path | None, *, as_json: bool) -> None:
-    """Write the plan to the file *target*, if there is one, and print it with the calendar, which is no part of it."""
+    """Write the plan to the file *target*, if there is one, and print it with the calendar, which is not part of it."""
     import json
 
     from orchestrator.cli.situation import calendar_lines

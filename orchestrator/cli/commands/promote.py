@@ -242,7 +242,7 @@ def _divided(
 
 @dataclass(frozen=True)
 class _PromoteOptions:
-    """What the command line says of a promotion. *named* is what it agrees to by name.
+    """The options of the command line for a promotion. *named* is what it agrees to by name.
 
     *allow_rolled_back* is the reason to promote a release that was rolled back, *overrun* the reason to exceed a
     window.

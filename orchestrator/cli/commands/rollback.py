@@ -1,4 +1,4 @@
-"""`orchestrator rollback`: an environment back to a release that was verified there."""
+"""`orchestrator rollback`: roll an environment back to a release that was verified in it."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`orchestrator schema`: the JSON Schema of a file, for editors, or of what a command says."""
+"""`orchestrator schema`: the JSON Schema of a file, for editors, or of the output of a command."""
 
 import click
 

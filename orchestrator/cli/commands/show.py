@@ -106,7 +106,7 @@ def _print_step(step: "StepStory", run: str, *, goes_on: bool) -> None:
 
 
 def _end(story: "RunView", facts: "RunFacts") -> None:
-    """How the run ended and why, with the commands that help; or what it does now."""
+    """Print how the run ended and why, with the commands that help, or what it is doing."""
     from orchestrator.cli.situation import remedy_lines, run_line
     from orchestrator.cli.words import duration_text, state_words, when
     from orchestrator.domain.run_reason import ending_reason
@@ -128,7 +128,7 @@ def _end(story: "RunView", facts: "RunFacts") -> None:
 
 
 def _print_rehearsal(found: dict[str, Any]) -> None:
-    """The evidence of a rehearsal: how long each leg took, and what did not come back."""
+    """Print the evidence of a rehearsal: how long each leg took, and what was not restored."""
     from orchestrator.cli.words import duration_text, short
     from orchestrator.domain.rehearsal import Rehearsal
 

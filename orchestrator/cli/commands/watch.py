@@ -45,7 +45,7 @@ def _lines(app: "Application", asked: "RunRequest") -> int:
 
     class Records(Lines):
         def begin(self, story: "RunView") -> None:
-            """Runs are told by their records."""
+            """Print nothing: the records of a run contain its start."""
 
         def take(self, story: "RunView", record: "Record") -> None:
             del story
