@@ -1,4 +1,4 @@
-"""Check the language of what is read: pages, changelog, `--help`, errors, `ansible-doc`, schemas, names, docstrings.
+"""Check the language of pages, changelog, `--help`, errors, `ansible-doc`, schemas, names, docstrings and comments.
 
 The phrases, the exceptions and the files that are not yet rewritten are in `language.yaml`. `--list [SOURCE...]` prints
 every finding, with those that the backlog allows; `--update` writes lower numbers into the backlog.
@@ -10,7 +10,7 @@ import re
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,14 @@ from tools.language_texts import (
     MARKUP,
     Block,
     changelog_entries,
+    comments,
     count_words,
     descriptions,
+    docstrings,
     markdown_blocks,
     messages,
     plain_blocks,
     plugin_texts,
-    public_docstrings,
     sentences,
 )
 
@@ -50,12 +51,11 @@ TITLE_PRONOUNS = re.compile(r"\b(it|that|they|them|so|what|who|whose)\b", re.IGN
 
 @dataclass(frozen=True)
 class Phrase:
-    """A phrase that is not written: its *pattern*, the *reason*, and what to *write*. Public *docstrings* have none."""
+    """A phrase that is not written: its *pattern*, the *reason*, and what to *write*."""
 
     pattern: re.Pattern[str]
     reason: str
     write: str
-    docstrings: bool = True
 
 
 @dataclass(frozen=True)
@@ -94,10 +94,7 @@ def read_rules(path: Path = RULES) -> Rules:
     """The rules in *path*."""
     data: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     return Rules(
-        tuple(
-            Phrase(re.compile(p["phrase"], re.IGNORECASE), p["reason"], p["write"], p.get("docstrings", True))
-            for p in data["phrases"]
-        ),
+        tuple(Phrase(re.compile(p["phrase"], re.IGNORECASE), p["reason"], p["write"]) for p in data["phrases"]),
         tuple(ListedException(**entry) for entry in data["exceptions"]),
         dict(data["backlog"]),
     )
@@ -214,15 +211,15 @@ def message_findings(rules: Rules, package: Path = ROOT / "orchestrator") -> Ite
                 yield from check_phrases(source, Block(sentence, line), rules)
 
 
-def docstring_findings(rules: Rules, package: Path = ROOT / "orchestrator") -> Iterator[Finding]:
-    """The forbidden phrases in docstrings of public names. Our collection is left out: packages have it sealed."""
-    checked = replace(rules, phrases=tuple(phrase for phrase in rules.phrases if phrase.docstrings))
+def code_findings(rules: Rules, package: Path = ROOT / "orchestrator") -> Iterator[Finding]:
+    """The forbidden phrases in docstrings and comments. Our collection is left out: packages have it sealed."""
     for path in sorted(package.rglob("*.py")):
         parts = path.relative_to(package).parts
         if not {"ansible_collections", "templates"} & {*parts}:
-            for line, text in public_docstrings(path.read_text(encoding="utf-8")):
+            source = path.read_text(encoding="utf-8")
+            for line, text in (*docstrings(source), *comments(source)):
                 for block in plain_blocks(text):
-                    yield from check_phrases(f"orchestrator/{'/'.join(parts)}", Block(block.text, line), checked)
+                    yield from check_phrases(f"orchestrator/{'/'.join(parts)}", Block(block.text, line), rules)
 
 
 def schema_findings(rules: Rules) -> Iterator[Finding]:
@@ -307,7 +304,7 @@ def main(arguments: list[str]) -> int:
     """Check everything and print what is wrong. The exit code is 1 if anything is."""
     rules = read_rules()
     checks = (page_findings, help_findings, catalogue_findings, message_findings, plugin_findings, schema_findings)
-    every = [finding for check in (*checks, docstring_findings) for finding in check(rules)]
+    every = [finding for check in (*checks, code_findings) for finding in check(rules)]
     every += name_findings()
     left, unused = apply_exceptions(every, rules)
     counts = Counter(finding.source for finding in left)

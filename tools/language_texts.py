@@ -2,8 +2,10 @@
 
 import ast
 import re
+import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import StringIO
 
 import yaml
 from markdown_it import MarkdownIt
@@ -15,6 +17,7 @@ END = re.compile(r"""(?<=\S)[.!?…]["'”’)\]]*(?=\s|$)""")
 WORD = re.compile(rf"[{CODE}]|[^\W_]")
 LISTED_CODE = re.compile(rf"{CODE}(?:(?:,| and| or|, and|, or) {CODE})+")
 FIELD = re.compile(r"\*[\w.]+\*")  # *name*, as docstrings and descriptions write fields and states
+PARAMETER = re.compile(r"(?m)^(\s+)[a-z_]+(?=: )")  # as Google's style of docstrings lists them
 MARKUP = re.compile(r"\b[CVO]\([^)]*\)")
 BACKTICKS = re.compile(r"(`+)(?:(?!\1).)+?\1", re.DOTALL)
 
@@ -57,29 +60,33 @@ def plain_blocks(text: str) -> Iterator[Block]:
             yield Block(FIELD.sub(CODE, BACKTICKS.sub(CODE, words)))
 
 
-def public_docstrings(source: str) -> Iterator[tuple[int, str]]:
-    """The docstrings of a module and of its public names, with their lines. Names of parameters are left out."""
-    for line, text in _docstrings(ast.parse(source)):
-        yield line, re.sub(r"(?m)^(\s+)[a-z_]+(?=: )", rf"\1{CODE}", text)
+def docstrings(source: str) -> Iterator[tuple[int, str]]:
+    """Every docstring of a module, also of private names, with its line. Names of parameters are left out."""
+    for node in ast.walk(ast.parse(source)):
+        body = getattr(node, "body", None)  # that of a lambda or a condition is not a list
+        for part in body if isinstance(body, list) else ():
+            if (
+                isinstance(part, ast.Expr)
+                and isinstance(part.value, ast.Constant)
+                and isinstance(part.value.value, str)
+            ):
+                yield part.lineno, PARAMETER.sub(rf"\1{CODE}", part.value.value)
 
 
-def _docstrings(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[tuple[int, str]]:
-    for before, part in zip([None, *node.body], node.body, strict=False):
-        described = before is None or (isinstance(before, ast.Assign | ast.AnnAssign) and _is_public(before))
-        if isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant) and isinstance(part.value.value, str):
-            if described:
-                yield part.lineno, part.value.value
-        elif (
-            isinstance(part, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-            and isinstance(node, ast.Module | ast.ClassDef)
-            and not part.name.startswith("_")
-        ):
-            yield from _docstrings(part)
-
-
-def _is_public(node: ast.Assign | ast.AnnAssign) -> bool:
-    target = node.targets[0] if isinstance(node, ast.Assign) else node.target
-    return not (isinstance(target, ast.Name) and target.id.startswith("_"))
+def comments(source: str) -> Iterator[tuple[int, str]]:
+    """Every comment of a module with its line; the lines of a comment that has lines of its own are one text."""
+    text, first, last = "", 0, 0
+    for token in tokenize.generate_tokens(StringIO(source).readline):
+        if token.type != tokenize.COMMENT:
+            continue
+        line, is_own = token.start[0], token.line.lstrip().startswith("#")
+        if text and not (is_own and line == last + 1):
+            yield first, text
+            text = ""
+        text, first = f"{text} {token.string.lstrip('# ')}".strip(), first if text else line
+        last = line if is_own else 0
+    if text:
+        yield first, text
 
 
 def sentences(text: str) -> list[str]:

@@ -185,11 +185,11 @@ def test_a_count_may_only_fall(tmp_path: Path) -> None:
     assert data.read_text() == "exceptions: []\n\nbacklog:\n  a: 2\n  b: 1\n"
 
 
-DOCSTRINGS = '''"""What nobody asked for."""
+MODULE = '''"""What nobody asked for."""
 
-WORDS = ("told",)
-"""What is told of *told*."""
-_OWN = ""
+WORDS = ("told",)  # told here
+"""What is told of *told*; `told` is None."""
+_OWN = "# told"
 """What is told of it."""
 
 
@@ -199,11 +199,13 @@ def shown(path: str) -> str:
     Args:
         told: the text.
     """
+    # Nothing ends
+    # well for ever.
 
     def inner() -> None:
         """Tell it."""
 
-    return path
+    return path  # noqa: RET504
 
 
 class _Hidden:
@@ -211,9 +213,25 @@ class _Hidden:
 '''
 
 
-def test_docstrings_of_public_names_are_checked(tmp_path: Path) -> None:
-    """A forbidden phrase is found in the docstrings of a module and its public names; not in private ones and names."""
-    (tmp_path / "module.py").write_text(DOCSTRINGS)
-    found = list(language.docstring_findings(RULES, tmp_path))
-    assert [finding.line for finding in found] == [1, 1, 4, 10]
-    assert {finding.source for finding in found} == {"orchestrator/module.py"}
+def test_docstrings_and_comments_are_checked(tmp_path: Path) -> None:
+    """A forbidden phrase is found in every docstring, also of private names, and in every comment."""
+    (tmp_path / "module.py").write_text(MODULE)
+    found = [(finding.line, finding.problem.split('"')[1]) for finding in language.code_findings(RULES, tmp_path)]
+    assert sorted(found) == [
+        (1, "asked"),
+        (1, "nobody"),
+        (3, "told"),
+        (4, "told"),
+        (6, "told"),
+        (10, "Tell"),
+        (15, "ends well"),
+        (15, "for ever"),
+        (19, "Tell"),
+        (25, "Tell"),
+    ]
+
+
+def test_none_as_a_value_is_not_a_phrase() -> None:
+    """A value that is None is named; a thing that is none of a kind is not."""
+    assert _phrases("The path is None without one.") == []
+    assert _phrases("It is none of these.") == ["is none"]
