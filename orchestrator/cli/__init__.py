@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 COMMANDS: dict[str, dict[str, str]] = {
     "Releases": {
         "build": "Seal a release into one package file.",
-        "package": "Show, verify and compare packages.",
+        "package": "List, show, verify, remove and compare packages.",
         "plan": "Show what a promotion would do, as a document with a digest.",
         "promote": "Promote a release to an environment, or along its path.",
         "why": "Show every condition of a promotion: whether it may start, and why not.",
@@ -50,14 +50,14 @@ COMMANDS: dict[str, dict[str, str]] = {
         "observe": "Inspect which release each host of an environment runs.",
         "drift": "Show what has changed in an environment since its last release.",
         "parity": "Show how two environments differ.",
-        "environment": "List, show, preview, update, override, resolve and destroy environments.",
+        "environment": "List, show, preview, update, override, resolve, destroy and reap environments.",
         "engine": "Find or install the Pulumi engine.",
         "hosts": "Find or install the SSH server of loopback hosts.",
     },
     "Approvals": {
         "approvals": "List the promotions that wait, or show one with its plan and votes.",
         "approve": "Vote for the plan of a promotion.",
-        "reject": "Vote against the plan of a promotion, which ends it.",
+        "reject": "Vote against the plan of a promotion, and end the request.",
         "withdraw": "Withdraw the request of a promotion, or a vote.",
         "raise-risk": "Set a higher level of risk for a promotion.",
     },
@@ -80,13 +80,13 @@ COMMANDS: dict[str, dict[str, str]] = {
         "line": "Stop or resume all promotions to one or all environments.",
     },
     "Users and rights": {
-        "people": "Add, list, show, edit and disable users.",
+        "people": "Add, list, show, edit and disable users, and reset passwords.",
         "group": "Add and remove groups of users, and edit their members.",
         "service-account": "Add, list and disable accounts of machines, and trust CI systems.",
         "away": "Record an absence and its deputy.",
         "access": "Show, grant, revoke and apply bindings of roles.",
         "can-i": "Show whether an actor may do something, and why.",
-        "whoami": "Show the actor, the authentication, and its roles.",
+        "whoami": "Show the actor, how it was authenticated, and its roles.",
         "token": "Create, exchange, list, rotate and revoke tokens.",
         "audit": "List, show, verify, explain and export the audit stream.",
     },
@@ -98,7 +98,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "keys": "Show or rotate the project key, which authenticates plans.",
         "backup": "Write the project's state into one file, also during runs.",
         "restore": "Restore the project's state from a backup, or an environment to an earlier time.",
-        "store": "Rebuild the tables that lists are read from.",
+        "store": "Rebuild the tables of the database that lists are read from.",
         "prune": "Remove what old runs have left in the state folder.",
         "doctor": "Check this machine and project, with a remedy for each problem.",
         "login": "Sign in to a server, and keep its address and token in a profile.",
@@ -223,7 +223,7 @@ def _set_variables(values: Mapping[str, str | None]) -> None:
     cls=Table,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog="Exit codes: 0 done, 1 failed and nothing changed, 2 usage, 3 not allowed, 4 rolled back, "
-    "5 needs intervention, 6 not found, 7 not what was planned, 8 busy, 9 time limit, 70 internal error, "
+    "5 needs intervention, 6 not found, 7 unexpected changes, 8 busy, 9 timeout, 70 internal error, "
     "130 interrupted.",
 )
 @click.option(
@@ -244,7 +244,7 @@ def _set_variables(values: Mapping[str, str | None]) -> None:
     callback=_choose,
     expose_value=False,
     is_eager=True,
-    help="Act at the server with this URL (default: ORCHESTRATOR_SERVER, otherwise here).",
+    help="Use the server with this URL (default: ORCHESTRATOR_SERVER, otherwise no server).",
 )
 @click.option(
     "--profile",
@@ -252,7 +252,7 @@ def _set_variables(values: Mapping[str, str | None]) -> None:
     callback=_choose,
     expose_value=False,
     is_eager=True,
-    help="Act at the server of this profile of `orchestrator login` (default: ORCHESTRATOR_PROFILE).",
+    help="Use the server of this profile of `orchestrator login` (default: ORCHESTRATOR_PROFILE).",
 )
 @click.option(
     "--ca-cert",

@@ -30,7 +30,7 @@ def task_arguments(function: F) -> F:
 
 def task_reason_option(*, required: bool = False) -> Callable[[F], F]:
     """The option `--message`, which arrives as *message*."""
-    help_ = "The reason, recorded with the task" + (" (required)." if required else ".")
+    help_ = "The reason, recorded with the task."
     return click.option("-m", "--message", default="", metavar="WHY", required=required, help=help_)
 
 

@@ -26,7 +26,9 @@ MEASURES = (
 
 def period_options(function: F) -> F:
     """The options `--since`, `--until` and `--environment`, which arrive as *since*, *until* and *environments*."""
-    ends = "An environment that counts as the end of the path (default: those that no other one follows). Repeatable."
+    ends = (
+        "An environment that counts as the end of the path (default: those that no other one follows). May be repeated."
+    )
     environment = click.option(
         "--environment", "environments", multiple=True, metavar="ENV", shell_complete=completing.environments, help=ends
     )

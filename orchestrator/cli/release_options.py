@@ -19,7 +19,7 @@ def release_argument(function: F) -> F:
 
 def release_reason_option(*, required: bool = False) -> Callable[[F], F]:
     """The option `--message`, which arrives as *message*."""
-    help_ = "The reason, shown with the release" + (" (required)." if required else ".")
+    help_ = "The reason, shown with the release."
     return click.option("-m", "--message", default="", metavar="WHY", required=required, help=help_)
 
 
@@ -48,7 +48,7 @@ def plan_options(*, new: bool) -> Callable[[F], F]:
         click.option("--freeze", "freeze_at", required=new, type=MOMENT, metavar="TIME", help="The freeze time."),
         click.option("--release-at", required=new, type=MOMENT, metavar="TIME", help="The release time."),
         click.option("--mode", type=click.Choice(["timeline", "completion"]),
-                     help="Whether dates bind, or completion (default: timeline)."),
+                     help="Whether the dates bind, or what is ready decides (default: timeline)."),
         click.option("--owner", metavar="USER", help="The owner (default: you)."),
         click.option("--role", "roles", multiple=True, metavar="ROLE=USER",
                      help="A role and its user. May be repeated."),

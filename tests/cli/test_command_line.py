@@ -1,13 +1,15 @@
 """The command line itself: quick to start, clear when it is used wrongly, the same for people and programs."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
-from orchestrator.cli import NAMES, main
+from orchestrator.cli import NAMES, cli, main
 
 HEAVY = {"pulumi", "ansible_runner", "sqlalchemy", "dbos", "pydantic", "yaml", "rich", "jinja2", "pytest", "asyncio"}
 CODE = """
@@ -48,6 +50,19 @@ def test_every_command_helps(name: str, capsys: pytest.CaptureFixture[str]) -> N
     """Each command explains itself and ends well."""
     assert main([name, "--help"]) == 0
     assert "Usage: orchestrator" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help_is_whole_on_a_narrow_terminal(name: str) -> None:
+    """On 80 columns, no help of a command or subcommand is wider, cuts a sentence, or shows a type of click as a value."""
+    pending = [(name, cli.get_command(click.Context(cli), name))]
+    for path, command in pending:
+        help_ = command.get_help(click.Context(command, info_name=f"orchestrator {path}", terminal_width=80))
+        assert max(map(len, help_.splitlines())) <= 80, help_
+        assert not re.search(r"\.\.\.$", help_.partition("\n")[2], re.MULTILINE), help_
+        assert not re.search(r"%Y| RANGE\b|\(required\).*\[required\]", " ".join(help_.split())), help_
+        if isinstance(command, click.Group):
+            pending += [(f"{path} {sub}", each) for sub, each in command.commands.items()]
 
 
 def test_a_wrong_name_gets_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,24 +6,24 @@ from dataclasses import dataclass
 from tests.unchanged.compare import Difference
 
 MENDS = {
-    "B1": "plays run in a copy; what they write on the controller is kept or named",
-    "B2": "connection settings of ansible.cfg count everywhere",
+    "B1": "plays run in a copy, and files that they write on the controller are kept or named",
+    "B2": "connection settings of ansible.cfg apply everywhere",
     "B3": "vaults, inventory programs and plugins have the settings of the project everywhere",
     "B4": "one resolution of the inventory for playbooks and suites",
     "B5": "the whole tree is packed, with what tests and imported playbooks need",
     "B6": "a prompt takes its default",
-    "B7": "a host or a play that ends early is good",
-    "B8": "ansible.cfg counts where it lies",
+    "B7": "a host or a play that ends early does not fail the step",
+    "B8": "each ansible.cfg applies in its own folder",
     "B9": "roles are found in configured paths and by names with a slash",
     "B10": "host patterns and group names are Ansible's",
-    "B11": "work that is done once, or on the controller, is done as by hand",
+    "B11": "work that runs once, or on the controller, runs as by hand",
     "B12": "archives are unpacked by playbooks only",
     "B13": "links and modes of the tree are kept",
-    "B14": "pytest's own options and settings work, and never count as a pass",
+    "B14": "options and settings of pytest work, and never count as a pass",
     "B15": "addresses and ports are those that Ansible resolves",
-    "B16": "a Pulumi program lies at the same path, so that nothing is updated twice",
+    "B16": "a Pulumi program is at the same path, so that nothing is updated twice",
     "B17": "the Python environment of a Pulumi project is the one that runs it",
-    "B18": "the places of the inventory are those of the user's",
+    "B18": "the paths of the inventory are those of the user's files",
 }
 """Undoing one of these makes each project fail whose README covers it."""
 

@@ -305,7 +305,7 @@ WITHOUT = {"B12": "archives are artifacts, which no playbook has by hand; `tests
 
 def coverage() -> Iterator[str]:
     """The documented table: each line, how many of its mends are undone, and the projects that cover it."""
-    yield "| line | behaviour | mends that are undone | projects |"
+    yield "| line | behaviour | fixes that are reverted | projects |"
     yield "| --- | --- | --- | --- |"
     for line, behaviour in MENDS.items():
         names = ", ".join(f"`{project.name}`" for project in corpus() if line in project.covers)

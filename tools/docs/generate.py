@@ -23,7 +23,7 @@ from typing import Any
 
 import click
 
-from orchestrator.cli import COMMANDS
+from orchestrator.cli import COMMANDS, cli
 from orchestrator.cli.documents import MODELS as DOCUMENTS
 from orchestrator.cli.documents import document_schema
 from orchestrator.config.schema import MODELS, schema
@@ -88,11 +88,14 @@ def commands() -> str:
     lines = [
         "# Commands",
         "",
-        "Data goes to standard output, progress to standard error; `--json` writes one JSON document with",
-        "`apiVersion` and `kind`. How commands end is in [exit codes](exit-codes.md).",
+        "Data goes to standard output, progress to standard error. `--json` writes one JSON document with",
+        "`apiVersion` and `kind`. Each command ends with an [exit code](exit-codes.md).",
         "",
-        "These stand before the command: `-C DIR` acts as if started in that folder, `--no-color` writes without",
-        "colours (so does `NO_COLOR`), `--version`, `--help`.",
+        "Options before the command:",
+        "",
+        "| option | |",
+        "| --- | --- |",
+        *_global_options(),
     ]
     for section, names in COMMANDS.items():
         lines += ["", f"## {section}"]
@@ -100,6 +103,18 @@ def commands() -> str:
             command = import_module(f"orchestrator.cli.commands.{name.replace('-', '_')}").command
             lines += _command(command, f"orchestrator {name}")
     return "\n".join(lines) + "\n"
+
+
+def _global_options() -> Iterator[str]:
+    """The rows of the options that are written before the command."""
+    context = click.Context(cli)
+    for option in cli.get_params(context):
+        if record := option.get_help_record(context):
+            yield _row(record)
+
+
+def _row(record: tuple[str, str]) -> str:
+    return f"| `{record[0]}` | {record[1].replace('|', '/')} |".replace("|DIGEST`", "/DIGEST`")
 
 
 def _command(command: click.Command, path: str) -> Iterator[str]:
@@ -114,7 +129,7 @@ def _command(command: click.Command, path: str) -> Iterator[str]:
         for option in options:
             record = option.get_help_record(context)
             if record:
-                yield f"| `{record[0]}` | {record[1].replace('|', '/')} |".replace("|DIGEST`", "/DIGEST`")
+                yield _row(record)
     if isinstance(command, click.Group):
         for name, sub in command.commands.items():
             yield from _command(sub, f"{path} {name}")

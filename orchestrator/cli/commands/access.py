@@ -5,11 +5,12 @@ from pathlib import Path
 
 import click
 
+from orchestrator.cli.groups import SubcommandGroup
 from orchestrator.cli.output import json_option, out, print_json, table
 from orchestrator.cli.register_options import MOMENT, model_of, open_project
 
 
-@click.group("access")
+@click.group("access", cls=SubcommandGroup)
 def command() -> None:
     """Show, grant, revoke and apply bindings of roles.
 
@@ -21,7 +22,7 @@ def command() -> None:
 @command.command("show")
 @json_option
 def show(as_json: bool) -> None:
-    """Show the roles and who has them."""
+    """Show the roles, and the users, groups and service accounts that have them."""
     from orchestrator.app.people import show_access
     from orchestrator.domain.access.directory import Directory
     from orchestrator.domain.moments import minute_text
@@ -46,7 +47,7 @@ def show(as_json: bool) -> None:
 @click.argument("role")
 @click.argument("to", metavar="user:NAME|group:NAME|service-account:NAME")
 @click.option("--project", default="*", metavar="PROJECT", help="Only in this project (default: `*`).")
-@click.option("--environment", default="*", metavar="PATTERN", help="Only in environments that fit (default: `*`).")
+@click.option("--environment", default="*", metavar="PATTERN", help="Only in environments that match (default: `*`).")
 @click.option("--until", type=MOMENT, metavar="TIME", help="The end of the binding.")
 @click.option("-m", "--message", default="", metavar="WHY", help="The reason.")
 @json_option
@@ -95,7 +96,7 @@ def revoke(role: str, to: str, project: str, environment: str, message: str, as_
 @click.option("--prune", is_flag=True, help="Remove what the file does not have. Users are disabled.")
 @json_option
 def apply(file: Path, dry_run: bool, prune: bool, as_json: bool) -> None:
-    """Bring users, groups, service accounts, roles and bindings to an access file."""
+    """Change users, groups, service accounts, roles and bindings to match an access file."""
     from orchestrator.app.access import apply as applied
     from orchestrator.app.access import preview, read_access_file
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli import completing
+from orchestrator.cli.groups import SubcommandGroup
 from orchestrator.cli.output import json_option, note, screen
 from orchestrator.cli.register_options import MOMENT
 from orchestrator.cli.reviews import print_action, print_actions
@@ -23,7 +24,7 @@ def _open() -> "ManagedApplication":
     return open_managed(Path.cwd())
 
 
-@click.group("action")
+@click.group("action", cls=SubcommandGroup)
 def command() -> None:
     """Manage the actions of reviews, each with an owner and a due time.
 
@@ -34,8 +35,8 @@ def command() -> None:
 @command.command("add")
 @click.argument("review", metavar="REVIEW", shell_complete=completing.reviews)
 @click.argument("title", metavar="TITLE")
-@click.option("--owner", required=True, metavar="USER", help="The user who does it (required).")
-@click.option("--due", required=True, type=MOMENT, metavar="TIME", help="The time by which it is done (required).")
+@click.option("--owner", required=True, metavar="USER", help="The user who does it.")
+@click.option("--due", required=True, type=MOMENT, metavar="TIME", help="The time by which it has to be done.")
 @json_option
 def add(review: str, title: str, owner: str, due: datetime, as_json: bool) -> None:
     """Add an action to a review, also to a closed one."""
@@ -57,7 +58,7 @@ def done(action: str, message: str, as_json: bool) -> None:
 
 @command.command("cancel")
 @ACTION
-@click.option("-m", "--message", required=True, metavar="WHY", help="The reason (required).")
+@click.option("-m", "--message", required=True, metavar="WHY", help="The reason.")
 @json_option
 def cancel(action: str, message: str, as_json: bool) -> None:
     """Cancel an action."""
@@ -69,7 +70,15 @@ def cancel(action: str, message: str, as_json: bool) -> None:
 @command.command("list")
 @click.option("--mine", is_flag=True, help="Only those that you own.")
 @click.option("--all", "ended", is_flag=True, help="Include actions that have ended.")
-@click.option("-n", "--limit", type=click.IntRange(1), default=50, show_default=True, help="Maximum number of actions.")
+@click.option(
+    "-n",
+    "--limit",
+    type=click.IntRange(1),
+    metavar="N",
+    default=50,
+    show_default=True,
+    help="Maximum number of actions.",
+)
 @click.option("--cursor", help="Continue after the page that printed this cursor.")
 @json_option
 def list_(mine: bool, ended: bool, limit: int, cursor: str | None, as_json: bool) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli import completing
+from orchestrator.cli.groups import SubcommandGroup
 from orchestrator.cli.output import Cell, json_option, note, out, print_json, table
 from orchestrator.cli.register_options import MOMENT, open_project
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
 
 
-@click.group("audit")
+@click.group("audit", cls=SubcommandGroup)
 def command() -> None:
     """List, show, verify, explain and export the audit stream.
 
@@ -41,7 +42,13 @@ def _filter(start: datetime | None, end: datetime | None, environment: str | Non
 @click.option("--environment", metavar="ENV", help="Only this environment.", shell_complete=completing.environments)
 @click.option("--actor", metavar="NAME", help="Only entries of this actor.")
 @click.option("--action", metavar="ACTION", help="Only this action.")
-@click.option("--limit", type=click.IntRange(min=1), default=50, help="At most this many, the newest (default: 50).")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=50,
+    help="Show the newest N entries (default: 50).",
+)
 @json_option
 def show_all(
     start: datetime | None,
@@ -180,8 +187,10 @@ def _head(path: Path) -> "AuditHead":
 @click.option("--to", "end", required=True, type=MOMENT, metavar="TIME", help="Before this time.")
 @click.option("--environment", metavar="ENV", help="Only this environment.", shell_complete=completing.environments)
 @click.option("--format", "form", type=click.Choice(["csv", "json"]), default="csv", help="The form (default: csv).")
-@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Draw N runs, each with a folder of its own.")
-@click.option("--seed", type=int, default=1, help="The seed of the sample (default: 1): the same seed draws the same.")
+@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Draw N runs, and write a folder for each.")
+@click.option(
+    "--seed", type=int, default=1, metavar="N", help="The seed of the sample (default: 1). One seed draws one sample."
+)
 @json_option
 def export(
     folder: Path,
@@ -193,7 +202,7 @@ def export(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Write the entries of a time into a new FOLDER, with a statement of their number, filter and digest."""
+    """Write the entries of a period into a new FOLDER, with a statement of their number, filter and digest."""
     from orchestrator.app.audit import export_stream
 
     if folder.exists() and any(folder.iterdir()):

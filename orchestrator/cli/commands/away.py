@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     "--from", "start", type=MOMENT, metavar="TIME", help="The start (default: now), such as 2026-12-24T08:00:00Z."
 )
 @click.option("--until", "end", type=MOMENT, metavar="TIME", help="The end.")
-@click.option("--deputy", metavar="USER", help="Who has the approval right in that time.")
+@click.option("--deputy", metavar="USER", help="The user who gets the approval right for that time.")
 @click.option("--user", "user", metavar="USER", help="The absent user (default: the actor).")
-@click.option("--end", "back", is_flag=True, help="Remove the absence that lasts or comes next.")
+@click.option("--end", "back", is_flag=True, help="Remove the current absence, otherwise the next one.")
 @json_option
 def command(
     start: datetime | None, end: datetime | None, deputy: str | None, user: str | None, back: bool, as_json: bool

@@ -9,13 +9,14 @@ import click
 
 from orchestrator.cli import completing
 from orchestrator.cli.bookings import print_booking
+from orchestrator.cli.groups import SubcommandGroup
 from orchestrator.cli.output import json_option
 from orchestrator.cli.register_options import MOMENT
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@click.group("booking")
+@click.group("booking", cls=SubcommandGroup)
 def command() -> None:
     """Show, extend, hand over, end and cancel a booking.
 
@@ -76,7 +77,7 @@ def hand_over(booking: str, holder: str, message: str, as_json: bool) -> None:
 @why_option
 @json_option
 def end(booking: str, message: str, as_json: bool) -> None:
-    """Release the environment of BOOKING, which is in use, before its end."""
+    """Release the environment of BOOKING before its end."""
     from orchestrator.management.application import open_managed
     from orchestrator.management.bookings.decisions import end_booking
 

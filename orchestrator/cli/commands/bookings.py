@@ -10,11 +10,17 @@ from orchestrator.cli.output import json_option, note, out, print_json, screen, 
 
 
 @click.command("bookings")
-@click.option("--environment", shell_complete=completing.environments, help="Only of this environment.")
+@click.option("--environment", metavar="ENV", shell_complete=completing.environments, help="Only of this environment.")
 @click.option("--mine", is_flag=True, help="Only those that you hold or have made.")
 @click.option("--all", "ended", is_flag=True, help="Include bookings that have ended.")
 @click.option(
-    "-n", "--limit", type=click.IntRange(1), default=50, show_default=True, help="Maximum number of bookings."
+    "-n",
+    "--limit",
+    type=click.IntRange(1),
+    metavar="N",
+    default=50,
+    show_default=True,
+    help="Maximum number of bookings.",
 )
 @click.option("--cursor", help="Continue after the page that printed this cursor.")
 @json_option

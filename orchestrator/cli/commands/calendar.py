@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orchestrator.cli import completing
+from orchestrator.cli.groups import SubcommandGroup
 from orchestrator.cli.output import Cell, json_option, out, print_json, table
 from orchestrator.cli.register_options import model_of, open_project
 
@@ -19,7 +20,7 @@ WALL = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"]
 KINDS = ("window", "hard-freeze", "soft-freeze", "holiday")
 
 
-@click.group("calendar")
+@click.group("calendar", cls=SubcommandGroup)
 def command() -> None:
     """List, add, remove, override, import and export windows, freezes and holidays.
 
@@ -31,7 +32,7 @@ def command() -> None:
 @command.command("list")
 @json_option
 def show_all(as_json: bool) -> None:
-    """List the entries, and the environments that are open or closed."""
+    """List the entries, and which environments are open."""
     from orchestrator.app.calendar import recorded_overrides, show_calendar, verdicts
 
     app = open_project()
@@ -101,15 +102,27 @@ def _when(rule: "CalendarRule") -> str:
 
 
 @command.command("add")
-@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("kind", type=click.Choice(KINDS), metavar="KIND")
 @click.argument("title")
-@click.option("--start", required=True, type=click.DateTime(WALL), help="The start as clocks in the zone show it.")
-@click.option("--end", required=True, type=click.DateTime(WALL), help="The end as clocks in the zone show it.")
+@click.option(
+    "--start",
+    required=True,
+    type=click.DateTime(WALL),
+    metavar="LOCAL-TIME",
+    help="The start as clocks in the zone show it, such as 2026-12-24T18:00.",
+)
+@click.option(
+    "--end",
+    required=True,
+    type=click.DateTime(WALL),
+    metavar="LOCAL-TIME",
+    help="The end as clocks in the zone show it.",
+)
 @click.option("--zone", required=True, metavar="ZONE", help="The time zone, such as Europe/Berlin.")
 @click.option("--rule", metavar="RRULE", help="Repeat by a rule of RFC 5545, such as FREQ=WEEKLY;BYDAY=TU,WE.")
 @click.option(
     "--environment", "environments", multiple=True, default=("*",), metavar="PATTERN",
-    help="Only environments that fit. May be repeated.", shell_complete=completing.environments,
+    help="Only environments that match. May be repeated.", shell_complete=completing.environments,
 )  # fmt: skip
 @click.option("--override-role", metavar="ROLE", help="The role that may pass a hard freeze.")
 @click.option("-m", "--message", default="", metavar="WHY", help="The reason.")
@@ -126,7 +139,10 @@ def add(
     message: str,
     as_json: bool,
 ) -> None:
-    """Enter a window, freeze or holiday with a TITLE. The actor is its owner."""
+    """Add an entry with a TITLE. The actor is its owner.
+
+    KIND is window, hard-freeze, soft-freeze or holiday.
+    """
     from orchestrator.app.calendar import add_rule, new_rule_id
     from orchestrator.domain.calendar.rules import CalendarRule
 
@@ -203,7 +219,7 @@ def override(release: str, environment: str, entry: str | None, message: str, as
 @command.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
-    "--kind", type=click.Choice(KINDS), default="hard-freeze", help="What the events are (default: hard-freeze)."
+    "--kind", type=click.Choice(KINDS), default="hard-freeze", help="The kind of the entries (default: hard-freeze)."
 )
 @click.option(
     "--environment",
@@ -211,9 +227,9 @@ def override(release: str, environment: str, entry: str | None, message: str, as
     multiple=True,
     default=("*",),
     metavar="PATTERN",
-    help="Only environments that fit. May be repeated.",
+    help="Only environments that match. May be repeated.",
 )
-@click.option("--zone", default="UTC", metavar="ZONE", help="The zone of times without one (default: UTC).")
+@click.option("--zone", default="UTC", metavar="ZONE", help="The time zone of times without one (default: UTC).")
 @click.option("--dry-run", is_flag=True, help="Show the changes, and change nothing.")
 @json_option
 def import_file(file: Path, kind: str, environments: tuple[str, ...], zone: str, dry_run: bool, as_json: bool) -> None:

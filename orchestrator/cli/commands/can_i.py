@@ -12,7 +12,7 @@ from orchestrator.domain.access.actions import Action
 @click.argument("action", type=click.Choice([action.value for action in Action]), metavar="ACTION")
 @click.argument("environment", required=False, metavar="[ENV]", shell_complete=completing.environments)
 @click.option("--as", "name", metavar="USER", help="Check this user or service-account:NAME.")
-@click.option("--why", is_flag=True, help="Show the bindings that do not suffice, and who could.")
+@click.option("--why", is_flag=True, help="Show the bindings that do not suffice, and the users with the right.")
 @json_option
 @click.pass_context
 def command(

@@ -9,7 +9,9 @@ from orchestrator.cli.output import json_option, out, print_json, screen, table
 
 
 @click.command("contention")
-@click.option("--weeks", type=click.IntRange(1, 52), default=6, show_default=True, help="How many weeks ahead.")
+@click.option(
+    "--weeks", type=click.IntRange(1, 52), default=6, show_default=True, metavar="N", help="How many weeks ahead."
+)
 @json_option
 def command(weeks: int, as_json: bool) -> None:
     """Show the demand for each environment in the last week and the next ones.

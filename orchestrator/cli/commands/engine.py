@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orchestrator.cli.groups import SubcommandGroup
 from orchestrator.cli.output import confirm, json_option, note, out, print_json, yes_option
 
 if TYPE_CHECKING:
     from orchestrator.domain.vendor_archive import VendorArchive
 
 
-@click.group("engine")
+@click.group("engine", cls=SubcommandGroup)
 def command() -> None:
     """Find or install the Pulumi engine.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orchestrator.cli import completing
+from orchestrator.cli.groups import SubcommandGroup
 from orchestrator.cli.output import (
     confirm,
     delete_option,
@@ -30,9 +31,9 @@ if TYPE_CHECKING:
     from orchestrator.domain.plan import StackPreview, StackSpec
 
 
-@click.group("environment")
+@click.group("environment", cls=SubcommandGroup)
 def command() -> None:
-    """List, show, preview, update, override, resolve, destroy and reap environments.
+    """List, show, preview, update, override, resolve, destroy and reap environments; set quotas.
 
     An environment is a folder with an environment.yaml and, usually, a Pulumi program. The program's own files are
     never changed.
@@ -126,7 +127,7 @@ def preview(environment: str, as_json: bool) -> None:
 @wait_option
 @json_option
 def up(environment: str, replace: tuple[str, ...], yes: bool, wait: float, as_json: bool) -> int:
-    """Update the infrastructure of ENVIRONMENT to its program, without any release.
+    """Update the infrastructure of ENVIRONMENT to its program, without a release.
 
     Refused before any change if a stateful resource would be replaced or deleted and is not named with --replace.
     """
@@ -180,11 +181,11 @@ def destroy(environment: str, delete: tuple[str, ...], yes: bool, wait: float, a
 @command.command("resolve")
 @click.argument("environment", shell_complete=completing.environments)
 @click.option(
-    "--created", multiple=True, metavar="URN=ID", help="The resource was created, and has this id at its provider."
+    "--created", multiple=True, metavar="URN=ID", help="The resource was created, and has this id. May be repeated."
 )
-@click.option("--absent", multiple=True, metavar="URN", help="The resource was not created.")
+@click.option("--absent", multiple=True, metavar="URN", help="The resource was not created. May be repeated.")
 @click.option("--all-absent", is_flag=True, help="No other pending resource was created.")
-@click.option("-m", "--message", default="", help="The reason, for the journal.")
+@click.option("-m", "--message", default="", metavar="WHY", help="The reason, for the journal.")
 @json_option
 def resolve(
     environment: str, created: tuple[str, ...], absent: tuple[str, ...], all_absent: bool, message: str, as_json: bool
@@ -381,7 +382,7 @@ def _print_preview(found: "StackPreview", spec: "StackSpec", *, err: bool = Fals
 @command.command("quota")
 @click.argument("team", required=False)
 @click.argument("environment", required=False, shell_complete=completing.environments)
-@click.option("--hours", type=click.FloatRange(0, 168, min_open=True), help="Hours of bookings in each week.")
+@click.option("--hours", type=click.FloatRange(0, 168, min_open=True), metavar="N", help="Booked hours in each week.")
 @click.option("--remove", is_flag=True, help="Remove the quota of TEAM for ENVIRONMENT.")
 @json_option
 def quota(team: str | None, environment: str | None, hours: float | None, remove: bool, as_json: bool) -> None:

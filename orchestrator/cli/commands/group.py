@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orchestrator.cli.groups import SubcommandGroup
 from orchestrator.cli.output import json_option, out, print_json, table
 from orchestrator.cli.register_options import model_of, open_project
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from orchestrator.domain.access.principals import Group
 
 
-@click.group("group")
+@click.group("group", cls=SubcommandGroup)
 def command() -> None:
     """Add and remove groups, and edit their members."""
 

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 @click.command("history")
 @click.argument("environment", required=False, shell_complete=places)
-@click.option("-n", "--limit", type=click.IntRange(1), default=20, show_default=True, help="Maximum number of runs.")
+@click.option(
+    "-n", "--limit", type=click.IntRange(1), metavar="N", default=20, show_default=True, help="Maximum number of runs."
+)
 @click.option("--cursor", help="Continue after the page that printed this cursor.")
 @json_option
 def command(environment: str | None, limit: int, cursor: str | None, as_json: bool) -> None:

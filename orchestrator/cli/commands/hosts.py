@@ -2,10 +2,11 @@
 
 import click
 
+from orchestrator.cli.groups import SubcommandGroup
 from orchestrator.cli.output import Cell, confirm, json_option, note, out, print_json, table, yes_option
 
 
-@click.group("hosts")
+@click.group("hosts", cls=SubcommandGroup)
 def command() -> None:
     """Find or install the SSH server of loopback hosts, and list the hosts.
 

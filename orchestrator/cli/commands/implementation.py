@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orchestrator.cli import completing
+from orchestrator.cli.groups import SubcommandGroup
 from orchestrator.cli.implementation_options import (
     evidence_of,
     evidence_options,
@@ -33,12 +34,12 @@ if TYPE_CHECKING:
     from orchestrator.management.application import ManagedApplication
 
 
-@click.group("implementation")
+@click.group("implementation", cls=SubcommandGroup)
 def command() -> None:
     """Start and carry out implementation plans: tasks with owners, an order and evidence.
 
-    The files `implementation/*.yaml` are templates with parameters. A plan has manual tasks and decisions. Its state is
-    in the database: no process waits for a task.
+    The files `implementation/*.yaml` are templates with parameters. A plan has manual tasks, decisions, and automated
+    tasks that promote or roll back. Its state is in the database: no process waits for a task.
     """
 
 
@@ -49,14 +50,14 @@ def _open() -> "ManagedApplication":
 
 
 @command.command("start")
-@click.argument("name", metavar="NAME", required=False, shell_complete=completing.plan_templates)
+@click.argument("name", metavar="[NAME]", required=False, shell_complete=completing.plan_templates)
 @click.option("--parameter", "parameters", multiple=True, metavar="NAME=VALUE",
               help="The value of a parameter. May be repeated.")  # fmt: skip
 @click.option("--at", type=MOMENT, metavar="TIME", help="Start at this time (default: now).")
 @click.option("--owner", default="", metavar="USER", help="The owner of the plan (default: you).")
 @click.option("--release", default="", metavar="RELEASE", shell_complete=completing.planned_releases,
               help="The planned release that it is for.")  # fmt: skip
-@click.option("--rehearsal", is_flag=True, help="Rehearse the plan, without notifications.")
+@click.option("--rehearsal", is_flag=True, help="Notify no user, and promote and roll back nothing.")
 @json_option
 def start(
     name: str | None,
@@ -67,7 +68,7 @@ def start(
     rehearsal: bool,
     as_json: bool,
 ) -> None:
-    """Start the plan that implementation/NAME.yaml describes. Without NAME, list the files."""
+    """Start the plan that implementation/NAME.yaml describes. Without NAME, print the names of the files."""
     from orchestrator.management.implementation_plans.decisions import PlanStart, start_plan
 
     app = _open()
@@ -81,7 +82,9 @@ def start(
 
 @command.command("list")
 @click.option("--all", "ended", is_flag=True, help="Include plans that have ended.")
-@click.option("-n", "--limit", type=click.IntRange(1), default=50, show_default=True, help="Maximum number of plans.")
+@click.option(
+    "-n", "--limit", type=click.IntRange(1), metavar="N", default=50, show_default=True, help="Maximum number of plans."
+)
 @click.option("--cursor", help="Continue after the page that printed this cursor.")
 @json_option
 def list_(ended: bool, limit: int, cursor: str | None, as_json: bool) -> None:
@@ -101,7 +104,7 @@ def list_(ended: bool, limit: int, cursor: str | None, as_json: bool) -> None:
 
 
 @command.command("status")
-@click.argument("plan", metavar="PLAN", required=False, shell_complete=completing.implementation_plans)
+@click.argument("plan", metavar="[PLAN]", required=False, shell_complete=completing.implementation_plans)
 @click.option("--refresh", is_flag=True, help="Do what is due first, as a worker does.")
 @json_option
 def status(plan: str | None, refresh: bool, as_json: bool) -> None:
@@ -159,7 +162,7 @@ def begin(plan: str, task: str, message: str, as_json: bool) -> None:
 @task_reason_option()
 @json_option
 def done(plan: str, task: str, texts: tuple[str, ...], links: tuple[str, ...], message: str, as_json: bool) -> None:
-    """Record that TASK of PLAN is done. The task of another user needs the reason."""
+    """Record that TASK of PLAN is done. For the task of another user, the reason is required."""
     from orchestrator.management.implementation_plans.task_decisions import complete_task
 
     app = _open()
@@ -198,7 +201,7 @@ def retry(plan: str, task: str, message: str, as_json: bool) -> None:
 @task_reason_option(required=True)
 @json_option
 def skip(plan: str, task: str, message: str, as_json: bool) -> None:
-    """Skip TASK of PLAN: what comes after it starts."""
+    """Skip TASK of PLAN. The tasks after it can start."""
     from orchestrator.management.implementation_plans.task_decisions import skip_task
 
     app = _open()
@@ -226,7 +229,7 @@ def help_needed(plan: str, task: str, message: str, as_json: bool) -> None:
 def decide(
     plan: str, task: str, decision: str, texts: tuple[str, ...], links: tuple[str, ...], message: str, as_json: bool
 ) -> None:
-    """Decide TASK of PLAN. A no-go needs the reason, and aborts the plan."""
+    """Decide TASK of PLAN. A no-go aborts the plan; its reason is required."""
     from orchestrator.management.implementation_plans.task_decisions import decide_task
 
     app = _open()
@@ -301,7 +304,7 @@ def abort(plan: str, message: str, yes: bool, as_json: bool) -> None:
 @click.option("--format", "form", type=click.Choice(["markdown", "json"]), default="markdown", show_default=True,
               help="The form of the export.")  # fmt: skip
 def export(plan: str, form: str) -> None:
-    """Print PLAN as a document: its tasks, who did them when, and the evidence."""
+    """Print PLAN as a document: its tasks with their users and times, and the evidence."""
     from orchestrator.management.implementation_plans.queries import show_plan
 
     print_export(show_plan(_open().acting, plan), form)

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import click
 
+from orchestrator.cli.groups import SubcommandGroup
 from orchestrator.cli.output import json_option, out, print_json
 
 
-@click.group("keys")
+@click.group("keys", cls=SubcommandGroup)
 def command() -> None:
     """Show or rotate the project key.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli import completing
+from orchestrator.cli.groups import SubcommandGroup
 from orchestrator.cli.output import json_option, out, print_json, table
 from orchestrator.cli.register_options import MOMENT, open_project
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from orchestrator.domain.calendar.verdict import LineStop
 
 
-@click.group("line")
+@click.group("line", cls=SubcommandGroup)
 def command() -> None:
     """Stop or resume all promotions to one or all environments. Rollbacks are exempt.
 
@@ -32,9 +33,9 @@ def _place(environment: str | None, every: bool) -> str:
 
 @command.command("stop")
 @click.argument("environment", required=False, metavar="[ENV]", shell_complete=completing.environments)
-@click.option("--all", "every", is_flag=True, help="All environments.")
+@click.option("--all", "every", is_flag=True, help="Stop promotions to all environments.")
 @click.option("-m", "--message", default="", metavar="WHY", help="The reason, shown to other users (required).")
-@click.option("--until", type=MOMENT, metavar="TIME", help="The end (default: `line resume`).")
+@click.option("--until", type=MOMENT, metavar="TIME", help="The end (default: when the line is resumed).")
 @json_option
 def stop(environment: str | None, every: bool, message: str, until: datetime | None, as_json: bool) -> None:
     """Stop promotions to ENV."""
@@ -56,11 +57,11 @@ def stop(environment: str | None, every: bool, message: str, until: datetime | N
 
 @command.command("resume")
 @click.argument("environment", required=False, metavar="[ENV]", shell_complete=completing.environments)
-@click.option("--all", "every", is_flag=True, help="The stops of all environments together.")
+@click.option("--all", "every", is_flag=True, help="End the stop of all environments.")
 @click.option("-m", "--message", default="", metavar="WHY", help="The reason, for the audit stream.")
 @json_option
 def resume(environment: str | None, every: bool, message: str, as_json: bool) -> None:
-    """End the stops of ENV. A stop of all environments is ended with --all."""
+    """End the stops of ENV, or with --all the stop of all environments."""
     from orchestrator.app.calendar import resume_line
 
     app = open_project()
@@ -74,7 +75,7 @@ def resume(environment: str | None, every: bool, message: str, as_json: bool) ->
 @command.command("status")
 @json_option
 def status(as_json: bool) -> None:
-    """List the stops that are not resumed."""
+    """List the stops that have not ended."""
     from orchestrator.app.calendar import show_calendar
     from orchestrator.domain.moments import minute_text
 

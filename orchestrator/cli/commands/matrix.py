@@ -23,9 +23,18 @@ COLOURS = {
 
 
 @click.command("matrix")
-@click.option("--environment", "chosen", multiple=True, shell_complete=environments, help="Show only this environment.")
-@click.option("--name", help="Show only releases with this name.")
-@click.option("-n", "--limit", type=click.IntRange(1), default=50, show_default=True, help="Number of releases.")
+@click.option(
+    "--environment",
+    "chosen",
+    multiple=True,
+    metavar="ENV",
+    shell_complete=environments,
+    help="Show only this environment. May be repeated.",
+)
+@click.option("--name", metavar="NAME", help="Show only releases with this name.")
+@click.option(
+    "-n", "--limit", type=click.IntRange(1), metavar="N", default=50, show_default=True, help="Number of releases."
+)
 @json_option
 def command(chosen: tuple[str, ...], name: str | None, limit: int, as_json: bool) -> None:
     """Show the releases of all environments: one row for each release, one column for each environment of the path.

@@ -17,7 +17,13 @@ RUN_HEADS = ("run", "environment", "release", "ended", "value")
 
 @click.command("measures")
 @period_options
-@click.option("--runs", "name", type=click.Choice(MEASURES), help="List the runs behind one measure.")
+@click.option(
+    "--runs",
+    "name",
+    type=click.Choice(MEASURES),
+    metavar="MEASURE",
+    help="List the runs behind one measure, such as lead-time.",
+)
 @json_option
 def command(
     since: datetime | None, until: datetime | None, environments: tuple[str, ...], name: str | None, as_json: bool

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orchestrator.cli.groups import SubcommandGroup
 from orchestrator.cli.output import json_option, note, out, paint, print_json, table
 from orchestrator.domain.error_codes import PROJECT_NOT_FOUND
 from orchestrator.domain.text import counted, in_number_order
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
 SIGNS = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow")}
 
 
-@click.group("package")
+@click.group("package", cls=SubcommandGroup)
 def command() -> None:
-    """Show, verify and compare packages.
+    """List, show, verify, remove and compare packages.
 
     A PACKAGE is a sealed file, or a package that this project keeps: NAME-VERSION, its version, or the first characters
     of its digest. The name of an environment selects the release that was verified last in it.

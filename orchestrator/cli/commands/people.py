@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from orchestrator.cli.groups import SubcommandGroup
 from orchestrator.cli.output import Cell, json_option, out, print_json, table
 from orchestrator.cli.register_options import model_of, open_project
 
@@ -11,9 +12,9 @@ if TYPE_CHECKING:
     from orchestrator.domain.access.principals import User
 
 
-@click.group("people")
+@click.group("people", cls=SubcommandGroup)
 def command() -> None:
-    """Add, list, show, edit and disable users.
+    """Add, list, show, edit and disable users, and reset passwords.
 
     A user is disabled and never deleted. Without any binding of a role, the local user has every right.
     """

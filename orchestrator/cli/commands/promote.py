@@ -45,7 +45,12 @@ if TYPE_CHECKING:
     "--overrun", is_flag=True, help="Start also if it would not end before the environment closes (requires -m)."
 )
 @click.option("-m", "--message", default="", help="The reason for --allow-rolled-back, --overrun or --emergency.")
-@click.option("--at", "start", metavar="TIME|next-window", help="The earliest start (2026-12-24T18:00:00Z).")
+@click.option(
+    "--at",
+    "start",
+    metavar="TIME|next-window",
+    help="The earliest start: a time such as 2026-12-24T18:00:00Z, or the next opening of the environment.",
+)
 @click.option("--emergency", is_flag=True, help="Promote with the quorum of emergencies (requires -m and --incident).")
 @click.option("--incident", default="", metavar="URL", help="The link of the incident of an emergency.")
 @wait_option
@@ -76,25 +81,28 @@ def command(**words: Any) -> int:
     Refused (exit 3) if the release was rolled back in the environment, unless --allow-rolled-back is given with a
     reason. A newer release is not refused.
 
-    Refused (exit 3) if a freeze, a window or a stopped line closes the environment, and if by earlier runs it would not
-    end before the environment closes. --overrun with a reason allows that to roles with the right. A freeze that
-    starts during a run holds it before its first change. `orchestrator why` shows every condition.
+    Refused (exit 3) if a freeze, a booking, a stopped line or a missing window closes the environment. Also refused if
+    the promotion, by the duration of earlier runs, would not end before the environment closes; --overrun allows this
+    to users with the right. A freeze that starts during a run holds the run before its first change. `orchestrator why`
+    shows every condition.
 
     Fails if the environment is busy (exit 8), unless --wait is given, which queues the run. A newer release of the
     same name that joins the queue replaces it.
 
     If the environment or the policy of the project requires approvals, makes the plan, records a run request, and ends
-    with exit 0 while it waits. A worker starts it once it is approved. With --wait, follows the request, and starts it
-    in this process; the command can be stopped without effect on the request. The same command again replaces the plan
-    of a request that waits.
+    with exit 0 while the request waits. A worker starts the run once it is approved. With --wait, the command follows
+    the request and starts the run in this process. Stopping the command does not withdraw the request. The same command
+    again replaces the plan of a request that waits.
 
-    On a path, the environments before are promoted first, and every environment from there on gets a request of its
-    own. With --detach or --queue, the requests are recorded at once, and wait also for the environment before theirs.
+    On a path, the environments before the first one with approvals are promoted at once. From that one on, each
+    environment gets a request of its own. With --detach or --queue, all requests are recorded at once, and each also
+    waits for the verification in the environment before it.
 
-    In waves, one request is for the plan over all environments. Each environment with approvals needs its own.
+    A promotion in waves has one request, for the plan over all environments. Each environment with approvals needs its
+    own quorum.
 
-    With --at, the promotion starts at that time at the earliest, or when the environment opens next. With --emergency,
-    it needs the approvals of `by_kind: {emergency: ...}` (by default one), and is reviewed afterwards.
+    --at sets the earliest start. --emergency needs the approvals of `by_kind: {emergency: ...}` (by default one), and
+    the promotion is reviewed afterwards.
     """
     from orchestrator.app.opening import open_application
     from orchestrator.cli.recovery import recover

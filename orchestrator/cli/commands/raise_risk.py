@@ -12,7 +12,7 @@ from orchestrator.cli.voting import run_request_argument
 @click.option("-m", "--message", default="", metavar="WHY", help="The reason, shown to approvers (required).")
 @json_option
 def command(run: str, level: str, message: str, as_json: bool) -> None:
-    """Set LEVEL as the level of risk of the promotion RUN. It can be raised only.
+    """Raise the level of risk of the promotion RUN. It cannot be lowered.
 
     Rules of `policy:` and `by_risk` may then require more approvals. Votes that were given still count.
     """

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orchestrator.cli import completing
+from orchestrator.cli.groups import SubcommandGroup
 from orchestrator.cli.output import json_option, masked, note, out, out_folded, print_json, screen, table
 from orchestrator.cli.planned_releases import (
     HEADS,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from orchestrator.management.planned_releases.decisions import Scope
 
 
-@click.group("release")
+@click.group("release", cls=SubcommandGroup)
 def command() -> None:
     """Plan releases: their scope, phases and dates.
 
@@ -119,9 +120,15 @@ def edit(release: str, message: str, as_json: bool, **fields: Any) -> None:
 
 @command.command("list")
 @click.option("--all", "ended", is_flag=True, help="Include releases that have ended.")
-@click.option("--refresh", is_flag=True, help="Let the releases follow their runs first, as a worker does.")
+@click.option("--refresh", is_flag=True, help="Update the releases from their runs first, as a worker does.")
 @click.option(
-    "-n", "--limit", type=click.IntRange(1), default=50, show_default=True, help="Maximum number of releases."
+    "-n",
+    "--limit",
+    type=click.IntRange(1),
+    metavar="N",
+    default=50,
+    show_default=True,
+    help="Maximum number of releases.",
 )
 @click.option("--cursor", help="Continue after the page that printed this cursor.")
 @json_option
@@ -290,7 +297,7 @@ def freeze(release: str, message: str, as_json: bool) -> None:
 @release_reason_option(required=True)
 @json_option
 def hold(release: str, message: str, as_json: bool) -> None:
-    """Put RELEASE on hold: its packages do not pass its bookings."""
+    """Put RELEASE on hold. Its packages are refused in the environments that it has booked."""
     from orchestrator.management.planned_releases.decisions import hold_release
 
     print_release(hold_release(_open().acting, release, message.strip()), as_json=as_json)
@@ -312,7 +319,7 @@ def resume(release: str, message: str, as_json: bool) -> None:
 @release_reason_option(required=True)
 @json_option
 def cancel(release: str, message: str, as_json: bool) -> None:
-    """Give RELEASE up. Its requests are accepted again, and its bookings end."""
+    """Cancel RELEASE. Its requests are accepted again, and its bookings end."""
     from orchestrator.management.planned_releases.decisions import cancel_release
 
     app = _open()

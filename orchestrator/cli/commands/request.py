@@ -16,6 +16,7 @@ from orchestrator.cli.change_requests import (
     move_line,
     print_change,
 )
+from orchestrator.cli.groups import SubcommandGroup
 from orchestrator.cli.output import json_option, note, out, out_folded, print_json, screen, table
 from orchestrator.cli.register_options import MOMENT, model_of
 
@@ -25,7 +26,7 @@ SCALE = click.IntRange(1, 5)
 DAY = click.DateTime(["%Y-%m-%d"])
 
 
-@click.group("request")
+@click.group("request", cls=SubcommandGroup)
 def command() -> None:
     """Add, rank and decide change requests, the entries of the backlog.
 
@@ -42,7 +43,7 @@ def request_argument(function: F) -> F:
 
 def reason_option(*, required: bool = False) -> Callable[[F], F]:
     """The option `--message`, which arrives as *message*."""
-    help_ = "The reason, shown with the request" + (" (required)." if required else ".")
+    help_ = "The reason, shown with the request."
     return click.option("-m", "--message", default="", metavar="WHY", required=required, help=help_)
 
 
@@ -50,8 +51,8 @@ def draft_options(function: F) -> F:
     """The options with the fields of a draft."""
     options = (
         click.option("--why", "reason", metavar="TEXT", help="The reason for the change."),
-        click.option("--value", type=SCALE, help="The value, from 1 to 5 (default: 3)."),
-        click.option("--urgency", type=SCALE, help="The urgency, from 1 to 5 (default: 3)."),
+        click.option("--value", type=SCALE, help="The value, from 1 to 5 (default: 3).", metavar="N"),
+        click.option("--urgency", type=SCALE, help="The urgency, from 1 to 5 (default: 3).", metavar="N"),
         click.option("--due", type=DAY, metavar="DATE", help="The date by which it is needed."),
         click.option("--package", "packages", multiple=True, metavar="NAME", help="A package. May be repeated."),
         click.option(
@@ -112,7 +113,7 @@ def edit(request: str, as_json: bool, **fields: Any) -> None:
 @request_argument
 @json_option
 def submit(request: str, as_json: bool) -> None:
-    """Have the draft REQUEST assessed. Its checks run until each of them holds."""
+    """Have the draft REQUEST assessed. Its checks run again until all of them hold."""
     from orchestrator.management.application import open_managed
     from orchestrator.management.change_requests.decisions import submit_change
 
@@ -122,11 +123,22 @@ def submit(request: str, as_json: bool) -> None:
 
 @command.command("list")
 @click.option(
-    "--state", "states", multiple=True, type=click.Choice(STATES), help="Only in this state. May be repeated."
+    "--state",
+    "states",
+    multiple=True,
+    type=click.Choice(STATES),
+    metavar="STATE",
+    help="Only in this state, such as accepted. May be repeated.",
 )
 @click.option("--all", "everything", is_flag=True, help="Include requests that have ended.")
 @click.option(
-    "-n", "--limit", type=click.IntRange(1), default=50, show_default=True, help="Maximum number of requests."
+    "-n",
+    "--limit",
+    type=click.IntRange(1),
+    metavar="N",
+    default=50,
+    show_default=True,
+    help="Maximum number of requests.",
 )
 @click.option("--cursor", help="Continue after the page that printed this cursor.")
 @json_option
@@ -243,7 +255,7 @@ def _set_rank(request: str, rank: float | None, *, clear: bool, message: str, as
 @reason_option()
 @json_option
 def accept(request: str, message: str, as_json: bool) -> None:
-    """Accept REQUEST. Every check of its assessment has to hold."""
+    """Accept REQUEST. Every check of its assessment must hold."""
     from orchestrator.management.application import open_managed
     from orchestrator.management.change_requests.decisions import accept_change
 
@@ -322,7 +334,7 @@ def close(request: str, message: str, as_json: bool) -> None:
               help="The target environment (default: the last one of the path).")  # fmt: skip
 @click.option("--from", "base", default="", metavar="COMMIT", help="Import the commits after this one.")
 @click.option("--package", "packages", multiple=True, metavar="NAME",
-              help="A package that the commits change (default: the one whose name is their scope).")  # fmt: skip
+              help="A package that the commits change (default: their scope). May be repeated.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Show the changes, and change nothing.")
 @json_option
 def import_(

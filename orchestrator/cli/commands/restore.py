@@ -21,7 +21,7 @@ from orchestrator.domain.text import counted
 
 
 @click.command("restore")
-@click.argument("what", required=False, metavar="FILE|ENV")
+@click.argument("what", required=False, metavar="[FILE|ENV]")
 @click.option("--at", metavar="TIME|RUN", help="Restore the environment ENV to this time.")
 @click.option(
     "--skip-irreversible", is_flag=True, help="With --at: restore although steps of later releases cannot be undone."

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli import completing
+from orchestrator.cli.groups import SubcommandGroup
 from orchestrator.cli.output import json_option, note, out, print_json, screen, table
 from orchestrator.cli.register_options import MOMENT
 from orchestrator.cli.reviews import HEADS, print_review, review_item, review_row
@@ -32,7 +33,7 @@ def _print(app: "ManagedApplication", subject: str, *, as_json: bool) -> None:
 SUBJECT = click.argument("subject", metavar="REVIEW", shell_complete=completing.reviews)
 
 
-@click.group("review")
+@click.group("review", cls=SubcommandGroup)
 def command() -> None:
     """Review releases and rollbacks: facts, what went well and badly, feedback, a close code.
 
@@ -43,7 +44,15 @@ def command() -> None:
 
 @command.command("list")
 @click.option("--all", "ended", is_flag=True, help="Include closed reviews.")
-@click.option("-n", "--limit", type=click.IntRange(1), default=50, show_default=True, help="Maximum number of reviews.")
+@click.option(
+    "-n",
+    "--limit",
+    type=click.IntRange(1),
+    metavar="N",
+    default=50,
+    show_default=True,
+    help="Maximum number of reviews.",
+)
 @click.option("--cursor", help="Continue after the page that printed this cursor.")
 @json_option
 def list_(ended: bool, limit: int, cursor: str | None, as_json: bool) -> None:
@@ -87,12 +96,12 @@ def open_(subject: str, as_json: bool) -> None:
 @click.option("--well", "went_well", metavar="TEXT", help="What went well.")
 @click.option("--badly", "went_badly", metavar="TEXT", help="What went badly.")
 @click.option("--lead", metavar="USER", help="The user who leads the review.")
-@click.option("--due", type=MOMENT, metavar="TIME", help="The time by which it is closed.")
+@click.option("--due", type=MOMENT, metavar="TIME", help="The time by which it has to be closed.")
 @json_option
 def write(
     subject: str, went_well: str | None, went_badly: str | None, lead: str | None, due: datetime | None, as_json: bool
 ) -> None:
-    """Write into an open review."""
+    """Change the fields of an open review."""
     from orchestrator.management.reviews.decisions import write_review
 
     given = {"went_well": went_well, "went_badly": went_badly, "lead": lead, "due": due and due.isoformat()}
@@ -110,7 +119,7 @@ def write(
 @click.option("-m", "--message", default="", metavar="TEXT", help="The conclusion.")
 @json_option
 def close(subject: str, code: str | None, message: str, as_json: bool) -> None:
-    """Close a review. It does not change any more; feedback and actions can still be added."""
+    """Close a review, which then does not change. Feedback and actions can still be added."""
     from orchestrator.management.reviews.decisions import close_review
     from orchestrator.management.reviews.model import CloseCode
 
@@ -121,8 +130,8 @@ def close(subject: str, code: str | None, message: str, as_json: bool) -> None:
 
 @command.command("feedback")
 @SUBJECT
-@click.option("-m", "--message", required=True, metavar="TEXT", help="The feedback (required).")
-@click.option("--rating", type=click.IntRange(1, 5), help="From 1 (bad) to 5 (good).")
+@click.option("-m", "--message", required=True, metavar="TEXT", help="The feedback.")
+@click.option("--rating", type=click.IntRange(1, 5), metavar="N", help="A rating from 1 (bad) to 5 (good).")
 @json_option
 def feedback(subject: str, message: str, rating: int | None, as_json: bool) -> None:
     """Add feedback to a review, also to a closed one."""

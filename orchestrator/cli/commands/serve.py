@@ -11,13 +11,17 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command("serve")
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to accept connections on.")
-@click.option("--port", type=click.IntRange(1, 65535), default=8750, show_default=True, help="The port.")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="The address to accept connections on."
+)
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=8750, show_default=True, metavar="PORT", help="The port."
+)
 @click.option("--tls-cert", "certificate", type=FILE, metavar="FILE", help="The certificate for TLS, with its chain.")
 @click.option("--tls-key", "key", type=FILE, metavar="FILE", help="The private key of the certificate.")
-@click.option("--behind-proxy", is_flag=True, help="A proxy ends TLS: use its headers about clients.")
-@click.option("--name", "names", multiple=True, metavar="NAME", help="A name under which users reach the server.")
-@click.option("--no-worker", is_flag=True, help="Start no worker: others run what is requested.")
+@click.option("--behind-proxy", is_flag=True, help="Trust the headers of a proxy on this machine, which ends TLS.")
+@click.option("--name", "names", multiple=True, metavar="NAME", help="A host name of the server. May be repeated.")
+@click.option("--no-worker", is_flag=True, help="Start no worker; `orchestrator worker` runs the requests.")
 def command(
     host: str,
     port: int,

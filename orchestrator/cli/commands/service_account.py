@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from orchestrator.cli.groups import SubcommandGroup
 from orchestrator.cli.output import Cell, json_option, out, print_json, table
 from orchestrator.cli.register_options import model_of, open_project
 
@@ -11,9 +12,9 @@ if TYPE_CHECKING:
     from orchestrator.domain.access.principals import ServiceAccount
 
 
-@click.group("service-account")
+@click.group("service-account", cls=SubcommandGroup)
 def command() -> None:
-    """Add, list and disable the accounts of machines.
+    """Add, list, trust and disable the accounts of machines.
 
     A service account acts with a token, and does not approve. A CI job exchanges the token of its CI system for one.
     """

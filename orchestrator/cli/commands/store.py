@@ -4,11 +4,12 @@ from pathlib import Path
 
 import click
 
+from orchestrator.cli.groups import SubcommandGroup
 from orchestrator.cli.output import json_option, out, print_json
 from orchestrator.domain.text import counted
 
 
-@click.group("store")
+@click.group("store", cls=SubcommandGroup)
 def command() -> None:
     """Rebuild the tables that lists are read from."""
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli.durations import DURATION
+from orchestrator.cli.groups import SubcommandGroup
 from orchestrator.cli.output import json_option, out, print_json, table
 from orchestrator.cli.register_options import model_of, open_project
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from orchestrator.domain.access.tokens import Token
 
 
-@click.group("token")
+@click.group("token", cls=SubcommandGroup)
 def command() -> None:
     """Create, list, rotate and revoke tokens.
 
@@ -28,7 +29,7 @@ def command() -> None:
 @click.option("--name", default="", metavar="TEXT", help="What the token is for.")
 @click.option("--lifetime", type=DURATION, default="90d", metavar="TIME", help="How long it is valid (default: 90d).")
 @click.option("--action", "actions", multiple=True, metavar="ACTION", help="Only this action. May be repeated.")
-@click.option("--environment", default="*", metavar="PATTERN", help="Only environments that fit; needs --action.")
+@click.option("--environment", default="*", metavar="PATTERN", help="Only environments that match; needs --action.")
 @json_option
 def create(
     owner: str | None, name: str, lifetime: float, actions: tuple[str, ...], environment: str, as_json: bool
@@ -52,7 +53,7 @@ def create(
 )
 @json_option
 def exchange(owner: str | None, audience: str, as_json: bool) -> None:
-    """Exchange the token of this CI job for one that is valid for an hour, and print it.
+    """Exchange the token of this CI job for one of the project, valid for an hour, and print it.
 
     The token of the job is in ORCHESTRATOR_ID_TOKEN (GitLab: `id_tokens`), or is requested from GitHub Actions for
     --audience. A service account accepts it by issuer, audience and claims: see `orchestrator service-account trust`.
@@ -66,7 +67,7 @@ def exchange(owner: str | None, audience: str, as_json: bool) -> None:
 @click.option("--for", "owner", metavar="NAME", help="Only tokens of this user or service account.")
 @json_option
 def show_all(owner: str | None, as_json: bool) -> None:
-    """List tokens: all of them with the right to manage tokens, otherwise your own."""
+    """List your tokens; with the right to manage tokens, all of them."""
     from orchestrator.app.tokens import list_tokens
     from orchestrator.domain.moments import Now, minute_text
 
