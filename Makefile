@@ -80,7 +80,7 @@ scale: .venv/.dev ## Fill a store, and measure what each list and document costs
 growth: .venv/.dev ## Promote many times with prunes between, and measure how the state folder grows: N=1000.
 	@$(BIN)/python -m tests.campaigns.growth --promotions $(or $(N),1000)$(if $(ARGS), $(ARGS))
 
-unchanged: .venv/.dev ## Run a corpus of projects by hand and through the product, and compare: ARGS="NAME …" JOBS=3 (ARGS=-v prints more, ARGS=--undo undoes each mend).
+unchanged: .venv/.dev ## Run a corpus of projects by hand and through the product, and compare: ARGS="NAME …" JOBS=3 (ARGS=-v prints more, ARGS=--undo reverts each fix).
 	@$(BIN)/orchestrator engine install --yes >/dev/null
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
 	@$(BIN)/python -m tests.unchanged --jobs $(or $(JOBS),3) $(ARGS)
