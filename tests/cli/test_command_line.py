@@ -55,7 +55,9 @@ def test_every_command_helps(name: str, capsys: pytest.CaptureFixture[str]) -> N
 @pytest.mark.parametrize("name", NAMES)
 def test_help_is_whole_on_a_narrow_terminal(name: str) -> None:
     """On 80 columns, no help of a command or subcommand is wider, cuts a sentence, or shows a type of click as a value."""
-    pending = [(name, cli.get_command(click.Context(cli), name))]
+    found = cli.get_command(click.Context(cli), name)
+    assert found is not None
+    pending = [(name, found)]
     for path, command in pending:
         help_ = command.get_help(click.Context(command, info_name=f"orchestrator {path}", terminal_width=80))
         assert max(map(len, help_.splitlines())) <= 80, help_
