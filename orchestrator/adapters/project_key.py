@@ -85,7 +85,7 @@ class FileKeys:
         return encryption.encrypt(data, about, self._current())
 
     def decrypt(self, blob: bytes, about: str) -> bytes:
-        """What was encrypted with the current key or with a retired one, of whatever age. Raises D170 and D171."""
+        """Decrypt data of the current key or of a retired one, of whatever age. Raises D170 and D171."""
         named = encryption.encryption_key(blob)
         former = [each.key for each in self._former().values() if not each.revoked]
         key = {key_id(key): key for key in (self._current(), *former)}.get(named)

@@ -332,7 +332,7 @@ class Views:
 
 
 def _listed(declared: Mapping[str, Iterable[str]]) -> list[str]:
-    """What an environment declares, as `environment.yaml` has it in one line."""
+    """The declarations of an environment, as one line of `environment.yaml`."""
     return [f"{key}: [{', '.join(names)}]" for key, names in declared.items()]
 
 

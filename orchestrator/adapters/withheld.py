@@ -57,7 +57,7 @@ class Withheld(Model):
 
     @property
     def what(self) -> str:
-        """What the secret is."""
+        """The kind of the secret, in words."""
         return SECRETS.get(self.name, "a secret controller file")
 
     @model_validator(mode="after")
@@ -77,7 +77,7 @@ class Withheld(Model):
 
 
 class SecretPlace(Protocol):
-    """What has a place in the state folder."""
+    """A secret that has a place in the state folder."""
 
     @property
     def name(self) -> str:
@@ -101,7 +101,7 @@ class WithheldSecrets:
         return [item for item in awaited(self.state) if not self._given(item)]
 
     def place(self, item: "SecretPlace") -> Path:
-        """Where *item* has its place in the state folder."""
+        """The path of *item* in the state folder."""
         return self.state / item.name
 
     def give_up(self, name: str) -> bool:

@@ -51,7 +51,7 @@ OBJECTS = {
 
 
 def noun_of(kind: RecordKind[T]) -> str:
-    """What the audit stream calls a record of *kind*."""
+    """The noun for a record of *kind* in the audit stream."""
     return kind.noun or OBJECTS[kind.name]
 
 

@@ -51,7 +51,7 @@ class Application(Base):
 
     @cached_property
     def clients(self) -> "Clients":
-        """What clients of a server need first."""
+        """Queries that clients of a server make first."""
         from orchestrator.app.clients import Clients
 
         return Clients(self._parts)
@@ -93,14 +93,14 @@ class Application(Base):
 
     @cached_property
     def queries(self) -> "Queries":
-        """What is true now, from the journal."""
+        """Queries of the current state in the journal."""
         from orchestrator.app.queries import Queries
 
         return Queries(self._parts)
 
     @cached_property
     def inspections(self) -> "Inspections":
-        """What is true on hosts and in stacks."""
+        """Inspections of hosts and stacks."""
         from orchestrator.app.inspections import Inspections
 
         return Inspections(self._parts)

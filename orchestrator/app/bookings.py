@@ -15,7 +15,7 @@ class Bookings(Protocol):
     """The bookings of a project."""
 
     def booked(self, records: Records, now: Now) -> tuple[Booking, ...]:
-        """What keeps others out of each environment at *now*, or later."""
+        """The bookings that reserve an environment at *now*, or later."""
 
     def use(self, acting: "Acting", run: Run) -> None:
         """Record that *run*, which was admitted, is the first use of a booking, if it is. *acting* is the system."""

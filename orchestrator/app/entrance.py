@@ -79,7 +79,7 @@ class RunEntrance:
         return "; ".join(condition.reason for condition in found.missing if condition.kind in CALENDAR)
 
     def passed(self, run: Run) -> tuple[str, ...]:
-        """What of the calendar was passed for the release of *run*, by whom and why."""
+        """The overrides of the calendar that hold for the release of *run*, each with the user and the reason."""
         if run.release is None:
             return ()
         digest = run.release.digest

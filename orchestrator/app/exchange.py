@@ -105,6 +105,6 @@ def _token(text: str, account: ServiceAccount, trust: Trust, now: Now) -> Token:
 
 
 def _shown(job: JobClaims) -> Mapping[str, object]:
-    """What the audit stream has of the token of a job."""
+    """The part of a job's token that the audit stream records."""
     known = {name: str(job.claims[name])[:LONGEST_TEXT] for name in ("sub", "jti") if name in job.claims}
     return {"issuer": job.issuer, **known}

@@ -1,4 +1,4 @@
-"""What the commands of measures share."""
+"""Options that the commands of measures share."""
 
 from collections.abc import Callable
 from datetime import datetime

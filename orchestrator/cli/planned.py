@@ -39,7 +39,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Printer:
-    """Where a plan is written: folded lines to *say*, lines that are never cut to *raw*."""
+    """The outputs of a plan: folded lines go to *say*, lines that are never cut to *raw*."""
 
     say: Say
     raw: Say
@@ -132,7 +132,7 @@ def _write_plan(plan: Plan, say: Printer, *, err: bool = False) -> None:
 
 
 def _work(plan: Plan, say: Printer, *, err: bool) -> None:
-    """What is done, in its order."""
+    """Write the undos and steps of the plan, in their order."""
     for undo in plan.undo:
         say(f"Undo     {undo.play.step} of {undo.release}: {undo.play.playbook} on {list_names(undo.play.limit)}")
         _plays(undo.plays, say, err=err)

@@ -117,7 +117,7 @@ def print_request(app: "Application", seen: "RequestView", *, as_json: bool, tex
 
 
 def hint_worker(app: "Application", seen: "RequestView") -> str:
-    """What starts the promotion if no worker runs; empty if one does, or if there is nothing to start."""
+    """The command that starts the promotion if no worker runs; empty if one does, or if there is nothing to start."""
     if seen.state not in WAITS or app.scheduler_runs():
         return ""
     queue = "" if seen.request.queue == "default" else f" --queue {seen.request.queue}"

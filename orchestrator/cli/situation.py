@@ -109,7 +109,7 @@ def next_lines(found: NextPromotion | None) -> list[str]:
 
 
 def headline(facts: EnvironmentFacts) -> str:
-    """What the environment is, in a few words."""
+    """The state of the environment, in a few words."""
     if facts.destroyed is not None:
         gone = facts.destroyed
         return f"destroyed by {gone.by or 'unknown'}, {when(gone.at)}, run {gone.run}"

@@ -188,7 +188,7 @@ def waves(story: Sequence[WaveStatus], columns: int | None = None) -> str:
 
 
 def outlook(seen: RollbackForecast | None) -> list[str]:
-    """What a rollback would do to the stack, as far as it is known; no line for an environment without a stack."""
+    """The lines about the effect of a rollback on the stack, as far as it is known; empty without a stack."""
     if seen is None:
         return []
     source = "as Pulumi sees it now" if seen.how == "preview" else "as far as the plan of the promotion tells"

@@ -85,7 +85,7 @@ class Effective:
     laid: Path | None = None
 
     def view(self, settings: AnsibleSettings, read: Iterable[str], write: Iterable[str] = ()) -> View:
-        """What an Ansible process finds of the controller besides its own folders, *read* and *write*. Raises I103."""
+        """The view of an Ansible process, besides its own folders: *read* and *write* are files of it. Raises I103."""
         package, placed = self.package, self.laid is not None and self.copy != self.laid
         areas = [package.folder(area) for area in package.manifest.areas()] if package is not None else []
         project = [str(self.folder / name) for name in CODE] if self.laid is None else []
@@ -253,7 +253,7 @@ class Configurations:
         return self._effective(folder, effective, AnsibleSettings(), package)
 
     def document(self, package: Package, files: tuple[str, ...], settings: AnsibleSettings) -> Configuration:
-        """What a plan records of the configuration of the playbooks of *package* and of host inspections."""
+        """The part of a plan with the configuration of the playbooks of *package* and of host inspections."""
         plays: dict[str, tuple[Setting, ...]] = {}
         for playbook in package.manifest.release.playbooks():
             folder = working_folder_of(package, playbook)
@@ -268,7 +268,7 @@ class Configurations:
         )
 
     def notes(self, package: Package, settings: AnsibleSettings) -> tuple[str, ...]:
-        """What the controller or the package has and Ansible is not given, in a sentence each."""
+        """Settings of the controller or the package that Ansible does not get, in a sentence each."""
         notes = [
             f"{name} is set here {NOT_PASSED}"
             for name in sorted(self.environ)

@@ -178,16 +178,16 @@ class AnsibleDeployer:
         return self.resolver.is_outdated(inventory)
 
     def configuration(self, package: Package, files: tuple[str, ...], settings: AnsibleSettings) -> Configuration:
-        """What a plan records of the settings of plays and host inspections. Raises D150.
+        """The part of a plan with the settings of plays and host inspections. Raises D150.
 
-        From then on the values that vaults of *package* encrypt are known, whether its plays are previewed or not.
+        The values that vaults of *package* encrypt become known secrets, whether its plays are previewed or not.
         """
         for playbook in package.manifest.release.playbooks():
             self.known.of_play(package, files, self.configurations.of_play(package, playbook, settings))
         return self.configurations.document(package, files, settings)
 
     def unused_settings(self, package: Package, settings: AnsibleSettings) -> tuple[str, ...]:
-        """What the controller or the package sets and Ansible is not given, in a sentence each."""
+        """Settings of the controller or the package that Ansible does not get, in a sentence each."""
         return self.configurations.notes(package, settings)
 
     def close(self) -> None:
@@ -296,6 +296,6 @@ def _reported(result: StepResult) -> StepResult:
 def _tally(
     play: PlaySpec, limit: tuple[str, ...], emit: Emit, job: str, pending: handlers.PendingHandlers | None = None
 ) -> Tally:
-    """What collects the events of *play* on the hosts *limit*; *pending* are the handlers that it has to run."""
+    """A tally for the events of *play* on the hosts *limit*; *pending* are the handlers that it has to run."""
     tally = Tally(play.step, limit, emit, job, timeout=play.timeout, setting=f"timeout of the step {play.step}")
     return tally if pending is None else replace(tally, handlers=pending)

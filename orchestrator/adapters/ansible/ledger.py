@@ -80,7 +80,7 @@ class LedgerKey:
         return bool(self.context.run) and self.context.settings.ledger
 
     def variables(self) -> dict[str, object]:
-        """What the collection's modules must know of it, for the variable `orchestrator_release`."""
+        """The values of the variable `orchestrator_release`, for the collection's modules."""
         return {"project": Unsafe(self.context.project), "step": Unsafe(self.step), "attempt": self.attempt}
 
     def script(self, verb: str) -> str:

@@ -159,7 +159,7 @@ class PlayRunner:
         return [*(file for file in inventory.files if not asks_us(file)), str(folder / SECRETS_FOLDER / RESOLVED)]
 
     def _view(self, request: PlayRequest, effective: Effective) -> View:
-        """What the play finds of the controller besides its copy: what reaches the hosts of its environment."""
+        """The view of the play: besides its copy, the files that it needs to reach the hosts of its environment."""
         return effective.view(request.context.settings, self._configurations.views.inventory(request.inventory))
 
     def _control_folder(self) -> Path:
@@ -298,7 +298,7 @@ def _claim(request: PlayRequest) -> LedgerKey:
 
 
 def _files(request: PlayRequest, content: Path, found: Path) -> dict[str, bytes]:
-    """What lies in the job's folder when it starts, but for the child's own order and what is secret."""
+    """The files of the job's folder at its start, without the child's specification and secrets."""
     play, claim = request.play, _claim(request)
     files = {"limit": "\n".join(_patterns(request)).encode() + b"\n"}
     if request.question:

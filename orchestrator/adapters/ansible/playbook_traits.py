@@ -1,4 +1,4 @@
-"""What of a playbook the plan shows and `build` checks: what batches change, what only the run decides."""
+"""Traits of a playbook that the plan shows and `build` checks: effects of batches, decisions made in the run."""
 
 import re
 from collections.abc import Iterator
@@ -100,7 +100,7 @@ def _play_hosts(value: object, where: Where) -> Iterator[Trait]:
 
 
 def other_facts(book: Playbook) -> tuple[Trait, ...]:
-    """Where facts or results of other hosts are read, that some play of *book* finds out by hand.
+    """Reads of facts or results of other hosts, which some play of *book* has when it runs by hand.
 
     A playbook that gathers them by `delegate_facts` has them in every batch.
     """

@@ -133,7 +133,7 @@ def _leaves(plain: bytes) -> Iterator[Secret]:
 
 
 def _opened(envelope: bytes, label: str, passwords: list[tuple[str, bytes]]) -> bytes | None:
-    """What is in an *envelope*: with the password of its label first, then with all others."""
+    """The content of an *envelope*: with the password of its label, otherwise with any other. None if none fits."""
     try:
         salt, code, text = map(binascii.unhexlify, binascii.unhexlify(b"".join(envelope.split())).split(b"\n", 2))
     except (binascii.Error, ValueError):

@@ -281,6 +281,6 @@ def kept_by_all(declared: tuple[Declared, ...], path: str) -> bool:
 
 
 def declared_by(name: str, file: str, environment: Environment) -> Declared:
-    """What *environment* declares; *file* is where it is written."""
+    """The declarations of *environment*, whose file is *file*."""
     extra, given = frozenset(environment.ansible.extra_vars), environment.ansible.environment
     return Declared(name, file, extra, given, environment.kept_paths)

@@ -138,7 +138,7 @@ def entries_digest(entries: tuple[Any, ...]) -> str:
 
 
 def installed(folder: Path, requirements: dict[str, str], sources: Mapping[str, str]) -> RequirementsLock:
-    """What lies in a *folder* of installed requirements, as a lock. *sources* are known by `KIND NAME`."""
+    """The content of a *folder* of installed requirements, as a lock. The keys of *sources* are `KIND NAME`."""
 
     def items(kind: Kind) -> tuple[LockedContent, ...]:
         found = []

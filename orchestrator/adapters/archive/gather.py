@@ -269,7 +269,7 @@ def _requirements(gathered: Gathered, tree: Tree, install: Install) -> None:
 
 
 def _from_project(gathered: Gathered, tree: Tree, kind: str, folder: Path) -> None:
-    """What was installed into a *folder* of the project and is not in the tree, because Git ignores it."""
+    """Take what was installed into a *folder* of the project and is not in the tree, because Git ignores it."""
     start = folder.relative_to(tree.project).as_posix()
     for name in sorted(below(tree.project, start)):
         inner = os.path.relpath(name, start)
@@ -333,7 +333,7 @@ def _check_links(gathered: Gathered) -> None:
 
 
 def _checked_target(path: str, known: dict[str, str]) -> str:
-    """What the link *path* leads to, by the links that are *known*. Raises P103 if it is not in the project."""
+    """The target of the link *path*, by the links that are *known*. Raises P103 if it is not in the project."""
     link, leads_to = known[path], links.target(path, known)
     why = links.objection(link)
     if why is None and leads_to is not None:

@@ -237,7 +237,7 @@ class SealedPackages:
         return []
 
     def ref(self, digest: str) -> PackageRef | None:
-        """What the kept package with this digest is called."""
+        """The reference of the kept package with this digest; None if it is not kept."""
         if not DIGEST.fullmatch(digest):  # hosts report it, and a file's name is made of it
             return None
         found = _named(self._folder / f"{_hex(digest)}{ENDING}")

@@ -54,7 +54,7 @@ class Proof:
         self._views = views or Views(None, Path("/nowhere"), environ)
 
     def __call__(self, package: Package) -> Iterator[OrchestratorError]:
-        """What the operator should know about an unpacked *package*, as warnings (P115, P134).
+        """The warnings about an unpacked *package* (P115, P134).
 
         Raises P126 to P133 when a playbook or suite cannot work as it does by hand, P114 when it needs roles or
         collections of this machine, and P113 when Ansible cannot read a playbook, or does not find what it names.
@@ -104,7 +104,7 @@ class Proof:
             yield from self._folder(package, folder, names, own)
 
     def _folder(self, package: Package, folder: str, names: list[str], scratch: Path) -> Iterator[OrchestratorError]:
-        """What there is to know about the playbooks that run in one *folder*."""
+        """The warnings about the playbooks that run in one *folder*."""
         project = Path(str(package.root)) / folder
         env = self._environment(package, project, scratch)
         alone = self._said(package, project, names, _only(package, project, env), scratch)

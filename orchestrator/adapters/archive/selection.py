@@ -1,4 +1,4 @@
-"""What of a project's files belongs into the tree of a package, and why a file is left out."""
+"""The selection of a project's files for the tree of a package, and why a file is left out."""
 
 import configparser
 import os

@@ -84,7 +84,7 @@ class SharedPackages:
         return sorted(found.values(), key=lambda ref: (ref.name, ref.version, ref.digest))
 
     def ref(self, digest: str) -> PackageRef | None:
-        """What the package is called: by what is kept here, else by what is shared, as far as it answers."""
+        """The reference of the package kept here, otherwise of the shared one. None if the store does not respond."""
         found = self._local.ref(digest)
         if found is None:
             with contextlib.suppress(OrchestratorError):

@@ -140,5 +140,5 @@ class BucketObjects:
 
 
 def _code(error: Any) -> str:
-    """What the server calls the error: a word, or the number of its answer."""
+    """The server's code of the error: a word, or the status of its answer."""
     return str(error.response.get("Error", {}).get("Code") or "no reason given")[:100]

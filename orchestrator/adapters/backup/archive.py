@@ -28,7 +28,7 @@ MAX_FILES = 1_000_000
 
 
 class BackupManifest(Model):
-    """What a backup is. *schema_version* is the journal's, *made_at* UTC, ISO 8601; *logs*: are jobs' logs in it?
+    """The manifest of a backup. *schema_version* is the journal's, *made_at* UTC, ISO 8601, *logs* whether it has logs.
 
     *withheld* are the secrets of the state that are not in it. *authentication* is None in backups of earlier versions.
     """

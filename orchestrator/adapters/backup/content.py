@@ -1,4 +1,4 @@
-"""What of a project's state belongs into a backup, and where each part of it lies."""
+"""The parts of a project's state that belong to a backup, and the place of each."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -46,7 +46,7 @@ class BackupPaths:
 
     @property
     def restoring(self) -> Path:
-        """Where a restore prepares its work, and keeps what it has put aside until it is done."""
+        """The folder in which a restore prepares its work, and keeps the old state until it is done."""
         return self.state / "restoring"
 
     def parts(self) -> dict[str, Path]:

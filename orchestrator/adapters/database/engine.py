@@ -49,7 +49,7 @@ def sqlite_url(path: Path) -> str:
 
 
 def engine_url(url: str) -> str:
-    """Where durable execution keeps its own tables when the journal is at *url*.
+    """The database of durable execution if the journal is at *url*.
 
     On SQLite in a file of its own beside the journal's; on Postgres in the same database, in the schema `dbos`.
     """

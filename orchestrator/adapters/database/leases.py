@@ -1,4 +1,4 @@
-"""Who may act on an environment, and who waits for it, on SQLAlchemy Core. Every method is one transaction."""
+"""The leases and queues of environments, on SQLAlchemy Core. Every method is one transaction."""
 
 import socket
 

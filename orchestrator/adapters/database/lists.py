@@ -117,7 +117,7 @@ class DatabaseLists:
         return Page(items=items, cursor=str(rows[limit - 1].last_number) if len(rows) > limit else None)
 
     def release_places(self, digests: tuple[str, ...], environments: tuple[str, ...]) -> list[ReleasePlace]:
-        """What each of the releases is in each of *environments*; nothing where it never was."""
+        """The state of each of the releases in each of *environments*; nothing where it never was."""
         c = release_in_environment.c
         query = sa.select(release_in_environment).where(c.environment.in_(environments), c.digest.in_(digests))
         return [_place(row) for row in self._rows(query.order_by(c.environment, c.digest))]
@@ -145,7 +145,7 @@ class DatabaseLists:
         return Page(items=items, cursor=items[-1].environment if len(rows) > limit else None)
 
     def hosts_of(self, environments: tuple[str, ...]) -> dict[str, list[HostState]]:
-        """What is known of the hosts of several environments, in one query."""
+        """The recorded states of the hosts of several environments, in one query."""
         chosen = hosts.c.environment.in_(environments)
         query = sa.select(hosts.c.environment, hosts.c.data).where(chosen).order_by(hosts.c.environment, hosts.c.host)
         found: dict[str, list[HostState]] = {name: [] for name in environments}
@@ -221,7 +221,7 @@ def runs_query(chosen: RunFilter, cursor: str | None, limit: int) -> "sa.Select[
 
 
 def _accepted(chosen: RunFilter) -> Iterator["sa.ColumnElement[bool]"]:
-    """What holds of the rows of the runs that *chosen* accepts."""
+    """The conditions for the rows of the runs that *chosen* accepts."""
     c = run_list.c
     wanted = {
         c.environment: chosen.environment,

@@ -111,7 +111,7 @@ def run_row(run: Run, number: int, project: str) -> Row:
 
 
 def run_details(records: Iterable[Record]) -> Row:
-    """What the entries of a run add to its row: its exit code, and the definition that it applied last."""
+    """The columns that the entries of a run add to its row: its exit code, and the definition that it applied last."""
     row: Row = {}
     for record in records:
         if record.kind == "ended" and isinstance(record.data.get("exit"), int):
@@ -149,7 +149,7 @@ def started_row(record: Record) -> Row:
 
 
 def finished_values(record: Record) -> Row:
-    """What the end of a step changes in its row."""
+    """The columns that the end of a step changes in its row."""
     result = record.data
     hosts_by, tests_by = (_outcomes(result.get(name)) for name in ("hosts", "tests"))
     unknown = hosts_by.count(Outcome.UNKNOWN.value)

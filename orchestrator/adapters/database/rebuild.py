@@ -119,7 +119,7 @@ def _rebuild_run(
 
 
 class _Environments:
-    """What the rows of environments are made of: their runs, added oldest first."""
+    """Makes the rows of environments from their runs, which are added oldest first."""
 
     def __init__(self) -> None:
         self._newest: dict[tuple[str, str], Row] = {}

@@ -42,7 +42,7 @@ R = TypeVar("R")
 
 @dataclass
 class _Attempts(Generic[R]):
-    """What is known of a change over all attempts: its call, and the result of the last attempt (at most one)."""
+    """A change over all attempts: its call, and the result of the last attempt (at most one)."""
 
     call: str
     results: list[R]
@@ -88,7 +88,7 @@ class DatabaseRegister:
         return attempts.results[-1]
 
     def _newer(self, there: AuditHead | None, before: AuditHead, head: AuditHead) -> AuditHead | None:
-        """What is recorded after a change from *before* to *head* in place of the head that is *there*; None: nothing.
+        """The head to record after a change from *before* to *head*, if *there* is recorded; None: no new one.
 
         If *there* is not a place of the stream, entries are missing: it stays, unless a restore lost it or an entry
         explains the break.

@@ -108,7 +108,7 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
         return [decode(Run, data) for data in self._read(query)]
 
     def hosts(self, environment: str) -> list[HostState]:
-        """What is known of each host."""
+        """The recorded state of each host, by name."""
         query = sa.select(hosts.c.data).where(hosts.c.environment == environment).order_by(hosts.c.host)
         return [decode(HostState, data) for data in self._read(query)]
 
@@ -172,7 +172,7 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
         return decode(QueuedRequest, found[0])
 
     def pending(self) -> list[QueuedRequest]:
-        """What is not done, oldest first; what a newer program wrote is left out."""
+        """The requests that are not done, oldest first. Those that a newer program wrote are left out."""
         query = (
             sa.select(queued_requests.c.root, queued_requests.c.data)
             .where(queued_requests.c.done.is_(False))

@@ -46,7 +46,7 @@ SHOWN = 300  # characters of an answer, or of a command's output, that are shown
 
 @dataclass(frozen=True)
 class Shown:
-    """What a query shows of itself: a bearer token, or the password of *user*; and whom it trusts.
+    """The credential of a query (a bearer token, or the password of *user*), and the certificates that it trusts.
 
     *servers* are those to which it may be shown; None: any.
     """
@@ -136,7 +136,7 @@ class LiveGates:
             shown.check(query.server)
 
     def _shown(self, gate: PlannedGate, package: Package, context: Context) -> Shown:
-        """What a query shows of itself, and whom it trusts. Raises E160 and E161."""
+        """The credential of a query, and the certificates that it trusts. Raises E160 and E161."""
         asked = gate.gate.prometheus
         if asked is None:
             return NOBODY
@@ -153,7 +153,7 @@ class LiveGates:
         return Shown(secret=secret, user=asked.user, ca=trusted, servers=servers)
 
     def _secret(self, gate: PlannedGate, name: str, context: Context) -> str:
-        """What the variable *name* holds; a release may name only what the environment has credentials for."""
+        """The value of the variable *name*. A release may only name those in the environment's credentials."""
         if not gate.own and name not in context.credentials:
             message = f"gate {gate.gate.name}: a release may not use {name} in {context.environment}"
             hint = "name it with its servers under credentials in environment.yaml, or put the gate there"
@@ -166,11 +166,11 @@ class LiveGates:
         return secret
 
     def _seen(self, package: Package, copy: Path) -> Path:
-        """Where a command of *package* finds the *copy* of its content."""
+        """The path at which a command of *package* finds the *copy* of its content."""
         return copy if _of_format_1(package) else self._views.seen(copy)
 
     def _view(self, gate: PlannedGate, package: Package, copy: Path, context: Context) -> View:
-        """What the command finds: that of an environment the project, that of a release its copy. Raises I103."""
+        """The view of the command: the project for an environment's gate, the copy for a release's. Raises I103."""
         if gate.own:
             return self._views.of(context.settings, read=[self._root])
         if _of_format_1(package):

@@ -57,7 +57,7 @@ def fetch_url(
 
 
 def _text(answer: Any, end: float) -> str:
-    """What is read of the answer's text until *end*; the rest is left."""
+    """The answer's text, up to `LARGEST` bytes. Raises `TimeoutError` after *end*."""
     found = b""
     while len(found) < LARGEST:
         if time.monotonic() > end:
@@ -136,7 +136,7 @@ class _Handler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
 
 
 def _opener(ca: Path | None, *, redirects: bool) -> urllib.request.OpenerDirector:
-    """What opens http and https, by the proxies of the environment, and nothing else: no files, no ftp."""
+    """An opener for http and https, with the proxies of the environment variables: not for files or ftp."""
     director = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),

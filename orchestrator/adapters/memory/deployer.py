@@ -146,7 +146,7 @@ class MemoryDeployer:
         return StepResult(outcome=worst(host.outcome for host in hosts), message=message, hosts=hosts)
 
     def _answer(self, environment: str, host: str) -> HostResult:
-        """What one host reports; one with an answer of its own is read as the real ones are."""
+        """The report of one host. An answer of its own in the world is parsed like that of a real host."""
         if host in self._world.gone:
             return HostResult(host=host, outcome=Outcome.UNKNOWN, touched=False)
         running = self._world.running.get((environment, host))
@@ -203,7 +203,7 @@ class MemoryDeployer:
         """Plays of the world find nothing on the controller."""
 
     def unused_settings(self, package: Package, settings: AnsibleSettings) -> tuple[str, ...]:
-        """What the world sets and does not pass on."""
+        """The settings that the world has and does not pass on."""
         del package, settings
         return self._world.unused_settings
 

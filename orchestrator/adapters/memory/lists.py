@@ -100,7 +100,7 @@ class MemoryLists:
         return _page([item for item in numbered if cursor is None or int(item[0]) < int(cursor)], limit)
 
     def release_places(self, digests: tuple[str, ...], environments: tuple[str, ...]) -> list[ReleasePlace]:
-        """What each of the releases is in each of *environments*; nothing where it never was."""
+        """The state of each of the releases in each of *environments*; nothing where it never was."""
         places = (
             self._place(environment, digest) for environment in sorted(environments) for digest in sorted(digests)
         )
@@ -170,7 +170,7 @@ class MemoryLists:
         return next((mark for mark in marks if digest in {None, mark.release.digest}), None)
 
     def hosts_of(self, environments: tuple[str, ...]) -> dict[str, list[HostState]]:
-        """What is known of the hosts of several environments."""
+        """The recorded states of the hosts of several environments."""
         return {name: self._states(name) for name in environments}
 
     def leases_of(self, environments: tuple[str, ...]) -> dict[str, Lease]:

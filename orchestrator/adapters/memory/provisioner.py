@@ -101,7 +101,7 @@ class MemoryProvisioner:
         return ResourceChange(op=op, type="memory:host", name=host, urn=f"urn:memory::{host}", kept=kept)
 
     def unused_settings(self, settings: PulumiSettings) -> tuple[str, ...]:
-        """What the world sets and does not pass on."""
+        """The settings that the world has and does not pass on."""
         del settings
         return ()
 

@@ -137,7 +137,7 @@ class MemoryStore(MemoryLists):
         return found[:limit] if limit is not None else found
 
     def hosts(self, environment: str) -> list[HostState]:
-        """What is known of each host."""
+        """The recorded state of each host, by name."""
         return [state for (where, _), state in sorted(self._hosts.items()) if where == environment]
 
     def verified(self, environment: str, digest: str | None = None, limit: int | None = None) -> list[Verified]:
@@ -266,7 +266,7 @@ class MemoryStore(MemoryLists):
         return self._works[root]
 
     def pending(self) -> list[QueuedRequest]:
-        """What is not done, oldest first."""
+        """The requests that are not done, oldest first."""
         return [work for work in self._works.values() if not work.done]
 
     def takeable(self, queue: str, unread: Callable[[str, str], None]) -> list[QueuedRequest]:

@@ -176,7 +176,7 @@ def _mapped(groups: Mapping[str, InventoryGroup], outputs: Mapping[str, object])
 
 
 def _data(value: Any, template: str) -> Any:
-    """What a native *template* gave as plain data: it hands on what is undefined, and what is still to be computed."""
+    """The result of a native *template* as plain data: it may still contain undefined values and iterators."""
     if isinstance(value, Undefined):
         raise UndefinedError(f"{template} needs an output that is not there")
     if isinstance(value, Mapping):

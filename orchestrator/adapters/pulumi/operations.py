@@ -100,7 +100,7 @@ class Operations:
         return self.folder / "definitions" / spec.definition.removeprefix("sha256:") / "tree"
 
     def place(self, spec: StackSpec) -> str:
-        """Where the program is, below the project's root."""
+        """The path of the program below the project's root."""
         return Path(spec.program).relative_to(self.tree(spec)).as_posix()
 
     def trace(self, spec: StackSpec) -> Path:
@@ -184,7 +184,7 @@ class Operations:
         )
 
     def _isolation(self, spec: StackSpec, verb: str) -> dict[str, Any]:
-        """What the operation *verb* finds of the controller, its variables, and who makes hosts for it."""
+        """The view of the operation *verb*, its environment variables, and the command of the broker for its hosts."""
         env, seen = self._program_env(spec), self.isolated(spec)
         if self.views is None or seen is None:
             return {"env": env, "view": None}

@@ -165,7 +165,7 @@ class PulumiProvisioner:
         )
 
     def unused_settings(self, settings: PulumiSettings) -> tuple[str, ...]:
-        """What the controller sets and Pulumi is not given, in a sentence each."""
+        """Settings of the controller that Pulumi does not get, in a sentence each."""
         return variables.unused(self._environ, settings.environment)
 
     def drifted(self, spec: StackSpec, job: str, emit: Emit) -> tuple[ResourceChange, ...]:

@@ -25,7 +25,7 @@ CLEAR = "--clear-pending-creates"
 
 
 class Recovery:
-    """What one operation does about the former ones.
+    """The recovery by one operation from earlier ones that died.
 
     Args:
         spec: the job's `spec.json`.

@@ -117,7 +117,7 @@ def _absolute(url: str, own: Path) -> str:
 
 
 def missing_credential(spec: StackSpec, environ: Mapping[str, str]) -> tuple[str, str] | None:
-    """What the stack's secrets or its backend require and lack, and a remedy; None if nothing is missing.
+    """The credential that the stack's secrets or its backend lack, and a remedy; None if nothing is missing.
 
     Only certain errors are reported. Raises E102.
     """
@@ -152,7 +152,7 @@ def _other_secrets(file: Path) -> bool:
 
 
 def _credentials(environ: Mapping[str, str]) -> dict[str, Any]:
-    """What `pulumi login` has written down."""
+    """The credentials that `pulumi login` has stored; empty if they cannot be read."""
     home = Path(environ.get("PULUMI_HOME") or Path(environ.get("HOME", "/")) / ".pulumi")
     try:
         found = json.loads((home / "credentials.json").read_text(encoding="utf-8"))

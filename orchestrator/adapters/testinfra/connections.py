@@ -335,7 +335,7 @@ def install_backend(connections: Connections, aliases: Callable[[str], SshBacken
 
 
 def _answer_of_agent(backend: SshBackend, connections: Connections, command: str) -> base.CommandResult | None:
-    """What the agent on the host of *backend* answers to *command*; None if no agent runs it."""
+    """The result of *command* from the agent on the host of *backend*; None if no agent runs it."""
     line = connections.line(backend) if connections.persistent else None
     agent = line.agent() if line else None
     if line is None or agent is None:

@@ -91,7 +91,7 @@ class SuiteJob:
         )
 
     def _view(self) -> View:
-        """What the suite finds of the controller besides its copy: what reaches the hosts of its environment."""
+        """The view of the suite: besides its copy, the files that it needs to reach the hosts of its environment."""
         return self.effective.view(self._context.settings, self._views.inventory(self._inventory))
 
     def explained(self, result: StepResult) -> StepResult:
@@ -170,7 +170,7 @@ class SuiteJob:
 
 
 def _own_temporary(folder: Path) -> dict[str, str]:
-    """Where pytest puts the temporary folders of tests: in the shared one their name is known to all other users."""
+    """The variable with pytest's folder for temporary files: names in the shared one are known to all other users."""
     return {"PYTEST_DEBUG_TEMPROOT": str(folder / TEMPORARY[1])}
 
 
@@ -193,7 +193,7 @@ def narrowed(inventory: Inventory, hosts: list[str]) -> Inventory:
 
 
 def inventory_listing(inventory: Inventory, variables: Mapping[str, object]) -> dict[str, object]:
-    """What `ansible-inventory --list` prints of the hosts of *inventory*, with *variables* below all of theirs."""
+    """The output of `ansible-inventory --list` for *inventory*; *variables* have the lowest precedence."""
     hosts = inventory.hosts
     if inventory.listing is None:
         special = inventory.groups.get("all", Group()).vars

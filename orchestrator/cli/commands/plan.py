@@ -148,7 +148,7 @@ def _returning(app: "Application", environment: str) -> "Plan | RollbackPlan":
 
 
 def _outlook(app: "Application", plan: "Plan | RollbackPlan | WavePlan") -> "RollbackForecast | None":
-    """What a rollback plan that is known already would do to the stack."""
+    """The effect of a rollback plan on the stack; None for other plans, and without a stack."""
     if plan.kind != "RollbackPlan" or plan.definition is None:
         return None
     note("asking Pulumi what would become of the infrastructure …")

@@ -75,7 +75,7 @@ def _rows(found: "dict[str, QueueFacts]", coming: dict[str, list[dict[str, Any]]
 
 
 def _holder(name: str, facts: "QueueFacts") -> list[str]:
-    """Who holds the environment: an operator's lock, or a run with what it does."""
+    """The lines about the holder of the environment: an operator's lock, or a run with its activity."""
     from orchestrator.cli.situation import run_line
     from orchestrator.cli.words import when
 
