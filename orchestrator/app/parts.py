@@ -37,7 +37,7 @@ class PackageStore(Packages, Protocol):
         """As the port's; *admit* refuses a digest before the file has its name, *warn* gets what may be missing."""
 
     def share(self, package: Package) -> None:
-        """See that other machines have a kept package, where packages are shared. Raises S-codes."""
+        """Ensure that other machines have a kept package, if packages are shared. Raises S-codes."""
 
     def known(self) -> list[tuple[PackageRef, Manifest]]:
         """The packages on this machine with their manifests."""
@@ -69,10 +69,10 @@ class Execution(Protocol):
         """Requests that are not done and that no process works on, oldest first."""
 
     def release(self) -> None:
-        """Give the claim of this process back."""
+        """Release the claim of this process."""
 
     def close(self) -> None:
-        """Let go of databases and locks."""
+        """Close databases, and release locks."""
 
 
 class Withheld(Protocol):

@@ -201,7 +201,7 @@ class Queries(UseCases):
 
     @use_case(Action.VIEW)
     def printed(self, actor: Actor, run: str) -> Iterator[Printed]:
-        """What each job of *run* has printed: from its folder when it ran here, else from where it is shared.
+        """What each job of *run* has printed: from its folder if it ran here, otherwise from the shared logs.
 
         What is fetched is kept here. Raises S-codes when it cannot be.
         """

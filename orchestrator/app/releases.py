@@ -103,7 +103,7 @@ class Releases(UseCases):
         return sorted((self._parts.root / self._parts.project.releases).glob("*/release.yaml"))
 
     def _share(self, package: Package) -> None:
-        """See that other machines have a *package* that was kept here before. Raises S-codes."""
+        """Ensure that other machines have a *package* that was kept here before. Raises S-codes."""
         self._parts.packages.share(package)
 
     @use_case(Action.VIEW)

@@ -19,12 +19,12 @@ class Retention(UseCases):
 
     @use_case(Action.VIEW)
     def removable(self, actor: Actor) -> Removable:
-        """What the project's rule of retention lets go. Changes nothing."""
+        """What the project's retention rule would remove. Changes nothing."""
         return prune.removable(self._parts.services, self._parts.durable_records, lambda: self._named_plans(actor))
 
     @use_case(Action.RUN_WORKER)
     def prune(self, actor: Actor) -> Removable:
-        """Remove what the project's rule of retention lets go. Raises S200."""
+        """Remove what the project's retention rule does not keep. Raises S200."""
         return prune.prune(self._parts.services, self._parts.durable_records, lambda: self._named_plans(actor))
 
     def _named_plans(self, actor: Actor) -> frozenset[str]:

@@ -148,7 +148,7 @@ def tidy(app: Application, queue: str) -> None:
 def work(app: Application, root: str) -> int:
     """Execute *root* without following it. Returns 0 once it is done, however it ended.
 
-    SIGTERM parks it before its next step, and lets go of it.
+    SIGTERM parks it before its next step, and releases its claim.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: app.stop_softly())

@@ -266,7 +266,7 @@ def note_folded(text: str) -> None:
 
 
 def _hanging(text: str) -> int:
-    """The indent of what follows *text*: below the content after a label of `LABEL` columns, else a little deeper."""
+    """The indent of what follows *text*: below the content after a label of `LABEL` columns, or a little deeper."""
     plain = click.unstyle(text)
     spaces = len(plain) - len(plain.lstrip())
     if not spaces and plain[LABEL - 1 : LABEL] == " ":

@@ -73,7 +73,7 @@ class ControlSockets:
         self._let_go()
 
     def _hold(self) -> None:
-        """Lock the folder: a process that is killed lets go of it, whatever it was doing."""
+        """Lock the folder. The lock of a process that is killed ends with it."""
         self._let_go()
         with contextlib.suppress(FileNotFoundError):
             self._lock = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)

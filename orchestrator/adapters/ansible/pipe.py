@@ -54,7 +54,7 @@ class PipedProcess:
         return self._process.poll() is None
 
     def expect(self, patterns: Any, timeout: float | None = None, searchwindowsize: int | None = None) -> int:
-        """Hand on what is written, until nothing more comes; the place of the end, or of the timeout, in *patterns*."""
+        """Pass the output on until it ends. Returns the index of the end, or of the timeout, in *patterns*."""
         import pexpect
 
         del timeout, searchwindowsize
@@ -68,7 +68,7 @@ class PipedProcess:
             os.killpg(self.pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """Wait for its end, after what it has written is handed on."""
+        """Wait for its end, after its output is passed on."""
         self._process.wait()
         self._read()
         if self._process.stdout is not None:

@@ -37,7 +37,7 @@ class Mapped(dict[str, Any]):
 
 
 class Encrypted(str):
-    """A value that a vault keeps, or another tag that only Ansible reads: it is there, and cannot be seen."""
+    """A value that a vault keeps, or another tag that only Ansible reads: it exists, and its content is not known."""
 
     __slots__ = ()
 

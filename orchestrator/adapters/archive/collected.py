@@ -170,7 +170,7 @@ def without_credentials(env: Mapping[str, str], folder: Path) -> dict[str, str]:
 
 
 def _reason(text: str) -> str:
-    """Why pytest has not collected the suite, by what it printed: its last error, else its last line."""
+    """Why pytest has not collected the suite, by what it printed: its last error, otherwise its last line."""
     lines = text.splitlines()
     errors = WHY.findall(text) or [line for line in lines if "error:" in line.lower()]
     printed = errors or [line for line in lines if line.strip()]

@@ -307,7 +307,7 @@ def _check_pointer(path: Path) -> None:
 
 
 def _check_keys(gathered: Gathered) -> None:
-    """Refuse key material that the release does not name (P220); what else there is to know are warnings."""
+    """Refuse key material that the release does not name (P220). Other findings are warnings."""
     scan = Scan(gathered.release.package.key_material)
     artifacts = {artifact.file_name: artifact.path for artifact in gathered.release.artifacts}
     for _, item in sorted(gathered.items.items()):
@@ -319,7 +319,7 @@ def _check_keys(gathered: Gathered) -> None:
 
 
 def _check_links(gathered: Gathered) -> None:
-    """Each link stays in its area (else P103); what it leads to is in the package (else a warning, P120)."""
+    """Check each link: it stays in its area (otherwise P103), and its target is packed (otherwise a warning, P120)."""
     for area in {item.area for item in gathered.items.values()}:
         items = {item.path: item for item in gathered.items.values() if item.area == area}
         known = {path: on_disk(str(item.source.readlink())) for path, item in items.items() if item.source.is_symlink()}

@@ -47,7 +47,7 @@ class ReferencedFiles:
     def take(self, playbooks: list[str]) -> list[OrchestratorError]:
         """Take what *playbooks* name; a warning (P111) for each path to nothing. Raises P105 and P116.
 
-        A file that an earlier task of the same playbook writes on the controller is there when it is read. A controller
+        A file that an earlier task of the same playbook writes on the controller exists when it is read. A controller
         file that runs keep may be.
         """
         starts = [self._tree.project / name for name in playbooks]

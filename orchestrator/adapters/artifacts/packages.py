@@ -55,7 +55,7 @@ class SharedPackages:
         self._local.remove(ref)
 
     def share(self, package: Package) -> None:
-        """See that the artifact store has a package that is kept here, whole. Raises S-codes."""
+        """Ensure that the artifact store has a package that is kept here, whole. Raises S-codes."""
         self._artifacts.name(_name(package.ref), self._artifacts.put(Path(package.path)))
 
     def fetch(self, digest: str) -> Package:

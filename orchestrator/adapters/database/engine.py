@@ -137,7 +137,7 @@ def retry_on_disconnect(method: Callable[P, T]) -> Callable[P, T]:
 
 
 def with_keys(entries: Iterable[Entry]) -> list[tuple[str, Entry]]:
-    """Each of *entries* with the key under which it is written: its own, else one that belongs to this call alone.
+    """Each of *entries* with the key under which it is written: its own, or a new one of this call.
 
     So all of them can be written again if it is not known whether they were, and none is recorded twice.
     """

@@ -86,7 +86,7 @@ class DatabaseLeases:
 
     @retry_on_disconnect
     def release(self, environment: str, holder: str, worker: str | None = None) -> None:
-        """Give the lease back."""
+        """Release the lease."""
         with translate_errors(), self._engine.begin() as db:
             _next_fence(db, environment)  # no other process takes it over before the commit
             held = _lease(db, environment, self._clock.now())
@@ -108,7 +108,7 @@ class DatabaseLeases:
 
     @retry_on_disconnect
     def raise_fence(self, environment: str, fence: int) -> None:
-        """See that every later fence is higher."""
+        """Ensure that every later fence is higher."""
         fence = min(fence, HIGHEST)
         with translate_errors(), self._engine.begin() as db:
             _next_fence(db, environment)

@@ -235,7 +235,7 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
                 _keep(db, work.model_copy(update={"worker": "", "until": None, "done": done}))
 
     def close(self) -> None:
-        """Give connections back."""
+        """Close the connections."""
         self._pulse.close()
         self._engine.dispose()
 

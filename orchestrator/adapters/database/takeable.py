@@ -65,7 +65,7 @@ class Pulse:
             return True
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
         connection, self._connection, self._version = self._connection, None, -1
         if connection is not None:
             with contextlib.suppress(Exception):

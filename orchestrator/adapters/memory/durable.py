@@ -26,7 +26,7 @@ class MemoryDurable:
         self._answers, self._crash, self._part = answers, crash, part
 
     def step(self, name: str, work: Callable[[], T]) -> T:
-        """Replay, else run, then record."""
+        """Return the recorded answer of the step; without one, run *work* and record its answer."""
         if name not in self._answers:
             self._crash(name, "before")
             answer = work()

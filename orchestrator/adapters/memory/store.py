@@ -176,7 +176,7 @@ class MemoryStore(MemoryLists):
         return self._leases[environment]
 
     def release(self, environment: str, holder: str, worker: str | None = None) -> None:
-        """Give the lease back."""
+        """Release the lease."""
         held = self._leases.get(environment)
         if held is not None and held.holder == holder and worker in {None, held.worker}:
             del self._leases[environment]
@@ -212,7 +212,7 @@ class MemoryStore(MemoryLists):
         return self._fences.get(environment, 0)
 
     def raise_fence(self, environment: str, fence: int) -> None:
-        """See that every later fence is higher."""
+        """Ensure that every later fence is higher."""
         self._fences[environment] = max(self._fences.get(environment, 0), min(fence, HIGHEST))
 
     def enqueue(self, environment: str, run: Run, *, supersede: bool, worker: str = "") -> QueueEntry:

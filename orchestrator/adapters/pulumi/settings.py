@@ -102,7 +102,7 @@ def _mapping(name: str, text: str) -> dict[str, Any]:
 
 
 def _backend(program: Path, environ: Mapping[str, str]) -> str:
-    """The address of the user's backend as it is written: in the variable, else in the project's file."""
+    """The address of the user's backend as it is written: in the variable, otherwise in the project's file."""
     named = project_file(program).get("backend")
     return environ.get("PULUMI_BACKEND_URL") or str((named.get("url") if isinstance(named, dict) else "") or "")
 
@@ -209,7 +209,7 @@ def _embedded(state: Path, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _write_once(path: Path, text: str) -> None:
-    """Put *text* into *path*, whole and readable by its owner only, unless it is there already."""
+    """Put *text* into *path*, whole and readable by its owner only, unless the file exists."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:

@@ -82,7 +82,7 @@ class _Named:
         self.words.update(_WORD.findall(text))
 
     def has(self, name: str) -> bool:
-        """Whether the entry *name* is named: without its suffixes as a word or a module, else as it is."""
+        """Whether the entry *name* is named: without its suffixes as a word or a module, otherwise unchanged."""
         if "." in name and name.encode() in self.texts:
             return True
         if name.startswith(".") or name == PROJECT:

@@ -43,7 +43,7 @@ class Unreachable(Exception):
 
 
 class Unable(Exception):
-    """The host is there, and cannot run the agent."""
+    """The host is reachable, and cannot run the agent."""
 
 
 def remote_command() -> str:
@@ -95,7 +95,7 @@ class Agent:
                 kind, length = struct.unpack(">cI", self._take(5))
                 left -= length
                 if kind not in {b"o", b"e", b"x"} or left < 0:
-                    raise EOFError  # the host does not speak as the agent does: its connection is of no more use
+                    raise EOFError  # the host does not follow the agent's protocol: its connection is useless
                 data = self._take(length)
                 if kind == b"x":
                     return _status(data), b"".join(parts[b"o"]), b"".join(parts[b"e"])

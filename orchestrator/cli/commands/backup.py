@@ -38,7 +38,7 @@ def command(file: Path | None, passphrase_file: Path | None, with_secrets: bool,
     target = file or Path(f"{app.project.name}-{now:%Y%m%dT%H%M%SZ}.backup")
     at = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     try:
-        app.require_store()  # the store is there, and of this program's schema
+        app.require_store()  # the store exists, and has this program's schema
         manifest = app.maintenance.back_up(app.actor, target, at, passphrase, logs=logs, secrets=with_secrets)
     finally:
         app.close()

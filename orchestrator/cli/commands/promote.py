@@ -277,7 +277,7 @@ def _chosen(app: "Application", wanted: _PromoteOptions) -> "tuple[Package, Plan
 
 
 def _package(app: "Application", release: str | None, approved: "Plan | WavePlan | None") -> "Package":
-    """The package of *release*, else that of the *approved* plan. Raises R124 when the plan is for another one."""
+    """The package of *release*, otherwise that of the *approved* plan. Raises R124 when the plan is for another one."""
     from orchestrator.cli.report import building, warn
     from orchestrator.domain.errors import OrchestratorError
 

@@ -54,7 +54,7 @@ def command(run: str, background: bool, as_json: bool) -> int:
 
 
 def _when_free(app: "Application", asked: "RunRequest", *, as_json: bool) -> int:
-    """Do it once the process before has let go of it."""
+    """Do it once the previous process has released the claim."""
     import time
 
     from orchestrator.cli.follow_run import do
