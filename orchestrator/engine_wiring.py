@@ -53,7 +53,7 @@ class EngineParts(StorageParts):
 
     @cached_property
     def engines(self) -> Engines:
-        """Where every adapter of an engine comes from: those given to this project, else the real ones."""
+        """Where every adapter of an engine comes from: those given to this project, otherwise the real ones."""
         if self._engines is not None:
             return self._engines
         from orchestrator.adapters.live import LiveEngines

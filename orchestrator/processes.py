@@ -20,7 +20,7 @@ STARTS = 3  # how often a command that only reads is started when a signal ends 
 
 
 def events_of(folder: str) -> str:
-    """Where a job whose folder is *folder* reports its events: the pipe of its supervisor, else the file itself."""
+    """Where a job whose folder is *folder* reports its events: the pipe of its supervisor, or the file itself."""
     pipe = os.path.join(folder, EVENTS_PIPE)
     return pipe if os.path.exists(pipe) else os.path.join(folder, EVENTS)
 
@@ -95,7 +95,7 @@ def _send(process: int, number: signal.Signals) -> None:
 
 
 def is_alive(process: int) -> bool:
-    """Whether the process is there, and not only waits to be reaped."""
+    """Whether the process exists, and does not only wait to be reaped."""
     try:
         with open(f"/proc/{process}/stat", encoding="ascii", errors="replace") as file:
             return file.read().rpartition(")")[2].split()[0] not in {"Z", "X"}

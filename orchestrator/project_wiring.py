@@ -70,7 +70,7 @@ class ProjectParts:
 
     @property
     def shared(self) -> str | None:
-        """Where several machines share what they keep: `ORCHESTRATOR_ARTIFACTS`, else the project's file."""
+        """Where several machines share what they keep: `ORCHESTRATOR_ARTIFACTS`, or what the project's file names."""
         return self.environ.get("ORCHESTRATOR_ARTIFACTS") or self.project.artifacts
 
     def secret_paths(self) -> dict[str, tuple[str, ...]]:

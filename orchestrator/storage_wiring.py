@@ -60,7 +60,7 @@ class StorageParts(ProjectParts):
 
     @cached_property
     def keys(self) -> "FileKeys":
-        """The project key: in the file that `ORCHESTRATOR_PROJECT_KEY_FILE` names, else in the state folder."""
+        """The project key: in the file that `ORCHESTRATOR_PROJECT_KEY_FILE` names, otherwise in the state folder."""
         from orchestrator.adapters.clock import SystemClock
         from orchestrator.adapters.project_key import FileKeys
 

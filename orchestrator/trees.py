@@ -144,7 +144,7 @@ def entries(top: "str | os.PathLike[str]", *, opens: bool = False) -> Iterator[E
 
 @contextlib.contextmanager
 def entry(folder: "str | os.PathLike[str]", name: str) -> "Iterator[Entry | None]":
-    """What is at *name* below *folder*; None if nothing is there, or a folder. No link is followed on the way."""
+    """What is at *name* below *folder*; None if that does not exist, or is a folder. No link is followed on the way."""
     *parts, base = [part for part in name.split("/") if part not in {"", "."}]
     with contextlib.ExitStack() as opened:
         try:

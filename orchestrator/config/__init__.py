@@ -32,9 +32,9 @@ def find_project(start: Path) -> Path:
 
 
 def state_folder(root: Path, environ: Mapping[str, str]) -> Path:
-    """Where everything that is kept goes: `ORCHESTRATOR_STATE`, else `.orchestrator/` in the project. Made 0700.
+    """Where everything that is kept goes: `ORCHESTRATOR_STATE`, or `.orchestrator/` in the project. Made 0700.
 
-    In a fresh clone the project's own is there already, with the schemas and open to others: it is closed. Raises M105
+    In a fresh clone the project's own exists already, with the schemas and open to others: it is closed. Raises M105
     when it cannot be made.
     """
     chosen = environ.get("ORCHESTRATOR_STATE")
@@ -52,7 +52,7 @@ def state_folder(root: Path, environ: Mapping[str, str]) -> Path:
 
 
 def cache_folder(environ: Mapping[str, str]) -> Path:
-    """Where what can be made again goes: `orchestrator/` in `XDG_CACHE_HOME`, else in `~/.cache`."""
+    """Where what can be made again goes: `orchestrator/` in `XDG_CACHE_HOME`, or in `~/.cache`."""
     return Path(environ.get("XDG_CACHE_HOME") or Path(environ.get("HOME", "/")) / ".cache") / "orchestrator"
 
 
@@ -204,7 +204,7 @@ def find_release(root: Path, project: Project, wanted: str) -> Path:
 
 
 def resolve_path(base: Path, root: Path, relative: str) -> Path | None:
-    """The file or folder that a path in a release means: beside its `release.yaml`, else in the project."""
+    """The file or folder that a path in a release means: beside its `release.yaml`, otherwise in the project."""
     return next((folder / relative for folder in (base, root) if (folder / relative).exists()), None)
 
 

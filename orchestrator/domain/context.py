@@ -36,7 +36,7 @@ class Context:
     """What a playbook or a suite may know of the run: it arrives as the variable `release` and `ORCHESTRATOR_*`.
 
     *fence* is the lease's number, *previous* the previous release, *outputs* the stack's outputs.
-    *vars* are the environment's own variables (the operator's, not the package's). *sides* is there for playbooks that
+    *vars* are the environment's own variables (the operator's, not the package's). *sides* is given to playbooks that
     switch from one side to the other, or retire one. *controller_files* are the environment's own; *secret_files* are
     those of them whose content is secret.
     *verified* is the digest of the release that was verified last in the environment, and the run that verified it.

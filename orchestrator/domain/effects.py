@@ -100,7 +100,7 @@ class Effects:
         self.steps.append((change, result))
 
     def take_back(self) -> None:
-        """Record that all deployed steps were taken back: a failure from here on undoes those that start next."""
+        """Record that all deployed steps were undone: a failure from here on undoes those that start next."""
         self.taken_back = len(self.steps)
 
     @property
@@ -115,7 +115,7 @@ class Effects:
 
     @property
     def started(self) -> list[StartedStep]:
-        """The batches of planned steps that were deployed, in their order, without those that were taken back."""
+        """The batches of planned steps that were deployed, in their order, without those that were undone since."""
         return [
             StartedStep(change.step, change.hosts, result)
             for change, result in self.steps[self.taken_back :]
@@ -124,7 +124,7 @@ class Effects:
 
     @property
     def switching(self) -> bool:
-        """Whether a switch to another side was started, and was not taken back."""
+        """Whether a switch to another side was started, and was not undone."""
         switching = False
         for change, result in self.steps:
             if change.kind == "side" and change.made_by(result):

@@ -151,7 +151,7 @@ def distinct(gates: tuple[Gate, ...]) -> tuple[Gate, ...]:
 
 
 class Flaky(Model):
-    """A failure is repeated, *retries* times over *within*: it is *flaky* when it passes then, else it counts."""
+    """A failure is repeated, *retries* times over *within*: it is *flaky* when it then passes, otherwise it counts."""
 
     retries: int = Field(default=2, ge=1, le=20)
     within: Duration = "30s"

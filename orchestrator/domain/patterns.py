@@ -83,8 +83,8 @@ class Part:
 def parts(pattern: str) -> list[Part]:
     """The parts of *pattern*, in the order in which they count: names, then intersections, then exclusions.
 
-    With a comma in it, commas separate, else colons and blanks do. An IPv6 address and a host with its port are one
-    part. Raises `ValueError` when one is invalid.
+    With a comma in it, commas separate, otherwise colons and blanks do. An IPv6 address is one part, and so is a host
+    with its port. Raises `ValueError` when one is invalid.
     """
     if "," in pattern:
         texts = [text.strip() for text in pattern.split(",")]

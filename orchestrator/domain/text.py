@@ -127,7 +127,7 @@ def in_number_order(text: str) -> list[tuple[int, str]]:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint for a *name* that is not *known*: the nearest one, else the first of those that are."""
+    """A hint for a *name* that is not *known*: the nearest one, otherwise the first of those that are."""
     names = list(known)
     close = get_close_matches(name, names, n=1)
     return f"did you mean {close[0]!r}?" if close else f"there are: {few(names, 12) or 'none'}"

@@ -44,7 +44,7 @@ GLANCE = 0.2  # seconds between checks whether a wait is over
 
 
 class Steps:
-    """The `Durable` and `Parallel` ports on DBOS: replay, else run, then record.
+    """The `Durable` and `Parallel` ports on DBOS: replay, or run and record.
 
     No step starts without space in *folder*. *part* starts a part of the workflow, and returns a way to wait for it.
     """
@@ -317,7 +317,7 @@ class Engine:
         self._root = self._worker = ""
 
     def close(self) -> None:
-        """Let go of the database and of the root."""
+        """Release the database and the root."""
         self.release()
         self._shut_down()
         if self._lock is not None:

@@ -193,7 +193,7 @@ class _Events:
         self._rest: list[bytes] = []
 
     def drain(self) -> None:
-        """Hand on what has been written since."""
+        """Pass on what has been written since."""
         file = _regular(self._path) if self._on_event is not None else None
         if file is None or self._on_event is None:
             return

@@ -70,7 +70,7 @@ def _is_below(found: Entry, places: tuple[str, ...]) -> bool:
 
 
 def _mask(found: Entry, redactor: Redactor, mode: "int | None" = None) -> None:
-    """Put a masked copy of the file in its place, with *mode*, else its own, unless it has no secret."""
+    """Put a masked copy of the file in its place, with *mode* or its own, unless it has no secret."""
     with open(found.open(), "rb", buffering=CHUNK) as source:
         pieces = _masked(source, found, redactor)
         if pieces is None:

@@ -58,7 +58,7 @@ COMMAND = (sys.executable, "-I", "-S", "-c", _START, _PACKAGES)
 
 
 def write_once(path: str, data: bytes) -> bool:
-    """Put *data* into *path* durably and as a whole, unless it is there already. Returns whether it was written."""
+    """Put *data* into *path* durably and as a whole, unless it exists already. Returns whether it was written."""
     temporary = f"{path}.{os.getpid()}"
     handle = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
     try:

@@ -82,7 +82,7 @@ class Worker:
         self.stopping = False
 
     def run(self) -> None:
-        """Work until SIGTERM or SIGINT, and then until every process has let go of its root."""
+        """Work until SIGTERM or SIGINT, and then until every process has released its root."""
         self._tell(WorkerEvent("ready", why=f"queue {self._rules.queue}, {self._rules.concurrency} at once"))
         with self._awake() as pause:
             while True:

@@ -83,7 +83,7 @@ def _stacks(ctx: RunContext, only: Side | None = None) -> dict[str, StackSpec]:
 
 
 def stateful_resources(services: Services, spec: StackSpec) -> tuple[Loss, ...]:
-    """What destroying the stack would lose: what is stateful in it, by the rules of now and by those of *spec*."""
+    """What destroying the stack would lose: what is stateful in it, by the current rules and by those of *spec*."""
     return _kept(services, spec, services.provisioner.existing_resources(spec))
 
 
@@ -119,7 +119,7 @@ def _looked(ctx: RunContext, spec: StackSpec, name: str, find: Find) -> SavedPla
 
 
 def _would_lose(ctx: RunContext, spec: StackSpec, job: str, emit: Emit) -> StepResult:
-    """By a preview, where something stateful is there at all."""
+    """By a preview, if there is a stateful resource at all."""
     services = ctx.services
     if not stateful_resources(services, spec):
         return StepResult(outcome=Outcome.SUCCEEDED, message="nothing stateful is there")

@@ -22,7 +22,7 @@ from orchestrator.ports import Emit
 
 
 def resolve_plan(ctx: RunContext) -> None:
-    """Make the plan of this run; when a plan was approved, see that it still holds, and take that one."""
+    """Make the plan of this run; when a plan was approved, check that it still holds, and take that one."""
     run, services = ctx.run, ctx.services
     if run.release is None:
         raise RuntimeError("a promotion without a release")
@@ -65,7 +65,7 @@ def _compared(ctx: RunContext, approved: Plan, now: Plan) -> StepResult:
 
 
 def _recheck(ctx: RunContext, job: str, emit: Emit) -> StepResult | None:
-    """Make the plan again after the run was held: None if it is the same, else what has changed. Nothing is done."""
+    """Make the plan again after the run was held: None if it is the same, or what has changed. Nothing is done."""
     plan = ctx.pinned_plan()
     held_back = guard.promotion_refusal(ctx, emit)
     if held_back is not None:

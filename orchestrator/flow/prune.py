@@ -236,7 +236,7 @@ def _environment_of(file: Path) -> str | None:
 
 
 def _unpacked(state: Path) -> list[Path]:
-    """The unpacked packages whose sealed file is there, so that they can be unpacked again."""
+    """The unpacked packages whose sealed file exists, so that they can be unpacked again."""
     folder = state / "packages"
     return [path for path in _folders(folder) if HEX.fullmatch(path.name) and _sealed(path).is_file()]
 

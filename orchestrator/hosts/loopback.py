@@ -117,7 +117,7 @@ def _quoted(path: object) -> str:
 
 
 def hosts_folder() -> Path:
-    """Where hosts live: `ORCHESTRATOR_STATE` (set by the orchestrator), else the user's own state folder."""
+    """Where hosts live: `ORCHESTRATOR_STATE` (set by the orchestrator), or the user's own state folder."""
     chosen = os.environ.get("ORCHESTRATOR_STATE")
     return Path(chosen) if chosen else Path.home() / ".local" / "state" / "orchestrator"
 
@@ -135,7 +135,7 @@ def check(name: str, address: str | None = None, port: int | None = None) -> Non
 
 
 def start(stack: str, name: str, *, address: str | None = None, port: int | None = None) -> Host:
-    """Make sure that the host is there and answers. Starts it when it is not. Raises E123, E201, E203, E204, E205.
+    """Make sure that the host exists and responds. Starts it if it does not. Raises E123, E201, E203, E204, E205.
 
     Of a new host that does not start nothing is left.
     """

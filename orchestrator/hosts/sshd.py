@@ -107,7 +107,7 @@ def lay_clients(root: Path, place: Path) -> None:
 
 
 def install_server(environ: Mapping[str, str], echo: Echo) -> Sshd:
-    """Get a server: the distribution's package as root or with password-less sudo, else its files into the cache.
+    """Get a server: the distribution's package as root or with password-less sudo, or its files into the cache.
 
     The unpacked client is for machines without one. The system's own SSH service is neither started nor enabled by us.
     Raises E202.

@@ -98,7 +98,7 @@ def _holder(store: Store, lease: Lease | None) -> Run | None:
 
 
 def recent(store: FactsStore, environment: str) -> list[Run]:
-    """The newest runs of *environment*, newest first: all that a fact of now may depend on.
+    """The newest runs of *environment*, newest first: all that a current fact may depend on.
 
     They reach back to the last run that left nothing open; the rest of a long history is not read.
     """

@@ -19,7 +19,7 @@ def _asked(plan: Plan) -> list[PlannedGate]:
 
 
 def check_gates(services: Services, wanted: PlanRequest, plan: Plan) -> None:
-    """See that secrets and certificates that gates name are on this machine. Raises E160 and E161."""
+    """Check that secrets and certificates that gates name are on this machine. Raises E160 and E161."""
     context = context_of(services, wanted.environment, "plan", Outputs({}), wanted.fence)
     for gate in _asked(plan):
         services.gates.check(gate, wanted.package, context)

@@ -95,7 +95,7 @@ def learn_names(services: Services, plan: AnyPlan) -> None:
 
 
 def stored_plans(services: Services, start: str) -> list[str]:
-    """The digests, in hexadecimal digits, of the plans whose digest starts with *start*: here, else shared."""
+    """The digests, in hexadecimal digits, of the plans whose digest starts with *start*: here, otherwise shared."""
     here = [found.name for found in (services.state / "plans").glob(f"{start}*/") if len(found.name) == 64]
     return here or [name.removeprefix(SHARED) for name in services.artifacts.names(f"{SHARED}{start}")]
 

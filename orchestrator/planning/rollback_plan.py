@@ -212,7 +212,7 @@ def _other_way_round(services: Services, plan: Plan, back: RollbackPlan) -> tupl
     """What would be lost as far as the promotion's *plan* shows: what it creates goes, what it replaces is replaced."""
     changes = [_reverse(change) for change in plan.stack.changes] if plan.stack is not None else []
     rules = list(services.environment(plan.environment)[0].pulumi.stateful)
-    with suppress(OrchestratorError):  # the definition is not here: then only the rules of now are known
+    with suppress(OrchestratorError):  # the definition is not kept here: only the current rules are known
         rules += services.provisioner.kept(str(back.definition)).settings.stateful
     return losses(changes, dict.fromkeys(rules))
 

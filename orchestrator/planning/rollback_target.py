@@ -1,4 +1,4 @@
-"""Where a failure would lead, what a rollback takes back, and what it leaves."""
+"""Where a failure would lead, what a rollback undoes, and what it leaves."""
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory

@@ -136,7 +136,7 @@ def failed_as_a_whole(seen: StepResult) -> bool:
 
 
 def lost(services: Services, environment: str, spec: StackSpec, preview: StackPreview) -> tuple[Loss, ...]:
-    """The stateful resources that *preview* would replace or delete: by the rules of now, and by those of *spec*."""
+    """The stateful resources that *preview* would replace or delete: by the current rules, and by those of *spec*."""
     now = services.environment(environment)[0].pulumi.stateful
     return losses(preview.changes, dict.fromkeys((*now, *spec.settings.stateful)))
 

@@ -119,7 +119,7 @@ class Deployer(Protocol):
         """Run the play on `play.limit`. One host result for each of these hosts, whatever happened."""
 
     def prepare(self, context: Context) -> None:
-        """See that plays will find what earlier ones left on the controller, before anything is changed.
+        """Ensure that plays find what earlier ones left on the controller, before anything is changed.
 
         Raises D170, D171 and S-codes.
         """

@@ -29,7 +29,7 @@ class Notifier(Protocol):
 
 
 class Durable(Protocol):
-    """What a flow is given to survive: replay, else run, then record."""
+    """What makes a flow durable: replay, or run and record."""
 
     def step(self, name: str, work: Callable[[], T]) -> T:
         """The recorded answer of the step *name*, or *work()*'s, recorded before it is returned. JSON data only."""

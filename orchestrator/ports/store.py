@@ -15,7 +15,7 @@ class RunJournal(Protocol):
         """Write a run's first record. The same run again changes nothing."""
 
     def append(self, run: str, entries: Iterable[Entry], fence: int = 0) -> int:
-        """Write entries, durably, in order; those whose key is there already are left out. Returns the last seq.
+        """Write entries, durably, in order; those whose key exists already are left out. Returns the last seq.
 
         With a *fence*, nothing is written when the run's environment has seen a higher one: raises S103.
         """
@@ -79,7 +79,7 @@ class Leases(Protocol):
         """The newest fencing token that was given out for the environment; 0 if none was."""
 
     def raise_fence(self, environment: str, fence: int) -> None:
-        """See that every later lease has a higher fence than *fence*, which a host has seen.
+        """Ensure that every later lease has a higher fence than *fence*, which a host has seen.
 
         None is raised above `fencing.HIGHEST`: the tokens that follow must have as many digits as hosts read.
         """

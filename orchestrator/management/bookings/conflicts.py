@@ -114,7 +114,7 @@ def _closed(booking: EnvironmentBooking, facts: BookingFacts) -> Iterator[Confli
 
 
 def _absent(booking: EnvironmentBooking, facts: BookingFacts) -> Iterator[Conflict]:
-    """The holder is there at some time of the booking."""
+    """The holder is available at some time of the booking."""
     away = [a for a in facts.absences if f"user:{a.user}" == booking.holder]
     if away and not subtracted([booking.interval], [Interval(a.start, a.end) for a in away]):
         text = f"{away[0].user} is absent until {minute_text(max(a.end for a in away))}"

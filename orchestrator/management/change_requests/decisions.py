@@ -173,7 +173,7 @@ def recomputed(view: View, request: ChangeRequest, facts: ChangeFacts, sources: 
 
 
 def recompute(task: Change, key: str, facts: ChangeFacts, sources: ChangeSources) -> ChangeRequest:
-    """The request *key* by the facts of now, or assessed again after the end of its deferral."""
+    """The request *key* by the current facts, or assessed again after the end of its deferral."""
     request = task.existing(CHANGE_REQUESTS, key)
     if is_over(request, task.now):
         return _reopen(task, request, sources, "the deferral has ended")
