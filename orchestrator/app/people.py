@@ -1,7 +1,8 @@
 """Users, groups, service accounts and absences."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from orchestrator.app.acting import Acting, Change, change, read_register, unknown
 from orchestrator.app.forwarding import forwarded
@@ -34,11 +35,15 @@ def add_user(acting: Acting, user: User) -> User:
     return change(acting, MANAGE, work)
 
 
-def edit_user(acting: Acting, name: str, edit: Callable[[User], User], *, reason: str = "") -> User:
-    """The user *name* after *edit*. Raises A105 for a local name that is in use, A103 and A110."""
+@forwarded
+def edit_user(acting: Acting, name: str, fields: dict[str, Any], *, reason: str = "") -> User:
+    """The user *name* with these *fields*, as a `User` document has them.
+
+    Raises A105 for a local name that is in use, A103, A110, and `pydantic.ValidationError` for a wrong field.
+    """
 
     def work(task: Change) -> User:
-        edited = edit(task.existing(USERS, name))
+        edited = User.from_json({**task.existing(USERS, name).to_json(), **fields, "name": name})
         _check_local(task.access, edited)
         return task.put(USERS, edited)
 

@@ -25,7 +25,7 @@ def _marked(place: Place, *names: str) -> dict[str, Place]:
 
 PLACES: dict[str, Place] = {
     **_marked(Place.REMOTE, "status", "matrix", "queue", "history", "show", "approvals", "why", "can-i", "whoami"),
-    **_marked(Place.REMOTE, "watch", "logs", "cancel", "abort", "pause"),
+    **_marked(Place.REMOTE, "package list", "package remove", "watch", "logs", "cancel", "abort", "pause"),
     **_marked(Place.REMOTE, "approve", "reject", "withdraw", "raise-risk", "lock", "unlock", "away"),
     **_marked(Place.REMOTE, "book", "bookings", "free", "contention", "environment quota"),
     **_marked(Place.REMOTE, *(f"booking {name}" for name in ("show", "extend", "hand-over", "end", "cancel"))),
@@ -34,7 +34,9 @@ PLACES: dict[str, Place] = {
         *(f"calendar {name}" for name in ("list", "add", "remove", "override", "import", "export")),
     ),
     **_marked(Place.REMOTE, *(f"line {name}" for name in ("stop", "resume", "status"))),
-    **_marked(Place.REMOTE, *(f"people {name}" for name in ("add", "list", "show", "disable", "reset-password"))),
+    **_marked(
+        Place.REMOTE, *(f"people {name}" for name in ("add", "list", "show", "edit", "disable", "reset-password"))
+    ),
     **_marked(Place.REMOTE, *(f"group {name}" for name in ("add", "remove", "list", "members"))),
     **_marked(Place.REMOTE, *(f"service-account {name}" for name in ("add", "list", "disable", "trust"))),
     **_marked(Place.REMOTE, *(f"access {name}" for name in ("show", "grant", "revoke", "apply"))),
@@ -85,32 +87,8 @@ PLACES: dict[str, Place] = {
             )
         ),
     ),
-    **_marked(Place.LOCAL, "init", "doctor", "worker", "serve", "backup", "restore", "completion", "store rebuild"),
-    **_marked(Place.LOCAL, "engine install", "engine status", "hosts install", "hosts list", "hosts status"),
-    **_marked(Place.ANYWHERE, "validate", "schema", "explain", "login", "logout", "package show", "package diff"),
-    **_marked(Place.NOT_YET, "build", "plan", "promote", "rehearse", "rollback", "resume", "retry"),
-    **_marked(Place.NOT_YET, "observe", "drift", "parity"),
-    **_marked(Place.NOT_YET, "package list", "package verify", "package remove", "prune", "keys show", "keys rotate"),
     **_marked(
-        Place.NOT_YET,
-        *(
-            f"environment {name}"
-            for name in (
-                "list",
-                "show",
-                "inventory",
-                "outputs",
-                "preview",
-                "up",
-                "override",
-                "resolve",
-                "destroy",
-                "reap",
-            )
-        ),
-    ),
-    **_marked(
-        Place.NOT_YET,
+        Place.REMOTE,
         "action add",
         "action cancel",
         "action done",
@@ -124,9 +102,8 @@ PLACES: dict[str, Place] = {
         "review show",
         "review write",
     ),
-    **_marked(Place.NOT_YET, "people edit", "token exchange", "audit verify", "audit explain", "request import"),
     **_marked(
-        Place.NOT_YET,
+        Place.REMOTE,
         *(
             f"implementation {name}"
             for name in (
@@ -149,6 +126,31 @@ PLACES: dict[str, Place] = {
             )
         ),
     ),
+    **_marked(Place.LOCAL, "init", "doctor", "worker", "serve", "backup", "restore", "completion", "store rebuild"),
+    **_marked(Place.LOCAL, "engine install", "engine status", "hosts install", "hosts list", "hosts status"),
+    **_marked(Place.ANYWHERE, "validate", "schema", "explain", "login", "logout", "package show", "package diff"),
+    **_marked(Place.NOT_YET, "build", "plan", "promote", "rehearse", "rollback", "resume", "retry"),
+    **_marked(Place.NOT_YET, "observe", "drift", "parity"),
+    **_marked(Place.NOT_YET, "package verify", "prune", "keys show", "keys rotate"),
+    **_marked(
+        Place.NOT_YET,
+        *(
+            f"environment {name}"
+            for name in (
+                "list",
+                "show",
+                "inventory",
+                "outputs",
+                "preview",
+                "up",
+                "override",
+                "resolve",
+                "destroy",
+                "reap",
+            )
+        ),
+    ),
+    **_marked(Place.NOT_YET, "token exchange", "audit verify", "audit explain", "request import"),
 }
 REFUSED = {
     Place.LOCAL: ("N130", "acts on this machine, and not at a server"),

@@ -244,6 +244,21 @@ class RemoteApplication(ManagedApplication):
         """Likewise."""
         return None
 
+    @property
+    def implementation_sources(self) -> Any:
+        """Likewise."""
+        return None
+
+    @property
+    def review_sources(self) -> Any:
+        """Likewise."""
+        return None
+
+    @property
+    def measure_sources(self) -> Any:
+        """Likewise."""
+        return None
+
     def close(self) -> None:
         """Close the connection."""
         self._forwarder.connection.close()

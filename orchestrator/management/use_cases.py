@@ -23,8 +23,11 @@ from orchestrator.domain.model import Model
 from orchestrator.domain.release import PackageRef
 from orchestrator.management.bookings.ports import BookingSources
 from orchestrator.management.change_requests.ports import ChangeSources
+from orchestrator.management.implementation_plans.ports import ImplementationSources
+from orchestrator.management.measures.ports import MeasureSources
 from orchestrator.management.planned_releases.notes import NoteSources
 from orchestrator.management.planned_releases.ports import ReleaseSources
+from orchestrator.management.reviews.ports import ReviewSources
 
 if TYPE_CHECKING:
     from orchestrator.domain.access.principals import Actor
@@ -44,7 +47,9 @@ READS: dict[str, tuple[str, ...]] = {
     "planned_releases.queries": ("list_planned_releases", "show_planned_release", "show_schedule"),
     "planned_releases.phase_decisions": ("preview_phase",),
     "planned_releases.notes": ("write_notes",),
-    "reviews.queries": ("overdue_actions",),
+    "implementation_plans.queries": ("list_plans", "show_plan", "show_task", "own_tasks", "list_templates"),
+    "measures.queries": ("show_measures",),
+    "reviews.queries": ("overdue_actions", "list_reviews", "show_review", "list_actions"),
 }
 """The functions that read, by their modules."""
 CHANGES: dict[str, tuple[str, ...]] = {
@@ -54,6 +59,7 @@ CHANGES: dict[str, tuple[str, ...]] = {
     "calendar": ("add_rule", "remove_rule", "import_rules", "stop_line", "resume_line"),
     "people": (
         "add_user",
+        "edit_user",
         "disable_user",
         "add_group",
         "set_members",
@@ -102,6 +108,28 @@ CHANGES: dict[str, tuple[str, ...]] = {
     ),
     "planned_releases.phase_decisions": ("set_phase", "remove_phase", "start_phase", "complete_phase"),
     "planned_releases.duties": ("advance_releases",),
+    "implementation_plans.decisions": ("start_plan", "abort_plan"),
+    "implementation_plans.duties": ("advance_plans",),
+    "implementation_plans.replanning": ("replan_task", "add_task"),
+    "implementation_plans.task_decisions": (
+        "begin_task",
+        "complete_task",
+        "fail_task",
+        "retry_task",
+        "skip_task",
+        "request_help",
+        "decide_task",
+        "add_evidence",
+    ),
+    "reviews.decisions": (
+        "open_review",
+        "write_review",
+        "close_review",
+        "add_feedback",
+        "add_action",
+        "complete_action",
+        "cancel_action",
+    ),
 }
 """The functions that change something."""
 GROUP_READS: dict[str, tuple[str, ...]] = {
@@ -132,12 +160,12 @@ GROUP_READS: dict[str, tuple[str, ...]] = {
         "has_process",
     ),
     "plans": ("waves",),
-    "releases": ("kept_refs", "reference"),
+    "releases": ("kept_refs", "kept", "reference"),
     "recovery": ("leftovers",),
     "submissions": ("recorded",),
 }
 """The methods of groups that read, by the names that the application has for the groups."""
-GROUP_CHANGES: dict[str, tuple[str, ...]] = {"control": ("lock", "unlock", "request")}
+GROUP_CHANGES: dict[str, tuple[str, ...]] = {"control": ("lock", "unlock", "request"), "releases": ("remove",)}
 """The methods of groups that change something."""
 GROUPS = {
     "clients": "clients.Clients",
@@ -253,6 +281,9 @@ SUPPLIED: dict[Any, Callable[["ManagedApplication"], Any]] = {
     BookingSources: lambda app: app.booking_sources,
     ReleaseSources: lambda app: app.release_sources,
     NoteSources: lambda app: app.release_sources,
+    ImplementationSources: lambda app: app.implementation_sources,
+    ReviewSources: lambda app: app.review_sources,
+    MeasureSources: lambda app: app.measure_sources,
 }
 """The types of the arguments that the server supplies."""
 

@@ -14,7 +14,8 @@ from orchestrator.management.use_cases import use_case_called, use_cases
 from orchestrator.ports.servers import ServerReply
 from tests.app.desk import Desk
 from tests.app.test_rights import CALLS, RULES, everything, laid
-from tests.management.calls import FACTS, RELEASES, SOURCES
+from tests.management.calls import FACTS, PLANS, RELEASES, SOURCES
+from tests.management.sources import MeasureFacts, ReviewJournal
 
 UNLIKE = {
     "calendar.stop_line",
@@ -42,6 +43,9 @@ class Wire:
             change_sources=SOURCES,
             booking_sources=FACTS,
             release_sources=RELEASES,
+            implementation_sources=PLANS,
+            review_sources=ReviewJournal(),
+            measure_sources=MeasureFacts(),
         )
 
     def post(self, path: str, body: bytes, key: str | None) -> ServerReply:

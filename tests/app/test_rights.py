@@ -175,7 +175,7 @@ REGISTER_CALLS: dict[str, Call] = {
     "people.add_user": lambda a, _: people.add_user(a, User(name="new")),
     "people.disable_service_account": lambda a, _: people.disable_service_account(a, "ci"),
     "people.disable_user": lambda a, _: people.disable_user(a, "bob"),
-    "people.edit_user": lambda a, _: people.edit_user(a, "bob", lambda user: user.model_copy(update={"team": "red"})),
+    "people.edit_user": lambda a, _: people.edit_user(a, "bob", {"team": "red"}),
     "people.end_absence": lambda a, _: people.end_absence(a, "bob"),
     "people.remove_group": lambda a, _: people.remove_group(a, "ops"),
     "people.set_members": lambda a, _: people.set_members(a, "ops", [], ["bob"]),

@@ -107,6 +107,7 @@ MANAGEMENT_CALLS: dict[str, Call] = {
     "implementation_plans.decide_task": lambda a, _: tasks.decide_task(a, "IP-1", "decide", go=True, reason="why"),
     "implementation_plans.fail_task": lambda a, _: tasks.fail_task(a, *TASK, "why"),
     "implementation_plans.list_plans": lambda a, _: plans.list_plans(a),
+    "implementation_plans.list_templates": lambda a, _: plans.list_templates(a, PLANS),
     "implementation_plans.own_tasks": lambda a, _: plans.own_tasks(a),
     "implementation_plans.replan_task": lambda a, _: replanning.replan_task(a, *TASK, TaskChange(title="x")),
     "implementation_plans.request_help": lambda a, _: tasks.request_help(a, *TASK),

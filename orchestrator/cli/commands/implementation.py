@@ -70,10 +70,11 @@ def start(
 ) -> None:
     """Start the plan that implementation/NAME.yaml describes. Without NAME, print the names of the files."""
     from orchestrator.management.implementation_plans.decisions import PlanStart, start_plan
+    from orchestrator.management.implementation_plans.queries import list_templates
 
     app = _open()
     if name is None:
-        names = app.implementation_sources.template_names()
+        names = list_templates(app.acting, app.implementation_sources)
         raise click.UsageError(f"give the NAME of a file in implementation/: {', '.join(names) or 'there are none'}")
     how = PlanStart(pairs_of(parameters), at, owner, release, rehearsal)
     plan = start_plan(app.acting, name, app.implementation_sources, how)

@@ -130,6 +130,7 @@ def edit(
 ) -> None:
     """Change fields of the user NAME. Options that are not given leave their fields as they are."""
     from orchestrator.app.people import edit_user
+    from orchestrator.domain.access.principals import User
 
     fields: dict[str, Any] = _fields(display_name, email, team, local)
     fields |= {name: None for name in ("team", "local") if fields.get(name) == ""}
@@ -137,11 +138,8 @@ def edit(
     fields |= {"disabled_at": None} if enable else {}
     if not fields:
         raise click.UsageError("no field is given: see `orchestrator people edit --help`")
-
-    def edited(user: "User") -> "User":
-        return model_of(type(user), **{**user.to_json(), **fields})
-
-    _say(edit_user(open_project().acting, name, edited), "changed", as_json=as_json)
+    model_of(User, name=name, **fields)  # a wrong field is reported before anything is sent
+    _say(edit_user(open_project().acting, name, fields), "changed", as_json=as_json)
 
 
 @command.command("reset-password")

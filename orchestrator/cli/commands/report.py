@@ -22,7 +22,7 @@ def command(since: datetime | None, until: datetime | None, environments: tuple[
         raise click.UsageError("--out is a file that ends in .html")
     measures = project_measures(since, until, environments)
     try:
-        target.write_text(masked(measures_report(open_project().acting.project, measures)), encoding="utf-8")
+        target.write_text(masked(measures_report(open_project().project.name, measures)), encoding="utf-8")
     except OSError as error:
         raise click.UsageError(f"cannot write {target}: {error.strerror}") from error
     note(f"written: {target}")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from orchestrator.app.acting import Acting, Change, change
+from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.management.implementation_plans.model import ImplementationPlan
@@ -39,6 +40,7 @@ class PlanStart:
     rehearsal: bool = False
 
 
+@forwarded
 def start_plan(acting: Acting, name: str, sources: ImplementationSources, how: PlanStart) -> ImplementationPlan:
     """Start a plan from the template called *name*, or schedule it. Raises A110, G401, G402 and F-codes."""
 
@@ -68,6 +70,7 @@ def start_plan(acting: Acting, name: str, sources: ImplementationSources, how: P
     return change(acting, Action.RUN_IMPLEMENTATIONS, work)
 
 
+@forwarded
 def abort_plan(acting: Acting, key: str, reason: str) -> ImplementationPlan:
     """End a plan with every task that has not ended. Raises A110, G101, and G403 without a reason."""
 

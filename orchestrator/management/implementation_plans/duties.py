@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from orchestrator.app.acting import Acting, Change, View, access_of, change, read_register
+from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.moments import Now
 from orchestrator.domain.register import OPEN
@@ -13,6 +14,7 @@ from orchestrator.management.implementation_plans.store import IMPLEMENTATION_PL
 from orchestrator.register_ports import Records
 
 
+@forwarded
 def advance_plans(acting: Acting) -> tuple[str, ...]:
     """Do everything that time and other objects require of plans. A phrase for each step; nothing happens twice."""
     due = read_register(acting, Action.RUN_IMPLEMENTATIONS, _due)

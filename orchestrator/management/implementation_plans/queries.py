@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 
 from orchestrator.app.acting import Acting, View, read_own, read_register, unknown
+from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.listing import PAGE_SIZE, Page
 from orchestrator.domain.register import ENDED, OPEN
 from orchestrator.management.implementation_plans.model import ImplementationPlan, Task
+from orchestrator.management.implementation_plans.ports import ImplementationSources
 from orchestrator.management.implementation_plans.progress import missing_of
 from orchestrator.management.implementation_plans.records import doers, outside_of, outside_state
 from orchestrator.management.implementation_plans.state import ACTIVE, TaskState
@@ -23,6 +25,7 @@ class ShownPlan:
     waits_for: dict[str, tuple[str, ...]]
 
 
+@forwarded
 def list_plans(
     acting: Acting, *, ended: bool = False, cursor: str | None = None, limit: int = PAGE_SIZE
 ) -> Page[ImplementationPlan]:
@@ -35,6 +38,7 @@ def list_plans(
     return read_register(acting, Action.VIEW, work)
 
 
+@forwarded
 def show_plan(acting: Acting, key: str) -> ShownPlan:
     """One plan, for users who may view the project, or do a task of the plan. Raises A101 and A110."""
 
@@ -48,6 +52,7 @@ def show_plan(acting: Acting, key: str) -> ShownPlan:
     return read_own(acting, work)
 
 
+@forwarded
 def show_task(acting: Acting, key: str, name: str) -> tuple[ShownPlan, Task]:
     """One plan with its task *name*. Raises A101 and A110."""
     found = show_plan(acting, key)
@@ -67,6 +72,13 @@ def view_plan(view: View, plan: ImplementationPlan) -> ShownPlan:
     )
 
 
+@forwarded
+def list_templates(acting: Acting, sources: ImplementationSources) -> tuple[str, ...]:
+    """The names of the templates in `implementation/`. Raises A101."""
+    return read_register(acting, Action.VIEW, lambda _: sources.template_names())
+
+
+@forwarded
 def own_tasks(acting: Acting) -> tuple[tuple[ImplementationPlan, Task], ...]:
     """The tasks that wait for the actor, with their plans."""
 

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from orchestrator.app.acting import Acting, Change, unknown
+from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.implementation import OnTimeout, TaskKind
 from orchestrator.management.implementation_plans.decisions import change_plan
@@ -32,6 +33,7 @@ class TaskChange:
     on_timeout: OnTimeout | None = None
 
 
+@forwarded
 def replan_task(acting: Acting, key: str, name: str, wanted: TaskChange, reason: str = "") -> ImplementationPlan:
     """Change a task that has not ended. Later tasks move with it. Raises A110, G101, G402 and G407."""
 
@@ -52,6 +54,7 @@ def replan_task(acting: Acting, key: str, name: str, wanted: TaskChange, reason:
     return change_plan(key, acting, work, reason)
 
 
+@forwarded
 def add_task(
     acting: Acting, key: str, name: str, wanted: TaskChange, reason: str = "", kind: TaskKind = "manual"
 ) -> ImplementationPlan:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.app.acting import Acting, Change, View, change, unknown
+from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.management.implementation_plans.decisions import put_aborted, require_reason
@@ -29,6 +30,7 @@ NO_EVIDENCE = EvidenceDraft()
 Work = Callable[[Change, ImplementationPlan, Task], ImplementationPlan]
 
 
+@forwarded
 def begin_task(acting: Acting, key: str, name: str, reason: str = "") -> ImplementationPlan:
     """Record the start of a task, or that it continues after it needed help. Raises A101, A110, G101, G403 and G404."""
 
@@ -42,6 +44,7 @@ def begin_task(acting: Acting, key: str, name: str, reason: str = "") -> Impleme
     return change_task(key, acting, name, work, reason)
 
 
+@forwarded
 def complete_task(
     acting: Acting, key: str, name: str, reason: str = "", evidence: EvidenceDraft = NO_EVIDENCE
 ) -> ImplementationPlan:
@@ -60,6 +63,7 @@ def complete_task(
     return change_task(key, acting, name, work, reason)
 
 
+@forwarded
 def fail_task(
     acting: Acting, key: str, name: str, reason: str, evidence: EvidenceDraft = NO_EVIDENCE
 ) -> ImplementationPlan:
@@ -75,6 +79,7 @@ def fail_task(
     return change_task(key, acting, name, work, reason)
 
 
+@forwarded
 def retry_task(acting: Acting, key: str, name: str, reason: str = "") -> ImplementationPlan:
     """Make a task that failed ready again. Raises A101, A110, G101 and G403."""
 
@@ -94,6 +99,7 @@ def retry_task(acting: Acting, key: str, name: str, reason: str = "") -> Impleme
     return change_task(key, acting, name, work, reason)
 
 
+@forwarded
 def skip_task(acting: Acting, key: str, name: str, reason: str) -> ImplementationPlan:
     """Skip a task: what comes after it starts. It always needs a reason. Raises A101, A110, G101 and G403."""
 
@@ -106,6 +112,7 @@ def skip_task(acting: Acting, key: str, name: str, reason: str) -> Implementatio
     return change_task(key, acting, name, work, reason)
 
 
+@forwarded
 def request_help(acting: Acting, key: str, name: str, reason: str = "") -> ImplementationPlan:
     """Record that a task needs help, which notifies its users and the owner of the plan. Its timeout stops.
 
@@ -120,6 +127,7 @@ def request_help(acting: Acting, key: str, name: str, reason: str = "") -> Imple
     return change(acting, Action.RUN_IMPLEMENTATIONS, work, reason=reason, unless=sees)
 
 
+@forwarded
 def decide_task(
     acting: Acting, key: str, name: str, *, go: bool, reason: str = "", evidence: EvidenceDraft = NO_EVIDENCE
 ) -> ImplementationPlan:
@@ -140,6 +148,7 @@ def decide_task(
     return change_task(key, acting, name, work, reason)
 
 
+@forwarded
 def add_evidence(acting: Acting, key: str, name: str, evidence: EvidenceDraft) -> ImplementationPlan:
     """Add evidence to a task, also to one that has ended. Raises A101, A110 and G406."""
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from orchestrator.app.acting import Acting, View, read_register, unknown
+from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.journal import Run
 from orchestrator.domain.moments import Moment
@@ -30,6 +31,7 @@ class MeasureFilter:
     environments: tuple[str, ...] = ()
 
 
+@forwarded
 def show_measures(acting: Acting, sources: MeasureSources, chosen: MeasureFilter | None = None) -> Measures:
     """The five measures with the runs behind each. Raises A110 for an unknown environment."""
     wanted = chosen or MeasureFilter()

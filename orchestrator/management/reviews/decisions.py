@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from orchestrator.app.acting import Acting, Change, View, change, unknown
+from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run
@@ -25,6 +26,7 @@ KINDS: dict[State, RunKind] = {State.ROLLED_BACK: "rollback", State.NEEDS_INTERV
 """Why the review of a run with this end is opened."""
 
 
+@forwarded
 def open_review(acting: Acting, subject: str, sources: ReviewSources) -> Review:
     """Open the review of a run or of a planned release. Raises A110, R101, and G502 if there is one already."""
 
@@ -40,6 +42,7 @@ def open_review(acting: Acting, subject: str, sources: ReviewSources) -> Review:
     return change(acting, Action.PLAN_RELEASES, work)
 
 
+@forwarded
 def write_review(acting: Acting, subject: str, fields: dict[str, Any]) -> Review:
     """Change *fields* of an open review: `went_well`, `went_badly`, `lead`, `due`. Raises A110 and G501."""
 
@@ -55,6 +58,7 @@ def write_review(acting: Acting, subject: str, fields: dict[str, Any]) -> Review
     return change(acting, Action.PLAN_RELEASES, work)
 
 
+@forwarded
 def close_review(acting: Acting, subject: str, code: CloseCode | None = None, conclusion: str = "") -> Review:
     """Close a review with *code*; by default the one that its facts suggest. Raises A110 and G101."""
 
@@ -67,6 +71,7 @@ def close_review(acting: Acting, subject: str, code: CloseCode | None = None, co
     return change(acting, Action.PLAN_RELEASES, work, reason=conclusion)
 
 
+@forwarded
 def add_feedback(acting: Acting, subject: str, text: str, rating: int | None = None) -> Review:
     """Add the actor's feedback on the subject, also to a closed review. Raises A110."""
 
@@ -78,6 +83,7 @@ def add_feedback(acting: Acting, subject: str, text: str, rating: int | None = N
     return change(acting, Action.EDIT_REQUESTS, work)
 
 
+@forwarded
 def add_action(acting: Acting, subject: str, title: str, owner: str, due: datetime) -> ReviewAction:
     """Add an action to a review, also to a closed one; its owner is notified. Raises A110."""
 
@@ -104,11 +110,13 @@ def add_action(acting: Acting, subject: str, title: str, owner: str, due: dateti
     return change(acting, Action.PLAN_RELEASES, work)
 
 
+@forwarded
 def complete_action(acting: Acting, key: str, note: str = "") -> ReviewAction:
     """Record that an action was done: by its owner, or with the right to plan releases. Raises A110 and G101."""
     return _end_action(acting, key, ActionEvent.COMPLETE, note)
 
 
+@forwarded
 def cancel_action(acting: Acting, key: str, note: str) -> ReviewAction:
     """Cancel an action, with the reason. Raises A110 and G101."""
     return _end_action(acting, key, ActionEvent.CANCEL, note)

@@ -19,6 +19,7 @@ class ShownReview:
     actions: tuple[ReviewAction, ...]
 
 
+@forwarded
 def list_reviews(
     acting: Acting, *, ended: bool = False, cursor: str | None = None, limit: int = PAGE_SIZE
 ) -> Page[Review]:
@@ -29,6 +30,7 @@ def list_reviews(
     )
 
 
+@forwarded
 def show_review(acting: Acting, subject: str) -> ShownReview:
     """The review of a run or a planned release. Raises A110."""
 
@@ -41,6 +43,7 @@ def show_review(acting: Acting, subject: str) -> ShownReview:
     return read_register(acting, Action.VIEW, work)
 
 
+@forwarded
 def list_actions(
     acting: Acting, *, mine: bool = False, ended: bool = False, cursor: str | None = None, limit: int = PAGE_SIZE
 ) -> Page[ReviewAction]:
