@@ -1,6 +1,7 @@
 """The parts of a project that start processes: the adapters of the engines, and durable execution."""
 
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -16,10 +17,11 @@ if TYPE_CHECKING:
     from orchestrator.adapters.views import Views
     from orchestrator.app.parts import Parts
     from orchestrator.domain.worker import WorkerConfig, WorkerEvent
+    from orchestrator.domain.worker_calls import WorkerCall
     from orchestrator.engine.durable import Engine
     from orchestrator.flow.prune import Records
     from orchestrator.isolation.isolator import Isolator
-    from orchestrator.register_ports import Register
+    from orchestrator.register_ports import Register, WorkerCalls
 
 
 class EngineParts(StorageParts):
@@ -30,6 +32,10 @@ class EngineParts(StorageParts):
         @property
         def register(self) -> Register:
             """Management records and the audit stream."""
+
+        @property
+        def worker_calls(self) -> WorkerCalls:
+            """The calls of use cases that workers execute."""
 
     @cached_property
     def jobs(self) -> Jobs:
@@ -126,17 +132,38 @@ class EngineParts(StorageParts):
         work: Callable[[str], int],
         tidy: Callable[[], None],
         duties: Callable[[], Iterable[str]],
+        answer: "Callable[[WorkerCall], None]",
     ) -> None:
-        """Take requests by *rules* until stopped. *work* executes one, in a process of its own."""
-        from orchestrator.engine.worker import Worker, can_fork, forked
+        """Take requests by *rules* until stopped. *work* executes one, *answer* a call, in own processes."""
+        from orchestrator.adapters.clock import SystemClock
+        from orchestrator.domain.moments import parse_moment
+        from orchestrator.engine.worker import Worker, can_fork, fork_child, forked
 
         def start(root: str) -> int:
             self.register.close()  # no connection is open in two processes
+            self.worker_calls.close()
             if can_fork():
                 return forked(self.engine, self.store, root, self._background_log(root), lambda: work(root))
             return self.run_in_background(root)
 
-        Worker(self.engine, self.store, start, tell, rules, tidy, duties).run()
+        def begin_call() -> tuple[str, int] | None:
+            call = self.worker_calls.take(
+                f"process {os.getpid()}, {secrets.token_hex(4)}", parse_moment(SystemClock().now())
+            )
+            if call is None:
+                return None
+
+            def work_on() -> int:
+                answer(call)
+                return 0
+
+            for part in (self.register, self.worker_calls, self.store):
+                part.close()
+            if can_fork():
+                return call.id, fork_child(self._background_log("calls"), work_on)
+            return call.id, work_on()
+
+        Worker(self.engine, self.store, start, tell, rules, tidy, duties, begin_call).run()
 
     def _background_log(self, root: str) -> Path:
         folder = self.state / "background"

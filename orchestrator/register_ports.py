@@ -11,6 +11,7 @@ from orchestrator.domain.idempotency import KeptReply
 from orchestrator.domain.listing import PAGE_SIZE, Page
 from orchestrator.domain.model import Model
 from orchestrator.domain.register import RecordKind, SchedulerLease
+from orchestrator.domain.worker_calls import WorkerCall
 
 T = TypeVar("T", bound=Model)
 R = TypeVar("R")
@@ -150,6 +151,28 @@ class KeptReplies(Protocol):
 
     def remove_before(self, at: datetime) -> None:
         """Remove replies from before *at*."""
+
+    def close(self) -> None:
+        """Close connections."""
+
+
+class WorkerCalls(Protocol):
+    """The calls of use cases that workers execute for the servers of one project."""
+
+    def add(self, call: WorkerCall) -> None:
+        """Record a new call, which waits."""
+
+    def get(self, call: str) -> WorkerCall | None:
+        """The call with this id; None if there is none, or it is too old."""
+
+    def take(self, holder: str, now: datetime) -> WorkerCall | None:
+        """Claim the oldest call that waits for *holder*, from *now* for `CLAIM_LASTS`; None if none waits."""
+
+    def change(self, call: WorkerCall) -> bool:
+        """Write *call*, which was taken, with a longer claim or its end; False if its holder does not have it now."""
+
+    def remove_before(self, at: datetime) -> None:
+        """Remove calls from before *at*."""
 
     def close(self) -> None:
         """Close connections."""

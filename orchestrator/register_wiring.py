@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from orchestrator.domain.calendar.rules import CalendarRule
     from orchestrator.domain.calendar.state import EnvironmentCalendar
     from orchestrator.domain.release import Package
-    from orchestrator.register_ports import KeptReplies, Register, SignIns
+    from orchestrator.register_ports import KeptReplies, Register, SignIns, WorkerCalls
     from orchestrator.services import Services
 
 
@@ -94,6 +94,13 @@ class RegisterParts(ApprovalParts, ProjectParts):
         from orchestrator.adapters.database.kept_replies import DatabaseKeptReplies
 
         return DatabaseKeptReplies(self.store_url, self.project.name)
+
+    @cached_property
+    def worker_calls(self) -> "WorkerCalls":
+        """The calls of use cases that workers execute."""
+        from orchestrator.adapters.database.worker_calls import DatabaseWorkerCalls
+
+        return DatabaseWorkerCalls(self.store_url, self.project.name)
 
     @cached_property
     def idempotent_requests(self) -> "IdempotentRequests":

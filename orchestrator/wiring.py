@@ -108,7 +108,7 @@ class App(EngineParts, RegisterParts, ManagementParts, ManagedApplication):
         """Give everything back that was opened."""
         if "engine" in self.__dict__:
             self.engine.close()
-        for name in ("store", "register", "sign_ins"):
+        for name in ("store", "register", "sign_ins", "worker_calls"):
             if name in self.__dict__:
                 getattr(self, name).close()
 

@@ -2,7 +2,7 @@
 
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from orchestrator import __version__
@@ -53,9 +53,17 @@ class HttpConnection:
     def post(self, path: str, body: bytes, key: str | None) -> ServerReply:
         """The response to a POST, repeated while the server cannot be reached or is busy. Raises N-codes."""
         headers = {"Idempotency-Key": key} if key is not None else {}
+        return self._sent(lambda: self._client.post(path, content=body, headers=headers))
+
+    def get(self, path: str) -> ServerReply:
+        """The response to a GET, repeated likewise."""
+        return self._sent(lambda: self._client.get(path))
+
+    def _sent(self, send: Callable[[], Any]) -> ServerReply:
+        """The response to what *send* sends, repeated while the server cannot be reached or is busy."""
         for pause in PAUSES_S:
             try:
-                response = self._client.post(path, content=body, headers=headers)
+                response = send()
             except self._library.TransportError as error:
                 _refuse_certificate(self._url, error)
                 time.sleep(pause)
@@ -64,7 +72,7 @@ class HttpConnection:
                 return self._reply(response)
             time.sleep(_pause(response.headers.get("retry-after"), pause))
         try:
-            return self._reply(self._client.post(path, content=body, headers=headers))
+            return self._reply(send())
         except self._library.TransportError as error:
             _refuse_certificate(self._url, error)
             raise OrchestratorError("N132", f"{self._url}: {_reason(error)}") from error

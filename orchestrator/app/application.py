@@ -14,16 +14,21 @@ if TYPE_CHECKING:
     from orchestrator.app.inspections import Inspections
     from orchestrator.app.machine import Machine
     from orchestrator.app.maintenance import Maintenance
+    from orchestrator.app.planned_requests import RequestOptions
     from orchestrator.app.plans import Plans
     from orchestrator.app.project_diagnosis import ProjectDiagnosis
     from orchestrator.app.queries import Queries
     from orchestrator.app.recovery import Recovery
     from orchestrator.app.releases import Releases
+    from orchestrator.app.request_duties import Shows
     from orchestrator.app.resumption import Resumption
     from orchestrator.app.retention import Retention
     from orchestrator.app.state_restore import StateRestore
     from orchestrator.app.submit import Submissions
+    from orchestrator.domain.approval.requests import RunRequest
     from orchestrator.domain.environment import Environment
+    from orchestrator.domain.plan import Plan
+    from orchestrator.domain.wave_plan import WavePlan
 
     Base = FrontEndParts
 else:
@@ -48,6 +53,12 @@ class Application(Base):
     def require_environment(self, name: str) -> "tuple[Environment, Path]":
         """The environment *name* and its folder. Raises R103 if the project has none of that name."""
         return self._parts.services.environment(name)
+
+    def request_planned(self, plan: "Plan | WavePlan", how: "RequestOptions", shows: "Shows") -> "RunRequest":
+        """Record the request of the actor for *plan*, which approvers see as *shows* writes it."""
+        from orchestrator.app.planned_requests import request_planned
+
+        return request_planned(self, self.actor, plan, how, shows)
 
     @cached_property
     def clients(self) -> "Clients":

@@ -24,8 +24,9 @@ from orchestrator.domain.listing import PAGE_SIZE, FeedEntry
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.release import Package
 from orchestrator.domain.worker import WorkerConfig, WorkerEvent
+from orchestrator.domain.worker_calls import WorkerCall
 from orchestrator.ports import Keys
-from orchestrator.register_ports import AuditHeads, AuditKeys, Register
+from orchestrator.register_ports import AuditHeads, AuditKeys, Register, WorkerCalls
 
 
 class ProjectKeys(Keys, AuditKeys, Protocol):
@@ -235,6 +236,10 @@ class FrontEndParts(Protocol):
     def idempotent_requests(self) -> IdempotentRequests:
         """Executes requests with idempotency keys."""
 
+    @property
+    def worker_calls(self) -> WorkerCalls:
+        """The calls of use cases that workers execute."""
+
     def declared_rules(self) -> tuple[CalendarRule, ...]:
         """The calendar entries of the environments' files."""
 
@@ -282,8 +287,9 @@ class FrontEndParts(Protocol):
         work: Callable[[str], int],
         tidy: Callable[[], None],
         duties: Callable[[], Iterable[str]],
+        answer: Callable[[WorkerCall], None],
     ) -> None:
-        """Take requests by *rules* until stopped. *work* executes one, in a process of its own."""
+        """Take requests by *rules* until stopped. *work* executes one, *answer* a call, in own processes."""
 
     def warm(self) -> None:
         """Import and read what every run needs, so that a process that is forked need not."""

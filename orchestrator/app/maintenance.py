@@ -11,6 +11,7 @@ from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.authentication import KeyRecord
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.worker import WorkerConfig, WorkerEvent
+from orchestrator.domain.worker_calls import WorkerCall
 
 KEY_UNUSABLE = frozenset({"S150", "S151", "S193"})
 """The error codes of a project key that is missing, damaged, or awaited after a restore."""
@@ -79,6 +80,10 @@ class Maintenance(UseCases):
         work: Callable[[str], int],
         tidy: Callable[[], None],
         duties: Callable[[], Iterable[str]],
+        answer: Callable[[WorkerCall], None],
     ) -> None:
-        """Take requests by *rules* until stopped, as the system. *work* executes one, in a process of its own."""
-        self._parts.run_worker(rules, tell, work, tidy, duties)
+        """Take requests by *rules* until stopped, as the system. *work* executes one, in a process of its own.
+
+        *answer* executes a call of a use case for a server, with the rights of its actor.
+        """
+        self._parts.run_worker(rules, tell, work, tidy, duties, answer)

@@ -5,6 +5,7 @@ import secrets
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from orchestrator.app.admission import check_promotion
 from orchestrator.app.authorize import UseCases, use_case
@@ -85,6 +86,21 @@ class Plans(UseCases):
     def document(self, actor: Actor, plan: Plan | WavePlan) -> dict[str, object]:
         """The *plan* as a document with an authentication code of this project. Raises S150 and S151."""
         return plan_store.document(self._parts.services, plan)
+
+    @use_case(Action.PLAN)
+    def kept_document(self, actor: Actor, digest: str) -> dict[str, object]:
+        """The document of the plan that is kept under the whole *digest*. Raises R121, R122, S150, S151, R240 to R242.
+
+        A client gets the authentication code of a plan only if this project has made the plan.
+        """
+        return plan_store.document(self._parts.services, plan_store.load_any(self._parts.services, digest))
+
+    @use_case(Action.PLAN)
+    def keep_document(self, actor: Actor, document: dict[str, Any]) -> str:
+        """Keep the plan in a *document* that this project has made; its digest. Raises R121, R122, and R240 to R242."""
+        plan = plan_store.read_document(self._parts.services, document)
+        plan_store.save(self._parts.services, plan)
+        return plan.digest
 
     @use_case(Action.VIEW)
     def agreement(

@@ -39,8 +39,8 @@ class Submissions(UseCases):
         return record_request(self._parts, actor, request, queue)
 
     @use_case(control_rights)
-    def retry(self, actor: Actor, run: Run, step: str | None) -> Request:
-        """Record that *run*, which needs manual intervention, is retried from *step*.
+    def retry(self, actor: Actor, run: Run, step: str | None, *, queue: str = "") -> Request:
+        """Record that *run*, which needs manual intervention, is retried from *step*, by workers of a *queue* if given.
 
         By default that is the last of its steps that did not succeed. Raises R151 if it cannot be retried, R142 for a
         step that it does not have, and S101.
@@ -60,7 +60,7 @@ class Submissions(UseCases):
         before = recorded_request(self._parts.store, run.root)
         rest = before.alone(run) if isinstance(before, PromoteInWaves) else before.from_environment(run.environment)
         again = replace(rest, root=secrets.token_hex(3), by=str(actor), retry=RetryFrom(run.id, chosen))
-        return _record(self._parts, again)[0]
+        return _queued(self._parts, again, queue)
 
     @use_case(Action.VIEW)
     def require_free(self, actor: Actor, environment: str) -> None:
@@ -80,7 +80,12 @@ def record_request(parts: Parts, actor: Actor, request: AnyRequest, queue: str =
         for environment in request.targets:
             require_free(parts, environment)
     wanted = replace(request, root=request.root or secrets.token_hex(3), by=str(actor), wait=wait)
-    recorded, run = _record(parts, wanted, queue, once=bool(request.root))
+    return _queued(parts, wanted, queue, once=bool(request.root))
+
+
+def _queued(parts: Parts, wanted: AnyRequest, queue: str, *, once: bool = False) -> AnyRequest:
+    """Record *wanted*, which with a *queue* waits there for its first environment."""
+    recorded, run = _record(parts, wanted, queue, once=once)
     if queue and recorded.waves is None:  # each environment of a rollout is queued once its wave has started
         supersede = parts.services.environment(run.environment)[0].queue.supersede
         enqueue_run(parts.store, run, supersede=supersede)

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
-from typing import Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 from orchestrator.app.application import Application
 from orchestrator.app.requests import RunRequest
@@ -23,6 +23,10 @@ from orchestrator.domain.errors import Exit, OrchestratorError
 from orchestrator.domain.journal import STORE_FAILURES, Run, run_id
 from orchestrator.domain.story import RunView
 from orchestrator.domain.worker import WorkerConfig, WorkerEvent
+from orchestrator.domain.worker_calls import WorkerCall
+
+if TYPE_CHECKING:
+    from orchestrator.management.application import ManagedApplication
 
 POLL = 0.08
 
@@ -105,6 +109,13 @@ def run_and_follow(app: Application, asked: RunRequest, wait: Callable[[], dict[
     return follower.stories
 
 
+def execute(app: Application, actor: Actor, asked: RunRequest) -> list[RunView]:
+    """Execute the request *asked* and follow it to its end. At a server a worker executes it."""
+    if app.executes_here:
+        return run_and_follow(app, asked, app.execution.begin(actor, asked))
+    return follow_to_end(app, asked)
+
+
 @contextlib.contextmanager
 def _patient() -> Iterator[None]:
     """Poll again later when the store does not answer: the run waits for it as well, or parks."""
@@ -117,11 +128,19 @@ def _patient() -> Iterator[None]:
 
 def run_worker(app: Application, rules: WorkerConfig, tell: Callable[[WorkerEvent], None]) -> None:
     """Work as a worker under these *rules*, and print its events, until it is stopped."""
+    from orchestrator.management.worker_calls import answer_call
+
     app.warm()
     scheduler = app.scheduler(plan_text)
     duties = partial(do_duties, app, scheduler)
+
+    def answer(call: WorkerCall) -> None:
+        answer_call(cast("ManagedApplication", app), call)
+
     try:
-        app.maintenance.serve(app.actor, rules, tell, partial(work, app), lambda: tidy(app, rules.queue), duties)
+        app.maintenance.serve(
+            app.actor, rules, tell, partial(work, app), lambda: tidy(app, rules.queue), duties, answer
+        )
     finally:
         scheduler.leave()
         app.close()
@@ -201,6 +220,36 @@ def follow(app: Application, asked: RunRequest, only: str = "") -> list[RunView]
             if not working or (only and all(story.run.ended for story in follower.stories)):
                 return follower.stories
             time.sleep(POLL)
+
+
+def follow_to_end(app: Application, asked: RunRequest) -> list[RunView]:
+    """Follow a request that another process executes until it has ended, or is paused and has no process.
+
+    The end of this process has no effect on it.
+    """
+    if not app.executes_here and not app.scheduler_runs():
+        output.note("no worker is running, which would start it: orchestrator worker")
+    try:
+        with open_view() as view:
+            follower = Follower(app, app.actor, asked, view)
+            while True:
+                working = follower.reader.has_worker(asked.root)
+                follower.poll()
+                if not working and _has_ended(app, asked, follower.stories):
+                    return follower.stories
+                time.sleep(POLL)
+    except KeyboardInterrupt:
+        output.note(f"the run continues: orchestrator watch {asked.root}")
+        raise
+
+
+def _has_ended(app: Application, asked: RunRequest, stories: list[RunView]) -> bool:
+    """Whether nothing more comes of *asked*, unless a user resumes it."""
+    if not stories or not all(story.run.ended for story in stories):
+        return bool(stories) and app.queries.current_run(app.actor, asked.root).control == "pause"
+    if asked.waves is not None:
+        return True
+    return len(stories) == len(asked.targets) or exit_of(stories) is not Exit.OK
 
 
 def exit_of(stories: list[RunView]) -> Exit:

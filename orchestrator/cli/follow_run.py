@@ -1,9 +1,10 @@
 """Execute a request, follow it to its end, and print how it ended."""
 
 from orchestrator.app.application import Application
+from orchestrator.app.planned_requests import DEFAULT_QUEUE
 from orchestrator.app.requests import RunRequest
 from orchestrator.cli import output
-from orchestrator.cli.execution import exit_of, run_and_follow
+from orchestrator.cli.execution import execute, exit_of
 from orchestrator.cli.situation import hosts_summary, remedy_lines
 from orchestrator.cli.words import duration_text, state_words, waves
 from orchestrator.domain.access.principals import SYSTEM_ACTOR
@@ -18,7 +19,7 @@ from orchestrator.domain.waves import Progress
 def do(app: Application, asked: RunRequest, *, as_json: bool) -> int:
     """Start or resume *asked*, and follow it. Returns the command's exit status."""
     output.ignore_broken_pipe()
-    return tell(app, asked, run_and_follow(app, asked, app.execution.begin(SYSTEM_ACTOR, asked)), as_json=as_json)
+    return tell(app, asked, execute(app, SYSTEM_ACTOR, asked), as_json=as_json)
 
 
 def tell(app: Application, asked: RunRequest, stories: list[RunView], *, as_json: bool) -> int:
@@ -35,7 +36,12 @@ def tell(app: Application, asked: RunRequest, stories: list[RunView], *, as_json
 
 
 def start_in_background(app: Application, asked: RunRequest, requests: tuple[str, ...] = (), *, as_json: bool) -> int:
-    """Start *asked* in a background process. *requests* are the run requests that were recorded after it."""
+    """Start *asked* in a background process. *requests* are the run requests that were recorded after it.
+
+    At a server it is left to workers.
+    """
+    if not app.executes_here:
+        return report_enqueued(asked, DEFAULT_QUEUE, requests, as_json=as_json)
     run = asked.name
     app.control.detach(app.actor, app.queries.find_run(app.actor, run))
     process = app.run_in_background(asked.root)

@@ -179,7 +179,7 @@ def request_rollout(
 
 def _record(app: "Application", plan: "Plan | WavePlan", wanted: PromotionOptions) -> "RunRequest":
     """Record the request for *plan*."""
-    from orchestrator.app.planned_requests import RequestOptions, request_planned
+    from orchestrator.app.planned_requests import RequestOptions
     from orchestrator.cli.planned import plan_text
 
     how = RequestOptions(
@@ -193,7 +193,7 @@ def _record(app: "Application", plan: "Plan | WavePlan", wanted: PromotionOption
         wanted.queue,
         wanted.rehearsal,
     )
-    return request_planned(app, app.actor, plan, how, plan_text)
+    return app.request_planned(plan, how, plan_text)
 
 
 def _is_followed(seen: "RequestView", wanted: PromotionOptions) -> bool:
@@ -236,9 +236,9 @@ def _wait(app: "Application", wanted: str, seconds: float, *, as_json: bool) -> 
         seen, _ = show_request(app.acting, wanted, app.request_rules())
         if seen.state not in WAITS:
             return _end(app, seen, as_json=as_json)
-        if seen.admission.may_start:
+        if seen.admission.may_start and app.executes_here:
             return _start(app, seen, as_json=as_json)
-        if (text := wait_reason(seen)) != said:
+        if not seen.admission.may_start and (text := wait_reason(seen)) != said:
             output.note(f"{seen.request.id}: {text}")
             said = text
         if time.monotonic() >= deadline:
@@ -248,9 +248,17 @@ def _wait(app: "Application", wanted: str, seconds: float, *, as_json: bool) -> 
 
 
 def _start(app: "Application", seen: "RequestView", *, as_json: bool) -> int:
-    """Start the request in this process; if another process has started it meanwhile, follow that."""
-    from orchestrator.app.starts import start_request
+    """Start the request in this process; if another process has started it meanwhile, follow that.
 
+    At a server a worker starts it.
+    """
+    from orchestrator.app.starts import start_request
+    from orchestrator.cli.run_requests import hint_worker
+
+    if not app.executes_here:
+        if hint := hint_worker(app, seen):
+            output.note(hint)
+        return _wait(app, seen.request.id, float("inf"), as_json=as_json)
     start = start_request(app.acting, seen.request.id, app.request_rules())
     if start.started:
         return _execute(app, start.request, as_json=as_json)
@@ -274,13 +282,11 @@ def _execute(app: "Application", started: "RunRequest", *, as_json: bool) -> int
 
 def _follow_run(app: "Application", started: "RunRequest", *, as_json: bool) -> int:
     """Follow the run of a request that another process executes."""
-    from orchestrator.cli.execution import follow
+    from orchestrator.cli.execution import follow_to_end
     from orchestrator.cli.follow_run import tell
 
     asked = app.submissions.recorded(app.actor, started.root)
-    while not (stories := follow(app, asked)) or not stories[-1].run.ended:
-        time.sleep(POLL)
-    return tell(app, asked, stories, as_json=as_json)
+    return tell(app, asked, follow_to_end(app, asked), as_json=as_json)
 
 
 def _end(app: "Application", seen: "RequestView", *, as_json: bool) -> int:

@@ -23,6 +23,7 @@ from orchestrator.domain.errors import Exit, OrchestratorError
 from orchestrator.domain.journal import QueuedRequest, QueueEntry, request_parameters, run_id
 from orchestrator.domain.waves import BACK
 from orchestrator.domain.worker import WorkerConfig, WorkerEvent
+from orchestrator.engine.call_processes import Begin, CallProcesses
 from orchestrator.engine.durable import Engine
 from orchestrator.ports import Store
 from orchestrator.secret_values import process_secrets
@@ -59,6 +60,7 @@ class Worker:
         rules: what is taken.
         tidy: requests periodically that expired stacks are destroyed.
         duties: does what is due, such as the start of an approved promotion, and yields what that was.
+        calls: takes a call of a use case for a server, as `CallProcesses` says.
     """
 
     def __init__(
@@ -70,7 +72,9 @@ class Worker:
         rules: WorkerConfig,
         tidy: Callable[[], None] = lambda: None,
         duties: Callable[[], Iterable[str]] = tuple,
+        calls: Begin = lambda: None,
     ) -> None:
+        self._calls = CallProcesses(calls, tell)
         self._engine, self._store, self._start, self._tell, self._rules = engine, store, start, tell, rules
         self._tidy, self._tidied = tidy, float("-inf")
         self._duties, self._done_at = duties, float("-inf")
@@ -87,10 +91,13 @@ class Worker:
         with self._awake() as pause:
             while True:
                 self._reap()
+                self._calls.reap()
                 if self.stopping:
                     self._stop()
+                    self._calls.stop()
                 taken = 0 if self.stopping else self._guarded()
-                if not self._children and (self.stopping or (self._rules.once and not taken)):
+                busy = self._children or self._calls
+                if not busy and (self.stopping or (self._rules.once and not taken)):
                     break
                 pause()
         self._tell(WorkerEvent("ended"))
@@ -102,7 +109,7 @@ class Worker:
                 self._tidied = time.monotonic()
                 self._tidy()
             self._do_duties()
-            return self._take()
+            return self._calls.take() + self._take()
         except OrchestratorError as error:
             if error.code == STORE_NEWER:
                 raise
@@ -339,6 +346,13 @@ def forked(engine: Engine, store: Store, root: str, log: Path, work: Callable[[]
     """
     engine.reserve(root)
     store.close()
+    process = fork_child(log, work)
+    engine.transfer()
+    return process
+
+
+def fork_child(log: Path, work: Callable[[], int]) -> int:
+    """Execute *work* in a process that ends with its status and writes to *log*. Returns the process number."""
     blocked = signal.pthread_sigmask(
         signal.SIG_BLOCK, STOPPING
     )  # one that arrives here is not for our handlers in the child
@@ -348,7 +362,6 @@ def forked(engine: Engine, store: Store, root: str, log: Path, work: Callable[[]
             _child(log, work)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-    engine.transfer()
     return process
 
 

@@ -3,6 +3,7 @@
 import inspect
 import json
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -14,24 +15,41 @@ from orchestrator.app.acting import Acting
 from orchestrator.app.admission import Promotion
 from orchestrator.app.calendar import states
 from orchestrator.app.clients import ProjectFacts
+from orchestrator.app.planned_requests import DEFAULT_QUEUE, RequestOptions
+from orchestrator.app.plans import Plans
 from orchestrator.app.queries import Queries
 from orchestrator.app.releases import Releases
+from orchestrator.app.request_duties import Shows
 from orchestrator.app.request_facts import RequestRules
+from orchestrator.app.requests import Request
 from orchestrator.app.run_reader import RunReader
+from orchestrator.app.submit import AnyRequest, Submissions
 from orchestrator.domain.access.principals import Actor
+from orchestrator.domain.approval.requests import RunRequest as ApprovalRequest
 from orchestrator.domain.calendar.rules import CalendarRule
 from orchestrator.domain.calendar.state import EnvironmentCalendar
 from orchestrator.domain.environment import Environment, unknown_environment
+from orchestrator.domain.error_codes import UNKNOWN_RELEASE
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors, Where, catalogue
+from orchestrator.domain.journal import Run
+from orchestrator.domain.moments import moment_text
+from orchestrator.domain.plan import Plan
+from orchestrator.domain.release import Package
+from orchestrator.domain.risk.kinds import ChangeKind
 from orchestrator.domain.text import clean_text
+from orchestrator.domain.wave_plan import WavePlan
 from orchestrator.management.application import ManagedApplication
 from orchestrator.management.remote_runs import EventWatch, RemoteRunReader
-from orchestrator.management.use_cases import from_data, name_of, use_cases
+from orchestrator.management.sent_types import from_data
+from orchestrator.management.use_cases import name_of, use_cases
+from orchestrator.planning.refusal import plan_refusal
 from orchestrator.ports import Clock
 from orchestrator.ports.servers import ServerConnection, ServerReply
 
 PROBLEM = "application/problem+json"
-OK = 200
+DONE, ACCEPTED = frozenset({200, 201}), 202
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 1.0
+"""Between two readings of a call that a worker executes."""
 
 
 class RemoteUseCases:
@@ -49,7 +67,25 @@ class RemoteUseCases:
         data = {"arguments": case.arguments_data(arguments, named)}
         key = secrets.token_hex(16) if case.changes else None
         reply = self.connection.post(f"/api/v1/use-cases/{name}", json.dumps(data).encode(), key)
+        if case.by_worker:
+            reply = self._worked(reply)
         return from_data(case.result_type, reply_document(self.connection.url, reply)["result"])
+
+    def order(self, path: str, order: dict[str, Any]) -> dict[str, Any]:
+        """The document of a POST of *order*, with an idempotency key. Raises what the route raises, and N-codes."""
+        reply = self.connection.post(path, json.dumps(order).encode(), secrets.token_hex(16))
+        return reply_document(self.connection.url, reply)
+
+    def _worked(self, reply: ServerReply) -> ServerReply:
+        """The response with the result of the call in *reply*, once a worker has executed it."""
+        if reply.status != ACCEPTED:
+            return reply
+        path, pause = f"/api/v1/worker-calls/{json.loads(reply.body)['call']}", FIRST_PAUSE_S
+        while reply.status == ACCEPTED:
+            time.sleep(pause)
+            pause = min(pause * 1.5, LONGEST_PAUSE_S)
+            reply = self.connection.get(path)
+        return reply
 
 
 def not_yet(what: str) -> OrchestratorError:
@@ -63,7 +99,7 @@ def reply_document(url: str, reply: ServerReply) -> dict[str, Any]:
         found = json.loads(reply.body)
     except ValueError:
         found = None
-    if isinstance(found, dict) and reply.status == OK and "result" in found:
+    if isinstance(found, dict) and reply.status in DONE and "apiVersion" in found:
         return found
     if isinstance(found, dict) and reply.media == PROBLEM:
         raise_problem(found)
@@ -75,13 +111,14 @@ def raise_problem(document: Mapping[str, Any]) -> NoReturn:
     listed = document.get("errors") or [
         {"code": document.get("code"), "message": document.get("detail"), "hint": document.get("hint")}
     ]
-    errors = [_error(each) for each in listed if isinstance(each, dict)]
+    errors = [error_of(each) for each in listed if isinstance(each, dict)]
     if len(errors) == 1:
         raise errors[0]
     raise OrchestratorErrors(errors)
 
 
-def _error(data: Mapping[str, Any]) -> OrchestratorError:
+def error_of(data: Mapping[str, Any]) -> OrchestratorError:
+    """The error that a document describes; N137 for a code that is not known."""
     code, message = str(data.get("code")), clean_text(str(data.get("message")))
     if code not in catalogue():
         return OrchestratorError("N137", f"the server reports an unknown code {clean_text(code, 20)}: {message}")
@@ -118,9 +155,55 @@ class RemoteQueries(Queries):
 class RemoteReleases(Releases):
     """Packages of the server. Nothing is built."""
 
-    def package(self, actor: Actor, wanted: str, *_: object, **__: object) -> Any:
+    def package(self, actor: Actor, wanted: str, *_: object, **__: object) -> Package:
         """The kept package that *wanted* names by version or digest. Raises R106 and R107."""
-        return SimpleNamespace(ref=self.reference(actor, wanted))
+        try:
+            return self.kept_package(actor, wanted)
+        except OrchestratorError as error:
+            if error.code != UNKNOWN_RELEASE:
+                raise
+            raise OrchestratorError(error.code, f"there is no release {wanted!r}", hint=error.hint) from error
+
+
+class RemotePlans(Plans):
+    """Plans of the server, which its workers make. Files with plans are those of this machine."""
+
+    def find(self, actor: Actor, wanted: str) -> Plan | WavePlan:
+        """The plan that *wanted* means: a digest (or its beginning), or a file. Raises R121, R122, and R240 to R242."""
+        file = Path(wanted)
+        if not file.is_file():
+            return self.kept(actor, wanted)
+        try:
+            document = dict(json.loads(file.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise OrchestratorError("R121", f"{file} is not a plan of this version") from error
+        return self.kept(actor, self.keep_document(actor, document))
+
+    def document(self, actor: Actor, plan: Plan | WavePlan) -> dict[str, object]:
+        """The *plan* as a document with an authentication code of the project."""
+        return self.kept_document(actor, plan.digest)
+
+    def require_executable(self, actor: Actor, plan: Plan) -> None:
+        """Return when nothing that *plan* says keeps it from being executed. Raises its `plan_refusal`."""
+        del actor
+        why = plan_refusal(plan)
+        if why is not None:
+            raise why
+
+
+class RemoteSubmissions(Submissions):
+    """Requests, which are left to the workers of the server."""
+
+    def submit(self, actor: Actor, request: AnyRequest, *, queue: str = "") -> AnyRequest:
+        """Record *request* for workers. Without *queue* and a wait, a busy environment refuses it (S101)."""
+        if not queue and not request.wait:
+            for environment in request.targets:
+                self.require_free(actor, environment)
+        return super().submit(actor, request, queue=queue or DEFAULT_QUEUE)
+
+    def retry(self, actor: Actor, run: Run, step: str | None, *, queue: str = "") -> Request:
+        """Record that *run* is retried, by workers."""
+        return super().retry(actor, run, step, queue=queue or DEFAULT_QUEUE)
 
 
 class NothingInterrupted:
@@ -198,6 +281,26 @@ class RemoteApplication(ManagedApplication):
     def releases(self) -> Releases:
         """Packages."""
         return RemoteReleases(self._parts)
+
+    @cached_property
+    def plans(self) -> Plans:
+        """Plans."""
+        return RemotePlans(self._parts)
+
+    @cached_property
+    def submissions(self) -> Submissions:
+        """Requests."""
+        return RemoteSubmissions(self._parts)
+
+    def request_planned(self, plan: Plan | WavePlan, how: RequestOptions, shows: Shows) -> ApprovalRequest:
+        """Record the request for *plan*, which the server shows to approvers in its own words."""
+        del shows
+        names = ("reason", "incident", "next_window", "allow_rolled_back", "overrun", "rehearsal")
+        order = {name: getattr(how, name) for name in names}
+        start = moment_text(how.start) if how.start is not None else None
+        emergency, queue = how.kind is ChangeKind.EMERGENCY, how.queue or DEFAULT_QUEUE
+        order |= {"plan": plan.digest, "start": start, "emergency": emergency, "queue": queue}
+        return ApprovalRequest.from_json(self._forwarder.order("/api/v1/requests", order)["request"])
 
     @property
     def resumption(self) -> Any:

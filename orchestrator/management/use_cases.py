@@ -4,23 +4,16 @@ The types are those of the functions. A test checks that each of them can be sen
 """
 
 import inspect
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from types import GenericAlias
-from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from orchestrator.app.admission import Promotion
 from orchestrator.app.request_facts import RequestRules
-from orchestrator.app.requests import Request as RunRequests
-from orchestrator.app.requests import parse_request
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.model import Model
-from orchestrator.domain.release import PackageRef
 from orchestrator.management.bookings.ports import BookingSources
 from orchestrator.management.change_requests.ports import ChangeSources
 from orchestrator.management.implementation_plans.ports import ImplementationSources
@@ -28,6 +21,7 @@ from orchestrator.management.measures.ports import MeasureSources
 from orchestrator.management.planned_releases.notes import NoteSources
 from orchestrator.management.planned_releases.ports import ReleaseSources
 from orchestrator.management.reviews.ports import ReviewSources
+from orchestrator.management.sent_types import argument_data, argument_of, to_data
 
 if TYPE_CHECKING:
     from orchestrator.domain.access.principals import Actor
@@ -159,13 +153,31 @@ GROUP_READS: dict[str, tuple[str, ...]] = {
         "is_paused",
         "has_process",
     ),
-    "plans": ("waves",),
-    "releases": ("kept_refs", "kept", "reference"),
+    "plans": (
+        "waves",
+        "agreement",
+        "targets",
+        "wave_targets",
+        "risk",
+        "kept",
+        "kept_document",
+        "current_rollback",
+        "make",
+        "make_for_waves",
+        "forecast",
+    ),
+    "releases": ("kept_refs", "kept", "reference", "kept_package", "rollback_package", "planned_package"),
     "recovery": ("leftovers",),
-    "submissions": ("recorded",),
+    "submissions": ("recorded", "require_free"),
+    "inspections": ("drift", "parity"),
 }
 """The methods of groups that read, by the names that the application has for the groups."""
-GROUP_CHANGES: dict[str, tuple[str, ...]] = {"control": ("lock", "unlock", "request"), "releases": ("remove",)}
+GROUP_CHANGES: dict[str, tuple[str, ...]] = {
+    "control": ("lock", "unlock", "request"),
+    "releases": ("remove",),
+    "plans": ("keep_document",),
+    "submissions": ("submit", "retry"),
+}
 """The methods of groups that change something."""
 GROUPS = {
     "clients": "clients.Clients",
@@ -175,18 +187,13 @@ GROUPS = {
     "recovery": "recovery.Recovery",
     "control": "control.Control",
     "submissions": "submit.Submissions",
+    "inspections": "inspections.Inspections",
 }
 """The class of each group."""
-
-
-class PromotionReference(Model):
-    """A promotion as a client names it: what the journal and the files show about it is added by the server."""
-
-    environment: str
-    package: PackageRef
-    overrun: bool
-    rehearsal: bool
-    requested: bool
+BY_WORKER = frozenset(
+    {"plans.make", "plans.make_for_waves", "plans.forecast", "inspections.drift", "inspections.parity"}
+)
+"""The use cases that start engines: a worker executes them, and not the process of a server."""
 
 
 @dataclass(frozen=True)
@@ -197,6 +204,11 @@ class UseCase:
     function: Callable[..., Any]
     group: str | None
     changes: bool
+
+    @property
+    def by_worker(self) -> bool:
+        """Whether a worker executes it."""
+        return self.name in BY_WORKER
 
     def call(self, app: "ManagedApplication", actor: "Actor", data: Mapping[str, Any]) -> Any:
         """The result for the arguments in *data*, as JSON data. Raises N110, and what the use case raises."""
@@ -223,16 +235,10 @@ class UseCase:
         return given
 
     def _argument(self, app: "ManagedApplication", actor: "Actor", name: str, data: Any) -> Any:
-        kind = self.parameters[name].annotation
         try:
-            value = from_data(sent_type(kind), data)
+            return argument_of(app, actor, self.parameters[name].annotation, data)
         except ValidationError as error:
             raise _invalid(error, name) from error
-        if kind is Promotion:
-            package = app.releases.kept_package(actor, value.package.digest)
-            how = {"overrun": value.overrun, "rehearsal": value.rehearsal, "requested": value.requested}
-            return app.promotion(package, value.environment, **how)
-        return value
 
     def arguments_data(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
         """The arguments of a call at a client as JSON data, without those that the server supplies."""
@@ -241,10 +247,8 @@ class UseCase:
         found = {}
         for name, value in given.items():
             kind = self.parameters[name].annotation
-            if kind is Promotion:
-                found[name] = promotion_reference(value).to_json()
-            elif kind not in SUPPLIED:
-                found[name] = to_data(sent_type(kind), tuple(value) if _is_iterable(kind) else value)
+            if kind not in SUPPLIED:
+                found[name] = argument_data(kind, value)
         return found
 
     @property
@@ -262,17 +266,6 @@ def _invalid(error: ValidationError, *names: str) -> OrchestratorError:
     first = error.errors()[0]
     where = ".".join(str(part) for part in (*names, *first["loc"]))
     return OrchestratorError("N110", f"{where}: {first['msg'].removeprefix('Value error, ')}")
-
-
-def promotion_reference(promotion: Promotion) -> PromotionReference:
-    """*promotion* as a client names it."""
-    return PromotionReference(
-        environment=promotion.environment,
-        package=promotion.package,
-        overrun=promotion.overrun,
-        rehearsal=promotion.rehearsal,
-        requested=promotion.requested,
-    )
 
 
 SUPPLIED: dict[Any, Callable[["ManagedApplication"], Any]] = {
@@ -294,36 +287,6 @@ def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     found = [each.replace(annotation=types.get(name)) for name, each in inspect.signature(function).parameters.items()]
     first = 2 if found[0].name == "self" else 1
     return {each.name: each for each in found[first:]}
-
-
-def _is_iterable(kind: Any) -> bool:
-    return get_origin(kind) in {Iterable, Sequence}
-
-
-def sent_type(kind: Any) -> Any:
-    """The type by which an argument of the type *kind* is sent."""
-    if kind is Promotion:
-        return PromotionReference
-    return GenericAlias(tuple, (get_args(kind)[0], ...)) if _is_iterable(kind) else kind
-
-
-@cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
-
-
-def to_data(kind: Any, value: Any) -> Any:
-    """*value* of the type *kind* as JSON data."""
-    if kind == RunRequests:
-        return value.to_json()
-    return _adapter(kind).dump_python(value, mode="json")
-
-
-def from_data(kind: Any, data: Any) -> Any:
-    """The value of the type *kind* that `to_data` wrote. Raises `pydantic.ValidationError` on anything else."""
-    if kind == RunRequests:
-        return parse_request(data)
-    return _adapter(kind).validate_json(json.dumps(data))
 
 
 def name_of(function: Callable[..., Any]) -> str:

@@ -140,6 +140,15 @@ def read_plan(services: Services, file: Path) -> AnyPlan:
     return plan
 
 
+def read_document(services: Services, document: dict[str, Any]) -> AnyPlan:
+    """The plan in a *document* of a client. Raises as :func:`read_plan` does."""
+    data = {name: value for name, value in document.items() if name != CALENDAR}
+    name = Path("the document")
+    plan, _ = _plan(name, data)
+    _authenticate(services, name, data)
+    return plan
+
+
 def _authenticate(services: Services, file: Path, data: dict[str, Any], *, recorded: bool = False) -> None:
     try:
         services.keys.verify(data)

@@ -29,6 +29,9 @@ class ServerConnection(Protocol):
         It is repeated while the server cannot be reached, or is busy. Raises N132, N135, N137 and N139.
         """
 
+    def get(self, path: str) -> ServerReply:
+        """The response to a GET, repeated likewise. Raises N132, N135, N137 and N139."""
+
     def events(self, path: str, cursor: str | None) -> Iterator[str]:
         """The ids of the server-sent events at *path* after *cursor*, until the stream ends. Raises N-codes."""
 

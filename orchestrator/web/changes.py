@@ -111,7 +111,7 @@ def plan_with_risk(app: "Application", actor: Actor, digest: str) -> tuple[Plan 
 def request_plan(app: "Application", actor: Actor, digest: str, how: RequestOptions, shows: Shows) -> RequestView:
     """Request the promotion by a plan that is kept here. Returns the request. Raises R121, R124 and A-codes."""
     plan = app.plans.find(actor, digest)
-    if not isinstance(plan, Plan) or plan.action != "promote":
-        raise OrchestratorError("R124", f"the plan {digest} is not that of a promotion into one environment")
+    if isinstance(plan, Plan) and plan.action != "promote":
+        raise OrchestratorError("R124", f"the plan {digest} is not that of a promotion")
     recorded = request_planned(app, actor, plan, how, shows)
     return show_request(app.acting_as(actor), recorded.id, app.request_rules())[0]

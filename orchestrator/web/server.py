@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request
@@ -16,6 +17,7 @@ from orchestrator import __version__
 from orchestrator.app.request_duties import Shows
 from orchestrator.domain.error_codes import NOT_SIGNED_IN
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
+from orchestrator.management.worker_calls import tidy_calls
 from orchestrator.web.api.changing import router as api_changing
 from orchestrator.web.api.management import router as api_management
 from orchestrator.web.api.reading import router as api_reading
@@ -39,6 +41,7 @@ from orchestrator.web.protection import Protection
 
 if TYPE_CHECKING:
     from orchestrator.app.application import Application
+    from orchestrator.management.application import ManagedApplication
 
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -104,7 +107,12 @@ async def _lifetime(server: FastAPI) -> AsyncIterator[None]:
 async def _tidy(application: "Application") -> None:
     """Remove what has ended, as long as the server runs. A database that is away is tidied later."""
     while True:
-        for work in (application.authentication.tidy, application.idempotent_requests.tidy):
+        managed = cast("ManagedApplication", application)
+        for work in (
+            application.authentication.tidy,
+            application.idempotent_requests.tidy,
+            partial(tidy_calls, managed),
+        ):
             with contextlib.suppress(OrchestratorError):
                 await asyncio.to_thread(work)
         await asyncio.sleep(TIDY_EVERY_S)

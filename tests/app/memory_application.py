@@ -12,9 +12,10 @@ from orchestrator.adapters.memory.kept_replies import MemoryKeptReplies
 from orchestrator.adapters.memory.keys import MemoryKeys
 from orchestrator.adapters.memory.register import MemoryRegister
 from orchestrator.adapters.memory.sign_ins import MemorySignIns
+from orchestrator.adapters.memory.worker_calls import MemoryWorkerCalls
 from orchestrator.app.parts import Execution
 from orchestrator.flow.halt import SoleOwner
-from orchestrator.register_ports import KeptReplies, Register, SignIns
+from orchestrator.register_ports import KeptReplies, Register, SignIns, WorkerCalls
 from orchestrator.services import Services
 from orchestrator.wiring import App
 from tests.cli.memory_project import MemoryProject
@@ -62,6 +63,11 @@ class MemoryApplication(App):
     def kept_replies(self) -> KeptReplies:
         """Replies in memory."""
         return MemoryKeptReplies()
+
+    @cached_property
+    def worker_calls(self) -> WorkerCalls:
+        """Calls in memory."""
+        return MemoryWorkerCalls()
 
     @cached_property
     def engine(self) -> Any:

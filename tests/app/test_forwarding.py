@@ -57,7 +57,11 @@ class Wire:
             result = case.call(self._app, actor, json.loads(body)["arguments"])
         except OrchestratorError as error:
             return ServerReply(403, "application/problem+json", json.dumps({"errors": [error.to_json()]}).encode())
-        return ServerReply(200, "application/json", json.dumps({"result": result}).encode())
+        return ServerReply(200, "application/json", json.dumps({"apiVersion": "v1", "result": result}).encode())
+
+    def get(self, path: str) -> ServerReply:
+        """No call is executed by a worker here."""
+        raise AssertionError(path)
 
     def events(self, path: str, cursor: str | None) -> Iterator[str]:
         """No events."""

@@ -15,6 +15,7 @@ from orchestrator.adapters.passwords import Argon2Passwords
 from orchestrator.cli import main
 from orchestrator.cli.planned import plan_text
 from orchestrator.web.server import server_of
+from orchestrator.wiring import App
 from tests.cli.request_project import RequestProject
 from tests.server.test_process import free_port
 
@@ -58,10 +59,20 @@ def difference(here: Said, there: Said) -> str:
 @contextlib.contextmanager
 def serving(office: RequestProject) -> Iterator[str]:
     """A server of *office*; its address."""
-    app = office.app()
+    with serving_application(office.app()) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def serving_application(app: App) -> Iterator[str]:
+    """A server of *app*; its address."""
     app.__dict__["authentication"] = replace(app.authentication, hashes=HASHES)
     port = free_port()
-    server = uvicorn.Server(uvicorn.Config(server_of(app, plan_text), host="127.0.0.1", port=port, log_level="error"))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            server_of(app, plan_text), host="127.0.0.1", port=port, log_level="error", timeout_graceful_shutdown=1
+        )
+    )
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

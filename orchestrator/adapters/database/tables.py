@@ -192,6 +192,18 @@ kept_replies = sa.Table(
     sa.Index("kept_replies_at", "project", "at"),
 )
 
+worker_calls = sa.Table(
+    "worker_calls",
+    metadata,
+    sa.Column("project", sa.Text, primary_key=True),
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("until", sa.Text, nullable=False),
+    sa.Column("holder", sa.Text, nullable=False),
+    sa.Column("data", sa.Text, nullable=False),
+    sa.Index("worker_calls_until", "project", "until"),
+)
+
 audit = sa.Table(
     "audit",
     metadata,

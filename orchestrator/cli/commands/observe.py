@@ -35,7 +35,7 @@ def command(environment: str, token: int | None, wait: float, as_json: bool) -> 
     from orchestrator.app.opening import open_application
     from orchestrator.app.requests import Observe
     from orchestrator.cli.commands.status import environment_status, print_environment
-    from orchestrator.cli.execution import exit_of, run_and_follow
+    from orchestrator.cli.execution import execute, exit_of
     from orchestrator.cli.recovery import recover
     from orchestrator.cli.words import release_of
 
@@ -44,7 +44,7 @@ def command(environment: str, token: int | None, wait: float, as_json: bool) -> 
     app.require_environment(environment)
     asked = app.submissions.submit(app.actor, Observe(targets=(environment,), wait=wait, token=token))
     before = {state.host: state for state in app.queries.hosts(app.actor, environment)}
-    code = exit_of(run_and_follow(app, asked, app.execution.begin(app.actor, asked)))
+    code = exit_of(execute(app, app.actor, asked))
     after = app.queries.hosts(app.actor, environment)
     changed = {}
     for state in after:

@@ -188,4 +188,11 @@ CODES: tuple[ErrorCode, ...] = (
         "`pip install 'orchestrator[remote]'`.",
         Exit.NOT_FOUND,
     ),
+    ErrorCode(
+        "N140",
+        "no worker is running",
+        "Plans and inspections start engines: a worker of the project makes them, and none is running.",
+        "Start one where the project is: `orchestrator worker`, or `orchestrator serve` without `--no-worker`.",
+        Exit.BUSY,
+    ),
 )

@@ -111,7 +111,7 @@ def post_request(request: Request, who: Writer, order: RequestOrder, key: Key = 
     how = RequestOptions(
         ChangeKind.EMERGENCY if order.emergency else ChangeKind.NORMAL,
         **order.model_dump(
-            include={"reason", "incident", "start", "next_window", "allow_rolled_back", "overrun", "queue"}
+            include={"reason", "incident", "start", "next_window", "allow_rolled_back", "overrun", "queue", "rehearsal"}
         ),
     )
 

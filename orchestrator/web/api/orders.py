@@ -70,7 +70,7 @@ class ControlOrder(Reason):
 
 
 class RequestOrder(Order):
-    """A request for the promotion by the kept plan with the digest *plan*.
+    """A request for the promotion, also in waves, or the *rehearsal* by the kept plan with the digest *plan*.
 
     An *emergency* has a reason and the link of an *incident*. *start* is the earliest start; with *next_window* it is
     the next time at which the environment opens. *allow_rolled_back* and *overrun* are reasons.
@@ -87,6 +87,7 @@ class RequestOrder(Order):
     allow_rolled_back: Text = ""
     overrun: Text = ""
     queue: Word = DEFAULT_QUEUE
+    rehearsal: bool = False
 
 
 class VoteOrder(Order):

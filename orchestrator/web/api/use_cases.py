@@ -8,9 +8,11 @@ from fastapi.responses import Response
 from pydantic import ConfigDict, Field
 
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
+from orchestrator.management.remote_application import error_of
 from orchestrator.management.use_cases import use_case_called
+from orchestrator.management.worker_calls import read_call, submit_call
 from orchestrator.web.api.changing import Key, Result, Writer, reply_once
-from orchestrator.web.api.documents import PREFIX, ordered_document
+from orchestrator.web.api.documents import PREFIX, Who, encoded_document, ordered_document
 from orchestrator.web.api.orders import Order
 from orchestrator.web.problems import PROBLEM, problem_document, status_of
 from orchestrator.web.requests import managed_application
@@ -31,10 +33,13 @@ def post_use_case(request: Request, who: Writer, case: str, order: Call, key: Ke
     """Call a use case as the command line does with `--server`. The result has the form of this version's types.
 
     Programs of other authors use the other routes, which are stable. A problem lists every error in `errors`.
+    A use case that starts engines is executed by a worker: the response is 202, and its result is read with the id.
     """
     app, found = managed_application(request), use_case_called(case)
 
     def work() -> Result:
+        if found.by_worker:
+            return 202, "WorkerCall", {"call": submit_call(app, who.actor, found, order.arguments).id}
         return 200, "Result", {"result": found.call(app, who.actor, order.arguments)}
 
     try:
@@ -43,6 +48,17 @@ def post_use_case(request: Request, who: Writer, case: str, order: Call, key: Ke
         return _problem(request, errors.errors)
     except OrchestratorError as error:
         return _problem(request, [error])
+
+
+@router.get("/worker-calls/{call}", tags=["use cases"])
+def get_worker_call(request: Request, who: Who, call: str) -> Response:
+    """The result of a call that a worker executes, or 202 while it has none. Only its actor can read it."""
+    found = read_call(managed_application(request), who.actor, call)
+    if found.ended_at is None:
+        return Response(encoded_document("WorkerCall", {"call": found.id}), 202, {}, "application/json")
+    if found.errors:
+        return _problem(request, [error_of(each) for each in found.errors])
+    return Response(ordered_document("Result", {"result": found.result}), 200, {}, "application/json")
 
 
 def _problem(request: Request, errors: list[OrchestratorError]) -> Response:

@@ -1,0 +1,78 @@
+"""Use cases that start engines: a server records the call, and a worker executes it as its actor."""
+
+import secrets
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.domain.access.principals import Actor
+from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
+from orchestrator.domain.moments import parse_moment
+from orchestrator.domain.worker_calls import CALLS_KEPT_FOR, CLAIM_LASTS, WorkerCall
+from orchestrator.management.use_cases import UseCase, use_case_called
+
+if TYPE_CHECKING:
+    from orchestrator.management.application import ManagedApplication
+
+EXTEND_EVERY_S = CLAIM_LASTS.total_seconds() / 4
+
+
+def submit_call(app: "ManagedApplication", actor: Actor, case: UseCase, arguments: Mapping[str, Any]) -> WorkerCall:
+    """Record a call of *case* for a worker. Raises N140 if no worker is running, which would execute it."""
+    if not app.scheduler_runs():
+        raise OrchestratorError("N140", "no worker of the server is running, which would do this")
+    call = WorkerCall(id=secrets.token_hex(16), case=case.name, arguments=dict(arguments), actor=actor, at=_now(app))
+    app.worker_calls.add(call)
+    return call
+
+
+def read_call(app: "ManagedApplication", actor: Actor, call: str) -> WorkerCall:
+    """The *call*, for its own actor. Raises N111 for any other, and for one that is too old."""
+    found = app.worker_calls.get(call)
+    if found is None or found.actor.principal != actor.principal:
+        raise OrchestratorError("N111", f"there is no call {call}")
+    return found
+
+
+def answer_call(app: "ManagedApplication", call: WorkerCall) -> WorkerCall:
+    """Execute *call*, which this process has taken, and record its result. Returns it as it ended."""
+    with _extended(app, call):
+        try:
+            result = use_case_called(call.case).call(app, call.actor, call.arguments)
+            ended = {"result": result}
+        except OrchestratorErrors as errors:
+            ended = {"errors": tuple(each.to_json() for each in errors.errors)}
+        except OrchestratorError as error:
+            ended = {"errors": (error.to_json(),)}
+    done = call.model_copy(update={**ended, "ended_at": _now(app)})
+    app.worker_calls.change(done)
+    return done
+
+
+def tidy_calls(app: "ManagedApplication") -> None:
+    """Remove calls that are too old."""
+    app.worker_calls.remove_before(_now(app) - CALLS_KEPT_FOR)
+
+
+@contextmanager
+def _extended(app: "ManagedApplication", call: WorkerCall) -> Iterator[None]:
+    """Keep the claim of *call* in the meantime."""
+    stop = threading.Event()
+
+    def extend() -> None:
+        while not stop.wait(EXTEND_EVERY_S):
+            app.worker_calls.change(call.model_copy(update={"until": _now(app) + CLAIM_LASTS}))
+
+    thread = threading.Thread(target=extend, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _now(app: "ManagedApplication") -> datetime:
+    return parse_moment(app.acting.clock.now())
