@@ -128,7 +128,7 @@ ROUTES: dict[str, tuple[str, ...] | Public | Named] = {
     "GET /api/v1/booking-quotas": ("bookings.list_quotas",),
     **{route.replace(" /", " /api/v1/"): cases for route, cases in MANAGEMENT.items()},
     "POST /api/v1/use-cases/{case}": Named(),
-    "GET /api/v1/worker-calls/{call}": Public("the result of a call of the actor: no one else can read it"),
+    "GET /api/v1/worker-calls/{call}": Public("the result of a call, for the actor of that call"),
     "GET /api/v1/events": ("access.can_i",),
     "POST /api/v1/promotions": ("releases.kept_package", "plans.targets", "submissions.submit(Promote)"),
     "POST /api/v1/rollbacks": ROLLING_BACK,
