@@ -16,8 +16,8 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import Model
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.release import Package, PackageRef
+from orchestrator.domain.rollback_plan import RollbackPlan
 from orchestrator.domain.wave_plan import WavePlan
-from orchestrator.domain.way_back import RollbackPlan
 
 if TYPE_CHECKING:
     from orchestrator.domain.access.principals import Actor
