@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from orchestrator.domain.calendar.rules import CalendarRule
     from orchestrator.domain.calendar.state import EnvironmentCalendar
     from orchestrator.domain.release import Package
+    from orchestrator.ports import Uploads
     from orchestrator.register_ports import KeptReplies, Register, SignIns, WorkerCalls
     from orchestrator.services import Services
 
@@ -46,6 +47,10 @@ class RegisterParts(ApprovalParts, ProjectParts):
         @property
         def bookings(self) -> Bookings:
             """What keeps others out of environments."""
+
+        @property
+        def uploads(self) -> Uploads:
+            """Unfinished uploads of packages."""
 
         @property
         def keys(self) -> FileKeys:
@@ -154,7 +159,9 @@ class RegisterParts(ApprovalParts, ProjectParts):
 
     def duties(self, shows: "Shows") -> "tuple[Duty, ...]":
         """What is done when it is due."""
-        return self.request_duties(shows)
+        from orchestrator.app.uploads import RemoveUploads
+
+        return *self.request_duties(shows), RemoveUploads(self.uploads)
 
     @cached_property
     def rights(self) -> "Rights":

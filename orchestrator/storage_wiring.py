@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator.domain.authentication import KEY_FILE
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
 from orchestrator.folders import collections_folder
-from orchestrator.ports import Artifacts, Logs, NullArtifacts, NullLogs, Store
+from orchestrator.ports import Artifacts, Logs, NullArtifacts, NullLogs, Store, Uploads
 from orchestrator.project_wiring import ProjectParts
 
 if TYPE_CHECKING:
@@ -88,6 +88,13 @@ class StorageParts(ProjectParts):
         from orchestrator.hosts import loopback
 
         return [(host, loopback.alive(host)) for host in loopback.recorded(self.state)]
+
+    @cached_property
+    def uploads(self) -> Uploads:
+        """Unfinished uploads of packages."""
+        from orchestrator.adapters.upload_files import UploadFiles
+
+        return UploadFiles(self.state / "uploads")
 
     @cached_property
     def packages(self) -> "PackageStore":

@@ -53,6 +53,7 @@ CONTENT = {
     "adapters/archive/packages.py": "keeps packages by their digest",
     "adapters/archive/replaced_file.py": "writes packages, which are kept by their digest",
     "adapters/archive/unpacked.py": "unpacks packages by their digest",
+    "adapters/upload_files.py": "keeps parts of packages, which are verified by their digest",
     "adapters/artifacts/folder.py": "keeps content by its digest",
     "adapters/artifacts/verified.py": "keeps content by its digest",
     "adapters/backup/databases.py": "loads a dump of a database, whose text was masked when it was written",

@@ -59,6 +59,11 @@ class HttpConnection:
         """The response to a GET, repeated likewise."""
         return self._sent(lambda: self._client.get(path))
 
+    def put(self, path: str, data: bytes, place: str) -> ServerReply:
+        """The response to a PUT of a part, repeated likewise."""
+        headers = {"Content-Range": place, "Content-Type": "application/octet-stream"}
+        return self._sent(lambda: self._client.put(path, content=data, headers=headers))
+
     def _sent(self, send: Callable[[], Any]) -> ServerReply:
         """The response to what *send* sends, repeated while the server cannot be reached or is busy."""
         for pause in PAUSES_S:
@@ -96,7 +101,9 @@ class HttpConnection:
             target = str(response.headers.get("location", "another address"))[:200]
             raise OrchestratorError("N137", f"{self._url} redirects to {target}, which is not followed with a token")
         media = str(response.headers.get("content-type", "")).partition(";")[0].strip()
-        return ServerReply(int(response.status_code), media, response.content)
+        offset, complete = response.headers.get("upload-offset", ""), response.headers.get("upload-complete")
+        place = int(offset) if offset.isdigit() else 0
+        return ServerReply(int(response.status_code), media, response.content, place, complete == "?1")
 
     def close(self) -> None:
         """Close the connection."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from orchestrator.app.retention import Retention
     from orchestrator.app.state_restore import StateRestore
     from orchestrator.app.submit import Submissions
+    from orchestrator.app.uploads import PackageUploads
     from orchestrator.domain.approval.requests import RunRequest
     from orchestrator.domain.environment import Environment
     from orchestrator.domain.plan import Plan
@@ -54,6 +55,10 @@ class Application(Base):
         """The environment *name* and its folder. Raises R103 if the project has none of that name."""
         return self._parts.services.environment(name)
 
+    def upload(self, file: "Path", digest: str) -> None:
+        """Bring the sealed *file* of the package *digest* to where this application is. It is here."""
+        del file, digest
+
     def request_planned(self, plan: "Plan | WavePlan", how: "RequestOptions", shows: "Shows") -> "RunRequest":
         """Record the request of the actor for *plan*, which approvers see as *shows* writes it."""
         from orchestrator.app.planned_requests import request_planned
@@ -66,6 +71,13 @@ class Application(Base):
         from orchestrator.app.clients import Clients
 
         return Clients(self._parts)
+
+    @cached_property
+    def uploading(self) -> "PackageUploads":
+        """Packages that clients upload."""
+        from orchestrator.app.uploads import PackageUploads
+
+        return PackageUploads(self._parts)
 
     @cached_property
     def releases(self) -> "Releases":

@@ -85,6 +85,15 @@ def open_application(start: Path, environ: Mapping[str, str] = os.environ, *, re
     return opener(start, environ, restoring=restoring)
 
 
+def open_local(start: Path, environ: Mapping[str, str] = os.environ) -> "Application":
+    """The application of the project around *start*, also if a server is chosen. Raises F-codes and S135."""
+    from orchestrator.app.actor import VARIABLE
+    from orchestrator.domain.server_profiles import PROFILE, SERVER
+
+    at_server = {SERVER, PROFILE, VARIABLE}
+    return open_application(start, {name: value for name, value in environ.items() if name not in at_server})
+
+
 def this_machine(environ: Mapping[str, str] = os.environ) -> "Machine":
     """What front ends use of this machine without a project."""
     [machine] = _machines

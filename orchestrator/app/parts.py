@@ -14,7 +14,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import QueuedRequest
 from orchestrator.domain.release import Manifest, Package, PackageRef, Release
 from orchestrator.flow.prune import Records
-from orchestrator.ports import Artifacts, Deployer, Engines, Keys, Packages, Provisioner, Store
+from orchestrator.ports import Artifacts, Deployer, Engines, Keys, Packages, Provisioner, Store, Uploads
 from orchestrator.secret_values import SecretValues
 from orchestrator.services import Services
 
@@ -158,6 +158,10 @@ class Parts(Protocol):
     @property
     def packages(self) -> PackageStore:
         """Release packages."""
+
+    @property
+    def uploads(self) -> Uploads:
+        """Unfinished uploads of packages."""
 
     @property
     def keys(self) -> Keys:

@@ -26,6 +26,7 @@ def _marked(place: Place, *names: str) -> dict[str, Place]:
 PLACES: dict[str, Place] = {
     **_marked(Place.REMOTE, "status", "matrix", "queue", "history", "show", "approvals", "why", "can-i", "whoami"),
     **_marked(Place.REMOTE, "package list", "package remove", "watch", "logs", "cancel", "abort", "pause"),
+    **_marked(Place.REMOTE, "build"),
     **_marked(Place.REMOTE, "plan", "promote", "rehearse", "rollback", "resume", "retry", "observe", "drift", "parity"),
     **_marked(Place.REMOTE, "approve", "reject", "withdraw", "raise-risk", "lock", "unlock", "away"),
     **_marked(Place.REMOTE, "book", "bookings", "free", "contention", "environment quota"),
@@ -130,7 +131,6 @@ PLACES: dict[str, Place] = {
     **_marked(Place.LOCAL, "init", "doctor", "worker", "serve", "backup", "restore", "completion", "store rebuild"),
     **_marked(Place.LOCAL, "engine install", "engine status", "hosts install", "hosts list", "hosts status"),
     **_marked(Place.ANYWHERE, "validate", "schema", "explain", "login", "logout", "package show", "package diff"),
-    **_marked(Place.NOT_YET, "build"),
     **_marked(Place.NOT_YET, "package verify", "prune", "keys show", "keys rotate"),
     **_marked(
         Place.NOT_YET,

@@ -282,6 +282,12 @@ class RemoteApplication(ManagedApplication):
         """Packages."""
         return RemoteReleases(self._parts)
 
+    def upload(self, file: Path, digest: str) -> None:
+        """Upload the sealed *file* of the package *digest*. Raises N-codes and P-codes."""
+        from orchestrator.management.remote_uploads import upload_package
+
+        upload_package(self._forwarder, file, digest)
+
     @cached_property
     def plans(self) -> Plans:
         """Plans."""

@@ -8,7 +8,7 @@ and is found again after a crash) and *emit* (called for each event as it happen
 The ports of lists are in `ports/lists.py`; those of management records in `register_ports.py`.
 """
 
-from orchestrator.ports.artifacts import Artifacts, Logs, Packages
+from orchestrator.ports.artifacts import Artifacts, Logs, Packages, Uploads
 from orchestrator.ports.engines import DEFAULTS, Deployer, Engines, Provisioned, Provisioner, SavedPlan, Verifier
 from orchestrator.ports.jobs import SECRETS_FOLDER, Emit, Job, JobOutcome, Jobs
 from orchestrator.ports.keys import Keys
@@ -45,5 +45,6 @@ __all__ = [
     "RunOwnership",
     "SavedPlan",
     "Store",
+    "Uploads",
     "Verifier",
 ]

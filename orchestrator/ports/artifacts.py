@@ -1,10 +1,12 @@
 """Files by digest: release packages, what several machines share, and what jobs have printed."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.release import Package, PackageRef, Release, Revision
+from orchestrator.domain.uploads import UploadPart
 
 
 class Packages(Protocol):
@@ -39,6 +41,28 @@ class Packages(Protocol):
 
     def ref(self, digest: str) -> PackageRef | None:
         """The name of the package with this digest; None if it cannot be read."""
+
+
+class Uploads(Protocol):
+    """Unfinished uploads of packages on this machine, by the digests of the packages."""
+
+    def offset(self, digest: str) -> int:
+        """The number of bytes that have arrived: where the upload continues."""
+
+    def append(self, digest: str, part: UploadPart, data: bytes, at: datetime) -> int:
+        """Write the *data* of a *part*, which arrived *at* a time; the next offset. A repeated part changes nothing.
+
+        Raises N141 if the upload does not continue at the part, or if another client writes at the same time.
+        """
+
+    def file(self, digest: str) -> Path:
+        """The file with the bytes that have arrived."""
+
+    def discard(self, digest: str) -> None:
+        """Remove an upload."""
+
+    def remove_before(self, at: datetime) -> int:
+        """Remove uploads whose last part arrived before *at*; their number."""
 
 
 class Artifacts(Protocol):

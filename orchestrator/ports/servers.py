@@ -9,11 +9,16 @@ from orchestrator.domain.server_profiles import ServerProfile, ServerProfiles
 
 @dataclass(frozen=True)
 class ServerReply:
-    """A response: its HTTP *status*, its *media* type, and its *body*."""
+    """A response: its HTTP *status*, its *media* type, and its *body*.
+
+    About an upload, *offset* is where it continues, and *is_complete* whether the package is kept.
+    """
 
     status: int
     media: str
     body: bytes
+    offset: int = 0
+    is_complete: bool = False
 
 
 class ServerConnection(Protocol):
@@ -31,6 +36,9 @@ class ServerConnection(Protocol):
 
     def get(self, path: str) -> ServerReply:
         """The response to a GET, repeated likewise. Raises N132, N135, N137 and N139."""
+
+    def put(self, path: str, data: bytes, place: str) -> ServerReply:
+        """The response to a PUT of a part with the Content-Range *place*, repeated likewise. Raises N-codes."""
 
     def events(self, path: str, cursor: str | None) -> Iterator[str]:
         """The ids of the server-sent events at *path* after *cursor*, until the stream ends. Raises N-codes."""

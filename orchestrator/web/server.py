@@ -20,6 +20,7 @@ from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
 from orchestrator.management.worker_calls import tidy_calls
 from orchestrator.web.api.changing import router as api_changing
 from orchestrator.web.api.management import router as api_management
+from orchestrator.web.api.packages import router as api_packages
 from orchestrator.web.api.reading import router as api_reading
 from orchestrator.web.api.use_cases import router as api_use_cases
 from orchestrator.web.events import Broadcast
@@ -54,6 +55,7 @@ ROUTERS = (
     api_changing,
     api_management,
     api_use_cases,
+    api_packages,
     pages_reading,
     pages_changing,
     pages_change_requests,

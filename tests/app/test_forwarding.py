@@ -63,6 +63,10 @@ class Wire:
         """No call is executed by a worker here."""
         raise AssertionError(path)
 
+    def put(self, path: str, data: bytes, place: str) -> ServerReply:
+        """Nothing is uploaded here."""
+        raise AssertionError((path, data, place))
+
     def events(self, path: str, cursor: str | None) -> Iterator[str]:
         """No events."""
         del path, cursor

@@ -25,15 +25,19 @@ def command(release: str, target: Path | None, as_json: bool) -> None:
     RELEASE is a release.yaml, the folder that contains one, or a name below the project's releases folder. The same
     content always gives the same bytes, and so the same digest. Ansible verifies that the playbooks find all named
     files in the package alone. The package is kept as well: `promote` takes it by NAME-VERSION.
+
+    With --server, the package is built here and uploaded. A repetition continues an upload that was interrupted.
     """
-    from orchestrator.app.opening import open_application
+    from orchestrator.app.opening import open_application, open_local
     from orchestrator.cli.report import warn
     from orchestrator.domain.errors import OrchestratorError
 
     app = open_application(Path.cwd())
     warnings: list[OrchestratorError] = []
     tell = warnings.append if as_json else warn
-    package = app.releases.build(app.actor, release, target, tell)
+    local = app if app.executes_here else open_local(Path.cwd())
+    package = local.releases.build(local.actor, release, target, tell)
+    app.upload(Path(package.path), package.digest)
     if as_json:
         data = {"release": package.ref.to_json(), "file": package.path, "files": len(package.manifest.files)}
         data["warnings"] = [warning.to_json() for warning in warnings]

@@ -195,4 +195,32 @@ CODES: tuple[ErrorCode, ...] = (
         "Start one where the project is: `orchestrator worker`, or `orchestrator serve` without `--no-worker`.",
         Exit.BUSY,
     ),
+    ErrorCode(
+        "N141",
+        "upload continues at another byte",
+        "Parts of an upload follow each other, and one client sends them at a time.",
+        "HEAD of the same address gives the place to continue in `Upload-Offset`. `orchestrator build` does this automatically.",
+        Exit.BUSY,
+    ),
+    ErrorCode(
+        "N142",
+        "package too large",
+        "A server accepts packages of at most 4 GiB.",
+        "Remove files that the release does not need: `orchestrator package show` lists their sizes.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "N143",
+        "upload has another digest",
+        "The package that was uploaded is not the one with the digest in the address. It was removed.",
+        "Upload it again: `orchestrator build`.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "N144",
+        "version has another content",
+        "The project keeps another package with the same name and version. The upload was removed.",
+        "Raise the version. A package that no environment has seen can be removed: `orchestrator package remove`.",
+        Exit.NOT_ALLOWED,
+    ),
 )

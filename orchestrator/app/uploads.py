@@ -1,0 +1,86 @@
+"""Packages that clients upload: parts are kept until the package is whole, and its digest is checked."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.app.acting import Acting
+from orchestrator.app.authorize import UseCases, use_case
+from orchestrator.app.parts import Parts
+from orchestrator.app.run_requests import record_builder
+from orchestrator.domain.access.actions import Action
+from orchestrator.domain.access.principals import Actor
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.moments import Now, parse_moment
+from orchestrator.domain.release import Package
+from orchestrator.domain.uploads import UPLOAD_KEPT_FOR, UploadPart
+from orchestrator.ports import Uploads
+
+
+class PackageUploads(UseCases):
+    """The use cases of uploads. An upload belongs to the digest of its package: each actor with the right can continue it."""
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self._parts = parts
+
+    @use_case(Action.BUILD, recorded=False)
+    def upload_offset(self, actor: Actor, digest: str) -> tuple[int, bool]:
+        """The number of bytes of the package *digest* that have arrived, and whether it is kept."""
+        return self._parts.uploads.offset(digest), self._is_kept(digest)
+
+    @use_case(Action.BUILD, recorded=False)
+    def upload_part(self, actor: Actor, digest: str, part: UploadPart, data: bytes) -> Package | None:
+        """Add a part to the upload of the package *digest*. Returns the package once it is whole, and kept.
+
+        Raises N141 if the upload does not continue at this part, N143 if the content has another digest, N144 if its
+        name and version are those of another package, and P-codes. After the last three the upload starts again.
+        """
+        at = parse_moment(self._parts.services.clock.now())
+        self._parts.uploads.append(digest, part, data, at)
+        return self._kept(actor, digest) if part.is_last else None
+
+    def _kept(self, actor: Actor, digest: str) -> Package:
+        """The package *digest*, which is whole."""
+        try:
+            package = self._verified(self._parts.uploads.file(digest), digest)
+        except OrchestratorError:
+            self._parts.uploads.discard(digest)
+            raise
+        record_builder(self._parts.acting_as(actor), digest)
+        kept = self._parts.packages.keep(self._parts.uploads.file(digest))
+        self._parts.uploads.discard(digest)
+        return kept if package.digest == kept.digest else package
+
+    def _verified(self, file: Path, digest: str) -> Package:
+        package = self._parts.packages.read(file)
+        if package.digest != digest:
+            raise OrchestratorError("N143", f"the content has the digest {package.digest}, and not {digest}")
+        ref = package.ref
+        for other in self._parts.packages.refs():
+            if (other.name, other.version) == (ref.name, ref.version) and other.digest != digest:
+                hint = f"raise the version, or remove the other one: orchestrator package remove {other.digest[7:19]}"
+                raise OrchestratorError("N144", f"{ref} is kept with another content ({other.digest[:19]})", hint=hint)
+        return package
+
+    def _is_kept(self, digest: str) -> bool:
+        return any(ref.digest == digest for ref in self._parts.packages.refs())
+
+
+@dataclass(frozen=True)
+class RemoveUploads:
+    """A duty: unfinished uploads are removed after a day."""
+
+    uploads: Uploads
+    name: str = "uploads"
+
+    def due(self, now: Now) -> bool:
+        """Always: the list of a folder is read quickly."""
+        del now
+        return True
+
+    def do(self, acting: Acting, now: Now) -> Iterable[str]:
+        """Remove what is too old."""
+        del acting
+        count = self.uploads.remove_before(now.earliest - UPLOAD_KEPT_FOR)
+        return [f"{count} unfinished uploads removed"] if count else []
