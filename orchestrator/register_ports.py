@@ -169,7 +169,7 @@ class WorkerCalls(Protocol):
         """Claim the oldest call that waits for *holder*, from *now* for `CLAIM_LASTS`; None if none waits."""
 
     def change(self, call: WorkerCall) -> bool:
-        """Write *call*, which was taken, with a longer claim or its end; False if its holder does not have it now."""
+        """Write *call*, which was taken, with a longer claim or its end; False if its holder has lost it."""
 
     def remove_before(self, at: datetime) -> None:
         """Remove calls from before *at*."""

@@ -16,8 +16,8 @@ ENDING = ".part"
 class UploadFiles:
     """The `Uploads` port in a *folder*.
 
-    A part is written at the end of its file, whole: after a killed process the file has a beginning of the part at
-    most, and the upload continues there. Two clients of one upload exclude each other by a lock of the file.
+    A part is appended to its file. After a killed process the file has the part or the first bytes of it, and the
+    upload continues after those. Two clients of one upload exclude each other by a lock of the file.
     """
 
     def __init__(self, folder: Path) -> None:

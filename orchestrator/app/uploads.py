@@ -18,7 +18,7 @@ from orchestrator.ports import Uploads
 
 
 class PackageUploads(UseCases):
-    """The use cases of uploads. An upload belongs to the digest of its package: each actor with the right can continue it."""
+    """The use cases of uploads. An upload belongs to a digest: each actor with the right can continue it."""
 
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts)

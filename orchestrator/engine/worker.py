@@ -60,7 +60,7 @@ class Worker:
         rules: what is taken.
         tidy: requests periodically that expired stacks are destroyed.
         duties: does what is due, such as the start of an approved promotion, and yields what that was.
-        calls: takes a call of a use case for a server, as `CallProcesses` says.
+        calls: takes a call of a use case for a server: see `CallProcesses`.
     """
 
     def __init__(

@@ -169,7 +169,7 @@ class RemotePlans(Plans):
     """Plans of the server, which its workers make. Files with plans are those of this machine."""
 
     def find(self, actor: Actor, wanted: str) -> Plan | WavePlan:
-        """The plan that *wanted* means: a digest (or its beginning), or a file. Raises R121, R122, and R240 to R242."""
+        """The plan that *wanted* means: a digest (or its start), or a file. Raises R121, R122, and R240 to R242."""
         file = Path(wanted)
         if not file.is_file():
             return self.kept(actor, wanted)
@@ -184,7 +184,7 @@ class RemotePlans(Plans):
         return self.kept_document(actor, plan.digest)
 
     def require_executable(self, actor: Actor, plan: Plan) -> None:
-        """Return when nothing that *plan* says keeps it from being executed. Raises its `plan_refusal`."""
+        """Return if *plan* can be executed. Raises its `plan_refusal`."""
         del actor
         why = plan_refusal(plan)
         if why is not None:

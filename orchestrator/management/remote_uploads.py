@@ -36,7 +36,7 @@ def upload_package(forwarder: RemoteUseCases, file: Path, digest: str) -> None:
 
 
 def _checked(forwarder: RemoteUseCases, reply: ServerReply) -> ServerReply:
-    """*reply*, if it is no problem. Raises the errors that it reports."""
+    """*reply*, if it reports no error. Raises those that it reports."""
     if reply.status >= 300:
         reply_document(forwarder.connection.url, reply)
     return reply
