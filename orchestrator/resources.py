@@ -55,5 +55,5 @@ def is_exhausted(error: BaseException) -> bool:
 def as_error(error: BaseException) -> tuple[str, str]:
     """*error*, of which :func:`is_exhausted` is true, as the code and the message of an error of ours."""
     if what := exhausted(error):
-        return "S116", f"this machine gives no more {what}"
+        return "S116", f"this machine has no more {what}"
     return "S113", f"no space is left for {getattr(error, 'filename', None) or 'a file'}: {os.strerror(errno.ENOSPC)}"

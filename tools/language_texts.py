@@ -126,21 +126,22 @@ def changelog_entries(text: str) -> Iterator[Block]:
 
 
 def messages(source: str) -> Iterator[tuple[int, str]]:
-    """Each message and hint of an error in a module, with its line; a value in it is one character."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("OrchestratorError"):
-            for part in [*node.args[1:2], *(word.value for word in node.keywords if word.arg == "hint")]:
-                yield from ((part.lineno, text) for text in literals(part))
+    """Each text of more than one word in a module, with its line: messages, hints, labels; not its docstrings.
 
-
-def literals(part: ast.expr) -> Iterator[str]:
-    """The texts of an expression: a literal, an f-string, or one of several by a condition."""
-    if isinstance(part, ast.Constant) and isinstance(part.value, str):
-        yield part.value
-    elif isinstance(part, ast.JoinedStr):
-        yield "".join(str(value.value) if isinstance(value, ast.Constant) else CODE for value in part.values)
-    elif isinstance(part, ast.IfExp):
-        yield from (*literals(part.body), *literals(part.orelse))
+    A value in an f-string is one character.
+    """
+    tree = ast.parse(source)
+    left_out = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            left_out.update(map(id, node.values))
+            text = "".join(str(value.value) if isinstance(value, ast.Constant) else CODE for value in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in left_out:
+            text = node.value
+        else:
+            continue
+        if " " in text.strip():
+            yield node.lineno, text
 
 
 def plugin_texts(source: str) -> Iterator[str]:

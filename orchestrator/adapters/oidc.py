@@ -115,7 +115,7 @@ def _signing_key(keys: list[Any], kid: Any, algorithm: str) -> jwt.PyJWK:
 def _document(url: str, authorization: str = "") -> dict[str, object]:
     """The JSON object at *url*. Raises A112."""
     if not url.startswith("https://"):
-        raise _unusable(url, "it does not begin with https://")
+        raise _unusable(url, "it does not start with https://")
     answer = fetch_url(url, PATIENCE, authorization, redirects=False)
     where = url.partition("?")[0]
     if answer.trouble or answer.status != 200:

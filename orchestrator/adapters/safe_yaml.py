@@ -42,7 +42,7 @@ def load_yaml(text: str) -> Any:
         if node is None:
             return None
         if _count(node, {}, 0) > MOST_VALUES:
-            raise ValueError(f"its aliases stand for more than {MOST_VALUES} values")
+            raise ValueError(f"its aliases expand to more than {MOST_VALUES} values")
         return bounded(loader.construct_document(node))
     finally:
         loader.dispose()

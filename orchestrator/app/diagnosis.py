@@ -23,7 +23,7 @@ def examine_project(start: Path, environ: Mapping[str, str], show_time: ShowTime
     try:
         checked, errors, warnings = check_project(start)
     except OrchestratorError:
-        return [Check(name="project", level="ok", says="none here: only the machine was looked at")]
+        return [Check(name="project", level="ok", says="none here: only the machine was checked")]
     if errors:
         says = f"{counted(len(errors), 'error')} in its files"
         return [Check(name="project", level="problem", says=says, remedy="orchestrator validate shows them")]

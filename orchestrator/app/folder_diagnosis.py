@@ -19,13 +19,15 @@ def check_state(start: Path, environ: Mapping[str, str]) -> Check:
     try:
         folder = state_folder(find_project(start), environ)
     except OrchestratorError as error:
-        remedy = error.hint or "make the folder above it yours"
+        remedy = error.hint or "become the owner of the folder above it"
         return Check(name="state folder", level="problem", says=error.message, remedy=remedy)
     if folder.stat().st_mode & 0o077:
         says = f"others may read {folder}, which holds secrets"
         return Check(name="state folder", level="problem", says=says, remedy=f"chmod 700 {folder}")
     if missing := shortage(folder):
-        return Check(name="state folder", level="problem", says=missing, remedy="make room: nothing is begun before")
+        return Check(
+            name="state folder", level="problem", says=missing, remedy="free disk space: until then no run starts"
+        )
     free = shutil.disk_usage(folder).free
     if free < ROOMY:
         says = f"only {free // 2**20} MiB are free at {folder}"
@@ -39,7 +41,7 @@ def check_folder(start: Path) -> Check:
     """The project's folder. Ansible ignores settings in a folder that every user may write to."""
     root = find_project(start)
     if root.stat().st_mode & 0o002:
-        says = f"everybody may write to {root}; Ansible ignores an ansible.cfg there"
+        says = f"every user may write to {root}; Ansible ignores an ansible.cfg in such a folder"
         return Check(name="project folder", level="warning", says=says, remedy=f"chmod o-w {root}")
     return Check(name="project folder", level="ok", says=str(root))
 
@@ -51,11 +53,11 @@ def check_vaults(start: Path) -> Check:
         for vault in environment.ansible.vault_ids:
             path = vault.rpartition("@")[2]
             if path not in {"prompt", "prompt_ask_vault_pass"} and not (root / Path(path).expanduser()).exists():
-                says = f"{environment.name} wants {path}, which is not there"
+                says = f"{environment.name} needs {path}, which does not exist"
                 where = (folder / ENVIRONMENT).relative_to(root)
-                remedy = f"put the password there, or correct ansible.vault_ids in {where}"
+                remedy = f"create the file with the password, or correct ansible.vault_ids in {where}"
                 return Check(name="vault passwords", level="problem", says=says, remedy=remedy)
-    return Check(name="vault passwords", level="ok", says="every file that is named is there")
+    return Check(name="vault passwords", level="ok", says="every file that is named exists")
 
 
 def check_ignored(start: Path) -> Check:
@@ -68,4 +70,4 @@ def check_ignored(start: Path) -> Check:
     if not inside or inside.returncode != 0 or subprocess.run(words, capture_output=True, check=False).returncode == 0:
         return Check(name="version control", level="ok", says="the state folder is not in it")
     remedy = "orchestrator init writes .orchestrator/.gitignore"
-    return Check(name="version control", level="warning", says="git would take .orchestrator/ in", remedy=remedy)
+    return Check(name="version control", level="warning", says="git would add .orchestrator/", remedy=remedy)

@@ -55,7 +55,7 @@ def _pip(machine: Machine) -> Check:
     problem = machine.pulumi.interpreter_problem()
     if problem:
         return Check(name="pip", level="problem", says=problem, remedy=f"{sys.executable} -m ensurepip")
-    return Check(name="pip", level="ok", says="the interpreter has it, as Pulumi's Python host wants")
+    return Check(name="pip", level="ok", says="the interpreter has it, as Pulumi's Python host requires")
 
 
 def _pulumi(machine: Machine, environ: Mapping[str, str]) -> Check:
@@ -75,7 +75,7 @@ def _sshd(machine: Machine) -> Check:
         remedy = "orchestrator hosts install (only loopback hosts need it)"
         return Check(name="sshd", level="warning", says=error.message, remedy=remedy)
     if not found.is_file():
-        says = f"{found} is not there"
+        says = f"{found} does not exist"
         return Check(name="sshd", level="problem", says=says, remedy="correct ORCHESTRATOR_SSHD, or unset it")
     if not machine.ssh_servers.isolates():
         remedy = "install bubblewrap, and allow user namespaces, to isolate loopback hosts from this machine"

@@ -35,7 +35,7 @@ class ProjectDiagnosis:
                 if found is not None:
                     says, remedy = found
                     return Check(name="stack secrets", level="problem", says=f"{name}: {says}", remedy=remedy)
-        return Check(name="stack secrets", level="ok", says="passphrases and logins are there")
+        return Check(name="stack secrets", level="ok", says="passphrases and logins exist")
 
     def runtimes(self) -> Check:
         """What runs each environment's program: its language host, and the virtual environment that it names."""
@@ -67,7 +67,7 @@ class ProjectDiagnosis:
         """Each database file by SQLite's own check, and the space where they lie."""
         files = self._machine.databases.files(self._parts.store_url)
         if files is None:
-            return Check(name="database files", level="ok", says="none: Postgres looks after its own")
+            return Check(name="database files", level="ok", says="none: the database is Postgres")
         wrong = [f"{path.name}: {problem}" for path in files for problem in self._machine.databases.damage(path)[:1]]
         if wrong:
             remedy = "orchestrator restore BACKUP --yes, or put an undamaged copy of the file in its place"
@@ -122,7 +122,7 @@ class ProjectDiagnosis:
                 checks.append(Check(name=item.name, level=level, says=says, remedy=remedy))
         if not used:
             says = f"the journal has no runs, but {state} has files of earlier ones"
-            remedy = "orchestrator restore BACKUP, or orchestrator observe ENVIRONMENT to ask the hosts"
+            remedy = "orchestrator restore BACKUP, or orchestrator observe ENVIRONMENT to inspect the hosts"
             checks.append(Check(name="journal", level="warning", says=says, remedy=remedy))
         return checks or [Check(name="environments", level="ok", says="none needs intervention, no run is interrupted")]
 

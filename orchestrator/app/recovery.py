@@ -42,7 +42,7 @@ class Recovery(UseCases):
         run = leftover.run
         if not run.ended:
             if run.control != "cancel":
-                record_control(self._parts.store, str(actor), run, "cancel", "what it made is past its time")
+                record_control(self._parts.store, str(actor), run, "cancel", "what it created has expired")
             return recorded_request(self._parts.store, run.root)
         for work in self._parts.store.pending():
             if work.request["kind"] == "reap" and request_parameters(work.request).get("run") == run.id:

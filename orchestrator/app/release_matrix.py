@@ -73,7 +73,7 @@ def _state(parts: Parts, ref: PackageRef, facts: EnvironmentFacts, *, left: bool
     if any(host.runs(ref.digest) for host in facts.serving):
         return "current" if on_all_hosts(parts.services, facts.name, ref.digest, facts.hosts) else "partly"
     if any(host.runs(ref.digest) for host in facts.hosts):
-        return "standing by"
+        return "standby"
     if left:
         return "rolled back"
     return "verified" if verified else "absent"

@@ -50,7 +50,7 @@ class Submissions(UseCases):
         newest = next(iter(self._parts.store.runs(run.environment, limit=1)), run)
         if run.state is not State.NEEDS_INTERVENTION or newest.id != run.id or not bad:
             is_newest = newest.id == run.id or run.state is not State.NEEDS_INTERVENTION
-            why = f"it ended as: {run.state}" if is_newest else f"{newest.id} came after it"
+            why = f"it ended as: {run.state}" if is_newest else f"{newest.id} is newer"
             raise OrchestratorError("R151", f"{run.id} cannot be retried: {why}")
         chosen = step or bad[-1]
         if chosen not in {record.step for record in finished}:

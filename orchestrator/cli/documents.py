@@ -90,11 +90,11 @@ class LockDocument(Document):
 class MatrixCell(Model):
     """The state of a release in one environment. *hosts* are those that run it, *of* is how many the environment has.
 
-    With `standing by` it only runs on hosts of the standby side. *problem* is the run of the release
+    With `standby` it only runs on hosts of the standby side. *problem* is the run of the release
     that needs manual intervention. A run that changed nothing, such as a refused one, does not count.
     """
 
-    state: Literal["current", "partly", "standing by", "verified", "rolled back", "needs intervention", "absent"]
+    state: Literal["current", "partly", "standby", "verified", "rolled back", "needs intervention", "absent"]
     hosts: tuple[str, ...]
     of: int
     problem: str | None

@@ -188,7 +188,7 @@ def work(app: Application, root: str) -> int:
 def _parked(app: Application, asked: RunRequest, follower: Follower, view: Lines) -> NoReturn:
     """End the process, whose request is parked, and print the reason."""
     if app.taken_over:
-        leave(app, asked, "another process has taken over; this one touches nothing more", view)
+        leave(app, asked, "another process has taken over; this one changes nothing more", view)
     if app.stop_reason:
         leave(app, asked, f"stopped: {app.stop_reason}", view)
     why = "stopped before its next step"
@@ -207,7 +207,7 @@ def _not_begun(asked: RunRequest, stories: list[RunView], first: Sequence[str] =
     left = [*first, *(label for story in going if not story.going_back for label in story.remaining)]
     walk = stories[0].walk if stories else None
     left += (walk.left if walk else ()) if asked.waves is not None else asked.targets[max(1, len(stories)) :]
-    return f"; not begun: {', '.join(left)}" if left else ""
+    return f"; not started: {', '.join(left)}" if left else ""
 
 
 def follow(app: Application, asked: RunRequest, only: str = "") -> list[RunView]:

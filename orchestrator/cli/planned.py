@@ -80,14 +80,14 @@ def _write_waves(plan: WavePlan, say: Printer) -> None:
         say(output.paint(f"\nWave {number} of {len(plan.waves)}", bold=True))
         for item in wave:
             if item.plan is None:
-                say(f"{item.environment}: {plan.release} runs there already, nothing is done without --redeploy")
+                say(f"{item.environment}: {plan.release} is deployed already; nothing is done without --redeploy")
                 continue
             _write_plan(item.plan, say)
             _write_blocked(item.plan, say)
     soak = f"{walk.soak} between one wave and the next" if seconds_of(walk.soak) else "none"
-    stays = "stays" if walk.on_failure == "stop" else "goes back, newest wave first"
+    stays = "stays" if walk.on_failure == "stop" else "is rolled back, newest wave first"
     say(f"\nSoak     {soak}")
-    say(f"Failures {walk.max_failures} may fail; with more, later waves are not begun, what was promoted {stays}")
+    say(f"Failures {walk.max_failures} may fail; with more, later waves are not started, and what was promoted {stays}")
     say(f"Digest   {plan.digest}")
 
 
@@ -125,7 +125,7 @@ def _write_plan(plan: Plan, say: Printer, *, err: bool = False) -> None:
         for number, line in enumerate(configuration_lines(plan.configuration)):
             say(f"{'' if number else 'Ansible':<9}{line}")
     if plan.action == "promote":
-        say(f"Way back {_way_back(plan)}")
+        say(f"Rollback {_way_back(plan)}")
         for line in _left_by_way_back(plan):
             say(f"         {line}")
     say(f"Digest   {plan.digest}")
@@ -165,10 +165,10 @@ def _rehearsal(plan: Plan) -> Iterator[str]:
     back = plan.rollback_target.release
     if not plan.rehearse or back is None:
         return
-    yield f"back to {back} and forward again, before it stays; the way back is the one below"
+    yield f"rolled back to {back} and promoted again; the rollback is the one below"
     aside = [state.host for state in plan.current_hosts if state.aside(back.digest)]
     if aside:
-        yield f"first {back} on {list_names(aside)}, which stand by with another release"
+        yield f"first {back} on {list_names(aside)}, which are on standby with another release"
 
 
 def _titled(title: str, lines: Iterable[str], say: Say) -> None:
@@ -238,7 +238,7 @@ def _step(number: int, step: PlannedStep, say: Printer, *, err: bool) -> None:
     if step.order != "inventory":
         say(f"         order: {step.order}" + (f", by {step.seed}" if step.seed else ""))
     if step.canary is not None:
-        say(f"         canary: {_canary_hosts(step)} first, then a look at them {_look(step.canary.observation)}")
+        say(f"         canary: {_canary_hosts(step)} first, then their observation {_look(step.canary.observation)}")
         _gates(step.canary.observation.gates, say)
     if step.undo:
         say(f"         undo: {step.undo}")
@@ -277,10 +277,10 @@ def _sides(plan: Plan, say: Say, *, err: bool) -> None:
     say(f"Switch   to {planned.to}{about[planned.to]} by {planned.switch.playbook}{where}; {live}")
     _plays(planned.switch_plays, say, err=err)
     if planned.observation is not None:
-        say(f"         before, a look at {planned.to} {_look(planned.observation)}")
+        say(f"         before it, an observation of {planned.to} {_look(planned.observation)}")
         _gates(planned.observation.gates, say)
     if planned.retire is not None:
-        say(f"         in the end, {planned.retire.playbook} on the side that stands by")
+        say(f"         at the end, {planned.retire.playbook} on the standby side")
         _plays(planned.retire_plays, say, err=err)
 
 
@@ -312,11 +312,11 @@ def _preview(preview: StepPreview, say: Printer, *, err: bool) -> None:
         if host.changes:
             say(f"         {host.host}: {counted(host.changes, 'task')} would change: {', '.join(host.tasks)}")
     if preview.opaque:
-        say(f"         not to be seen in check mode: {', '.join(preview.opaque)}")
+        say(f"         not predicted by check mode: {', '.join(preview.opaque)}")
     if preview.failed:
-        say(f"         cannot pass before it has really run: {', '.join(preview.failed)}")
+        say(f"         cannot pass in check mode: {', '.join(preview.failed)}")
     for text in preview.unseen:
-        say(f"         check mode could not look: {clean_text(text)}")
+        say(f"         check mode could not inspect: {clean_text(text)}")
     for line in preview.diff.splitlines():
         colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
         say.raw(output.paint(f"           {line}", fg=colour, err=err))
@@ -333,5 +333,5 @@ def _way_back(plan: Plan) -> str:
     if back.release is None or not back.available:
         return f"none: {back.reason}"
     gone = f"; cannot be undone: {', '.join(back.impossible)}" if back.impossible else ""
-    how = "by itself" if plan.automatic_rollback else "when a person asks for it"
+    how = "automatic" if plan.automatic_rollback else "on request"
     return f"{back.release} ({short(back.release.digest)}), whose package is here, {how}{gone}"

@@ -24,7 +24,7 @@ def remind(app: Application) -> None:
         if any(environment.ephemeral is not None for environment, _ in app.environments.values()):
             for left in app.recovery.leftovers(app.actor):
                 name = left.run.environment
-                note(f"{name}: what {left.run.id} made is past its time: orchestrator environment reap {name}")
+                note(f"{name}: what {left.run.id} created has expired: orchestrator environment reap {name}")
 
 
 def report_resumed(resumed: "Iterable[Resumed]") -> None:

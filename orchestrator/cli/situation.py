@@ -181,6 +181,6 @@ def hosts_summary(hosts: Sequence[HostState]) -> str:
     groups: dict[str, list[str]] = {}
     for state in hosts:
         what = release_of(state) if state.truth in {"seen", "empty"} else f"{release_of(state)} ({state.truth})"
-        what += " standing by" if state.is_standby and not state.switch_uncertain else ""
+        what += " (standby)" if state.is_standby and not state.switch_uncertain else ""
         groups.setdefault(what, []).append(state.host)
     return "; ".join(f"{what} on {list_names(names)}" for what, names in groups.items())

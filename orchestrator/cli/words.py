@@ -102,7 +102,7 @@ def side_of(state: HostState) -> Cell:
         return "–"
     if state.switch_uncertain:
         return (f"{state.side}, uncertain", "yellow")
-    return f"{state.side}, standing by" if state.is_standby else (f"{state.side}, live", "green")
+    return f"{state.side}, standby" if state.is_standby else (f"{state.side}, live", "green")
 
 
 def truth_of(state: HostState) -> Cell:
@@ -128,7 +128,7 @@ def again_lines(planned: SecondPass | None) -> Iterator[str]:
     """What a rollback runs on hosts after the infrastructure was restored, and when."""
     if planned is None:
         return
-    yield "after the infrastructure, on hosts that it replaces or brings back; on these, if plays get other variables:"
+    yield "after the infrastructure, on hosts that it replaces or restores; on these, if plays get other variables:"
     for play in planned.restore:
         on = list_names(play.limit) or f"hosts that are known then ({play.hosts})"
         yield f"  restore again by {play.step}: {play.playbook} on {on}"
@@ -165,7 +165,7 @@ def rollback_lines(plan: Mapping[str, Any], *, plays: bool = False) -> list[str]
         lines += again_lines(SecondPass.from_json(plan["second_pass"]) if plan.get("second_pass") else None)
     skipped = map(SkippedStep.from_json, plan.get("skipped", ()))
     lines += skipped_lines(skipped, PackageRef.from_json(plan["release"]))
-    lines.append(f"prove by {', '.join(suite['name'] for suite in plan['verify'])}")
+    lines.append(f"verified by {', '.join(suite['name'] for suite in plan['verify'])}")
     if plan["untouched"]:
         lines.append(f"left alone: {list_names(plan['untouched'])}")
     return [*lines, f"plan {short(plan['digest'])}"]
@@ -191,7 +191,7 @@ def outlook(seen: RollbackForecast | None) -> list[str]:
     """The lines about the effect of a rollback on the stack, as far as it is known; empty without a stack."""
     if seen is None:
         return []
-    source = "as Pulumi sees it now" if seen.how == "preview" else "as far as the plan of the promotion tells"
+    source = "by a current preview of Pulumi" if seen.how == "preview" else "by the plan of the promotion"
     lines = [f"Pulumi did not preview it: {seen.why}"] if seen.why else []
     if seen.losses or seen.refused:
         what = f"it would {'; '.join(map(str, seen.losses))}" if seen.losses else seen.refused
@@ -199,7 +199,7 @@ def outlook(seen: RollbackForecast | None) -> list[str]:
     else:
         counts = ", ".join(f"{count} {op}" for op, count in sorted(seen.counts.items()) if count)
         lines.append(f"{source}, nothing stateful would be replaced or deleted" + (f" ({counts})" if counts else ""))
-    return [clean_text(line) for line in [*lines, "the rollback looks again before it touches the infrastructure"]]
+    return [clean_text(line) for line in [*lines, "the rollback previews again before it changes the infrastructure"]]
 
 
 def state_words(state: State | str) -> str:

@@ -44,7 +44,7 @@ def state_folder(root: Path, environ: Mapping[str, str]) -> Path:
     except OSError as error:
         why = error.strerror or type(error).__name__
         hint = "correct ORCHESTRATOR_STATE, or unset it" if chosen else None
-        raise OrchestratorError("M105", f"{folder} cannot be made: {why}", hint=hint) from error
+        raise OrchestratorError("M105", f"{folder} cannot be created: {why}", hint=hint) from error
     if not chosen and folder.stat().st_mode & 0o077:
         with contextlib.suppress(OSError):  # it belongs to another user, who has given access
             folder.chmod(0o700)
@@ -138,7 +138,7 @@ def _misplaced(
             yield OrchestratorError("F150", f"there is no environment {name!r}", where=where, hint=hint)
             continue
         if name in seen:
-            message = f"{name} is there twice in the waves {waves.name}"
+            message = f"{name} appears twice in the waves {waves.name}"
             hint = f"remove one of the two; the first is in line {seen[name].line}"
             yield OrchestratorError("F151", message, where=where, hint=hint)
             continue
@@ -168,11 +168,11 @@ def _stuck(environments: Environments, waiting: Environments, root: Path | None)
         if item.after not in environments:
             close = get_close_matches(str(item.after), environments, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(environments)}"
-            message = f"{name} comes after {item.after!r}, which is no environment"
+            message = f"{name} comes after {item.after!r}, which is not an environment"
             return OrchestratorError("F132", message, where=_after(folder, root), hint=hint)
     circle = _circle(waiting)
     message = f"these environments come after each other in a circle: {', '.join(circle)}"
-    hint = f"remove after: from the one where releases begin, such as {circle[0]}"
+    hint = f"remove after: from the first one of the path, such as {circle[0]}"
     return OrchestratorError("F133", message, where=_after(waiting[circle[0]][1], root), hint=hint)
 
 
@@ -317,7 +317,7 @@ def _release_problems(source: Source) -> Iterator[OrchestratorError]:
             first = seen.setdefault((at[0], name), at)
             if first != at:
                 hint = f"rename or remove one of them; the first is in line {source.where(first).line}"
-                message = f"{name!r} is there twice in {at[0]}"
+                message = f"{name!r} appears twice in {at[0]}"
                 yield OrchestratorError("F136", message, where=source.where(at), hint=hint)
 
 

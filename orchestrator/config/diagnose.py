@@ -33,9 +33,9 @@ RULES = {  # the start of the message of a rule that is broken, and what to writ
     "must be a size": "write a whole number with its unit: B, KiB, MiB, GiB or TiB",
     "must be a count": "write for example 1, 10 or 25%",
     "must be at least 1": "write for example 1, 10 or 25%",
-    "must be a relative path": "write it with / between its parts, without .. and without / or ~ at its beginning",
+    "must be a relative path": "write it with / between its parts, without .. and without / or ~ at its start",
     "must be a host pattern": "name groups and hosts as Ansible's --limit does, such as web, web:&eu or db[0]",
-    "must be a variable name": "begin with a letter, and use lower-case letters, digits and underscores",
+    "must be a variable name": "start with a letter, and use lower-case letters, digits and underscores",
     "names that start with ansible_": "set it in the environment's inventory, or choose another name",
 }
 LIMITS = {
@@ -59,7 +59,7 @@ def build(source: Source, model: type[M], checks: Checks = lambda _source: ()) -
     if source.means_nothing(()):
         pass
     elif not isinstance(source.data, dict):
-        hint = f"begin with apiVersion: orchestrator/v1 and kind: {model.__name__}"
+        hint = f"start with apiVersion: orchestrator/v1 and kind: {model.__name__}"
         message = "the file must be a mapping of keys to values"
         errors.append(OrchestratorError("F120", message, where=source.where(()), hint=hint))
     else:

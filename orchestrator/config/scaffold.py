@@ -115,7 +115,7 @@ def _check_way(root: Path, path: str) -> None:
         at /= part
         reason = None
         if at.is_symlink() and not at.exists():
-            reason = "is a link to nothing"
+            reason = "is a broken link"
         elif at.exists() and not at.resolve().is_relative_to(root.resolve()):
             reason = "leads out of the project"
         elif number < len(parts) - 1 and at.exists() and not at.is_dir():
@@ -144,7 +144,7 @@ def write_files(root: Path, files: Iterable[tuple[str, bytes]]) -> None:
         for at in reversed(made):
             with contextlib.suppress(OSError):
                 at.rmdir() if at.is_dir() else at.unlink()
-        hint = "nothing was left behind; see who owns the folder, and how much space there is"
+        hint = "no file was left behind; check the owner of the folder, and the free space"
         raise OrchestratorError("F139", f"cannot write {error.filename}: {error.strerror}", hint=hint) from error
 
 

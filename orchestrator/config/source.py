@@ -84,11 +84,7 @@ def read_source(path: Path, shown: str) -> Source:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
         code = "F100" if isinstance(error, FileNotFoundError) else "F101"
-        hint = (
-            "see that the name is right"
-            if code == FILE_NOT_FOUND
-            else "see what it is, who owns it and what it permits"
-        )
+        hint = "check the name" if code == FILE_NOT_FOUND else "check its type, its owner and its mode"
         message = f"cannot read {shown}: {error.strerror}"
         raise OrchestratorErrors([OrchestratorError(code, message, where=Where(shown), hint=hint)]) from error
     if len(raw) > MAX_BYTES:
@@ -103,7 +99,7 @@ def _decode(raw: bytes, shown: str) -> str:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         where = _place_of_byte(raw, error.start, shown)
-        message = f"the file is not UTF-8: the byte 0x{raw[error.start]:02x} stands here"
+        message = f"the file is not UTF-8: the byte 0x{raw[error.start]:02x} is here"
         hint = "save the file as UTF-8"
         raise OrchestratorErrors([OrchestratorError("F103", message, where=where, hint=hint)]) from error
 
@@ -155,7 +151,7 @@ def _grammar(source: Source, error: yaml.MarkedYAMLError) -> OrchestratorError:
         mark = error.context_mark
     where = source.line(mark.line + 1, mark.column + 1) if mark else source.line(1, 1)
     problem = " ".join(part for part in (error.context, error.problem) if part)
-    hint = "look for a missing space after a colon, a missing quote or bracket, or another indentation than above"
+    hint = "check for a missing space after a colon, a missing quote or bracket, or a wrong indentation"
     if "'\\t'" in problem:
         hint = "indent with spaces, not with tabs"
     if "unknown escape character" in problem:
@@ -176,7 +172,7 @@ def _accepted(source: Source, text: str) -> Iterator[yaml.Event]:
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         documents += isinstance(event, yaml.DocumentStartEvent)
         if depth > MAX_DEPTH or nodes > MAX_NODES:
-            message = "the file is too deep or has too many values"
+            message = "the file is nested too deeply or has too many values"
             hint = f"at most {MAX_DEPTH} levels and {MAX_NODES} values"
             source.problems.append(OrchestratorError("F107", message, where=place, hint=hint))
             raise OrchestratorErrors(source.problems)
@@ -302,7 +298,7 @@ class _Reader:
         for key_node, value_node in node.value:
             place = self._place(key_node)
             if not isinstance(key_node, yaml.ScalarNode):
-                hint = "write a plain word as the key; text with { or [ at its beginning needs double quotes"
+                hint = "write a plain word as the key; text that starts with { or [ needs double quotes"
                 self._problems.append(OrchestratorError("F111", "a key must be text", where=place, hint=hint))
                 self._source.refused.add(path)
                 continue
@@ -311,7 +307,7 @@ class _Reader:
                 continue
             if key in result:
                 first = self._source.keys[(*path, key)]
-                message = f"the key {key!r} is there twice (first in line {first.line})"
+                message = f"the key {key!r} appears twice (first in line {first.line})"
                 hint = f"remove one of the two; the first is in line {first.line}"
                 self._problems.append(OrchestratorError("F112", message, where=place, hint=hint))
                 continue
@@ -341,6 +337,6 @@ def scalar(text: str) -> Any:
     if _FLOAT.fullmatch(text):
         number = float(re.sub(r"\.(?=[inIN])", "", text))
         if not math.isfinite(number):
-            raise ValueError(f"{text} is no finite number")
+            raise ValueError(f"{text} is not a finite number")
         return number
     return text

@@ -25,7 +25,7 @@ def bounded(value: T, most: int = MOST_VALUES) -> T:
             known = 1 + sum(size(item) for item in _items(part))
             sizes[id(part)] = known
         if known > most:
-            raise ValueError(f"its aliases stand for more than {most} values")
+            raise ValueError(f"its aliases expand to more than {most} values")
         return known
 
     size(value)

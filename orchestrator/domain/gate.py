@@ -17,7 +17,7 @@ TemplatedUrl = Annotated[str, StringConstraints(pattern=TEMPLATED_URL, max_lengt
 
 def _measured(duration: str) -> str:
     if seconds(duration) <= 0:
-        raise ValueError("must be longer than nothing")
+        raise ValueError("must be longer than 0")
     return duration
 
 
@@ -124,7 +124,7 @@ class Gate(Model):
         if self.prometheus is not None:
             bounds = {"above": self.prometheus.above, "below": self.prometheus.below}
             text = " and ".join(f"{word} {value:g}" for word, value in bounds.items() if value is not None)
-            return f"{self.prometheus.query} is {text}, says {self.prometheus.server}"
+            return f"{self.prometheus.query} is {text}, by {self.prometheus.server}"
         return self.tests if self.tests is not None else f"{' '.join(self.command or ())} ends with 0"
 
 
@@ -207,5 +207,5 @@ class Probe(Model):
     @model_validator(mode="after")
     def _something_to_ask(self) -> Self:
         if self.url is None and self.service is None:
-            raise ValueError("needs something to ask: url, service, or both")
+            raise ValueError("needs url, service, or both")
         return self

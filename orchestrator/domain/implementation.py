@@ -130,7 +130,7 @@ def _task_faults(tasks: dict[int, dict[str, Any]]) -> Iterator[Fault]:
     for index, task in tasks.items():
         name = task.get("name")
         if name in [other.get("name") for place, other in tasks.items() if place < index]:
-            yield Fault(("tasks", index, "name"), f"the task {name} is there twice")
+            yield Fault(("tasks", index, "name"), f"the task {name} appears twice")
         yield from _after_faults(index, task, tuple(other for other in names if other != name))
     yield from _circle_faults(tasks)
 

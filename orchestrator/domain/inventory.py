@@ -164,7 +164,7 @@ def canaries(inventory: Inventory, hosts: list[str], wanted: int | str) -> list[
         raise OrchestratorError("R170", f"there is no canary: {error.message}") from error
     found = [host for host in hosts if host in meant]
     if hosts and not found:
-        raise OrchestratorError("R170", f"there is no canary: {wanted!r} means none of {', '.join(hosts)}")
+        raise OrchestratorError("R170", f"there is no canary: {wanted!r} selects none of {', '.join(hosts)}")
     return found
 
 

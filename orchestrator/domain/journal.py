@@ -223,7 +223,7 @@ def find_run(wanted: str, exact: Run | None, beginning: list[Run]) -> Run:
         raise OrchestratorError("R101", f"there is no run {wanted!r}", hint="orchestrator history lists the runs")
     if len(beginning) > 1:
         found = [f"{run.id} ({run.kind} of {run.release or run.environment}, {run.state.value})" for run in beginning]
-        text = f"{wanted!r} is the beginning of {len(found)} runs: {'; '.join(sorted(found)[:6])}"
+        text = f"{wanted!r} is the start of {len(found)} runs: {'; '.join(sorted(found)[:6])}"
         raise OrchestratorError("R102", text, hint="name one of them, or enough characters of it")
     return beginning[0]
 
@@ -248,7 +248,7 @@ def busy(lease: Lease, now: str) -> OrchestratorError:
 def queued(ahead: QueueEntry, now: str) -> OrchestratorError:
     """The error for an environment that is free, and that another run has been waiting for longer, by *now*."""
     waits = f"by {ahead.by or 'unknown'}, waiting since {moment(ahead.since, now)}"
-    text = f"{ahead.environment} is promised to {ahead.run} ({waits})"
+    text = f"{ahead.environment} is reserved for {ahead.run} ({waits})"
     return OrchestratorError("S101", text, hint="wait behind it with --wait; orchestrator queue shows who waits")
 
 
@@ -268,4 +268,4 @@ def stale(environment: str, fence: int, newer: int) -> OrchestratorError:
 
 def replaced(run: str, worker: str) -> OrchestratorError:
     """The error for a process that another one has taken a run over from."""
-    return OrchestratorError("S103", f"{worker} acts for {run} no longer")
+    return OrchestratorError("S103", f"{worker} no longer owns {run}")

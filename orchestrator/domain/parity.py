@@ -65,7 +65,7 @@ class Parity(Model):
 
     @property
     def is_empty(self) -> bool:
-        """Whether everything was checked, and nothing differs that may not."""
+        """Whether everything was checked, and no differences, other than allowed ones."""
         return not self.differences and not self.unknown
 
     @property
@@ -79,7 +79,7 @@ class Parity(Model):
         if item.left is None or item.right is None:
             return f"{what} is only in {self.right if item.left is None else self.left}"
         if item.kind == "file":
-            return f"{what} is another one"
+            return f"{what} differs"
         return f"{what}: {item.left} in {self.left}, {item.right} in {self.right}"
 
 

@@ -77,8 +77,8 @@ class Rehearsal(Model):
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why it is not good evidence, a sentence each."""
-        left = [f"{item} on the way back" for item in self.left]
-        carried = [f"{item} by an earlier rehearsal, and still so" for item in self.carried]
+        left = [f"{item} in the rollback" for item in self.left]
+        carried = [f"{item} by an earlier rehearsal, and unchanged since" for item in self.carried]
         return (*left, *carried, *(f"unknown: {text}" for text in self.unknown))
 
 

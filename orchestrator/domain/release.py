@@ -104,7 +104,7 @@ class Rollout(Model):
     @classmethod
     def _of_a_canary(cls, canary: Canary | None, info: ValidationInfo) -> Canary | None:
         if canary is not None and info.data.get("strategy", "canary") != "canary":
-            raise ValueError("is only there with strategy: canary")
+            raise ValueError("is allowed with strategy: canary only")
         return canary
 
     @field_validator("blue_green")
@@ -112,9 +112,9 @@ class Rollout(Model):
     def _of_two_sides(cls, sides: BlueGreen | None, info: ValidationInfo) -> BlueGreen | None:
         wanted = info.data.get("strategy")
         if sides is not None and wanted not in {None, "blue_green"}:
-            raise ValueError("is only there with strategy: blue_green")
+            raise ValueError("is allowed with strategy: blue_green only")
         if sides is None and wanted == "blue_green":
-            raise ValueError("must be there with strategy: blue_green: it says which sides there are")
+            raise ValueError("is required with strategy: blue_green: it declares the two sides")
         return sides
 
 
@@ -140,7 +140,7 @@ class Step(Model):
     @classmethod
     def _with_one_way_back(cls, rollout: Rollout, info: ValidationInfo) -> Rollout:
         if rollout.blue_green is not None and info.data.get("undo") is not None:
-            raise ValueError("has strategy: blue_green, whose way back is the switch: leave `undo` out")
+            raise ValueError("has strategy: blue_green, whose rollback is the switch: leave `undo` out")
         return rollout
 
 
@@ -178,7 +178,7 @@ class Watch(Model):
     @classmethod
     def _something_to_look_at(cls, tests: str | None, info: ValidationInfo) -> str | None:
         if tests is None and not info.data.get("gates"):
-            raise ValueError("must be there, or gates must be: a watch without both looks at nothing")
+            raise ValueError("is required unless gates are declared: a watch without both checks nothing")
         return tests
 
 

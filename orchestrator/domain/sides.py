@@ -44,7 +44,7 @@ class BlueGreen(Model):
     @classmethod
     def _in_a_look(cls, gates: tuple[Gate, ...], info: ValidationInfo) -> tuple[Gate, ...]:
         if gates and "look" in info.data and info.data["look"] is None:
-            raise ValueError("are asked in a look: say with `look` how long it is")
+            raise ValueError("are checked during the observation: give its length with `look`")
         return gates
 
 
@@ -81,7 +81,7 @@ def divided(
         return None
     for side, pattern in zip(SIDES, patterns, strict=True):
         if not found[side] and not half:
-            raise OrchestratorError("R210", f"the step {step} has no {side} side: {pattern!r} means no host here")
+            raise OrchestratorError("R210", f"the step {step} has no {side} side: {pattern!r} selects no host here")
     sides = Sides(blue=found["blue"], green=found["green"])
     if message := _misfit(sides, step, hosts):
         raise OrchestratorError("R210", message)
@@ -110,7 +110,7 @@ def joined(found: Mapping[Side, Inventory]) -> Inventory:
     for side, mine in found.items():
         twice = [host for host in mine.hosts if host in hosts]
         if twice:
-            raise OrchestratorError("E150", f"both stacks have {', '.join(twice)}: a host's name is its own")
+            raise OrchestratorError("E150", f"both stacks have {', '.join(twice)}: names of hosts must be unique")
         hosts |= mine.hosts
         for name, group in mine.groups.items():
             if name not in {"all", "ungrouped", *SIDES}:

@@ -147,7 +147,7 @@ def gaps(before: Snapshot, after: Snapshot) -> tuple[str, ...]:
     """What two snapshots cannot be compared in, a sentence each."""
     names = sorted(set(before.hosts) ^ set(after.hosts))
     lone = [host for host in names if host not in before.unknown and host not in after.unknown]
-    found = [*before.gaps, *after.gaps, *(f"{host}: was there only once" for host in lone)]
+    found = [*before.gaps, *after.gaps, *(f"{host}: was found in one snapshot only" for host in lone)]
     return tuple(dict.fromkeys(found))
 
 

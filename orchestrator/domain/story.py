@@ -208,7 +208,7 @@ class RunView:
         if self.planned.get("blue_green"):
             wanted |= {"switch": "the switch"}
         if self.planned.get("rehearse"):
-            wanted["rehearse.there"] = "the way back, and forward again"
+            wanted["rehearse.there"] = "the rollback, and the second promotion"
         if self.planned.get("watch") and not any(".watch." in name for name in self.steps):
             wanted["watch"] = "the watch"
         return [label for name, label in wanted.items() if name not in self.steps]

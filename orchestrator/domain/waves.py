@@ -90,7 +90,7 @@ def outcome(waves: Waves, ended: Mapping[str, State], returned: Mapping[str, boo
     stays = [name for name, state in ended.items() if state is State.SUCCEEDED and not (returned or {}).get(name)]
     back = [name for name, good in (returned or {}).items() if good]
     parts = [f"held: {why}"]
-    parts += [f"went back: {', '.join(back)}"] if back else []
+    parts += [f"rolled back: {', '.join(back)}"] if back else []
     parts += [f"keeps the release: {', '.join(stays)}"] if stays else []
     return f"{waves.name}: {'; '.join(parts)}"
 

@@ -108,7 +108,7 @@ class Steps:
 
 def _no_part(name: str, data: Any) -> Callable[[], Any]:
     del data
-    raise RuntimeError(f"{name} cannot be begun: there is no engine")
+    raise RuntimeError(f"{name} cannot be started: the engine is missing")
 
 
 def record_or_park(brake: StopSignal, folder: Path, work: Callable[[], T]) -> T:
@@ -333,7 +333,7 @@ class Engine:
         if (other := Engine._launched) is None:
             return
         if not other.ended:
-            raise RuntimeError("this process is working on another walk already")
+            raise RuntimeError("this process is working on another request already")
         if other is self:
             self._shut_down()  # what is reserved stays
         else:

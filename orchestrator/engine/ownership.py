@@ -248,7 +248,7 @@ class ClaimKeeper:
         while not self._ended.wait(LOOK):
             waited += LOOK
             if unbegun.is_stuck():
-                self._stop_signal.fail("this machine gives no more memory (S116)")
+                self._stop_signal.fail("this machine has no more memory (S116)")
             with contextlib.suppress(OrchestratorError, MemoryError):  # both may pass
                 self._apply_control_requests()
                 self._stop_signal.settle(lambda run: self._store.run(run).ended)

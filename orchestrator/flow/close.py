@@ -23,7 +23,7 @@ def finish(ctx: RunContext) -> None:
     ephemeral.dispose(ctx)
     ctx.move(Event.FINISH)
     if ctx.effects.ephemeral_stack is not None:
-        _end(ctx, f"{ctx.pinned_plan().release} was good in {ctx.run.environment}, which is gone", Exit.OK)
+        _end(ctx, f"{ctx.pinned_plan().release} was verified in {ctx.run.environment}, which was destroyed", Exit.OK)
         return
     but = ", ".join(f"{host} ({how})" for host, how in ctx.excluded_hosts.items())
     where = f"{ctx.run.environment}, but not verified on {but}" if but else ctx.run.environment
@@ -37,8 +37,8 @@ def finish_environment(ctx: RunContext) -> None:
         "destroy": "destroyed",
         "resolve": "settled",
         "observe": "observed",
-        "override": "as was said",
-        "reap": "gone",
+        "override": "as declared",
+        "reap": "destroyed",
     }.get(ctx.run.kind, "up to date")
     _end(ctx, f"{ctx.run.environment} is {done}", Exit.OK)
 
@@ -50,7 +50,7 @@ def finish_rollback(ctx: RunContext) -> None:
     ctx.move(Event.FINISH)
     back = ctx.back.ref if ctx.back else None
     asked_for = ctx.run.kind == "rollback"
-    _end(ctx, f"{back} is back in {ctx.run.environment}", Exit.OK if asked_for else Exit.ROLLED_BACK)
+    _end(ctx, f"{back} is restored in {ctx.run.environment}", Exit.OK if asked_for else Exit.ROLLED_BACK)
 
 
 def finish_taken_away(ctx: RunContext) -> None:
@@ -58,7 +58,7 @@ def finish_taken_away(ctx: RunContext) -> None:
     probe.end_probe(ctx)
     _tidy(ctx)
     ctx.move(Event.FINISH)
-    text = f"{ctx.run.release} failed, and what was made for it in {ctx.run.environment} is gone"
+    text = f"{ctx.run.release} failed, and what was created for it in {ctx.run.environment} was destroyed"
     _end(ctx, text, Exit.ROLLED_BACK)
 
 

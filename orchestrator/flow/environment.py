@@ -38,7 +38,7 @@ def update_environment(ctx: RunContext) -> None:
 
         def work(job: str, emit: Emit, spec: StackSpec = spec, looked: SavedPlan | None = looked[name]) -> StepResult:
             if looked is not None and not looked.file.is_file():
-                message = "what the update is held to lies on another machine; ask for it again"
+                message = "the saved plan of the update is on another machine; request the update again"
                 return StepResult(outcome=Outcome.FAILED, message=message, data={"code": "R121", "untouched": True})
             return ctx.services.provisioner.up(spec, job, emit, plan=looked).result
 
@@ -71,7 +71,7 @@ def resolve(ctx: RunContext) -> None:
     def work(job: str, emit: Emit) -> StepResult:
         return ctx.services.provisioner.resolve(spec, asked.created, asked.absent, job, emit)
 
-    _operate(ctx, f"settle what is pending in {spec.stack}", work, spec)
+    _operate(ctx, f"resolve what is pending in {spec.stack}", work, spec)
 
 
 def _stacks(ctx: RunContext, only: Side | None = None) -> dict[str, StackSpec]:
@@ -122,7 +122,7 @@ def _would_lose(ctx: RunContext, spec: StackSpec, job: str, emit: Emit) -> StepR
     """By a preview, if there is a stateful resource at all."""
     services = ctx.services
     if not stateful_resources(services, spec):
-        return StepResult(outcome=Outcome.SUCCEEDED, message="nothing stateful is there")
+        return StepResult(outcome=Outcome.SUCCEEDED, message="it has no stateful resources")
     saved = made_by(ctx.services, job)
     preview = services.provisioner.preview(spec, f"{job}.preview", emit, save_plan=saved)
     if preview.refused:

@@ -32,7 +32,7 @@ def claim(ctx: RunContext, spec: StackSpec) -> None:
         until = add_seconds(ctx.services.clock.now(), seconds(rule.ttl))
         claimed = StackClaimed(stack=spec.stack, configured=spec.configured, definition=spec.definition, until=until)
         data = claimed.to_json()
-        return StepResult(outcome=Outcome.SUCCEEDED, message=f"until {until} at the longest", data=data)
+        return StepResult(outcome=Outcome.SUCCEEDED, message=f"until {until} at most", data=data)
 
     made = ctx.must(
         "claim", f"an environment for {ctx.run.release} alone", work, may_change=Change("claim"), verb="provision"
@@ -53,7 +53,7 @@ def keep_or_destroy(ctx: RunContext) -> None:
     stopped = failure is not None and failure.code == STOPPED
     if rule is not None and rule.keep_on_failure and not stopped:
         why = failure.result.message if failure else "it failed"
-        message = f"{why}; {ctx.run.environment} is kept for a look until {made['until']}"
+        message = f"{why}; {ctx.run.environment} is kept for inspection until {made['until']}"
         raise RunHalted("halt", StepResult(outcome=Outcome.FAILED, message=message, data={"code": "R207"}))
 
 
@@ -89,7 +89,7 @@ def reap(ctx: RunContext) -> None:
         left = {item.run.id for item in leftovers(ctx.services, ctx.run.environment)}
         if made is None or run not in left:
             return StepResult(
-                outcome=Outcome.SKIPPED, message="it is gone already", data=StackDisposed(gone=True).to_json()
+                outcome=Outcome.SKIPPED, message="it was destroyed already", data=StackDisposed(gone=True).to_json()
             )
         return _destroy(ctx.services, ctx.run.environment, made, job, emit)
 

@@ -70,6 +70,6 @@ def ask_gate(ctx: RunContext, gate: PlannedGate, hosts: tuple[str, ...], what: s
         if not time:
             return ctx.step(name, label, work, may_change=NOTHING, **about)
         again = f"gate.{gate.name}.again.{time}.{what}"
-        return ctx.step(again, f"{label}, once more", work, may_change=NOTHING, **about)
+        return ctx.step(again, f"{label}, again", work, may_change=NOTHING, **about)
 
     return repeat.judged(ctx, rule, name, label, once)

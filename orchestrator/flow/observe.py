@@ -120,11 +120,11 @@ def accept(ctx: RunContext) -> None:
         if known.get(host) != "unknown":
             there = f"it is {known[host]}" if host in known else "no run has touched a host of that name"
             raise OrchestratorError("R162", f"{host} is not unknown in {ctx.run.environment}: {there}")
-        message = f"{ctx.run.by or 'somebody'} says that {host} runs {release or 'nothing'}: {why}"
+        message = f"{ctx.run.by or 'a user'} declared that {host} runs {release or 'nothing'}: {why}"
         return StepResult(outcome=Outcome.SUCCEEDED, message=message)
 
     about = {"verb": "accept", "host": host, "why": why}
-    ctx.must("accept", f"accept what is said of {host}", work, may_change=NOTHING, **about)
+    ctx.must("accept", f"accept the declared release of {host}", work, may_change=NOTHING, **about)
     ctx.record_hosts([HostState(host=host, truth="assumed", release=release, run=ctx.run.id)], "accept")
 
 
@@ -135,7 +135,7 @@ def _accept_live(ctx: RunContext, live: Side, why: str) -> None:
             raise OrchestratorError("R214", f"no release has divided {ctx.run.environment} into sides yet")
         sides = {side: tuple(host for host, its in known.sides.items() if its == side) for side in SIDES}
         data = SidesDeclared(sides=sides).to_json()
-        message = f"{ctx.run.by or 'somebody'} says that {live} is live: {why}"
+        message = f"{ctx.run.by or 'a user'} declared that {live} is live: {why}"
         return StepResult(outcome=Outcome.SUCCEEDED, message=message, data=data)
 
     about = {"verb": "accept", "live": live, "why": why}

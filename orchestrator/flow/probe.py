@@ -31,7 +31,7 @@ def begin(ctx: RunContext) -> None:
         ctx.note(Entry(kind="notice", data={"level": "error", "text": traceback.format_exc()}))
         missing = f"{type(error).__name__}: {error}"
     if missing:
-        ctx.alert("", f"the probe cannot look at everything: {missing}", "probe:missing")
+        ctx.alert("", f"the probe cannot check everything: {missing}", "probe:missing")
 
 
 def end_probe(ctx: RunContext) -> None:

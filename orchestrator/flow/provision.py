@@ -58,13 +58,13 @@ def record_hosts(ctx: RunContext, name: str = "hosts", require: str = "require")
         groups = [step.cut(inventory) for step in plan.steps]
         empty = [step.play for step, batches in zip(plan.steps, groups, strict=True) if not batches]
         if empty:
-            message = f"no host matches {empty[0].hosts!r}, which the step {empty[0].step} wants"
+            message = f"no host matches {empty[0].hosts!r}, which the step {empty[0].step} needs"
             return StepResult(outcome=Outcome.FAILED, message=message, data={"code": "D102"})
         of_plan(plan, inventory)  # do its sides fit, where it has any?
         data = _settled(ctx, inventory, tuple(groups)).to_json()
         return StepResult(outcome=Outcome.SUCCEEDED, message=counted(len(inventory.hosts), "host"), data=data)
 
-    result = ctx.must(name, "settle the hosts", work, may_change=NOTHING, verb="provision")
+    result = ctx.must(name, "resolve the hosts", work, may_change=NOTHING, verb="provision")
     settled = HostsSettled.read(result)
     ctx.hosts_only_inventory, ctx.inventory_digest = settled.outline, settled.digest
     ctx.variables, ctx.batches = settled.variables, list(settled.batches or ())
@@ -98,7 +98,7 @@ def settle_restored(ctx: RunContext, name: str = "hosts.restored") -> bool:
         message = counted(len(inventory.hosts), "host")
         return StepResult(outcome=Outcome.SUCCEEDED, message=message, data=data)
 
-    result = ctx.must(name, "settle the hosts", work, may_change=NOTHING, verb="restore")
+    result = ctx.must(name, "resolve the hosts", work, may_change=NOTHING, verb="restore")
     settled = HostsSettled.read(result)
     ctx.hosts_only_inventory, ctx.inventory_digest = settled.outline, settled.digest
     ctx.record_gone_hosts("gone again" if name == "hosts.restored" else name)
@@ -133,7 +133,7 @@ def look_at_new_hosts(ctx: RunContext, name: str = "require") -> None:
             return found.model_copy(update={"outcome": Outcome.SUCCEEDED, "data": {}})
         return found
 
-    result = ctx.step(name, "look at the hosts", work, may_change=NOTHING, verb="provision")
+    result = ctx.step(name, "inspect the hosts", work, may_change=NOTHING, verb="provision")
     host_states.record_inspection(ctx, result, name)
     if not result.good:
         raise RunHalted(name, result)

@@ -159,7 +159,7 @@ def _package(ctx: RunContext) -> Package:
     """N: the release that the rollback restores."""
     release = ctx.pinned_plan().rollback_target.release
     if release is None:
-        raise RuntimeError("a rehearsal without a way back")
+        raise RuntimeError("a rehearsal without a rollback target")
     return ctx.services.packages.fetch(release.digest)
 
 
@@ -183,7 +183,7 @@ def _look(ctx: RunContext, stop: str) -> None:
             outcome=Outcome.SUCCEEDED, message=message, data=SnapshotTaken(snapshot=seen.digest).to_json()
         )
 
-    ctx.must(f"rehearse.{stop}", f"look at the hosts, {stop}", work, may_change=NOTHING, verb="rehearse")
+    ctx.must(f"rehearse.{stop}", f"inspect the hosts, {stop}", work, may_change=NOTHING, verb="rehearse")
 
 
 def _judge(ctx: RunContext) -> None:
@@ -195,13 +195,13 @@ def _judge(ctx: RunContext) -> None:
         data = RehearsalJudged(evidence=found.digest, good=found.good, document=found.to_json()).to_json()
         if found.good:
             back = next(leg.seconds for leg in found.legs if leg.name == "back")
-            return StepResult(outcome=Outcome.SUCCEEDED, message=f"all came back, in {back:.1f} s", data=data)
+            return StepResult(outcome=Outcome.SUCCEEDED, message=f"everything was restored, in {back:.1f} s", data=data)
         more = f" (and {len(found.reasons) - SAID} more)" if len(found.reasons) > SAID else ""
-        message = f"the way back to {found.back} leaves something behind: {'; '.join(found.reasons[:SAID])}{more}"
+        message = f"the rollback to {found.back} leaves something behind: {'; '.join(found.reasons[:SAID])}{more}"
         outcome = Outcome.FAILED if found.left or found.carried else Outcome.UNKNOWN
         return StepResult(outcome=outcome, message=message, data={**data, "code": "R184"})
 
-    result = ctx.step("rehearse.judge", "compare what came back", work, may_change=NOTHING, verb="rehearse")
+    result = ctx.step("rehearse.judge", "compare what was restored", work, may_change=NOTHING, verb="rehearse")
     if "evidence" in result.data:
         evidence = RehearsalJudged.read(result).to_json()
         ctx.note(Entry(kind="rehearsed", step="rehearse.judge", data=evidence, key=REHEARSED))
@@ -218,7 +218,7 @@ def _evidence(ctx: RunContext) -> Rehearsal:
     hosts = [host for host in _hosts(ctx) if host not in ctx.excluded_hosts]
     silent = tuple(f"{host}: it was left out ({how})" for host, how in ctx.excluded_hosts.items())
     if plan.rollback_target.release is None:
-        raise RuntimeError("a rehearsal without a way back")
+        raise RuntimeError("a rehearsal without a rollback target")
     return Rehearsal(
         project=ctx.services.project.name,
         environment=run.environment,

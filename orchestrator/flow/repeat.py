@@ -29,7 +29,7 @@ def judged(ctx: RunContext, rule: Flaky | None, name: str, label: str, once: Cal
         if again.good:
             _call_flaky(ctx, name, label, first, time)
             return again
-    message = f"{first.message} (and so again, {counted(rule.retries, 'time')} within {rule.within})"
+    message = f"{first.message} (and again, {counted(rule.retries, 'time')} within {rule.within})"
     return first.model_copy(update={"message": message})
 
 

@@ -162,7 +162,7 @@ def _update_stack(ctx: RunContext, restoration: Restoration, definition: str) ->
 
 
 def _to_be_repeated(result: StepResult) -> StepResult:
-    """The *result* of an update; one that did not come to its end is repeated, like a job whose process died."""
+    """The *result* of an update; one that did not complete is repeated, like a job whose process died."""
     return result.model_copy(update={"data": {**result.data, "how": "lost"}}) if _killed(result) else result
 
 
@@ -183,10 +183,10 @@ def made_anew(ctx: RunContext, name: str) -> tuple[str, ...]:
         seen = ctx.services.deployer.inspect((), ctx.inventory(), ctx.context(back=True), job, emit)
         told = [host for host in seen.hosts if host.host in had and host.outcome.good and not host.invalid]
         fresh = [host.host for host in told if host.release != back]
-        message = f"made anew: {', '.join(fresh)}" if fresh else "none was made anew"
+        message = f"replaced: {', '.join(fresh)}" if fresh else "no host was replaced"
         return StepResult(outcome=Outcome.SUCCEEDED, message=message, data=HostsReplaced(fresh=tuple(fresh)).to_json())
 
-    result = ctx.step(name, "look for hosts that were made anew", work, may_change=NOTHING, verb="restore")
+    result = ctx.step(name, "find hosts that were replaced", work, may_change=NOTHING, verb="restore")
     return HostsReplaced.read(result).fresh  # without an inspection, the verification will show it
 
 
@@ -255,7 +255,7 @@ def verify_restored(ctx: RunContext) -> None:
 
 def _back(ctx: RunContext) -> Package:
     if ctx.back is None:
-        raise RuntimeError("there is no way back yet")
+        raise RuntimeError("the rollback target is not known yet")
     return ctx.back
 
 

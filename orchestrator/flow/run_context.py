@@ -229,10 +229,10 @@ class RunContext:
         for before, again in zip((first, *more), more, strict=False):
             if not result.is_lost:
                 break
-            text = f"{label}: its process died; trying once more"
+            text = f"{label}: its process died; trying again"
             data = {"level": "warning", "text": text}
             self.note(Entry(kind="notice", step=before, data=data, key=f"{before}:lost"))
-            result = self._attempt(again, f"{label}, once more", work, about).after(result)
+            result = self._attempt(again, f"{label}, again", work, about).after(result)
         self.effects.record(may_change, result)
         return result
 

@@ -57,7 +57,7 @@ def run_suite(ctx: RunContext, suite: SuiteSpec, package: Package, what: str, *,
 
     def once(time: int) -> StepResult:
         name = f"verify.{suite.name}.{what}" if not time else f"verify.{suite.name}.again.{time}.{what}"
-        return ctx.step(name, label if not time else f"{label}, once more", work, may_change=change, **about)
+        return ctx.step(name, label if not time else f"{label}, again", work, may_change=change, **about)
 
     result = repeat.judged(ctx, suite.flaky, f"verify.{suite.name}.{what}", label, once)
     if must and not result.good:

@@ -146,7 +146,7 @@ def unchanged(services: Services, plan: WavePlan) -> None:
     now = find_waves(services, plan.rollout.name)
     if now != plan.rollout:
         then = f"{plan.rollout}, {_rules(plan.rollout)}"
-        what = f"now {now}, {_rules(now)}; then {then}" if now else "there are none any more"
+        what = f"now {now}, {_rules(now)}; then {then}" if now else "they no longer exist"
         raise OrchestratorError("R220", f"the waves {plan.rollout.name} have changed since the plan was made: {what}")
     deployed = already_deployed(services, plan.rollout, plan.release)
     found = set() if plan.redeploy else set(deployed) ^ set(plan.already_deployed)
@@ -336,15 +336,15 @@ class WaveRollout:
         plan = plan_store.load_plan(self.services, str(run.plan))
         last, back = last_verified(self.services, name), plan.rollback_target
         if plan.ephemeral is not None:
-            return _stays("what was made for it is gone", fine=True)
+            return _stays("what was created for it was destroyed", fine=True)
         if last is None or last.run != run.id:
             return _stays(f"{last.run if last else 'another run'} came after", fine=True)
         if back.release is not None and back.release.digest == self.way.release.digest:
-            return _stays("the release was there before", fine=True)
+            return _stays("the release was deployed before", fine=True)
         if not plan.automatic_rollback:
-            return _stays("automatic rollback is switched off there", fine=False)
+            return _stays("automatic rollback is switched off for it", fine=False)
         if back.release is None or not back.available:
-            return _stays(f"there is no way back: {back.reason}", fine=False)
+            return _stays(f"it cannot be rolled back: {back.reason}", fine=False)
         return {"release": back.release.to_json(), "why": "", "fine": True}
 
     # -- the end

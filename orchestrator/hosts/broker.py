@@ -62,7 +62,7 @@ class Broker:
         except OrchestratorError as error:
             return {"error": [error.code, error.message]}
         except (TypeError, ValueError, KeyError, AttributeError, RecursionError):
-            return {"error": ["I111", "the question is not understood"]}
+            return {"error": ["I111", "the request is not valid"]}
         except OSError as error:  # with timeouts
             return {"error": ["E203", str(error)]}
 

@@ -26,8 +26,8 @@ from orchestrator.services import Services
 
 UNCHANGED = {"same", "read", "refresh"}
 WORDS = {
-    "create": "is not there",
-    "delete": "is not there any more",
+    "create": "is missing",
+    "delete": "no longer exists",
     "update": "is another",
     "import": "is not in the state",
 }
@@ -58,7 +58,7 @@ def find_drift(services: Services, environment: str, job: str, emit: Emit) -> Dr
         found = resources.result().and_(hosts.result())
     lease = services.store.lease(environment)
     if lease is not None and not lease.locked and not job.startswith(f"{lease.holder}."):
-        found.unknown.append(f"{lease.holder} is at work there: what it is about to change may be among this")
+        found.unknown.append(f"{lease.holder} is changing it: its pending changes may be among these")
     return Drift(
         environment=environment,
         release=mark.release,
@@ -112,7 +112,7 @@ def _definition(services: Services, mark: Verified, now: StackSpec, found: Drift
     except OrchestratorError:
         found.notes.append("how the stack was defined with the release is not kept here: only a refresh was made")
         return None
-    found.notes.append("the environment's definition is another one now; it is compared with that of the release")
+    found.notes.append("the environment's definition has changed since; it is compared with that of the release")
     return then
 
 
@@ -147,7 +147,7 @@ def _hosts(services: Services, mark: Verified, job: str, emit: Emit) -> DriftFin
     found = _inventory(services, mark, inventory).and_(_releases(services, mark, seen)).and_(_files(seen, rule.ignore))
     aside = {state.host for state in services.store.hosts(mark.environment) if state.aside(mark.release.digest)}
     if aside:
-        found.notes.append(f"stands by, and is asked for its release and files alone: {', '.join(sorted(aside))}")
+        found.notes.append(f"on standby, only the release and its files are compared: {', '.join(sorted(aside))}")
     asking = _Asking(services, package, inventory, frozenset(aside), context, job, emit)
     for step in package.manifest.release.steps:
         found = found.and_(asking.tasks(step))
@@ -162,10 +162,12 @@ def _inventory(services: Services, mark: Verified, inventory: Inventory) -> Drif
     known = [state.host for state in services.store.hosts(mark.environment) if state.truth != "gone"]
     for host in known:
         if host not in inventory.hosts:
-            found.findings.append(Finding(part="host", name=host, what="is not there any more"))
+            found.findings.append(Finding(part="host", name=host, what="no longer exists"))
     for host in inventory.hosts:
         if host not in known:
-            found.findings.append(Finding(part="host", name=host, what="is there, and no release was ever put on it"))
+            found.findings.append(
+                Finding(part="host", name=host, what="exists, and no release was ever deployed to it")
+            )
     return found
 
 
@@ -185,10 +187,10 @@ def _releases(services: Services, mark: Verified, seen: Snapshot) -> DriftFindin
             what = f"is current, and not {wanted}"
             found.findings.append(Finding(part="release", name=str(ref or there.release[:19]), host=host, what=what))
         elif state.truth == "seen":
-            what = "is not current, and nothing else is"
+            what = "is not current, and no other release is"
             found.findings.append(Finding(part="release", name=str(wanted), host=host, what=what))
         else:
-            found.notes.append(f"{host} does not say which release is current there")
+            found.notes.append(f"{host} does not report its current release")
     return found
 
 
@@ -202,7 +204,7 @@ def _files(seen: Snapshot, ignore: tuple[str, ...]) -> DriftFindings:
             text = few([f"current/{name}" for name in names])
             found.notes.append(f"{host}: not compared, because of snapshot.ignore: {text}")
         for difference in tampered(host, there, ignore):
-            what = {"added": "was put there", "removed": "is missing", "changed": "was edited"}[difference.change]
+            what = {"added": "was added", "removed": "is missing", "changed": "was edited"}[difference.change]
             name = f"current/{difference.name}"
             found.findings.append(Finding(part="file", name=name, host=host, what=what))
     if any(there.installed for there in seen.hosts.values()):
@@ -239,8 +241,8 @@ class _Asking:
             for task in host.tasks:
                 what = f"of the step {step.name} would change something"
                 found.findings.append(Finding(part="task", name=repr(task), host=host.host, what=what))
-        found.unknown += [f"step {step.name}: check mode could not look: {clean_text(text)}" for text in said.unseen]
-        found.unknown += [f"step {step.name}: check mode does not come past {task!r}" for task in said.failed]
+        found.unknown += [f"step {step.name}: check mode could not inspect: {clean_text(text)}" for text in said.unseen]
+        found.unknown += [f"step {step.name}: check mode failed at {task!r}" for task in said.failed]
         found.notes += [f"step {step.name}: check mode cannot see {task!r}" for task in said.opaque]
         return found
 

@@ -208,7 +208,7 @@ def _service(name: str, hosts: list[HostState]) -> Problem:
 def _unknown(name: str, hosts: list[HostState]) -> Problem:
     override = f"orchestrator environment override {name} {hosts[0].host} --release VERSION -m WHY"
     found = (
-        Remedy(command=f"orchestrator observe {name}", effect="ask the hosts"),
+        Remedy(command=f"orchestrator observe {name}", effect="inspect the hosts"),
         Remedy(command=override, effect="record what it runs"),
     )
     text = f"the release on {few([state.host for state in hosts])} is unknown"

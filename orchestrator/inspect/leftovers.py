@@ -47,7 +47,7 @@ def refuse_foreign(services: Services, environment: str, spec: StackSpec, previe
     mine = next((left for left in leftovers(services, environment) if left.stack == spec.stack), None)
     if mine is None:
         raise OrchestratorError("E141", f"the stack {spec.stack} of {environment} has resources that no promotion made")
-    message = f"what {mine.run.id} made in {environment} is still there, until {mine.until}"
+    message = f"what {mine.run.id} made in {environment} still exists, until {mine.until}"
     raise OrchestratorError("R209", message, hint=f"orchestrator environment reap {environment} destroys it at once")
 
 

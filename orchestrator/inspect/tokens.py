@@ -39,7 +39,8 @@ def remedy(environment: str, seen: StepResult) -> str:
     allowed = max((token for token in tokens.values() if token <= HIGHEST), default=None)
     if allowed is None:
         return reset
-    return f"if an older store was restored: orchestrator observe {environment} --accept-token {allowed}; else {reset}"
+    accept = f"orchestrator observe {environment} --accept-token {allowed}"
+    return f"if an older store was restored: {accept}; otherwise {reset}"
 
 
 def token_refusal(environment: str, host: HostResult) -> OrchestratorError:

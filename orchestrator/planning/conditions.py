@@ -52,7 +52,7 @@ def _rehearsal(services: Services, environment: str, back: PackageRef, release: 
     """Whether there is good evidence, from another environment, for exactly this pair of packages."""
     found = evidence.newest(services, environment, back, release)
     if found is None:
-        why = f"the way from {release} back to {back} was never rehearsed with these packages"
+        why = f"the rollback from {release} to {back} was never rehearsed with these packages"
         return Condition(name="rehearsal", holds=False, why=(why,))
     return Condition(name="rehearsal", holds=found.good, why=found.reasons[:NAMED], evidence=found.digest)
 
@@ -68,12 +68,12 @@ def condition_refusal(plan: Plan, condition: Condition) -> OrchestratorError:
     reasons = "; ".join(condition.why[:SAID])
     reasons += f" (and {len(condition.why) - SAID} more)" if len(condition.why) > SAID else ""
     if condition.name == "parity":
-        message = f"{plan.environment} is not like the environment that it is compared with: {reasons}"
+        message = f"{plan.environment} differs from the environment that it is compared with: {reasons}"
         return OrchestratorError("R182", message)
     if condition.name == "rehearsal":
-        hint = "orchestrator rehearse RELEASE --in ENV, in an environment that runs the release which is here now"
+        hint = "orchestrator rehearse RELEASE --in ENV, in an environment that runs the current release of this one"
         return OrchestratorError("R186", f"{plan.environment} requires a rehearsal: {reasons}", hint=hint)
-    message = f"{plan.environment} is not as its last release left it: {reasons}"
+    message = f"{plan.environment} has drifted from its last release: {reasons}"
     return OrchestratorError("R181", message, hint=f"orchestrator drift {plan.environment}")
 
 

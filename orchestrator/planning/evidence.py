@@ -25,13 +25,13 @@ def obstacle(release: PackageRef, way: RollbackTarget, there: tuple[HostState, .
     """
     back = way.release
     if back is None or not way.available:
-        return way.reason or "there is no release to go back to"
+        return way.reason or "it has no release to roll back to"
     if back.digest == release.digest:
-        return f"{back} is there already: a rehearsal begins with the release before it"
+        return f"{back} is deployed already: a rehearsal starts with the previous release"
     if way.impossible:
         return f"{', '.join(way.impossible)} cannot be undone"
     other = [state.host for state in there if not state.runs(back.digest) and not state.is_standby]
-    return f"{back}, which it begins with, does not run on {', '.join(other)}" if other else None
+    return f"{back}, with which it starts, does not run on {', '.join(other)}" if other else None
 
 
 def newest(services: Services, environment: str, back: PackageRef, release: PackageRef) -> Rehearsal | None:

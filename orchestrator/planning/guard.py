@@ -18,9 +18,7 @@ UNVERIFIED = frozenset({State.REQUESTED, State.PLANNING, State.BUILDING, State.F
 
 def rolled_back_refusal(environment: str, before: Run, what: str) -> OrchestratorError:
     """The error R203 for the release *what*, which the run *before* has rolled back."""
-    message = (
-        f"{what} was rolled back in {environment} by {before.id} (--allow-rolled-back -m WHY promotes it all the same)"
-    )
+    message = f"{what} was rolled back in {environment} by {before.id} (--allow-rolled-back -m WHY promotes it anyway)"
     return OrchestratorError("R203", message)
 
 

@@ -37,18 +37,18 @@ def _notes(environment: Environment, back: RollbackTarget, survey: Survey) -> tu
         notes.append(f"point of no return: {', '.join(back.impossible)} cannot be undone")
     rule = environment.ephemeral
     if rule is not None:
-        kept = ", where it is kept for a look after a failure" if rule.keep_on_failure else ""
+        kept = ", and kept for inspection after a failure" if rule.keep_on_failure else ""
         notes.append(f"{environment.name} is made for this promotion and destroyed after it, within {rule.ttl}{kept}")
-    elif back.release is None and back.reason != "this is the way back":
+    elif back.release is None and back.reason != "this is a rollback":
         notes.append("nothing to roll back to: if this run fails, it stops and needs manual intervention")
     elif back.release is not None and not back.available:
-        notes.append(f"the way back to {back.release} is closed: {back.reason}")
+        notes.append(f"{back.release} is not available as rollback target: {back.reason}")
     if not environment.rollback.automatic and rule is None:
         notes.append("automatic rollback is switched off for this environment")
     if survey.inventory is None:
         notes.append("the hosts are only known after provisioning")
     if survey.stays:
-        notes.append("the infrastructure stays as it is: how it was with that release is not kept here")
+        notes.append("the infrastructure stays as it is: its definition of that release is not kept here")
     notes += [f"cannot be executed: {text}" for text in survey.unmet]
     if survey.uninspected:
         notes.append(f"cannot be executed: the hosts are unknown: {survey.uninspected}")
@@ -69,10 +69,14 @@ def _again(services: Services, wanted: PlanRequest) -> list[str]:
 def _about_losses(wanted: PlanRequest, lost: tuple[Loss, ...]) -> list[str]:
     what = "; ".join(map(str, lost))
     if wanted.action == "rollback":
-        return [f"the infrastructure stays as it is, and a person is asked: to go back would {what}"] if lost else []
+        return (
+            [f"the infrastructure stays as it is, and the run needs manual intervention: a rollback would {what}"]
+            if lost
+            else []
+        )
     named = {name for loss in lost for name in (loss.name, loss.urn)}
     strange = [name for name in wanted.named.replace if name not in named]
-    notes = [f"no rollback brings back what it does to them: {what}"] if lost else []
+    notes = [f"no rollback restores what it changes on them: {what}"] if lost else []
     return notes + ([f"named, and neither replaced nor deleted: {', '.join(strange)}"] if strange else [])
 
 

@@ -44,7 +44,7 @@ def _automatic_hold(services: Services, environment: Environment) -> str:
     last = next(iter(services.store.list_runs(chosen, limit=1).items), None)
     if last is None or (last.kind in PROMOTION_KINDS and last.state is State.SUCCEEDED):
         return ""
-    how = "needs manual intervention" if last.state is State.NEEDS_INTERVENTION else "went back"
+    how = "needs manual intervention" if last.state is State.NEEDS_INTERVENTION else "was rolled back"
     return f"{last.id} {how}"
 
 

@@ -16,7 +16,7 @@ def plan_refusal(plan: Plan) -> OrchestratorError | None:
     closed = plan.rollback_target.release is not None and not plan.rollback_target.available
     if plan.action == "promote" and plan.automatic_rollback and closed:
         target = plan.rollback_target
-        message = f"the way back to {target.release} is closed: {target.reason}; nothing was changed"
+        message = f"{target.release} is not available as rollback target: {target.reason}; nothing was changed"
         return OrchestratorError("R136", message)
     missing = next((condition for condition in plan.conditions if not condition.holds), None)
     if missing is not None:

@@ -87,7 +87,7 @@ def closed(plan: Plan, started: Iterable[StartedStep]) -> OrchestratorError | No
 def compute(run: Run, plan: Plan, back: Manifest, gone: PromotionProgress) -> RollbackPlan:
     """The rollback plan of *run*, which executes *plan* and has come as far as *gone*, to the release of *back*."""
     if plan.rollback_target.release is None or run.release is None:
-        raise RuntimeError("there is no way back")
+        raise RuntimeError("there is no rollback target")
     changed = gone.provisioned and plan.rollback_target.definition != plan.definition
     switch, live = _switch(plan, gone) if gone.switched else (None, None)
     return RollbackPlan(
@@ -177,7 +177,7 @@ def current_rollback_plan(services: Services, run: Run) -> RollbackPlan:
     gone = _gone(plan, records)
     why = closed(plan, gone.started)
     if why is not None or plan.rollback_target.release is None:
-        raise why or RuntimeError("there is no way back")
+        raise why or RuntimeError("there is no rollback target")
     back, own = services.packages.fetch(plan.rollback_target.release.digest), None
     with suppress(OrchestratorError):  # without it the plan is the same, but for the plays of undo playbooks
         own = services.packages.fetch(plan.release.digest)
@@ -195,7 +195,7 @@ def preview_rollback(services: Services, run: Run, plan: RollbackPlan, job: str)
         return None
     working = (record for record in steps.values() if record.kind == "step.started")
     if any(declared_change(record.step, record.data, {}).kind == "stack" for record in working):
-        why = "the stack is being updated now"
+        why = "an update of the stack is running"
     else:
         try:
             spec = kept_of(services, run.environment, plan.definition)

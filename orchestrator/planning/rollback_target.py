@@ -23,7 +23,7 @@ from orchestrator.services import Services
 def find_rollback_target(services: Services, wanted: PlanRequest) -> RollbackTarget:
     """Where a failure would lead, found out before anything is done."""
     if wanted.action == "rollback":
-        return RollbackTarget(reason="this is the way back")
+        return RollbackTarget(reason="this is a rollback")
     release = wanted.package.manifest.release
     impossible = tuple(step.name for step in release.steps if step.undo == "impossible")
     last = last_verified(services, wanted.environment)
@@ -89,7 +89,7 @@ def left_over(services: Services, environment: str, package: Package) -> tuple[s
 def irreversible(undone: tuple[Begun, ...]) -> RollbackTarget:
     """A rollback has no rollback plan itself; the plan names in advance what it cannot undo."""
     gone = tuple(dict.fromkeys(begun.step.name for begun in undone if begun.step.undo == "impossible"))
-    return RollbackTarget(impossible=gone, reason="this is the way back")
+    return RollbackTarget(impossible=gone, reason="this is a rollback")
 
 
 def planned_undos(services: Services, begun: tuple[Begun, ...], inventory: Inventory | None) -> tuple[PlannedUndo, ...]:

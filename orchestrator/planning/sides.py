@@ -103,8 +103,12 @@ def _unused(base: tuple[HostState, ...], sides: Sides | None) -> Side:
 
 def _refuse(asked: BlueGreenQuery, standing: BlueGreenState, sides: Sides | None) -> None:
     if standing.switch_uncertain and asked.promoting:
-        was = f"{standing.live} was the last one that was" if standing.live is not None else "none ever was for certain"
-        message = f"nobody knows which side of {asked.environment} is live: a switch did not end well ({was})"
+        was = (
+            f"{standing.live} is the last known live side"
+            if standing.live is not None
+            else "no side is known to have been live"
+        )
+        message = f"the live side of {asked.environment} is unknown: the last switch did not complete ({was})"
         raise OrchestratorError("R211", message, hint=f"orchestrator rollback {asked.environment} switches for certain")
     for host, side in standing.sides.items() if sides is not None else ():
         now = sides.side(host) if sides is not None else side
@@ -129,7 +133,7 @@ def _found(rule: BlueGreen, asked: BlueGreenQuery) -> Sides | None:
 def _on_their_stacks(found: Sides | None, inventory: Inventory) -> None:
     """Raise E152 unless each side's hosts are of its stack."""
     if found is None:
-        raise OrchestratorError("E152", "the sides of the release mean no host of the two stacks")
+        raise OrchestratorError("E152", "the sides of the release select no host of the two stacks")
     for side in SIDES:
         strange = [host for host in found.of(side) if host not in inventory.members(side)]
         if strange:
@@ -149,7 +153,7 @@ def resolve_sides(
     for step in plain if found is not None else ():
         shared = [host for host in inventory.select(step.play.hosts) if found is not None and found.side(host)]
         if shared:
-            hint = "let it be for other hosts, or give it strategy: blue_green with the same sides"
+            hint = "select other hosts, or give it strategy: blue_green with the same sides"
             message = f"the step {step.play.step} is for {', '.join(shared)} too, of which one side must stay as it is"
             raise OrchestratorError("R213", message, hint=hint)
     return found
@@ -186,9 +190,9 @@ def side_notes(planned: PlannedSides | None, asked: BlueGreenQuery) -> tuple[str
         rule = asked.package.manifest.release.blue_green
         if rule is None:
             return ()
-        return (f"no host of {asked.environment} is on a side ({rule.blue}, {rule.green}): it goes out as rolling",)
+        return (f"no host of {asked.environment} is on a side ({rule.blue}, {rule.green}): it is deployed as rolling",)
     if planned.live is None and planned.hosts is not None and asked.promoting:
-        return (f"nobody has switched {asked.environment} yet: it goes to {planned.to}, which becomes live",)
+        return (f"{asked.environment} was never switched: the release is deployed to {planned.to}, which becomes live",)
     if asked.promoting:
         return ()
     if planned.to is None:

@@ -67,7 +67,7 @@ def refuse_empty(services: Services, wanted: PlanRequest, steps: tuple[PlannedSt
         return
     for step in steps:
         if not step.stacked and not step.cut(inventory):
-            raise OrchestratorError("D102", f"the step {step.play.step} has no host: {step.play.hosts!r} means none")
+            raise OrchestratorError("D102", f"the step {step.play.step} has no host: {step.play.hosts!r} selects none")
 
 
 def _canary(canary: Canary, asked: tuple[PlannedGate, ...]) -> PlannedCanary:

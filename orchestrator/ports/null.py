@@ -29,7 +29,7 @@ class NullGates:
     ) -> StepResult:
         """Return *unknown*."""
         del gate, hosts, package, inventory, context, job, emit
-        return StepResult(outcome=Outcome.UNKNOWN, message="nothing is here that could ask", data={"code": "V141"})
+        return StepResult(outcome=Outcome.UNKNOWN, message="no gate can be checked here", data={"code": "V141"})
 
     def check(self, gate: PlannedGate, package: Package, context: Context) -> None:
         """Nothing is needed."""

@@ -70,7 +70,7 @@ CASES = [
     Case("F113", HEAD + REST + "vars: {a: -1e400}\n", "10:11", "-1e400", "a finite number"),
     Case("F113", HEAD + REST + "vars: {a: .NaN}\n", "10:11", ".NaN", "a finite number"),
     Case("F113", ENVIRONMENT + "vars: {a: 1e99999}\n", "4:11", "1e99999", "a finite number", STAGING),
-    Case("F120", "- a\n", "1:1", "-", "begin with apiVersion: orchestrator/v1 and kind: Release"),
+    Case("F120", "- a\n", "1:1", "-", "start with apiVersion: orchestrator/v1 and kind: Release"),
     Case("F121", HEAD + REST + "descripton: x\n", "10:1", "descripton", "did you mean 'description'?"),
     Case("F121", HEAD + REST + "zzz: x\n", "10:1", "zzz", "known keys: apiVersion"),
     Case("F122", HEAD + REST.replace(", playbook: deploy.yml", ""), "7:3", "{name: deploy}", "add playbook: here"),

@@ -65,7 +65,7 @@ def test_each_kind_is_named(sides: tuple[EnvironmentProfile, EnvironmentProfile]
     """Program, configuration, variables, groups, hosts, facts, packages and releases are compared, and said in words."""
     found = compare_profiles(*sides)
     assert found.reasons == (
-        "file main.py is another one",
+        "file main.py differs",
         "config zone is only in production",
         "variable pager is only in production",
         "variable web.tax is only in production",

@@ -190,7 +190,7 @@ def test_the_plan_of_a_rollout_in_waves_keeps_its_form() -> None:
 
 def test_the_notes_of_an_earlier_plan_name_its_options() -> None:
     """A note about a release that was rolled back names the option of the plan's form, so that an approved plan holds."""
-    note = "shop 1.1.0 was rolled back in staging by r1-staging ({} -m WHY promotes it all the same)"
+    note = "shop 1.1.0 was rolled back in staging by r1-staging ({} -m WHY promotes it anyway)"
     current, earlier = (note.format("--allow-rolled-back"),), (note.format("--again"),)
     assert notes_as_made("orchestrator/v2", current) == notes_as_made("orchestrator/v1", current) == earlier
     assert notes_as_made("orchestrator/v3", current) == current

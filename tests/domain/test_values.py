@@ -162,7 +162,7 @@ def test_equal_plans_have_equal_digests() -> None:
         ({"verify": (SuiteSpec(name="smoke", tests="tests", args=("-x",)),)}, ["the tests"]),
         ({"rollback_target": RollbackTarget(reason="none")}, ["the rollback target"]),
         ({"environment": "production"}, ["the environment"]),
-        ({"automatic_rollback": False}, ["whether a failure is rolled back by itself"]),
+        ({"automatic_rollback": False}, ["whether a failure is rolled back automatically"]),
         ({"notes": ("a warning",)}, ["the notes"]),
     ],
 )

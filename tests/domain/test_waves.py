@@ -49,7 +49,7 @@ def test_an_ending_is_said_in_a_sentence() -> None:
     """It names what failed, what went back and what keeps the release."""
     ended = {"a": State.SUCCEEDED, "b": State.ROLLED_BACK, "c": State.SUCCEEDED}
     said = outcome(waves(), ended, {"c": True, "a": False}, "b failed")
-    assert said == "all: held: b failed; went back: c; keeps the release: a"
+    assert said == "all: held: b failed; rolled back: c; keeps the release: a"
     assert outcome(waves(), {"a": State.SUCCEEDED}, None, "") == "all: 1 environment promoted"
 
 

@@ -259,7 +259,7 @@ def test_a_small_environment_has_no_sides(stage: Stage) -> None:
     run = stage.promote("1.0.0", "staging", **sides())
     plan = stage.plan(run)
     assert (plan.blue_green, plan.steps[0].strategy) == (None, "rolling")
-    assert "no host of staging is on a side (p1:p2, p3:p4): it goes out as rolling" in plan.notes
+    assert "no host of staging is on a side (p1:p2, p3:p4): it is deployed as rolling" in plan.notes
     assert switches(stage) == []
 
 
@@ -323,7 +323,7 @@ def test_a_rehearsal_with_sides(second: Stage, capsys: pytest.CaptureFixture[str
     assert run.plan is not None
     plan = load_plan(second.services(), run.plan)
     print_plan(plan)
-    assert "first shop 1.0.0 on p3, p4, which stand by with another release" in capsys.readouterr().out
+    assert "first shop 1.0.0 on p3, p4, which are on standby with another release" in capsys.readouterr().out
     assert runs(second) == {"p1": "1.0.0", "p2": "1.0.0", "p3": "1.1.0", "p4": "1.1.0"}
 
 

@@ -58,7 +58,7 @@ def test_each_thing_is_named(stage: Stage) -> None:
     assert sorted(map(str, found.findings)) == [
         "p2: release shop 0.9.0 is current, and not shop 1.0.0",
         "p2: test serves of the suite smoke fails",
-        "p3: file current/more was put there",
+        "p3: file current/more was added",
         "resource host p1 is another in size",
     ]
 
@@ -68,8 +68,8 @@ def test_another_stack_is_named(stage: Stage) -> None:
     stage.world.up[PLACE] = ["p1", "p2"]
     found = look(stage)
     assert [(item.part, item.name, item.what) for item in found.findings] == [
-        ("resource", "memory:host p3", "is not there"),
-        ("host", "p3", "is not there any more"),
+        ("resource", "memory:host p3", "is missing"),
+        ("host", "p3", "no longer exists"),
     ]
 
 

@@ -70,7 +70,7 @@ def test_what_the_program_wants_kept_needs_no_rule(stage: Stage, kind: Kind) -> 
     stage.stateful = []
     stage.world.wanted["p3"] = "retainOnDelete"
     stage.world.stacks["production"] = ["p1", "p2"]
-    assert "it says retainOnDelete" in _ask(stage, kind).message
+    assert "its declaration has retainOnDelete" in _ask(stage, kind).message
     stage.world.wanted["p3"] = "protect"
     if kind == "provision":
         run = _ask(stage, kind, NAMED)

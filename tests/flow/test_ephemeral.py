@@ -80,7 +80,7 @@ def test_it_is_kept_for_a_look_until_its_time_is_over(stage: Stage) -> None:
     stage.world.faults.add(("verify", "s1", "1.1.0"))
     run = stage.promote("1.1.0", "staging")
     assert run.state is State.NEEDS_INTERVENTION
-    assert "staging is kept for a look until 2026-" in run.message
+    assert "staging is kept for inspection until 2026-" in run.message
     assert stage.world.up["staging"] == ["s1"]
     [found] = leftovers.leftovers(stage.services())
     clock = stage.store.clock

@@ -105,7 +105,7 @@ def test_unknown_blocks_until_it_is_decided(stage: Stage) -> None:
     step = next(
         item for item in stage.store.records(ended.id) if item.step == "accept" and item.kind == "step.finished"
     )
-    assert step.data["message"] == "ann says that p2 runs shop 1.0.0: its disk is with me"
+    assert step.data["message"] == "ann declared that p2 runs shop 1.0.0: its disk is with me"
     assert stage.failure(stage.promote("1.1.0", PLACE))["failure"]["code"] != "R160"
 
 

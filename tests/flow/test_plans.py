@@ -238,7 +238,7 @@ def test_a_switched_off_rollback_is_named(stage: Stage) -> None:
     plan_store.save(stage.services(), approved)
     stage.automatic = False
     run = promotion(stage.ctx(package, "production", approved=approved.digest))
-    assert "whether a failure is rolled back by itself" in run.message
+    assert "whether a failure is rolled back automatically" in run.message
     assert stage.failure(run)["exit"] == 7
 
 

@@ -190,7 +190,7 @@ def test_what_is_known_while_the_stack_is_updated(tmp_path: Path) -> None:
     plan = rollback_plan.current_rollback_plan(stage.services(), run)
     seen = rollback_plan.preview_rollback(stage.services(), run, plan, "look")
     assert seen is not None
-    assert (seen.how, seen.why) == ("plan", "the stack is being updated now")
+    assert (seen.how, seen.why) == ("plan", "an update of the stack is running")
     assert [str(loss) for loss in seen.losses] == ["delete memory:host p4 (stateful by its name p4)"]
 
 
@@ -209,10 +209,10 @@ def test_a_stack_that_stays_is_not_asked_for(tmp_path: Path) -> None:
 
 def test_what_is_foreseen_in_words() -> None:
     """A person reads whether the infrastructure would stay, by whose word, and that it is looked at again."""
-    loss = Loss(op="delete", type="t", name="db", urn="urn:db", why="it says protect")
-    told = outlook(RollbackForecast(how="plan", why="the stack is being updated now", losses=(loss,)))
-    assert told[0] == "Pulumi did not preview it: the stack is being updated now"
-    assert "it would delete t db (it says protect): the infrastructure would stay, and" in told[1]
+    loss = Loss(op="delete", type="t", name="db", urn="urn:db", why="its declaration has protect")
+    told = outlook(RollbackForecast(how="plan", why="an update of the stack is running", losses=(loss,)))
+    assert told[0] == "Pulumi did not preview it: an update of the stack is running"
+    assert "it would delete t db (its declaration has protect): the infrastructure would stay, and" in told[1]
     assert "nothing stateful would be replaced or deleted (1 delete, 2 same)" in "".join(
         outlook(RollbackForecast(how="preview", counts={"delete": 1, "same": 2}))
     )

@@ -62,7 +62,7 @@ def test_a_component_stands_for_everything_in_it() -> None:
     found = losses(told, [StatefulRule(type="shop:Data")])
     assert [str(loss) for loss in found] == [
         "replace aws:rds/instance:Instance db (in data, stateful by its type shop:Data)",
-        "delete aws:s3/bucket:Bucket bucket (it says retainOnDelete)",
+        "delete aws:s3/bucket:Bucket bucket (its declaration has retainOnDelete)",
     ]
 
 

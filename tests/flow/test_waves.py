@@ -325,9 +325,9 @@ def test_what_cannot_go_back_is_said(stage: Stage) -> None:
     assert run.state is State.NEEDS_INTERVENTION
     assert stage.story(run)["eu-1"] == (
         "not rolled back",
-        "there is no way back: no release has been verified here yet",
+        "it cannot be rolled back: no release has been verified here yet",
     )
-    assert stage.story(run)["eu-2"] == ("not rolled back", "automatic rollback is switched off there")
+    assert stage.story(run)["eu-2"] == ("not rolled back", "automatic rollback is switched off for it")
 
 
 @pytest.mark.parametrize("rule", ["stop", "rollback"])

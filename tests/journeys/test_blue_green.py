@@ -78,14 +78,14 @@ def test_there_and_back(two: Project) -> None:
     assert served(two) == "1.1.1"
     assert live(two) != old
     assert {two.releases("production")[host] for host in {*BLUE, *GREEN} - idle} == {"1.0.0"}
-    assert "1.0.0 standing by on" in said.out
+    assert "1.0.0 (standby) on" in said.out
     assert "the service was always available" in said.out
-    assert f"{old}, standing by" in two.run("status", "production").out
+    assert f"{old}, standby" in two.run("status", "production").out
     rows = {
         row["release"]["version"]: row["in"]["production"]["state"]
         for row in two.run("matrix", "--json").json["releases"]
     }
-    assert (rows["1.1.1"], rows["1.0.0"]) == ("current", "standing by")
+    assert (rows["1.1.1"], rows["1.0.0"]) == ("current", "standby")
     assert two.run("drift", "production").code == 0
 
     before = ledgers(two, "production")

@@ -72,7 +72,7 @@ def test_each_release_has_its_own_and_a_worker_reaps_it(shop: Project) -> None:
     shop.replace(FILE, RULE, "ephemeral: {ttl: 1s, per: release, keep_on_failure: true}")
     shop.replace(PROGRAM, '"7.5"', '"7,5"')
     said = shop.run("promote", "releases/1.2.0", "--to", "staging", code=5)
-    assert "staging is kept for a look until" in said.err
+    assert "staging is kept for inspection until" in said.err
     [mine] = [stack for stack in there(shop) if stack.startswith("staging-")]
     assert mine.startswith("staging-staging-1.2.0-")
     assert "is past its time: orchestrator environment reap staging" in shop.run("status").err

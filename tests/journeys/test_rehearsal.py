@@ -88,9 +88,9 @@ def test_what_the_way_back_leaves_behind_is_caught(running: Project, monkeypatch
         running.run("promote", "releases/1.1.0", "--to", "production")
         assert set(running.releases("production").values()) == {"1.1.0"}
         refused = running.run("promote", "releases/1.2.0", code=3).err
-        assert "the way from shop 1.2.0 back to shop 1.1.0 was never rehearsed" in refused
+        assert "the rollback from shop 1.2.0 to shop 1.1.0 was never rehearsed" in refused
         assert set(running.releases("production").values()) == {"1.1.0"}
         again = running.run("rehearse", "releases/1.2.0", "--in", "staging", code=3).err
-        assert "is there already" in again
+        assert "exists already" in again
     finally:
         file.write_text(text)

@@ -28,7 +28,7 @@ def test_a_bad_release_comes_back_by_itself(shop: Project) -> None:
     assert urllib.request.urlopen(order, timeout=10).status == 201
 
     said = shop.run("promote", "releases/1.2.0", code=4)
-    assert said.err.count("rolled back: shop 1.1.0 is back in production") == 1
+    assert said.err.count("rolled back: shop 1.1.0 is restored in production") == 1
     assert "production: 1.1.0 on web1, web2, web3, web4" in said.out
     assert shop.releases("staging") == {"web1": "1.2.0", "web2": "1.2.0"}
     assert shop.releases("production") == dict.fromkeys(("web1", "web2", "web3", "web4"), "1.1.0")

@@ -45,7 +45,7 @@ def test_a_canary_is_rolled_back_alone(ten: Project) -> None:
     where = lay_release(ten, "1.1.1", steps=step(strategy="canary", order="reverse", canary=canary), probe=PROBE)
     ten.run("promote", where, "--to", "staging")
     plan = ten.run("plan", where, "--to", "production").out
-    assert "canary: web9 first, then a look at them every 0.5 s for 1.0 s" in plan
+    assert "canary: web9 first, then their observation every 0.5 s for 1.0 s" in plan
     assert "order: reverse" in plan
     assert f"gate promise: {URL}/gift-cards answers 200 has '{{{{ promised }}}}' on web" in plan
     before = ledgers(ten, "production")

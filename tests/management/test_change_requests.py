@@ -219,4 +219,4 @@ def test_the_same_import_again_changes_nothing() -> None:
     [why] = compare_import([decided], [other]).skipped
     assert why.why == "R-7 is assessing: only drafts change"
     twice = compare_import([], [one, one])
-    assert (len(twice.added), [each.why for each in twice.skipped]) == (1, ["its reference is there twice"])
+    assert (len(twice.added), [each.why for each in twice.skipped]) == (1, ["its reference appears twice"])

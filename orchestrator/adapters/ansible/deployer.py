@@ -40,7 +40,7 @@ from orchestrator.secret_values import SecretValues
 
 NAMED = 200  # written files that one record names
 NAME = 500  # characters of each name
-DONE = "done before, says its ledger"
+DONE = "already done, by the ledger of the host"
 
 
 class AnsibleDeployer:
@@ -151,7 +151,7 @@ class AnsibleDeployer:
     def snapshot(self, rule: SnapshotRule, inventory: Inventory, context: Context, job: str, emit: Emit) -> Snapshot:
         """Take the snapshot of every host, in one round trip each."""
         del emit
-        question = {"name": "Look at all of the host", "ansible.builtin.raw": look.script(rule), "changed_when": False}
+        question = {"name": "Inspect the whole host", "ansible.builtin.raw": look.script(rule), "changed_when": False}
         hosts = tuple(inventory.hosts)
         tally, outcome = self._ask(question, hosts, inventory, context, job, look.TIMEOUT, look.LIMIT)
         result = _reported(tally.result(outcome, result_code(outcome), str(outcome.folder)))

@@ -50,7 +50,7 @@ class Translator:
             told["check"]["diff"] = self._relative(told["check"]["diff"])
         prompt = unanswered_prompt(self._folder) if told["outcome"] == "unreachable" else ""
         if prompt:
-            told["message"] = f"ssh asks for input, which a run cannot give: {prompt}\n{told['message']}"
+            told["message"] = f"ssh prompts for input, which a run cannot give: {prompt}\n{told['message']}"
         if str(data.get("task_uuid")) in self._handlers:
             told["handler"] = True
         return told

@@ -105,7 +105,7 @@ def notify_again(play: PlaySpec, content: Path, tags: list[str]) -> None:
     changed: dict[Path, yaml.Node] = {}
     for item in play.pending:
         if not 0 <= item.play < len(plays) or not item.handler:
-            raise OrchestratorError("D163", f"{names(play.pending)}: {play.playbook} has no such play any more")
+            raise OrchestratorError("D163", f"{names(play.pending)}: {play.playbook} no longer has such a play")
         file, root, node = plays[item.play]
         _add(node, _task(item, tags))
         changed[file] = root

@@ -43,7 +43,7 @@ def question(requirements: tuple[Requirement, ...], claim: LedgerKey, verb: str)
     script = _SCRIPT.format(root=ROOT, commands=" ".join(commands) or "''")
     script += _SERVES.format(command=serves) if serves else ""
     script += claim.script(verb)
-    return {"name": "Look at the host", "ansible.builtin.raw": script, "changed_when": False}
+    return {"name": "Inspect the host", "ansible.builtin.raw": script, "changed_when": False}
 
 
 def requirements_by_host(requirements: tuple[Requirement, ...], inventory: Inventory) -> dict[str, list[Requirement]]:
@@ -81,9 +81,9 @@ def _missing(requirement: Requirement, answer: HostAnswer) -> list[str]:
         if size is None:
             continue
         if reported is None:
-            missing.append(f"cannot tell its {word}")
+            missing.append(f"did not report its {word}")
         elif reported * 1024 < size_bytes(size):
-            missing.append(f"{reported // 1024} MiB of {word}, wants {size}")
+            missing.append(f"{reported // 1024} MiB of {word}, {size} required")
     return missing
 
 

@@ -190,9 +190,7 @@ class Tally:
             self.refused[host] = said or clean_text(str(event["message"]), 1000)
             self.failures[host] = {"message": self.refused[host], "task": event["task"]}
         if event["ignored"] and host not in self.refused:
-            text = (
-                f"{host}: what was done there could not be recorded: {said or clean_text(str(event['message']), 500)}"
-            )
+            text = f"{host}: the work could not be recorded: {said or clean_text(str(event['message']), 500)}"
             self.emit(Entry(kind="notice", step=self.step, host=host, data={"level": "warning", "text": text}))
 
     def host(self, host: str) -> HostResult:
@@ -203,7 +201,7 @@ class Tally:
         failure = self.failures.get(host, {})
         message = str(failure.get("message", ""))
         if outcome is Outcome.UNKNOWN and not self.stats.get("dark", {}).get(host) and self.stats:
-            message = f"the playbook did not come to its end here{f': {message_line(message)}' if message else ''}"
+            message = f"the playbook did not complete here{f': {message_line(message)}' if message else ''}"
         return HostResult(
             host=host,
             outcome=outcome,
@@ -261,7 +259,7 @@ class Tally:
         messages = {
             "D130": f"ansible {late if how == 'timeout' else ENDED[how]}",
             "D120": f"ansible could not run the playbook: {message_line(text) if text.strip() else code}",
-            "D160": f"the playbook asks for input, which a run cannot give: {self.prompt}",
+            "D160": f"the playbook prompts for input, which a run cannot give: {self.prompt}",
             "D161": _outside(verdict.outside, self.failures),
             "D162": f"ansible-playbook ended with code {code}, although no host failed",
             "D102": "the playbook matched none of the hosts that it was started for",

@@ -77,7 +77,7 @@ def _check(artifact: Artifact, path: Path) -> None:
         raise _refused(artifact, f"the archive is damaged ({type(error).__name__})") from error
     for name, target in leading.items():
         if not target or target.startswith("/") or links.target(name, leading) is None:
-            raise _refused(artifact, f"the link {name!r} leads out of it or round in a circle: {target!r}")
+            raise _refused(artifact, f"the link {name!r} leads out of the archive or in a circle: {target!r}")
 
 
 def _take(artifact: Artifact, kinds: dict[str, str], name: str, kind: str) -> None:
@@ -91,7 +91,7 @@ def _take(artifact: Artifact, kinds: dict[str, str], name: str, kind: str) -> No
         or "\0" in name
         or posixpath.normpath(name) == "."
     ):
-        raise _refused(artifact, f"the name {name!r} leads elsewhere")
+        raise _refused(artifact, f"the name {name!r} leads out of the archive")
     name = posixpath.normpath(name)
     parts, kind = name.split("/"), "file" if kind == "hard link" else kind
     for folder in ("/".join(parts[:count]) for count in range(1, len(parts))):

@@ -114,7 +114,7 @@ class StaticChecks:
                         (n for n, line in enumerate(text.splitlines(), 1) if line.strip().startswith(key)), None
                     )
                     hint = "remove it; name a password file, or put the password into an encrypted variable"
-                    message = f"{key} makes Ansible ask for a password"
+                    message = f"{key} makes Ansible prompt for a password"
                     yield OrchestratorError("P127", message, where=Where(name, line), hint=hint)
 
     # -- files on the controller
@@ -131,7 +131,7 @@ class StaticChecks:
                 if lacking:
                     keep = f"{path.parent}/" if str(path.parent) != "." else str(path)
                     hint = f"add to {' and '.join(item.file for item in lacking)}: controller_files: [{keep}]"
-                    message = f"the password in {path} would be another one in each run"
+                    message = f"the password in {path} would differ in each run"
                     where = Where(name, text.line_of(match.start()))
                     yield OrchestratorError("P128", message, where=where, hint=hint)
 

@@ -146,7 +146,7 @@ class Installer:
     def _compare(self, lock: RequirementsLock | None, new: RequirementsLock) -> None:
         differences = lock.differences(new) if lock is not None else []
         if differences:
-            text = f"installed requirements are not what {galaxy_lock.FILE} says: {'; '.join(differences[:5])}"
+            text = f"installed requirements differ from {galaxy_lock.FILE}: {'; '.join(differences[:5])}"
             raise OrchestratorError("P223", text)
 
     def _record(self, lock: RequirementsLock | None, new: RequirementsLock) -> None:

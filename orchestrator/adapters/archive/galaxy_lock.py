@@ -93,9 +93,9 @@ def _difference(what: str, known: LockedContent | None, item: LockedContent, sam
     if known.version == item.version and known.sha256 != item.sha256:
         return [f"the {what} {item.version} has other files"]
     if same and known.version != item.version:
-        return [f"the {what} is {item.version}, and it says {known.version}"]
+        return [f"the {what} is {item.version}, and {known.version} is locked"]
     if same and known.source != item.source:
-        return [f"the {what} comes from {item.source}, and it says {known.source}"]
+        return [f"the {what} comes from {item.source}, and {known.source} is locked"]
     return []
 
 

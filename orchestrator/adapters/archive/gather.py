@@ -338,6 +338,6 @@ def _checked_target(path: str, known: dict[str, str]) -> str:
     why = links.objection(link)
     if why is None and leads_to is not None:
         return leads_to
-    why = why or "leaves the project or leads round in a circle"
+    why = why or "leads out of the project or in a circle"
     hint = "make it a relative link inside the project, replace it by a copy, or name it in package.exclude"
     raise OrchestratorError("P103", f"the target of the link {path} {why}: {link}", hint=hint)

@@ -66,7 +66,7 @@ def _check_links(manifest: Manifest) -> None:
             if manifest.format == 1:
                 reason = "is a link, which format 1 does not have"
             elif reason is None and links.target(path, known) is None:
-                reason = "leaves its area or leads round in a circle"
+                reason = "leads out of its area or in a circle"
             if reason is not None:
                 raise OrchestratorError("P217", f"the target of the link {path!r} {reason}: {link!r}")
     strange = next((file for file in manifest.files if file.link is not None and not _is_link(file)), None)

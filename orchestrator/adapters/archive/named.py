@@ -88,7 +88,7 @@ class ReferencedFiles:
         outside = next((path for path in places if path.exists()), None)
         if outside is not None:
             message = f"{reference.path!r} leads out of the project to {outside}"
-            hint = "copy it into the project, and name it there"
+            hint = "copy it into the project, and use that path"
             raise OrchestratorError("P105", message, where=reference.where, hint=hint)
         message = f"{reference.path!r} does not exist in the project, and will be missing when the release runs"
         hint = "correct the path, or write the file"

@@ -42,7 +42,7 @@ def _fault_of_parts(name: str) -> str:
         return "is not a plain relative path"
     if "\\" in name or name[1:2] == ":":
         return "could mean another place on other systems"
-    return "has a part that begins with a dash" if any(part.startswith("-") for part in parts) else ""
+    return "has a part that starts with a dash" if any(part.startswith("-") for part in parts) else ""
 
 
 def _fault_of_letters(name: str) -> str:

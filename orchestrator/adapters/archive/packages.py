@@ -200,7 +200,7 @@ class SealedPackages:
         with open_package(kept) as source:
             reader = Reader(source)
             if reader.digest != digest:
-                raise OrchestratorError("P302", f"the kept package {kept.name} is another one: {reader.digest}")
+                raise OrchestratorError("P302", f"the kept package {kept.name} has another digest: {reader.digest}")
             reader.skip_files()
         return reader
 

@@ -197,7 +197,7 @@ class Reader:
             if not member.name.startswith(ATTACHMENTS) or member.executable or member.link is not None:
                 raise OrchestratorError("P210", f"{member.name!r} is not in the manifest")
             if member.size > MAX_ATTACHMENT or len(self.attachments) >= MAX_ATTACHMENTS:
-                raise OrchestratorError("P207", f"the attachment {member.name!r} is too much")
+                raise OrchestratorError("P207", f"the attachment {member.name!r} is not expected")
             data = self._exactly(member.size, member.name)
             self._padding(member)
             self.attachments.append(member.name.removeprefix(ATTACHMENTS))
@@ -212,7 +212,7 @@ class Reader:
         block = self._exactly(BLOCK, "a header")
         if block == b"\0" * BLOCK:
             if self._exactly(BLOCK, "the end") != b"\0" * BLOCK or self._source.read(1):
-                raise OrchestratorError("P208", "there is something behind the end of the archive")
+                raise OrchestratorError("P208", "data follows the end of the archive")
             return None
         return _member(block)
 
@@ -224,7 +224,7 @@ class Reader:
 
     def _padding(self, member: Member) -> None:
         if any(self._exactly(-member.size % BLOCK, member.name)):
-            raise OrchestratorError("P209", f"there is something hidden behind {member.name!r}")
+            raise OrchestratorError("P209", f"data is hidden after {member.name!r}")
 
 
 def _member(block: bytes) -> Member:
@@ -239,7 +239,7 @@ def _member(block: bytes) -> Member:
     if block[156:157] not in (b"0", b"2"):
         raise OrchestratorError("P212", f"{full!r} is neither a regular file nor a symbolic link")
     if not SIZE.fullmatch(block[124:136]):
-        raise OrchestratorError("P202", f"the size of {full!r} is not plainly written")
+        raise OrchestratorError("P202", f"the size of {full!r} is not in its canonical form")
     link = _link(full, block) if block[156:157] == b"2" else None
     member = Member(full, int(block[124:135], 8), executable=block[100:107] == b"0000755", link=link)
     check_name(full)

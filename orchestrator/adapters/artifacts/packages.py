@@ -105,7 +105,7 @@ class SharedPackages:
         """Fetch the sealed file, verify it as any file from elsewhere, and keep it here."""
         shared = self._artifacts.named(_name(ref))
         if shared is None:
-            raise OrchestratorError("P301", f"the package {ref.digest} is not in {self._artifacts.where} any more")
+            raise OrchestratorError("P301", f"the package {ref.digest} is no longer in {self._artifacts.where}")
         with temporary_folder("orchestrator-fetch-") as folder:
             file = Path(folder) / f"{ref.name}{ENDING}"
             self._artifacts.get(shared, file)

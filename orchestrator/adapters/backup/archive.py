@@ -77,7 +77,9 @@ class BackupReader(Reader):
             member = self._next()
             expected = Member.of(file)
             if member != expected:
-                raise OrchestratorError("S131", f"the backup is damaged: {file.path!r} is not where it should be")
+                raise OrchestratorError(
+                    "S131", f"the backup is damaged: {file.path!r} is not in the order of the manifest"
+                )
             yield file, self._data(expected, file.sha256)
         if self._next() is not None:
             raise OrchestratorError("S131", "the backup is damaged: it contains more than its manifest")
@@ -131,7 +133,7 @@ def _manifest(text: bytes) -> BackupManifest:
     names = [file.path for file in manifest.files]
     plain = all(file.area == "content" and file.link is None for file in manifest.files)
     if len(names) > MAX_FILES or not plain or names != sorted(names) or canonical_json(manifest.to_json()) != text:
-        raise OrchestratorError("S131", "the backup is damaged: its manifest is not written as ours are")
+        raise OrchestratorError("S131", "the backup is damaged: its manifest is not in the canonical form")
     with told():
         check_together([check_name(name) for name in names])
     return manifest

@@ -37,12 +37,12 @@ def take(
     files are in it only with *secrets*. Raises S112, S114, S133, S134 and S193, and leaves no file.
     """
     if target.exists():
-        raise OrchestratorError("S134", f"{target} is there already")
+        raise OrchestratorError("S134", f"{target} exists already")
     with _writing(target), _staging(places.state) as staging:
         found = {**_databases(places, staging), **_files(places, staging, logs=logs, secrets=secrets)}
         schema = schema_version(sqlite_url(staging / JOURNAL) if JOURNAL in found else places.store)
         if schema is None:
-            raise OrchestratorError("S134", "the store is empty: there is nothing to keep yet")
+            raise OrchestratorError("S134", "the store is empty: nothing to back up yet")
         manifest = BackupManifest(
             project=places.project,
             program=__version__,

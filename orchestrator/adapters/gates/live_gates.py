@@ -60,7 +60,7 @@ class Shown:
         """Raise E160 if the secret may not be shown to the server of *url*."""
         if self.secret and self.servers is not None and origin(url) not in self.servers - {""}:
             message = f"a gate of a release may not show its secret to {origin(url)}"
-            hint = "name the server under credentials in environment.yaml, or put the gate there"
+            hint = "name the server under credentials in environment.yaml, or declare the gate in that file"
             raise OrchestratorError("E160", message, hint=hint)
 
     @property
@@ -156,7 +156,7 @@ class LiveGates:
         """The value of the variable *name*. A release may only name those in the environment's credentials."""
         if not gate.own and name not in context.credentials:
             message = f"gate {gate.gate.name}: a release may not use {name} in {context.environment}"
-            hint = "name it with its servers under credentials in environment.yaml, or put the gate there"
+            hint = "name it with its servers under credentials in environment.yaml, or declare the gate in that file"
             raise OrchestratorError("E160", message, hint=hint)
         secret = self._environ.get(name, "").strip()
         if not secret or not (secret.isascii() and secret.isprintable()):
@@ -274,7 +274,7 @@ def _judged(gate: HttpGate, answer: Answer, contains: str) -> tuple[Outcome, str
     if answer.trouble:
         return (Outcome.FAILED if answer.there else Outcome.UNKNOWN), answer.trouble
     if answer.status != gate.status:
-        return Outcome.FAILED, f"answers {answer.status} and not {gate.status}"
+        return Outcome.FAILED, f"responds with {answer.status} and not {gate.status}"
     if contains not in answer.text:
         return Outcome.FAILED, f"answers without {contains!r}"
     return Outcome.SUCCEEDED, ""
@@ -293,7 +293,7 @@ def _prometheus(gate: PrometheusGate, variables: Mapping[str, Any], shown_as: Sh
     answer = replace(answer, text=shown_as.masked(answer.text))  # before anything of it is cut
     values = list(_values(answer))
     if not values or any(math.isnan(value) for value in values):
-        none = "its value is no number" if values else "there is no value for it"
+        none = "its value is not a number" if values else "there is no value for it"
         why = shown_as.masked(answer.trouble or _error(answer) or none)
         return StepResult(outcome=Outcome.UNKNOWN, message=f"{gate.server}: {why}", data={"code": "V141"})
     return _against_bounds(gate, values)
@@ -330,8 +330,8 @@ def _error(answer: Answer) -> str:
         data = json.loads(answer.text)
         if data["status"] == "success":
             kind = data["data"]["resultType"]
-            return "" if kind in {"scalar", "vector"} else f"the query gives a {kind}, and no value of now"
+            return "" if kind in {"scalar", "vector"} else f"the query returns a {kind}, not a current value"
         return clean_text(str(data["error"]), SHOWN)
     if answer.status in {401, 403}:
-        return f"it answers {answer.status}: it does not let us in"
-    return f"it answers {answer.status}, and not as Prometheus does"
+        return f"it responds with {answer.status}: access denied"
+    return f"it responds with {answer.status}, and not in the form of Prometheus"

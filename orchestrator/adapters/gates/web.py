@@ -75,7 +75,7 @@ def _trouble(error: Exception, timeout: float, *, connected: bool) -> Answer:
         what = "no answer" if connected else "no connection"
         return Answer(trouble=f"{what} within {timeout:g} s", there=connected)
     if isinstance(error, socket.gaierror):
-        return Answer(trouble="its name is not known here", there=False)
+        return Answer(trouble="its name cannot be resolved", there=False)
     if isinstance(error, AddressRefusedError):
         return Answer(trouble=str(error), there=False)
     there = connected or isinstance(error, REACHED) or type(error).__name__.startswith("SSL")

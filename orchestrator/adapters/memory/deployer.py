@@ -69,7 +69,7 @@ class MemoryDeployer:
         if context.sides is not None:
             return self._on_a_side(host, play, package, context, step)
         if (context.run, step, *place) in self._world.done:
-            why = "done before, says its ledger"
+            why = "already done, by the ledger of the host"
             return HostResult(host=host, outcome=Outcome.SUCCEEDED, touched=True, message=why, release=said)
         self._world.ledger.append(f"{play.playbook} {package.ref} {context.environment}/{host}")
         self._world.running[context.environment, host] = package.digest
@@ -98,7 +98,7 @@ class MemoryDeployer:
         if seen := self._refuses(host, context):  # the process may have been paused since all hosts were queried
             return _refused(host, context, seen)
         if ("refuse", host, package.ref.version) in self._world.faults:
-            return HostResult(host=host, outcome=Outcome.FAILED, touched=False, message="there is no room")
+            return HostResult(host=host, outcome=Outcome.FAILED, touched=False, message="no space is left")
         return None
 
     def _on_a_side(self, host: str, play: PlaySpec, package: Package, context: Context, step: str) -> HostResult:

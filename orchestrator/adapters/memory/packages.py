@@ -39,7 +39,7 @@ class MemoryPackages:
     def fetch(self, digest: str) -> Package:
         """The kept package; one that is *spoiled* is refused like a file that was changed."""
         if digest not in self._kept or digest in self.spoiled:
-            raise OrchestratorError("P301", f"the package {digest} is not here, or not what it was")
+            raise OrchestratorError("P301", f"the package {digest} is not kept here, or was changed")
         return self._kept[digest]
 
     def revision(self, digest: str) -> Revision | None:

@@ -136,7 +136,7 @@ class MemoryProvisioner:
             return Provisioned(StepResult(outcome=Outcome.FAILED, message="half-way"), self.state_digest(spec))
         if ("up", spec.stack, "") in self._world.faults:
             return Provisioned(
-                StepResult(outcome=Outcome.FAILED, message="the provider said no"), self.state_digest(spec)
+                StepResult(outcome=Outcome.FAILED, message="the provider refused"), self.state_digest(spec)
             )
         self._world.up[self._place(spec)] = self._hosts(spec)
         self._world.serial[self._place(spec)] = self._world.serial.get(self._place(spec), 0) + 1
@@ -148,7 +148,7 @@ class MemoryProvisioner:
     def destroy(self, spec: StackSpec, job: str, emit: Emit, *, remove: bool = False) -> StepResult:  # noqa: ARG002 - the port's
         """Remove every host."""
         if ("destroy", spec.stack, "") in self._world.faults:
-            return StepResult(outcome=Outcome.FAILED, message="the provider said no")
+            return StepResult(outcome=Outcome.FAILED, message="the provider refused")
         deleted = len(self._world.up.pop(self._place(spec), []))
         self._world.ledger.append(f"destroy {spec.stack}")
         return StepResult(outcome=Outcome.SUCCEEDED, data={"counts": {"delete": deleted}})

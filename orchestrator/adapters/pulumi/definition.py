@@ -111,7 +111,7 @@ def find_program(environment: Environment, folder: Path, project: Path) -> Progr
             return Program(path, project, place, environment.stack or environment.name)
     hint = "name its folder with `program:`" if environment.program else "add the program, or name it with `program:`"
     if environment.inventory.files:
-        hint = "if the inventory files are all, write `program: null` into environment.yaml"
+        hint = "if the environment has inventory files only, write `program: null` into environment.yaml"
     raise OrchestratorError("E102", f"there is no Pulumi project (Pulumi.yaml) in {folder / wanted}", hint=hint)
 
 

@@ -50,10 +50,10 @@ class DefinitionReader(Reader):
         for file in self.definition.files:
             expected = Member.of(file)
             if file.link is not None or file.area != "content" or self._next() != expected:
-                raise ValueError(f"{file.path} is not where it should be")
+                raise ValueError(f"{file.path} is not in the order of the manifest")
             yield file, b"".join(self._data(expected, file.sha256))
         if self._next() is not None:
-            raise ValueError("there is more than the manifest says")
+            raise ValueError("it has more than the manifest lists")
 
 
 def share(digest: str, store: Path, artifacts: Artifacts) -> None:
@@ -120,9 +120,9 @@ def _unpack(archive: Path, target: Path, digest: str) -> None:
         source.seek(0)
         reader = DefinitionReader(source)
         if reader.digest != digest:
-            raise OrchestratorError("E105", f"the shared definition {digest[:19]} is another one")
+            raise OrchestratorError("E105", f"the shared definition {digest[:19]} has another digest")
         for file, data in reader.content():
-            write_verified(target, file, data, "E105", f"{file.path} is another one")
+            write_verified(target, file, data, "E105", f"{file.path} has another digest")
         (target / TREE / reader.definition.place).mkdir(parents=True, exist_ok=True)
         (target / MANIFEST).write_bytes(reader.definition.text)
 

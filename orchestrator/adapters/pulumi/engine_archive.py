@@ -32,11 +32,11 @@ def unpack_engine(archive: VendorArchive, version: str, target: Path, echo: Echo
     url = f"{base}/pulumi-{version}-{machine()}.tar.gz"
     try:
         with tempfile.TemporaryFile(dir=target) as kept:
-            echo(f"taking the vendor's engine from {archive.file or url}")
+            echo(f"installing the vendor's engine from {archive.file or url}")
             with _opened(archive, url) as source:
                 digest = _copied(source, kept)
             if digest != archive.sha256.lower():
-                raise OrchestratorError("E103", f"the archive has the SHA-256 {digest}, and not the one that is given")
+                raise OrchestratorError("E103", f"the archive has the SHA-256 {digest}, and not the given one")
             kept.seek(0)
             _unpacked(kept, target)
     except (OSError, tarfile.TarError, EOFError) as error:

@@ -124,7 +124,7 @@ class _Reader:
         body = {"hosts": body} if isinstance(body, list) else self.mapping(body, f"the group {name}")
         if other := [str(key) for key in body if key not in PARTS]:
             raise OrchestratorError(
-                "E122", f"the group {name} in {self._output!r} has {other[0]!r}: no part of a group"
+                "E122", f"the group {name} in {self._output!r} has {other[0]!r}, which is not part of a group"
             )
         members = self._named(body.get("hosts"), f"{name}.hosts")
         for host, variables in members.items():
@@ -178,13 +178,13 @@ def _mapped(groups: Mapping[str, InventoryGroup], outputs: Mapping[str, object])
 def _data(value: Any, template: str) -> Any:
     """The result of a native *template* as plain data: it may still contain undefined values and iterators."""
     if isinstance(value, Undefined):
-        raise UndefinedError(f"{template} needs an output that is not there")
+        raise UndefinedError(f"{template} needs an output that does not exist")
     if isinstance(value, Mapping):
         return {str(key): _data(item, template) for key, item in value.items()}
     if value is None or isinstance(value, str | int | float):
         return value
     if not isinstance(value, Iterable):
-        raise TypeError(f"{template} gives {type(value).__name__}, which is no data")
+        raise TypeError(f"{template} gives {type(value).__name__}, which is not data")
     return [_data(item, template) for item in value]
 
 
@@ -195,7 +195,7 @@ def _members(group: str, hosts: Any) -> dict[str, object]:
         return dict(hosts)
     if not isinstance(hosts, list):
         raise OrchestratorError(
-            "E122", f"inventory.groups.{group}.hosts gives {json.dumps(hosts, default=str)}, no hosts"
+            "E122", f"inventory.groups.{group}.hosts gives {json.dumps(hosts, default=str)}, which are not hosts"
         )
     members: dict[str, object] = {}
     for item in hosts:

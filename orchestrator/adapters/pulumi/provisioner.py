@@ -232,7 +232,9 @@ class PulumiProvisioner:
         if in_use(self._folder / "work" / spec.environment):
             return  # the pending operation is still running
         died = Trace(self._operations.trace(spec)).died
-        texts = [(f"the last {died} of this stack died; an update looks first at what is there", "")] if died else []
+        texts = (
+            [(f"the last {died} of this stack died; an update first checks which resources exist", "")] if died else []
+        )
         for operation in stack.pending(before):
             urn = str(operation["resource"].get("urn", ""))
             texts.append((f"an operation died while {operation.get('type')} {urn}", urn))

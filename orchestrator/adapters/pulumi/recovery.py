@@ -54,8 +54,8 @@ class Recovery:
         self._settle_locks(before)
         after = self._stack.state()
         if self._spec["held"] and likeness(after) != likeness(before):
-            told = "the operation that died has left the stack other than it was planned on"
-            raise Refused("E131", f"Pulumi would do something else than was planned: {told}")
+            told = "the operation that died has left the stack different from the one in the plan"
+            raise Refused("E131", f"Pulumi would do something other than what was planned: {told}")
         uncertain = self._unknown(after)
         if uncertain and self._spec["pending_creates"] == "ask":
             names = "; ".join(uncertain)
@@ -75,10 +75,12 @@ class Recovery:
             raise Refused("E137", f"no create of {'; '.join(strange)} is pending", strange)
         left = [urn for urn in unknown if urn not in decided]
         if left:
-            raise Refused("E136", f"these were not decided: {'; '.join(left)}", left)
+            raise Refused("E136", f"these were not resolved: {'; '.join(left)}", left)
         lost = sorted(set(created) - set(risky(before)))
         if lost:
-            message = f"the state does not say what {'; '.join(lost)} was made from; bring it in with `pulumi import`"
+            message = (
+                f"the state does not record what {'; '.join(lost)} was made from; bring it in with `pulumi import`"
+            )
             raise Refused("E137", message, lost)
         self._settle_locks(before)
         if created:
@@ -95,7 +97,7 @@ class Recovery:
 
     def _tell(self, before: State) -> None:
         if self._died:
-            self._log.notice("warning", f"the last {self._died} of this stack died; what is there is looked at")
+            self._log.notice("warning", f"the last {self._died} of this stack died; checking which resources exist")
         for operation in pending(before):
             urn = str(operation["resource"].get("urn", ""))
             self._log.notice("warning", f"an operation died while {operation.get('type')} {urn}", urn)
@@ -113,11 +115,11 @@ class Recovery:
         deadline, told = time.monotonic() + PATIENCE, False
         while self._trace.living():
             if not told:
-                self._log.notice("info", "waiting for the former operation's engine, which runs on")
+                self._log.notice("info", "waiting for the engine of the previous operation, which is still running")
                 told = True
             if time.monotonic() > deadline:
                 numbers = ", ".join(str(pid) for pid in self._trace.living())
-                raise Refused("E130", f"the former operation still works on the stack: process {numbers}")
+                raise Refused("E130", f"the previous operation still works on the stack: process {numbers}")
             time.sleep(0.1)
 
     def _break(self, held: list[LockHolder]) -> None:
@@ -128,7 +130,7 @@ class Recovery:
         if others:
             who = "; ".join(str(holder) for holder in others)
             raise Refused("E130", f"the stack {self._spec['stack']} is locked by {who}")
-        self._log.notice("warning", f"the lock of a dead operation of ours is taken away: {held[0]}")
+        self._log.notice("warning", f"removing the lock of an operation that died: {held[0]}")
         self._stack.unlock(held)
 
     def _refresh(self, *words: str) -> None:

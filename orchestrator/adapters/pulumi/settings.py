@@ -139,7 +139,7 @@ def missing_credential(spec: StackSpec, environ: Mapping[str, str]) -> tuple[str
         return f"the passphrase of the stack {spec.stack} is not given", remedy
     if not Path(named).is_absolute() or Path(named).is_file():  # a relative one counts from the user's own folder
         return None
-    return f"the stack's passphrase is to be in {named}, which is no file", "correct PULUMI_CONFIG_PASSPHRASE_FILE"
+    return f"the stack's passphrase must be in {named}, which is not a file", "correct PULUMI_CONFIG_PASSPHRASE_FILE"
 
 
 def _other_secrets(file: Path) -> bool:

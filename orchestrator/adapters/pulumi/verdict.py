@@ -13,8 +13,8 @@ _HOLDER = re.compile(r"created by .*")
 # The first text that the engine's output contains decides. `{line}` is the line of the error.
 _TABLE = (
     ("the stack is currently locked", "E130", "the stack {stack} is locked by another update: {holder}"),
-    ("Another update is currently in progress", "E130", "the stack {stack} is being updated by somebody else"),
-    ("violates plan", "E131", "Pulumi would do something else than was planned: {line}"),
+    ("Another update is currently in progress", "E130", "the stack {stack} is being updated by another user"),
+    ("violates plan", "E131", "Pulumi would do something other than what was planned: {line}"),
     ("passphrase must be set", "E132", "the passphrase of the stack {stack} was not given"),
     ("incorrect passphrase", "E132", "the passphrase of the stack {stack} is wrong"),
     ("failed to discover package requirements", "E133", "the program's Python interpreter has no pip: {line}"),
@@ -22,12 +22,12 @@ _TABLE = (
     ("error reading from server", "E111", "a process below Pulumi died: {line}"),
     ("marked for protection", PROTECTED, "Pulumi protects a resource: {line}"),
     ("because it is protected", PROTECTED, "Pulumi protects a resource: {line}"),
-    ("PULUMI_ACCESS_TOKEN must be set", "E134", "Pulumi's backend wants a login: {line}"),
+    ("PULUMI_ACCESS_TOKEN must be set", "E134", "Pulumi's backend requires a login: {line}"),
 )
 MACHINERY = {"E111", "E130", "E132", "E133", "E134", "E136", "E137"}  # the release is not to blame for these
 
 RESOLVE = (
-    "look whether each is there, and say so: orchestrator environment resolve {environment} "
+    "check whether each exists, and record it: orchestrator environment resolve {environment} "
     "--created URN=ID | --absent URN | --all-absent"
 )
 
@@ -61,7 +61,7 @@ def died(verb: str, stack: str, how: str, counts: Mapping[str, int], unfinished:
     done = ", ".join(f"{count} {op}" for op, count in sorted(counts.items()) if count) or "nothing"
     rest = f", not {', '.join(unfinished)}" if unfinished else ""
     kind = JobLost if how in {"exited", "lost"} else OrchestratorError
-    return kind("E111", f"pulumi {verb} {stack} {ended}; it had told as done: {done}{rest}")
+    return kind("E111", f"pulumi {verb} {stack} {ended}; it had reported as done: {done}{rest}")
 
 
 def facts(verb: str, error: OrchestratorError, result: Mapping[str, object]) -> dict[str, object]:

@@ -137,11 +137,11 @@ class Agent:
                 code = self._process.wait()
                 said = self.said().decode(errors="replace").strip().splitlines()
                 if code == 255 or (sshpass and 0 < code < 7):
-                    raise Unreachable(said[-1] if said else "ssh failed without a word")
+                    raise Unreachable(said[-1] if said else "ssh failed without a message")
                 raise Unable(f"exit status {code}")
             self._buffer += chunk
             if len(self._buffer) > GREETING and HELLO not in self._buffer:
-                raise Unable("it prints without an end")
+                raise Unable("its output does not end")
         self._buffer = self._buffer.partition(HELLO)[2]
 
     def _send(self, data: bytes) -> None:

@@ -58,7 +58,7 @@ class Reporter:
         elif report.when == "call" and known["outcome"] is None:
             known["outcome"] = "succeeded"
         if dict(report.user_properties).get("orchestrator_nobody"):
-            known |= {"nobody": True, "message": "none of these hosts is meant"}
+            known |= {"nobody": True, "message": "it is for other hosts"}
         if report.when == "teardown":
             self._tell(report, self._tests.pop(report.nodeid))
 
@@ -104,7 +104,7 @@ class Reporter:
         for node, known in self._tests.items():
             if known["outcome"] != "failed":
                 known["outcome"] = "errored"
-            known.setdefault("message", "did not come to its end")
+            known.setdefault("message", "did not complete")
             self._result(node, node, "", known)
         self._tests.clear()
         counts = {"told": self._told, "collected": session.testscollected}

@@ -101,7 +101,7 @@ def _session(ending: Ending) -> Verdict:
     if bad:
         return _worst_test(bad)
     if nothing and ending.code in (0, NOTHING_COLLECTED):
-        return Verdict(Outcome.FAILED, "no test was run: a suite that proves nothing does not pass", "V102")
+        return Verdict(Outcome.FAILED, "no test was run: a suite without tests does not pass", "V102")
     amiss = _amiss(ending)
     return (
         Verdict(Outcome.ERRORED, amiss, "V105")

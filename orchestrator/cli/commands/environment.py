@@ -101,7 +101,7 @@ def show(environment: str, as_json: bool) -> None:
     both = f", live of {item.sides.blue} (blue) and {item.sides.green} (green)" if item.sides else ""
     out(f"  stack       {spec.stack if spec else 'none: no Pulumi program'}{both}")
     out(f"  definition  {spec.definition if spec else '–'}")
-    out(f"  rollback    {'by itself' if item.rollback.automatic else 'only when a person asks'}")
+    out(f"  rollback    {'automatic' if item.rollback.automatic else 'only on request'}")
     out(f"  held by     {f'{lease.holder} ({lease.reason})' if lease else 'nobody'}")
     out(f"  calendar    {'; '.join(calendar_lines(calendar)) or 'open'}")
 
@@ -202,7 +202,7 @@ def resolve(
     app.stacks.existing_stack(app.actor, environment)
     made = dict(_pair(text) for text in created)
     if not made and not absent and not all_absent:
-        raise click.UsageError("say what was made: --created URN=ID, --absent URN or --all-absent")
+        raise click.UsageError("name what was created: --created URN=ID, --absent URN or --all-absent")
     forgotten = [*absent, *(["*"] if all_absent else [])]
     request = Resolve(targets=(environment,), created=made, absent=tuple(forgotten), reason=message)
     return do(app, app.submissions.submit(app.actor, request), as_json=as_json)
@@ -277,7 +277,7 @@ def reap(environment: str | None, as_json: bool) -> int:
     if as_json:
         print_json("EnvironmentReap", {"reaped": done})
     elif not done:
-        out("nothing is left that a promotion made for itself")
+        out("no ephemeral environment is left")
     for item in done if not as_json else ():
         out(f"{item['environment']}: {'gone' if item['gone'] else item['message']} ({item['by']})")
     return 0 if all(item["gone"] for item in done) else 5
@@ -376,7 +376,7 @@ def _print_preview(found: "StackPreview", spec: "StackSpec", *, err: bool = Fals
     for line in tree(found.changes, err=err):
         say(line)
     counts = ", ".join(f"{count} {op}" for op, count in sorted(found.counts.items()) if count)
-    say(counts or "nothing there, nothing to do")
+    say(counts or "it has no resources; nothing to do")
 
 
 @command.command("quota")

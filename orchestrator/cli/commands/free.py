@@ -24,7 +24,7 @@ def command(environment: str, length: float, within: float, limit: int, as_json:
     from orchestrator.management.bookings.queries import find_slots
 
     if length <= 0 or within <= 0:
-        raise click.UsageError("--for and --within are longer than nothing")
+        raise click.UsageError("--for and --within must be longer than 0")
     app = open_managed(Path.cwd())
     slots = find_slots(
         app.acting, environment, timedelta(seconds=length), timedelta(seconds=within), app.booking_sources, limit

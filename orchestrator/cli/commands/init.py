@@ -36,6 +36,6 @@ def command(folder: Path, name: str | None, dry_run: bool, as_json: bool) -> Non
     out(f"\n{counted(len(new.files), 'file')} {'would be ' * dry_run}written; existing files are unchanged. Next:")
     if new.completes:
         release = next((path for path in new.paths if path.endswith("/release.yaml")), "the releases")
-        out(f"  look at {release}, then: orchestrator{where} validate")
+        out(f"  read {release}, and run: orchestrator{where} validate")
     out(f"  orchestrator{where} doctor")
     out(f"  orchestrator{where} promote {new.name}")

@@ -32,7 +32,7 @@ def command(environment: str, message: str, duration: float | None, as_json: boo
         _status(app, as_json=as_json)
         return
     if not message.strip():
-        raise click.UsageError("say why with -m: whoever is kept out will read it")
+        raise click.UsageError("give the reason with -m: every user who is blocked sees it")
     lease = app.control.lock(app.actor, environment, message, duration)
     if as_json:
         print_json("Lease", {**lease.to_json(), "calendar": calendar_data(calendars_of(app, [environment]))})

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 COLOURS = {
     "current": "green",
     "partly": "yellow",
-    "standing by": "",
+    "standby": "",
     "verified": "",
     "rolled back": "yellow",
     "needs intervention": "red",
@@ -105,8 +105,8 @@ def _cell(place: dict[str, Any]) -> Cell:
     state = place["state"]
     if state == "absent":
         return ("–", "bright_black")
-    if state in {"current", "partly", "standing by"}:
-        sign = "○" if state == "standing by" else "●"
+    if state in {"current", "partly", "standby"}:
+        sign = "○" if state == "standby" else "●"
         text = f"{sign} {len(place['hosts'])}/{counted(place['of'], 'host')}"
     elif state == "needs intervention":
         text = f"✘ {len(place['hosts'])}/{counted(place['of'], 'host')}, {state}"

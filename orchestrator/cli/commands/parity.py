@@ -48,7 +48,11 @@ def command(left: str, right: str, as_json: bool) -> int:
 def _print(found: "Parity") -> None:
     from orchestrator.domain.text import counted
 
-    told = counted(len(found.differences), "difference") if found.differences else "nothing differs that may not"
+    told = (
+        counted(len(found.differences), "difference")
+        if found.differences
+        else "no differences, other than allowed ones"
+    )
     unknown = f", {len(found.unknown)} unknown" if found.unknown else ""
     out(f"{paint(f'{found.left} and {found.right}', bold=True)}: {told}{unknown}")
     for item in found.differences:

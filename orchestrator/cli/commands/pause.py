@@ -40,4 +40,4 @@ def command(run: str, message: str, as_json: bool) -> None:
     elif now.ended:
         out(f"{now.id} had ended before: {now.state}")
     else:
-        out(f"{found.id} is paused; orchestrator resume {found.id} goes on")
+        out(f"{found.id} is paused; orchestrator resume {found.id} continues it")

@@ -151,7 +151,7 @@ def _outlook(app: "Application", plan: "Plan | RollbackPlan | WavePlan") -> "Rol
     """The effect of a rollback plan on the stack; None for other plans, and without a stack."""
     if plan.kind != "RollbackPlan" or plan.definition is None:
         return None
-    note("asking Pulumi what would become of the infrastructure …")
+    note("previewing with Pulumi what would change in the infrastructure …")
     return app.plans.forecast(app.actor, plan)
 
 

@@ -272,7 +272,7 @@ def _chosen(app: "Application", wanted: _PromoteOptions) -> "tuple[Package, Plan
         app.require_environment(wanted.to)
     package = _package(app, wanted.release, approved)
     if approved is not None and (wanted.named.replace or wanted.named.no_return):
-        raise click.UsageError("what is agreed to by name is part of the plan: give it to orchestrator plan")
+        raise click.UsageError("acknowledgements are part of the plan: give these options to orchestrator plan")
     return package, approved
 
 
@@ -349,5 +349,5 @@ def _approved(app: "Application", plan: str, to: str | None) -> "Plan | WavePlan
     action = "promote" if approved.kind == "WavePlan" else approved.action
     where = approved.rollout.name if approved.kind == "WavePlan" else approved.environment
     if to not in {None, where} or action != "promote":
-        raise OrchestratorError("R124", f"the plan {plan} is for another thing: {action} in {where}")
+        raise OrchestratorError("R124", f"the plan {plan} is for another request: {action} in {where}")
     return approved

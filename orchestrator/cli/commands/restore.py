@@ -74,7 +74,7 @@ def command(
         return 0
     file = Path(what) if what is not None else None
     if file is not None and not file.is_file():
-        hint = "of an environment, say which time: orchestrator restore ENV --at TIME"
+        hint = "an environment needs a time: orchestrator restore ENV --at TIME"
         raise UsageProblem(f"there is no backup {what!r}", hint)
     _replace(file, _secret(file, passphrase_file, unauthenticated), undo=undo, yes=yes, as_json=as_json)
     return 0
@@ -85,7 +85,7 @@ def _secret(file: Path | None, passphrase_file: Path | None, unauthenticated: bo
     if file is None:
         return None
     if unauthenticated:
-        note("the backup is not authenticated: anyone who could write the file decided its content")
+        note("the backup is not authenticated: its content can be from any user who could write the file")
         return None
     return read_passphrase(required(passphrase_file))
 
@@ -152,10 +152,10 @@ def _replace(file: Path | None, passphrase: bytes | None, *, undo: bool, yes: bo
         print_json("Restore", {**data, "missing": [item.to_json() for item in restored.missing]})
         return
     out(f"restored: the state of {when(manifest.made_at)}, {counted(len(manifest.files), 'file')}")
-    out(f"what was there is kept in {restored.kept}")
+    out(f"the previous state is kept in {restored.kept}")
     for item in restored.missing:
         place = app.withheld.place(item)
-        note(f"missing: {place} ({item.id}). Nothing is planned until it is there again (S193)")
+        note(f"missing: {place} ({item.id}). Nothing is planned until it is restored (S193)")
 
 
 def _give_up(name: str, *, as_json: bool) -> None:

@@ -32,7 +32,7 @@ TOKEN = re.compile(r"orch_([a-z0-9]{8})_([A-Za-z0-9_-]{43})")
 
 def _possible(lifetime: str) -> str:
     if not timedelta() < span(lifetime) <= MAX_LIFETIME:
-        raise ValueError(f"must be at most {MAX_LIFETIME.days}d, and not nothing")
+        raise ValueError(f"must be at most {MAX_LIFETIME.days}d, and more than 0")
     return lifetime
 
 

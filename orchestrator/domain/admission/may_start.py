@@ -318,7 +318,7 @@ def _fits(verdict: CalendarVerdict, question: CalendarQuestion, facts: Admission
         slot = next_slot(facts.calendar, question, length, now)
         later = f"it would fit from {minute_text(slot.start)}" if slot else "no later open time is long enough"
         until = slot.start if slot else None
-        command = "--overrun, with the right to do so"
+        command = "--overrun, with the right to it"
         yield Condition(_K.FIT, _S.REFUSED, f"{found}; {later}", until=until, command=command)
     else:
         yield Condition(_K.FIT, _S.MET if found.fit is Fit.FITS else _S.WARNING, str(found))

@@ -78,7 +78,7 @@ def losses(changes: Iterable[ResourceChange], rules: Iterable[StatefulRule]) -> 
 def _kept(change: ResourceChange, known: dict[str, ResourceChange], rules: tuple[StatefulRule, ...]) -> str:
     """What makes the resource, or a component around it, one that is kept; empty: nothing does."""
     if change.kept:
-        return f"it says {change.kept}"
+        return f"its declaration has {change.kept}"
     at: ResourceChange | None = change
     seen = set[str]()
     while at is not None and at.urn not in seen:

@@ -69,7 +69,7 @@ def compare_import(existing: Iterable[ChangeRequest], incoming: Iterable[Incomin
     for each in incoming:
         key = (each.source, each.source_ref)
         found = known.get(key)
-        why = "its reference is there twice" if key in added else _why_skipped(found, each)
+        why = "its reference appears twice" if key in added else _why_skipped(found, each)
         if why:
             skipped.append(Skipped(source_ref=each.source_ref[:40], title=each.draft.title, why=why))
         elif found is None:

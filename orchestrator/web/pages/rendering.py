@@ -54,7 +54,7 @@ SIGNS = {
     "verified": "good",
     "current": "good",
     "partly": "warn",
-    "standing by": "cold",
+    "standby": "cold",
     "rolled back": "warn",
     "needs intervention": "bad",
     "absent": "none",

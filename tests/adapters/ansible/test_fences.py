@@ -136,7 +136,7 @@ def test_a_second_attempt_leaves_out_who_is_done(stage: Stage) -> None:
     second = stage.deploy("site.yml", "r1", 1, step="deploy.1~2")
     assert outcomes(second) == ["succeeded", "succeeded"]
     assert stage.marks() == [1, 2]
-    assert named(second)["web1"].message == "done before, says its ledger"
+    assert named(second)["web1"].message == "already done, by the ledger of the host"
     assert second.touched() == ("web1", "web2")
     third = stage.deploy("site.yml", "r1", 1, step="deploy.1~3")
     assert outcomes(third) == ["succeeded", "succeeded"]

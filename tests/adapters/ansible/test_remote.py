@@ -153,7 +153,7 @@ def test_a_part_that_is_done_is_not_done_again(host: Host) -> None:
     """A second attempt at a step that its ledger calls done changes nothing, and still asks the probe."""
     assert host.ask(host.request())["changed"]
     again = host.ask(host.request(attempt=2))
-    assert (again["changed"], again["did"]) == (False, ["done before, says its ledger"])
+    assert (again["changed"], again["did"]) == (False, ["already done, by the ledger of the host"])
     dead = {"url": "http://127.0.0.1:9/", "timeout": 0}
     assert host.ask(host.request(attempt=3, probe=dead))["failed"]
     assert host.restarts() == 1

@@ -171,7 +171,7 @@ def test_a_host_that_play_two_never_reached_is_unknown(stage: Stage) -> None:
     result = stage.deploy("rescued.yml", "r1", 1)
     assert not result.good
     assert named(result)["web2"].outcome == "unknown", result
-    assert "did not come to its end" in named(result)["web2"].message
+    assert "did not complete" in named(result)["web2"].message
 
 
 def _writing(folder: Path) -> dict[str, IsolationRule]:

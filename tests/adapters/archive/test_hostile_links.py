@@ -175,7 +175,7 @@ CORPUS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "an area that does not exist": ("P213", lambda: archive(GOOD, files=[{**entry("content/x", b"x"), "area": "keys"}])),
     "an area of format 2 in format 1": ("P218", more({"requirements/roles/x": b"x"}, format=1)),
     "a folder of the project": ("P218", more({}, project="content")),
-    "a playbook that is a link to nothing": ("P215", lambda: archive(
+    "a playbook that is a broken link": ("P215", lambda: archive(
         {"content/deploy.yml": Link("none.yml"), "content/test_web.py": b""})),
     "an attachment that nobody knows": ("P219", appended("attachments/zz", b"x")),
     "an attachment that is a link": ("P210", appended("attachments/revision.json", Link("deploy.yml"))),

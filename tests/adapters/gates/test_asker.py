@@ -75,7 +75,7 @@ def test_what_the_answer_must_have(gates: LiveGates, server: Server) -> None:
     assert ask(gates, http(f"{server.url}/version", contains="{{ release_version }}")).good
     assert ask(gates, http(f"{server.url}/gone", status=404)).good
     assert "without '2.0'" in ask(gates, http(f"{server.url}/version", contains="2.0")).message
-    assert "answers 404 and not 200" in ask(gates, http(f"{server.url}/gone")).message
+    assert "responds with 404 and not 200" in ask(gates, http(f"{server.url}/gone")).message
 
 
 def test_each_host_is_asked_and_the_same_url_once(gates: LiveGates, server: Server) -> None:
@@ -83,7 +83,7 @@ def test_each_host_is_asked_and_the_same_url_once(gates: LiveGates, server: Serv
     server.answers |= {"/a": (200, ""), "/": (200, "")}
     result = ask(gates, http(f"{server.url}/{{{{ inventory_hostname }}}}"))
     assert {host.host: host.outcome for host in result.hosts} == {"a": Outcome.SUCCEEDED, "b": Outcome.FAILED}
-    assert "b: answers 404" in result.message
+    assert "b: responds with 404" in result.message
     server.asked.clear()
     assert ask(gates, http(f"{server.url}/")).good
     assert server.asked == ["/"]
@@ -245,7 +245,7 @@ def test_who_asks_shows_a_secret(knowing: LiveGates, server: Server, words: dict
         assert secret not in told
     server.answers[PROMETHEUS] = (401, "Unauthorized")
     assert (
-        "answers 401: it does not let us in"
+        "responds with 401: access denied"
         in ask(knowing, query(server.url, below=1, **words), credentials=let_in(server)).message
     )
 

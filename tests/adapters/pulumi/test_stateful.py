@@ -56,7 +56,7 @@ def why(preview: StackPreview, *rules: StatefulRule) -> list[str]:
 def test_a_preview_tells_what_would_be_lost(kept: Stage) -> None:
     """A database that would be replaced or deleted is told once, with what keeps it; what Pulumi protects is told as refused."""
     keep = kept.settings["keep"]
-    said = {"protect": "it says protect", "retain": "it says retainOnDelete"}
+    said = {"protect": "its declaration has protect", "retain": "its declaration has retainOnDelete"}
     rule = StatefulRule(type="shop:index:*")
     for size, op in (("2", "replace"), ("none", "delete")):
         kept.settings = {"keep": keep, "size": size}

@@ -522,7 +522,7 @@ class Host:
             raise NeedData
         entries = self.ledger.entries()
         if self.done_before(entries):
-            self.did.append("done before, says its ledger")
+            self.did.append("already done, by the ledger of the host")
             self.probe()
             self.ledger.append(self.entry("done"))
             return None
