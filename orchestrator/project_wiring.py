@@ -15,6 +15,7 @@ from orchestrator.secret_values import SURROUNDINGS, SecretValues, use
 
 if TYPE_CHECKING:
     from orchestrator.domain.environment import Environment, Project
+    from orchestrator.ports import Clock
 
 
 class ProjectParts:
@@ -44,6 +45,13 @@ class ProjectParts:
         self.secrets.learn(SURROUNDINGS, secrets_in_urls((self.store_url, self.shared, *self.environ.values())))
         self.secrets.learn_names((self.project.name, self.environ.get("USER") or ""))
         use(self.secrets)
+
+    @cached_property
+    def clock(self) -> "Clock":
+        """The clock of this machine."""
+        from orchestrator.adapters.clock import SystemClock
+
+        return SystemClock()
 
     @cached_property
     def environments(self) -> files.Environments:

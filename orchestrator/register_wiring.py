@@ -70,21 +70,19 @@ class RegisterParts(ApprovalParts, ProjectParts):
     @cached_property
     def register(self) -> "Register":
         """Management records and the audit stream."""
-        from orchestrator.adapters.clock import SystemClock
         from orchestrator.adapters.database.masking import mask_databases
         from orchestrator.adapters.database.register import DatabaseRegister
 
         mask_databases()
-        return DatabaseRegister(self.store_url, SystemClock(), self.project.name, self.keys, self.audit_head)
+        return DatabaseRegister(self.store_url, self.clock, self.project.name, self.keys, self.audit_head)
 
     @cached_property
     def exchange(self) -> "Exchange":
         """Where tokens of CI jobs are exchanged."""
-        from orchestrator.adapters.clock import SystemClock
         from orchestrator.adapters.oidc import OidcTokens
         from orchestrator.app.exchange import Exchange
 
-        return Exchange(self.register, SystemClock(), OidcTokens())
+        return Exchange(self.register, self.clock, OidcTokens())
 
     @cached_property
     def sign_ins(self) -> "SignIns":
@@ -110,15 +108,13 @@ class RegisterParts(ApprovalParts, ProjectParts):
     @cached_property
     def idempotent_requests(self) -> "IdempotentRequests":
         """Executes requests with idempotency keys."""
-        from orchestrator.adapters.clock import SystemClock
         from orchestrator.app.idempotency import IdempotentRequests
 
-        return IdempotentRequests(self.kept_replies, SystemClock())
+        return IdempotentRequests(self.kept_replies, self.clock)
 
     @cached_property
     def authentication(self) -> "Authentication":
         """Who acts in requests to a server. Raises N101 without the packages of a server, and A108."""
-        from orchestrator.adapters.clock import SystemClock
         from orchestrator.app.authentication import Authentication
         from orchestrator.domain.errors import OrchestratorError
 
@@ -126,25 +122,23 @@ class RegisterParts(ApprovalParts, ProjectParts):
             from orchestrator.adapters.passwords import Argon2Passwords
         except ModuleNotFoundError as error:
             raise OrchestratorError("N101", f"{error.name} is not installed") from error
-        return Authentication(self.register, self.sign_ins, Argon2Passwords(), SystemClock(), self.acting)
+        return Authentication(self.register, self.sign_ins, Argon2Passwords(), self.clock, self.acting)
 
     @cached_property
     def acting(self) -> "Acting":
         """The actor of this process at the register. Raises A108."""
-        from orchestrator.adapters.clock import SystemClock
         from orchestrator.app.actor import current_actor
 
-        return self.acting_as(current_actor(self.register, self.environ, local_user(), SystemClock()))
+        return self.acting_as(current_actor(self.register, self.environ, local_user(), self.clock))
 
     def acting_as(self, actor: "Actor") -> "Acting":
         """The *actor* at the register."""
-        from orchestrator.adapters.clock import SystemClock
         from orchestrator.app.acting import Acting
 
         return Acting(
             self.register,
             actor,
-            SystemClock(),
+            self.clock,
             tuple(self._known_environments()),
             tokens=self.project.tokens,
             bookings=self.bookings,
@@ -166,15 +160,21 @@ class RegisterParts(ApprovalParts, ProjectParts):
     @cached_property
     def rights(self) -> "Rights":
         """What the bindings in the register allow."""
-        from orchestrator.adapters.clock import SystemClock
         from orchestrator.app.authorize import RegisterRights
 
-        return RegisterRights(self.register, SystemClock(), self._known_environments)
+        return RegisterRights(self.register, self.clock, self._known_environments)
 
     @property
     def actor(self) -> "Actor":
         """The owner of ORCHESTRATOR_TOKEN, otherwise the user of this machine. Raises A108."""
         return self.acting.actor
+
+    @property
+    def local_actor(self) -> "Actor":
+        """The user of this machine, without reading the register."""
+        from orchestrator.domain.access.principals import Actor
+
+        return Actor(name=local_user())
 
     def declared_rules(self) -> "tuple[CalendarRule, ...]":
         """The windows, freezes and holidays that the files of the environments declare."""
@@ -188,10 +188,9 @@ class RegisterParts(ApprovalParts, ProjectParts):
     @cached_property
     def entrance(self) -> "RunEntrance":
         """The conditions of every run before it takes the lease of its environment."""
-        from orchestrator.adapters.clock import SystemClock
         from orchestrator.app.entrance import RunEntrance
 
-        return RunEntrance(self.register, SystemClock(), self.declared_rules, self.bookings)
+        return RunEntrance(self.register, self.clock, self.declared_rules, self.bookings)
 
     def promotion(
         self,

@@ -33,12 +33,11 @@ class StorageParts(ProjectParts):
     @cached_property
     def store(self) -> Store:
         """The journal."""
-        from orchestrator.adapters.clock import SystemClock
         from orchestrator.adapters.database.masking import mask_databases
         from orchestrator.adapters.database.store import DatabaseStore
 
         mask_databases()
-        return DatabaseStore(self.store_url, SystemClock())
+        return DatabaseStore(self.store_url, self.clock)
 
     @cached_property
     def artifacts(self) -> Artifacts:
@@ -61,12 +60,11 @@ class StorageParts(ProjectParts):
     @cached_property
     def keys(self) -> "FileKeys":
         """The project key: in the file that `ORCHESTRATOR_PROJECT_KEY_FILE` names, otherwise in the state folder."""
-        from orchestrator.adapters.clock import SystemClock
         from orchestrator.adapters.project_key import FileKeys
 
         named = self.environ.get(KEY_FILE)
         file = Path(os.path.normpath(self.root / named)) if named else self.state / "project.key"
-        return FileKeys(file, SystemClock(), shared=bool(named))
+        return FileKeys(file, self.clock, shared=bool(named))
 
     @property
     def withheld(self) -> "WithheldSecrets":

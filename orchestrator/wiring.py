@@ -26,7 +26,6 @@ class App(EngineParts, RegisterParts, ManagementParts, ManagedApplication):
     @cached_property
     def services(self) -> "Services":
         """What every run of this project is given."""
-        from orchestrator.adapters.clock import SystemClock
         from orchestrator.adapters.null_notifier import NullNotifier
         from orchestrator.services import Services
 
@@ -40,7 +39,7 @@ class App(EngineParts, RegisterParts, ManagementParts, ManagedApplication):
             verifier=self.verifier,
             packages=self.packages,
             store=self.store,
-            clock=SystemClock(),
+            clock=self.clock,
             notifier=NullNotifier(),
             keys=self.keys,
             artifacts=self.artifacts,

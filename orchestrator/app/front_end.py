@@ -25,7 +25,7 @@ from orchestrator.domain.plan import Plan
 from orchestrator.domain.release import Package
 from orchestrator.domain.worker import WorkerConfig, WorkerEvent
 from orchestrator.domain.worker_calls import WorkerCall
-from orchestrator.ports import Keys
+from orchestrator.ports import Clock, Keys
 from orchestrator.register_ports import AuditHeads, AuditKeys, Register, WorkerCalls
 
 
@@ -221,6 +221,10 @@ class FrontEndParts(Protocol):
         """Who acts in this process. Raises A108."""
 
     @property
+    def local_actor(self) -> Actor:
+        """The user of this machine, without reading the register."""
+
+    @property
     def exchange(self) -> Exchange:
         """Where tokens of CI jobs are exchanged."""
 
@@ -318,6 +322,10 @@ class FrontEndParts(Protocol):
 
 class ApplicationParts(Parts, FrontEndParts, Protocol):
     """All parts of a project: those of use cases, and those of a front end."""
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of this machine."""
 
     @property
     def keys(self) -> ProjectKeys:

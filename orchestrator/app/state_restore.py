@@ -8,7 +8,7 @@ from pathlib import Path
 from orchestrator.app.front_end import ApplicationParts, BackupContent, MissingFile
 from orchestrator.app.maintenance import Maintenance
 from orchestrator.app.queries import Queries
-from orchestrator.domain.access.principals import SYSTEM_ACTOR
+from orchestrator.domain.access.principals import SYSTEM_ACTOR, Actor
 from orchestrator.domain.audit.restores import RestoreNote
 from orchestrator.domain.error_codes import RIGHT_MISSING, TOKEN_REFUSED
 from orchestrator.domain.errors import OrchestratorError
@@ -105,8 +105,8 @@ class StateRestore:
         made = RestoreNote(
             id=secrets.token_hex(6),
             project=self._parts.project.name,
-            by=self._parts.actor,
-            at=parse_moment(self._parts.services.clock.now()),
+            by=self._actor(),
+            at=parse_moment(self._parts.clock.now()),
             backup=file.name,
             made_at=content.made_at,
             digest=digest_of(content.to_json()),
@@ -114,6 +114,15 @@ class StateRestore:
         )
         self._parts.forget()  # the actor was looked up in the register
         return made
+
+    def _actor(self) -> Actor:
+        """Who restores: the user of this machine if the register cannot be read. Raises A108."""
+        try:
+            return self._parts.actor
+        except OrchestratorError as error:
+            if error.code == TOKEN_REFUSED:
+                raise
+            return self._parts.local_actor
 
     def _record(self, report: Callable[[str], None]) -> None:
         """Record the restore in the restored audit stream, or report when that will be done.

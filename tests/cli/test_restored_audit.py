@@ -4,6 +4,7 @@ import contextlib
 import json
 import shutil
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,29 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     made.add("u1")
     made.say("backup", "a.backup", *made.words)
     return made
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "the head": lambda data: bytes(range(100)) + data[100:],
+    "the page of the schema": lambda data: data[:100] + bytes(range(256)) * 2 + data[612:],
+    "the start of each page": lambda data: b"".join(
+        data[at : at + 4096] if at == 0 else bytes(range(16)) + data[at + 16 : at + 4096]
+        for at in range(0, len(data), 4096)
+    ),
+    "a cut end": lambda data: data[: len(data) // 2],
+    "no content": lambda _data: b"",
+}
+"""How the file of a store is damaged."""
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_store_is_replaced(shop: Restorable, damage: str) -> None:
+    """A backup replaces a store that cannot be read, and the audit stream explains the restore."""
+    shop.replace(DAMAGES[damage]((shop.state / "state.db").read_bytes()))
+    shop.say("restore", "a.backup", "--yes", *shop.words)
+    assert [user["name"] for user in shop.json("people", "list")["users"]] == ["u1"]
+    (restore,) = shop.verified()["restores"]
+    assert restore["backup"] == "a.backup"
 
 
 def test_a_restore_explains_what_is_missing(shop: Restorable) -> None:
