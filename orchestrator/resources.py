@@ -14,7 +14,7 @@ FILES = 200
 """Files that there must be room for, on a file system that counts them."""
 
 
-def shortage(folder: Path) -> str:
+def shortage(folder: Path | str) -> str:
     """What there is too little of where *folder* is, and how much is needed; empty when there is room."""
     found = os.statvfs(folder)
     free = found.f_bavail * found.f_frsize

@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from orchestrator.domain.redaction import Redactor
 from orchestrator.processes import EVENTS, EVENTS_PIPE
+from orchestrator.resources import full
 
 LARGEST, HEAD, TAIL = 32 << 20, 4 << 20, 8 << 20  # bytes of output: before it is cut, and what stays of it after that
 CHUNK = 1 << 16
@@ -89,7 +90,7 @@ class Output:
     """
 
     def __init__(self, path: str, redactor: Redactor) -> None:
-        self.cut = 0
+        self.cut, self.is_short = 0, False
         self._file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND, 0o600)
         self._stream = redactor.stream()
         reading, self.handle = os.pipe()
@@ -116,10 +117,12 @@ class Output:
         self._write(self._stream.feed(data))
 
     def _write(self, data: bytes) -> None:
-        with contextlib.suppress(OSError):  # the disk is full, or broken: the job continues
+        try:
             while data:
                 data = data[os.write(self._file, data) :]
             self._shorten()
+        except OSError as error:  # the disk is full, or broken: the job continues
+            self.is_short = self.is_short or full(error)
 
     def _shorten(self) -> None:
         size = os.fstat(self._file).st_size

@@ -254,5 +254,7 @@ def _running(folder: Path) -> bool:
 
 
 def _outcome(folder: Path) -> JobOutcome:
+    """How the job in *folder* ended. One that failed while the disk was full is lost: the failure is not its own."""
     data = json.loads((folder / "outcome.json").read_text())
-    return JobOutcome(data["how"], data["code"], folder, float(data["seconds"]))
+    short = data.get("short") and data["how"] == "exited" and data["code"] != 0
+    return JobOutcome("lost" if short else data["how"], data["code"], folder, float(data["seconds"]))

@@ -14,7 +14,8 @@ that none of them outlives the job. Files in the folder:
     events.jsonl   what it reported, masked
     secrets/       the secret files of a job that is not isolated, as long as it runs; otherwise they are in memory only
     served.sock    the socket of an isolated job that something outside of its view serves, as long as it runs
-    outcome.json   {"how": "exited" | "timeout" | "stopped" | "lost", "code": …, "seconds": …, "cut": …}: written once
+    outcome.json   {"how": "exited" | "timeout" | "stopped" | "lost", "code": …, "seconds": …, "cut": …,
+                   "short": whether the disk was full}: written once
 """
 
 import binascii
@@ -37,6 +38,7 @@ from orchestrator.isolation.isolator import NONE, Isolator
 from orchestrator.isolation.mount import READ, Mount
 from orchestrator.isolation.start import start_in_view
 from orchestrator.processes import EVENTS, family, kill_tree
+from orchestrator.resources import shortage
 from orchestrator.trees import discard
 
 __all__ = ["LARGEST"]
@@ -93,8 +95,8 @@ class Given:
         return cls(Redactor.from_payload(found["known"]), files)
 
 
-def _run(folder: str, job: dict[str, Any], given: "Given") -> tuple[str, "int | None", int]:
-    """Run the job with its output and events masked by the secrets that are known; how it ended, and what was cut."""
+def _run(folder: str, job: dict[str, Any], given: "Given") -> tuple[str, "int | None", Output]:
+    """Run the job with its output and events masked by the secrets that are known; how it ended, and its output."""
     place, serving = os.path.join(folder, SECRETS), _serving(folder, job)
     output, events = Output(os.path.join(folder, "output.log"), given.known), Events(folder, given.known)
     try:
@@ -110,7 +112,7 @@ def _run(folder: str, job: dict[str, Any], given: "Given") -> tuple[str, "int | 
         events.end()
         mask_files(folder, given.known)
         mask_written(folder, given.known)
-    return how, code, output.cut
+    return how, code, output
 
 
 def _isolator(job: dict[str, Any]) -> Isolator:
@@ -324,7 +326,9 @@ def main(folder: str) -> int:
 def _finish(folder: str, job: dict[str, Any], given: Given) -> None:
     """Run the job to its end, and write how it ended."""
     started = time.monotonic()
-    how, code, cut = _run(folder, job, given)
+    how, code, output = _run(folder, job, given)
+    short = output.is_short or bool(shortage(folder))
     clear_leavings(folder)
-    data = {"how": how, "code": code, "seconds": round(time.monotonic() - started, 3), "cut": cut}
+    seconds = round(time.monotonic() - started, 3)
+    data = {"how": how, "code": code, "seconds": seconds, "cut": output.cut, "short": short}
     write_once(os.path.join(folder, "outcome.json"), json.dumps(data).encode())

@@ -55,7 +55,8 @@ class Job:
 class JobOutcome:
     """How a job ended: its exit code (None when it was stopped or lost), and its folder.
 
-    *how* is `exited`, `timeout`, `stopped` (on request) or `lost` (it died without a result).
+    *how* is `exited`, `timeout`, `stopped` (on request) or `lost` (it died without a result, or failed
+    while the disk was full).
     """
 
     how: str

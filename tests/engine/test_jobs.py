@@ -208,6 +208,18 @@ def test_two_at_once(tmp_path: Path) -> None:
     assert ran(tmp_path) == 1
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize(("code", "how"), [(3, "lost"), (0, "exited")])
+def test_a_failure_on_a_full_disk_is_not_the_jobs_own(jobs: LocalJobs, tmp_path: Path, code: int, how: str) -> None:
+    """A job that failed while its output could not be written for lack of space is lost; one that succeeded is not."""
+    folder = jobs.folder("one")
+    folder.mkdir(parents=True)
+    (folder / "output.log").symlink_to("/dev/full")
+    made = job(tmp_path, code=f"print('no space'); raise SystemExit({code})")
+    outcome = jobs.run(replace(made, view=None))  # an isolator cannot mount the device
+    assert (outcome.how, outcome.code) == (how, code)
+
+
 def test_a_dead_supervisor_is_settled(tmp_path: Path) -> None:
     """A job whose supervisor was killed is ended with all that it had started, called lost, and never run again."""
     process = _begun(tmp_path)
