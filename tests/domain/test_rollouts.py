@@ -155,9 +155,9 @@ def test_a_step_goes_to_one_side(blue: int, green: int, sizes: list[int | str], 
 @pytest.mark.parametrize(
     ("rollout", "words"),
     [
-        ({"strategy": "blue_green"}, "must be there"),
-        ({"blue_green": two_sides()["blue_green"]}, "only there with strategy: blue_green"),
-        (two_sides(gates=[{"name": "up", "command": ["true"]}]), "asked in a look"),
+        ({"strategy": "blue_green"}, "is required with"),
+        ({"blue_green": two_sides()["blue_green"]}, "is allowed with strategy: blue_green only"),
+        (two_sides(gates=[{"name": "up", "command": ["true"]}]), "checked during the observation"),
         (two_sides(blue="{{ blue }}"), "pattern"),
         (two_sides(switch="../switch.yml"), "inside the project"),
     ],

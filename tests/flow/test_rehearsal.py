@@ -125,7 +125,7 @@ def test_what_cannot_be_rehearsed_is_refused(stage: Stage) -> None:
         ended = stage.failure(rehearse(stage, version, **changes))
         assert (ended["exit"], ended["failure"]["code"]) == (3, "R183")
         said[version] = str(ended["message"])
-    assert "exists already" in said["1.0.0"]
+    assert "is deployed already" in said["1.0.0"]
     assert "deploy cannot be undone" in said["1.1.0"]
     stage.world.running["staging", "s2"] = stage.packages.put(release("0.9.0")).digest
     assert "does not run on s2" in str(stage.failure(rehearse(stage, "1.2.0"))["message"])
