@@ -77,7 +77,7 @@ def no_return(scene: Scene) -> str:
     good, version = project.good_release(), project.make("web2")
     project.replace(f"releases/{version}/release.yaml", "hosts: web, rollout", "hosts: web, undo: impossible, rollout")
     plan = project.run("plan", f"releases/{version}", "--to", EDGE, code=None)
-    assert "no return" in plan.out + plan.err, plan.out[-800:]
+    assert "deploy cannot be undone" in plan.out + plan.err, plan.out[-800:]
     unnamed = project.promote(version, code=3)
     assert "--point-of-no-return deploy" in unnamed.err, unnamed.err[-800:]
     said = project.promote(version, "--point-of-no-return", "deploy", code=5)
