@@ -124,13 +124,13 @@ class PlayRunner:
             unmasked=tuple(f"{CONTENT}/{path}" for path in request.context.controller_files),
             view=self._view(request, effective),
         )
-        try:
-            return self._jobs.run(started, tally.take)
-        finally:
-            if copy is not None and request.package is not None:
-                _clear(folder, copy, request.package)
-            for name in TEMPORARY:
-                discard(folder / name)
+        outcome = self._jobs.run(started, tally.take)
+        # Not after an error: the play may still run. A folder that it mounts on would be lost to it.
+        if copy is not None and request.package is not None:
+            _clear(folder, copy, request.package)
+        for name in TEMPORARY:
+            discard(folder / name)
+        return outcome
 
     def advised(self, host: HostResult, inventory: Inventory, context: Context) -> HostResult:
         """The inspected *host*, with the line to add if it accepted no key that an isolated process has."""

@@ -1,6 +1,7 @@
 """What the code of a package can reach of the controller while its plays run."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -18,6 +19,7 @@ from orchestrator.domain.context import Outputs
 from orchestrator.domain.environment import IsolationRule
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
+from orchestrator.domain.journal import Entry
 from orchestrator.hosts import loopback
 from tests.adapters.ansible.conftest import Stage, staged
 
@@ -288,3 +290,38 @@ def test_a_file_that_is_written_in_the_project_is_reported(isolated: Stage) -> N
     assert done.good, done.message
     assert (deployed / "app.conf").read_text() == "new"
     assert not [entry for entry in isolated.entries if entry.key == "r33.deploy.1:written"]
+
+
+SLOW = """
+- hosts: web
+  gather_facts: false
+  tasks:
+    - name: Wait
+      ansible.builtin.pause:
+        seconds: 2
+    - name: Write what the next task reads
+      ansible.builtin.copy:
+        content: one
+        dest: "{{ lookup('ansible.builtin.env', 'HOME') }}/one"
+      delegate_to: localhost
+      run_once: true
+    - name: Read it
+      ansible.builtin.debug:
+        msg: "{{ lookup('ansible.builtin.file', lookup('ansible.builtin.env', 'HOME') ~ '/one') }}"
+"""
+
+
+def test_a_play_continues_when_the_process_that_follows_it_fails(isolated: Stage) -> None:
+    """A process that can open no more files leaves a running play whole: the next process gets its result."""
+
+    def fail(entry: Entry) -> None:
+        raise OSError(errno.EMFILE, "no more files")
+
+    isolated.add("slow.yml", SLOW)
+    play, context = isolated.play("slow.yml"), isolated.context("r1", 1)
+    with pytest.raises(OSError, match="no more files"):
+        isolated.deployer.deploy(play, isolated.package, isolated.inventory, context, "r1.deploy.1", fail)
+    assert not (isolated.jobs.folder("r1.deploy.1") / "outcome.json").exists()
+    result = isolated.deploy("slow.yml", "r1", 1)
+    assert result.good, result.message
+    assert not (isolated.jobs.folder("r1.deploy.1") / "home").exists()
