@@ -194,7 +194,7 @@ def test_what_is_not_there_has_a_hint(
 
 
 @pytest.mark.parametrize(
-    ("code", "name", "hint"), [("F100", "none", "the name is right"), ("F101", "tests", "who owns")]
+    ("code", "name", "hint"), [("F100", "none", "check the name"), ("F101", "tests", "its owner")]
 )
 def test_what_cannot_be_opened_has_a_hint(project: Path, code: str, name: str, hint: str) -> None:
     """A file that is missing, and a folder in a file's place."""

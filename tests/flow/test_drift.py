@@ -118,7 +118,7 @@ def test_a_run_at_work_is_told(stage: Stage) -> None:
     stage.store.acquire(PLACE, "r9-production", "ann", "promotion")
     found = look(stage)
     assert (found.is_empty, found.findings) == (False, ())
-    assert "r9-production is at work there" in found.unknown[0]
+    assert "r9-production is changing it" in found.unknown[0]
 
 
 def test_without_a_release_there_is_nothing_to_compare(tmp_path: Path) -> None:

@@ -259,7 +259,7 @@ def test_what_fails_every_time_is_not_flaky(stage: Stage) -> None:
     run = stage.promote("1.1.0", "production", **about)
     assert run.state is State.ROLLED_BACK
     assert stage.story(run).flaky == []
-    assert "and so again, 2 times within 2s" in str(stage.failure(run)["failure"]["message"])
+    assert "and again, 2 times within 2s" in str(stage.failure(run)["failure"]["message"])
 
 
 def test_a_flaky_suite_of_the_release(stage: Stage) -> None:

@@ -123,8 +123,8 @@ def test_values_and_thresholds(
     ("answer", "why"),
     [
         ((400, '{"status":"error","errorType":"bad_data","error":"parse error"}'), "parse error"),
-        ((200, '{"status":"success","data":{"resultType":"matrix","result":[]}}'), "gives a matrix"),
-        ((200, "<html>"), "not as Prometheus does"),
+        ((200, '{"status":"success","data":{"resultType":"matrix","result":[]}}'), "returns a matrix"),
+        ((200, "<html>"), "not in the form of Prometheus"),
         ((200, '{"status":"success","data":{"resultType":"vector","result":[{}]}}'), "no value"),
     ],
 )
