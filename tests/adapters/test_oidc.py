@@ -165,7 +165,7 @@ def test_an_issuer_that_cannot_be_used_is_no_refusal(
         assert message in refusal(desk, good, code="A112")
     for about, message in (
         ({"issuer": "https://elsewhere.example"}, "discovery document is of https://elsewhere.example"),
-        ({"jwks_uri": "http://127.0.0.1:1/keys"}, "does not begin with https://"),
+        ({"jwks_uri": "http://127.0.0.1:1/keys"}, "does not start with https://"),
     ):
         issuer.publish(**about)
         assert message in refusal(desk, good, code="A112")

@@ -193,9 +193,7 @@ def test_what_is_not_there_has_a_hint(
     assert hint in said.split("= hint: ")[1]
 
 
-@pytest.mark.parametrize(
-    ("code", "name", "hint"), [("F100", "none", "check the name"), ("F101", "tests", "its owner")]
-)
+@pytest.mark.parametrize(("code", "name", "hint"), [("F100", "none", "check the name"), ("F101", "tests", "its owner")])
 def test_what_cannot_be_opened_has_a_hint(project: Path, code: str, name: str, hint: str) -> None:
     """A file that is missing, and a folder in a file's place."""
     with pytest.raises(OrchestratorErrors) as caught:

@@ -180,7 +180,7 @@ def test_a_process_works_on_one_walk(tmp_path: Path) -> None:
     first, second = engine_in(tmp_path, walk), engine_in(tmp_path, walk)
     try:
         wait = first.begin("root1", {"x": 1})
-        with pytest.raises(RuntimeError, match="another walk"):
+        with pytest.raises(RuntimeError, match="another request"):
             second.begin("root2", {"x": 2})
         assert not second.working("root2")
         going.set()

@@ -82,4 +82,4 @@ def test_each_release_has_its_own_and_a_worker_reaps_it(shop: Project) -> None:
     shop.run("worker", "--once")
     assert not [stack for stack in there(shop) if stack.startswith("staging-")]
     assert shop.status("staging")["last_run"]["kind"] == "reap"
-    assert shop.run("environment", "reap").out.startswith("nothing is left")
+    assert shop.run("environment", "reap").out.startswith("no ephemeral environment is left")

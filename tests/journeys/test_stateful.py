@@ -120,7 +120,7 @@ def test_the_database_stays(shop: Project) -> None:
     shop.run("plan", "releases/1.2.0", "--to", "production", "--no-check", "--replace", "orders-db", "-o", "plan.json")
     run = _dies(shop, "promote", "--plan", "plan.json", *AGAIN)
     foreseen = shop.run("plan", "--rollback", "production").out
-    assert "as Pulumi sees it now, it would replace pulumi-python:dynamic:Resource orders-db" in foreseen
+    assert "by a current preview of Pulumi, it would replace pulumi-python:dynamic:Resource orders-db" in foreseen
     assert "the infrastructure would stay, and" in foreseen
     said = shop.run("resume", run, code=5)
     assert "a rollback would replace pulumi-python:dynamic:Resource orders-db" in said.err + said.out
