@@ -3,7 +3,7 @@
     python -m tests.campaigns.request_sweep --runs 2000 --seed 1
 
 A process that dies is followed by another one, which repeats its command; it dies a second time at every later write.
-Random orders with random deaths follow. The checker is that of `tests.campaigns.approvals`.
+Random orders with random deaths follow. The checker is that of `tests.campaigns.waiting_promotion`.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from orchestrator.adapters.memory.register import MemoryRegister
 from orchestrator.domain.approval.request_state import RequestState
 from orchestrator.domain.journal import QueuedRequest, Run
 from orchestrator.register_ports import Changes
-from tests.campaigns.approvals import EVENTS, Runs, Scene, lay
+from tests.campaigns.waiting_promotion import EVENTS, Runs, Scene, lay
 
 R = TypeVar("R")
 ORDERS = (

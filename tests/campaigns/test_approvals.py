@@ -3,15 +3,17 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from orchestrator.adapters.database.engine import sqlite_url
 from orchestrator.domain.approval import votes
 from orchestrator.domain.approval.matching import Ballot
 from orchestrator.domain.approval.request_state import RequestState
 from orchestrator.domain.approval.requests import RunRequest
-from tests.campaigns import approvals, request_sweep
+from tests.campaigns import approvals, orders_in_database, request_sweep, waiting_promotion
 from tests.postgres import Server
 
 
@@ -21,20 +23,27 @@ def test_every_order_has_one_outcome(count: int) -> None:
     assert list(approvals.merged(4, count))[-1] > 300
 
 
-def test_every_order_has_one_outcome_on_sqlite() -> None:
-    """The same in a database: every order of three events, one of each kind, as a tree of savepoints."""
-    assert approvals.tree(3, 1) == 9 + 9**2 + 9**3
+def test_every_order_has_one_outcome_on_sqlite(tmp_path: Path) -> None:
+    """The same in a database: every order of up to four events, one of each kind, as a tree of savepoints."""
+    assert orders_in_database.tree(sqlite_url(tmp_path / "state.db"), 4, 1) == 9 + 9**2 + 9**3 + 9**4
 
 
-@pytest.mark.long
-def test_every_longer_order_has_one_outcome_on_sqlite() -> None:
-    """The same for every order of four events."""
-    assert approvals.tree(4, 1) == 9 + 9**2 + 9**3 + 9**4
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_orders_drawn_by_a_seed_have_one_outcome(kind: str, tmp_path: Path, postgres: Server) -> None:
+    """Some of the orders of seven events that a seed draws, with one vote and with two, on SQLite and on Postgres."""
+    url = postgres.fresh() if kind == "postgres" else sqlite_url(tmp_path / "state.db")
+    orders, events, _ = list(orders_in_database.walk(url, 7, 0.0008, 1))[-1]
+    assert orders == 2 * 12 * 12
+    assert events > orders
 
 
-def test_orders_drawn_by_a_seed_have_one_outcome_on_postgres(postgres: Server) -> None:
-    """Some orders of seven events, on Postgres from the beginning."""
-    approvals.drawn(postgres.fresh(), approvals.draw(7, 1, 1, 10), 1)
+def test_a_seed_draws_the_share_of_the_orders() -> None:
+    """One percent of the orders of seven events are 29,860 beginnings of six events, each of them once."""
+    one, two = orders_in_database.beginnings(7, 1, 1)
+    assert len(set(one + two)) == len(one + two) == round(12**6 / 100)
+    assert {len(order) for order in one + two} == {6}
+    assert orders_in_database.beginnings(7, 1, 1) == (one, two) != orders_in_database.beginnings(7, 1, 2)
+    assert {order[0] for order in one} == {order[0] for order in two} == set(waiting_promotion.EVENTS)
 
 
 def test_a_death_at_any_write_loses_and_repeats_nothing() -> None:
@@ -53,12 +62,12 @@ def test_a_recovery_that_is_wrong_is_found(monkeypatch: pytest.MonkeyPatch) -> N
         return right(request, run).model_copy(update={"state": RequestState.READY})
 
     monkeypatch.setattr(RunRequest, "started", again)
-    monkeypatch.setattr(approvals.Scene, "_start", _start_twice)
+    monkeypatch.setattr(waiting_promotion.Scene, "_start", _start_twice)
     with pytest.raises(AssertionError, match=r"started twice|ready"):
         request_sweep.sweep()
 
 
-def _start_twice(scene: approvals.Scene) -> None:
+def _start_twice(scene: waiting_promotion.Scene) -> None:
     """A scheduler that takes a request which can start for one that has started."""
     scene._crash()
     request = scene.current()
@@ -108,6 +117,16 @@ def test_planted_bugs_are_found(
     bug(monkeypatch)
     with pytest.raises(AssertionError, match=r"started with \d of \d votes"):
         list(approvals.merged(length, count))
+
+
+@pytest.mark.parametrize("bug", [twice, expired, own, stale])
+def test_planted_bugs_are_found_on_databases(
+    bug: Callable[[pytest.MonkeyPatch], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The orders of seven events that a seed draws on a database find each of the planted bugs."""
+    bug(monkeypatch)
+    with pytest.raises(AssertionError, match=r"started with \d of \d votes"):
+        list(orders_in_database.walk(sqlite_url(tmp_path / "state.db"), 7, 0.1, 1))
 
 
 def test_a_rollout_that_checks_nothing_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """The `Register` port on SQLAlchemy Core. Each change is one transaction with its audit entries."""
 
+import functools
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -163,10 +164,9 @@ class DatabaseChanges:
 
     def all(self, kind: RecordKind[T], part: str | None = None) -> tuple[T, ...]:
         """The records of *kind*."""
-        table = register_tables[kind.name]
-        query = sa.select(table.c.data).where(table.c.project == self._project).order_by(table.c.key)
-        query = query if part is None else query.where(table.c.part == part)
-        return tuple(decode(kind.model, str(data)) for data in self._db.execute(query).scalars())
+        chosen = {"project": self._project} if part is None else {"project": self._project, "part": part}
+        rows = self._db.execute(_all_of(kind.name, in_part=part is not None), chosen)
+        return tuple(decode(kind.model, str(data)) for data in rows.scalars())
 
     def page(
         self,
@@ -300,16 +300,39 @@ class DatabaseChanges:
             raise RuntimeError("a change of the register needs an audit entry")
 
     def _newest(self) -> AuditEntry | None:
-        query = sa.select(audit.c.data).where(audit.c.project == self._project).order_by(audit.c.index.desc()).limit(1)
-        data = self._db.execute(query).scalar()
+        data = self._db.execute(_NEWEST, {"project": self._project}).scalar()
         return decode(AuditEntry, str(data)) if data is not None else None
 
     def _row(self, kind: RecordKind[T], key: str) -> Any:
-        table = register_tables[kind.name]
-        return self._db.execute(sa.select(table.c.data, table.c.version).where(self._is(table, key))).first()
+        return self._db.execute(_one_of(kind.name), {"project": self._project, "key": key}).first()
 
     def _is(self, table: sa.Table, key: str) -> "sa.ColumnElement[bool]":
         return sa.and_(table.c.project == self._project, table.c.key == key)
+
+
+# Each command reads every kind of right several times. A statement that is built once is also compiled once.
+_NEWEST = (
+    sa.select(audit.c.data)
+    .where(audit.c.project == sa.bindparam("project"))
+    .order_by(audit.c.index.desc())
+    .limit(1)
+)  # fmt: skip
+
+
+@functools.cache
+def _all_of(name: str, *, in_part: bool) -> "sa.Select[tuple[Any]]":
+    """The records of the kind *name*, all of them or those of one part."""
+    table = register_tables[name]
+    query = sa.select(table.c.data).where(table.c.project == sa.bindparam("project")).order_by(table.c.key)
+    return query.where(table.c.part == sa.bindparam("part")) if in_part else query
+
+
+@functools.cache
+def _one_of(name: str) -> "sa.Select[tuple[Any, Any]]":
+    """The record of the kind *name* with one key."""
+    table = register_tables[name]
+    one = sa.and_(table.c.project == sa.bindparam("project"), table.c.key == sa.bindparam("key"))
+    return sa.select(table.c.data, table.c.version).where(one)
 
 
 def _entry(index: int, text: str) -> AuditEntry:

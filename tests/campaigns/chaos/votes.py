@@ -21,10 +21,10 @@ from orchestrator.domain.approval.votes import Decision
 from orchestrator.domain.audit.chain import AuditEntry
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.register import REQUESTS
-from tests.campaigns.approvals import BEGIN, Log, NoHeads, Scene, lay
 from tests.campaigns.chaos.parts import postgres
 from tests.campaigns.chaos.table import Scene as ChaosScene
 from tests.campaigns.chaos.table import row
+from tests.campaigns.waiting_promotion import BEGIN, Log, NoHeads, Scene, lay
 
 ROUNDS = 20
 TOLD = {"A101", "A107", "A204", "A205", "A206"}
