@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orchestrator.config as files
+from orchestrator.config.store_place import store_address
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
 from orchestrator.domain.secret import secret_variables, secrets_in_urls
 from orchestrator.ports import Engines
@@ -68,13 +69,7 @@ class ProjectParts:
     @property
     def store_url(self) -> str:
         """Where the journal is; a relative SQLite path counts from the project."""
-        url = self.environ.get("ORCHESTRATOR_STORE") or self.project.store
-        if not url.startswith("sqlite:///"):
-            return url
-        path = url.removeprefix("sqlite:///")
-        if path.startswith(".orchestrator/"):
-            return f"sqlite:///{self.state / path.removeprefix('.orchestrator/')}"
-        return f"sqlite:///{self.root / path}"
+        return store_address(self.root, self.state, self.project, self.environ)
 
     @property
     def shared(self) -> str | None:

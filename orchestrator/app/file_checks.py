@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import orchestrator.config as files
+from orchestrator.app.named_checks import ACCESS, access_problems, is_access_file, rule_problems
 from orchestrator.config.implementation import FOLDER, implementation_files, load_implementation
 from orchestrator.domain.environment import Project
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
@@ -14,7 +15,7 @@ Found = tuple[list[str], list[OrchestratorError], list[OrchestratorError]]
 
 
 def check_project(start: Path) -> Found:
-    """The project's file, every environment and every release below its releases folder.
+    """The project's file, every environment, every release below its releases folder, and its `access.yaml`.
 
     If the project's file cannot be read, the default folders are searched.
     """
@@ -28,6 +29,7 @@ def check_project(start: Path) -> Found:
         *sorted((root / project.environments).glob(f"*/{files.ENVIRONMENT}")),
         *sorted((root / project.releases).glob(f"*/{files.RELEASE}")),
         *implementation_files(root),
+        *(file for file in (root / ACCESS,) if is_access_file(file)),
     ]
     more, new_errors, new_warnings = check_paths(tuple(wanted), root)
     said = {str(error) for error in new_errors}
@@ -37,7 +39,7 @@ def check_project(start: Path) -> Found:
 
 
 def check_paths(paths: tuple[Path, ...], root: Path | None = None) -> Found:
-    """Each of *paths*: a file of one of the four kinds, or a folder that holds one or more of them."""
+    """Each of *paths*: a file of one of the five kinds, or a folder that holds one or more of them."""
     checked: list[str] = []
     errors: list[OrchestratorError] = []
     warnings: list[OrchestratorError] = []
@@ -57,9 +59,13 @@ def check_paths(paths: tuple[Path, ...], root: Path | None = None) -> Found:
 def check_file(file: Path, root: Path) -> list[tuple[str, OrchestratorError]]:
     """What is wrong with one file, each with `error` or `warning`."""
     if file.name == files.PROJECT:
-        return [("error", error) for error in _caught(lambda: files.load_project(file.parent))]
+        errors = _caught(lambda: files.load_project(file.parent))
+        return [*[("error", error) for error in errors], *rule_problems(file, root)]
     if file.name == files.ENVIRONMENT:
-        return [("error", error) for error in _caught(lambda: files.load_environment(file, root))]
+        errors = _caught(lambda: files.load_environment(file, root))
+        return [*[("error", error) for error in errors], *rule_problems(file, root)]
+    if is_access_file(file):
+        return access_problems(file, root)
     if file.absolute().parent.name == FOLDER and file.name != files.RELEASE:
         return [("error", error) for error in _caught(lambda: load_implementation(file, root))]
     errors = _caught(lambda: files.load_release(file, root))

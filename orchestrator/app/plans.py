@@ -2,16 +2,20 @@
 
 import os
 import secrets
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from orchestrator.app.acting import read_own
 from orchestrator.app.admission import check_promotion
 from orchestrator.app.authorize import UseCases, use_case
 from orchestrator.app.execute import isolated
+from orchestrator.app.named_checks import require_known_roles
 from orchestrator.app.parts import Parts
 from orchestrator.domain.access.actions import Action
+from orchestrator.domain.access.directory import Access
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import PROMOTION_KINDS
@@ -58,7 +62,7 @@ class Plans(UseCases):
         rehearse: bool = False,
         coming: frozenset[str] = frozenset(),
     ) -> Plan:
-        """Make and keep a plan; with *rehearse* of a rehearsal. Changes nothing outside. Raises S193.
+        """Make and keep a plan; with *rehearse* of a rehearsal. Changes nothing outside. Raises S193 and F140.
 
         *coming* are environments to which the package is promoted before.
         """
@@ -76,11 +80,19 @@ class Plans(UseCases):
             rehearse=rehearse,
             coming=coming,
         )
+        self._require_roles(actor, (environment,) if action == "promote" else ())
         services = leftovers.with_ephemeral_stack(self._parts.services, environment, package.ref)
         made = make.make(services, wanted, job, lambda _entry: None)
         plan_store.save(self._parts.services, made)
         self._parts.deployer.close()
         return made
+
+    def _require_roles(self, actor: Actor, environments: Iterable[str]) -> None:
+        """Return if the project has every role that the rules of *environments* name. Raises F140 with the places."""
+        folders = [self._parts.environments[name][1] for name in environments if name in self._parts.environments]
+        access = read_own(self._parts.acting_as(actor), lambda view: view.access) if folders else Access()
+        for folder in folders:
+            require_known_roles(self._parts.root, folder, access)
 
     @use_case(Action.PLAN)
     def document(self, actor: Actor, plan: Plan | WavePlan) -> dict[str, object]:
@@ -141,9 +153,10 @@ class Plans(UseCases):
         """Make and keep the plan of each environment of *waves*, and that over all of them. Changes nothing outside.
 
         Environments that have the release get a plan if it is to *redeploy*. Raises what `flow.waves.admit` and
-        `flow.plan.make` do, and S193.
+        `flow.plan.make` do, F140 and S193.
         """
         self._parts.withheld.require()
+        self._require_roles(actor, waves.names)
         wanted = wave_rollout.admitted_environments(self._parts.services, waves, package, redeploy=redeploy)
 
         def planned(name: str) -> PlannedEnvironment:

@@ -130,7 +130,7 @@ def _wrong(kind: str, label: str, message: str, problem: Any) -> tuple[str, str,
         right = next((words for begin, words in KINDS.items() if kind.startswith(begin)), described)
         return "F124", f"{label}: {message[0].lower()}{message[1:]}", right
     context = problem.get("ctx", {})
-    if kind == "literal_error":
+    if kind in {"literal_error", "enum"}:
         expected = re.findall(r"'([^']*)'", context["expected"])
         close = difflib.get_close_matches(str(problem["input"]), expected, n=1) or expected[:1]
         return "F125", f"{label} must be {context['expected']}", f"write {close[0]}"

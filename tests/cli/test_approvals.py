@@ -301,3 +301,23 @@ def test_everything_is_in_the_audit_stream(office: RequestProject) -> None:
     assert found == [
         ("ann", "request"), ("bob", "approve"), ("bob", "approve"), ("system", "start"), ("system", "finish"),
     ]  # fmt: skip
+
+
+def test_a_role_that_there_is_not_refuses_the_plan(office: RequestProject) -> None:
+    """A rule with a role that neither is built in nor recorded refuses the plan with its place; recorded, the same rule holds."""
+    office.rule(
+        "approvals: {count: 1, roles: [dba]}\n", project="policy: [{name: p, then: {count: 1, roles: [aprover]}}]\n"
+    )
+    office.packages.put(office.release("1.0.0"))
+    errors = office.by("ann", "promote", "1.0.0", "--to", PLACE, code=2)["errors"]
+    assert [(error["code"], error["line"], error["hint"]) for error in errors] == [
+        ("F140", 4, "did you mean 'approver'?"),
+        ("F140", 4, errors[1]["hint"]),
+    ]
+    assert [error["file"] for error in errors] == ["orchestrator.yaml", f"environments/{PLACE}/environment.yaml"]
+    assert office.by("vic", "approvals")["requests"] == []
+    office.rule("approvals: {count: 1, roles: [dba]}\n", project="policy: []\n")
+    file = office.folder / "access.yaml"
+    file.write_text("apiVersion: orchestrator/v1\nkind: Access\nroles: [{name: dba, actions: [view, approve]}]\n")
+    office.by("root", "access", "apply", "-f", str(file))
+    assert office.ask("1.0.0")["state"] == "waiting"

@@ -122,10 +122,11 @@ CASES = [
     Case("F153", WAVES.replace("], [", ", "), "6:28", "production", "put staging into an earlier", "orchestrator.yaml"),
     Case("F138", HEAD + REST.replace("staging", "prod"), "5:16", "prod", "the project has production, staging"),
 ]
-ELSEWHERE = {"F100", "F101", "F114", "F130", "F134", "F139", "F160"}
+ELSEWHERE = {"F100", "F101", "F114", "F130", "F134", "F139", "F140", "F141", "F142", "F160"}
 """Codes about a file or folder that is not there, or cannot be opened or written (`test_scaffold.py`): no line to show.
 
-F160 is about files of implementation plans: `tests/cli/test_implementation.py`.
+F160 is about files of implementation plans: `tests/cli/test_implementation.py`. F140 to F142 are about names that are recorded
+elsewhere: `tests/app/test_named_checks.py`.
 """
 
 

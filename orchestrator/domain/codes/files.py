@@ -235,6 +235,27 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.USAGE,
     ),
     ErrorCode(
+        "F140",
+        "unknown role in a rule",
+        "`approvals:`, `windows:` or `policy:` names a role that is neither built in nor a role of the project. No user could give such a vote. Roles of the project are recorded by `orchestrator access apply`.",
+        "Correct the name, or record the role first. `orchestrator access show --json` lists the roles.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "F141",
+        "unknown environment in a rule",
+        "`depends_on:` or `parity:` names an environment that the project does not have.",
+        "Correct the name. `orchestrator environment list` lists the environments.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "F142",
+        "pattern without a match",
+        "A pattern of `policy:` or of a binding matches no release or environment of the project, so that the rule never applies. This is a warning.",
+        "Correct the pattern, or ignore the warning if the release or environment is added later.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
         "F150",
         "unknown environment in a wave",
         "`waves:` in `orchestrator.yaml` names an environment that the project does not have.",
