@@ -96,8 +96,8 @@ authz-matrix: .venv/.dev ## Call every use case as every role, in every environm
 audit-mutate: .venv/.dev ## Change a recorded audit stream at random, and check that verification names every change: N=100000 SEED=1.
 	@$(BIN)/python -m tests.campaigns.audit_mutate --runs $(or $(N),100000) --seed $(or $(SEED),1)
 
-approvals: .venv/.dev ## All orders of requests, votes, edits, freezes, starts and crashes; a random share of the longest on databases: MEMORY=7 SQLITE=5 SHARE=1 SEED=1.
-	@$(BIN)/python -m tests.campaigns.approvals --memory $(or $(MEMORY),7) --sqlite $(or $(SQLITE),5) --share $(or $(SHARE),1) --seed $(or $(SEED),1)
+approvals: .venv/.dev ## All orders of requests, votes, edits, freezes, starts and crashes; a random share of the longest on databases: MEMORY=7 SQLITE=5 SHARE=1 JOBS=1 SEED=1.
+	@$(BIN)/python -m tests.campaigns.approvals --memory $(or $(MEMORY),7) --sqlite $(or $(SQLITE),5) --share $(or $(SHARE),1) --jobs $(or $(JOBS),1) --seed $(or $(SEED),1)
 
 calendar: .venv/.dev ## Compare the calendar with a naive implementation, and read calendar files of other programs: N=5000 SEED=1.
 	@$(BIN)/python -m pytest -q -n 0 tests/domain/calendar tests/adapters/calendar_file

@@ -9,6 +9,7 @@ SQLite and on Postgres, see `orders_in_database`. One start at most, none withou
 
 import argparse
 import contextlib
+import multiprocessing
 import sys
 import tempfile
 import time
@@ -18,7 +19,7 @@ from typing import Any
 from orchestrator.adapters.memory.register import MemoryRegister
 from orchestrator.adapters.memory.store import ManualClock
 from orchestrator.domain.register import LINE_STOPS, OPEN, REQUESTS, VOTES, RecordKind
-from tests.campaigns.orders_in_database import tree, walk
+from tests.campaigns.orders_in_database import GROUPS, tree, walk
 from tests.campaigns.waiting_promotion import EVENTS, Runs, Scene, lay
 from tests.postgres import serving
 
@@ -78,6 +79,7 @@ def main(words: list[str] | None = None) -> int:
         help="percent of the orders of length 7, which the seed draws as beginnings of 6 events with every event after them; 0: none",
     )
     parser.add_argument("--on", nargs="*", default=["sqlite", "postgres"], help="where they are done: sqlite, postgres")
+    parser.add_argument("--jobs", type=int, default=1, help="in how many processes")
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args(words)
     for count in (1, 2) if chosen.memory else ():
@@ -95,13 +97,28 @@ def main(words: list[str] | None = None) -> int:
             f"sqlite, 1 vote, up to length {chosen.sqlite}: {done} orders, {time.monotonic() - since:.0f} s", flush=True
         )
     for kind in chosen.on if chosen.share else ():
-        with database(kind) as url:
-            for orders, events, seconds in walk(url, LONGEST, chosen.share, chosen.seed):
-                print(
-                    f"{kind}, {chosen.share:g} % by seed {chosen.seed}: {orders} orders of length {LONGEST}, {events} events, {seconds:.0f} s",
-                    flush=True,
-                )
+        drawn(kind, chosen.share, chosen.seed, chosen.jobs)
     return 0
+
+
+def drawn(kind: str, share: float, seed: int, jobs: int) -> None:
+    """Do *share* percent of the longest orders on databases of *kind*, in so many processes, and print the figures."""
+    since, orders, events = time.monotonic(), 0, 0
+    works = [(kind, share, seed, group) for group in range(GROUPS)]
+    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
+        for done in pool.imap_unordered(_group, works):
+            orders, events = orders + done[0], events + done[1]
+            print(
+                f"{kind}, {share:g} % by seed {seed}: {orders} orders of length {LONGEST}, {events} events, {time.monotonic() - since:.0f} s",
+                flush=True,
+            )
+
+
+def _group(work: tuple[str, float, int, int]) -> tuple[int, int]:
+    """Do one group of the drawn orders, on a database of its own."""
+    kind, share, seed, group = work
+    with database(kind) as url:
+        return walk(url, LONGEST, share, seed, [group])
 
 
 @contextlib.contextmanager

@@ -6,8 +6,8 @@ begins alike is done once. Half of the beginnings need one vote, and the other h
 """
 
 import random
-import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from itertools import groupby
 from typing import Any, TypeVar, cast
@@ -18,35 +18,84 @@ from orchestrator.adapters.database.engine import open_database
 from orchestrator.adapters.database.register import DatabaseChanges
 from orchestrator.adapters.memory.keys import MemoryKeys
 from orchestrator.adapters.memory.store import ManualClock
+from orchestrator.domain.audit.chain import AuditEntry, AuditRecord
 from orchestrator.domain.model import Model
-from orchestrator.domain.register import ACCESS_KINDS, RecordKind, SchedulerLease
+from orchestrator.domain.register import (
+    ACCESS_KINDS,
+    CALENDAR_RULES,
+    LINE_STOPS,
+    OPEN,
+    REQUESTS,
+    REVIEWS,
+    RecordKind,
+    SchedulerLease,
+)
 from orchestrator.register_ports import Changes, Records
 from tests.campaigns.waiting_promotion import EVENTS, NINE, Runs, Scene, lay
 
 R = TypeVar("R")
 M = TypeVar("M", bound=Model)
 Order = tuple[str, ...]
+READ: tuple[tuple[RecordKind[Any], str | None], ...] = (
+    *((kind, None) for kind in ACCESS_KINDS.values()),
+    (REQUESTS, None),
+    (REQUESTS, OPEN),
+    (LINE_STOPS, OPEN),
+    (CALENDAR_RULES, None),
+    (REVIEWS, OPEN),
+)
+"""What many events read."""
+Known = dict[str, dict[str | None, Any]]
+"""What was read, by the kind of record and its part."""
 
 
-class WithKnownAccess(DatabaseChanges):
-    """The register in one transaction. Users and rights are read once, because no event of an order changes them."""
+class Remembering(DatabaseChanges):
+    """The register in one transaction, in which nothing is read twice as long as it is the same.
 
-    def __init__(self, db: sa.Connection, access: dict[str, Any], project: str, *rest: Any) -> None:
+    *known* is what was read. *write* is called before each write.
+    """
+
+    def __init__(self, db: sa.Connection, known: Known, write: Callable[[], None], project: str, *rest: Any) -> None:
         super().__init__(db, project, *rest)
-        self._access = access
+        self._known, self._write = known, write
 
     def all(self, kind: RecordKind[M], part: str | None = None) -> tuple[M, ...]:
         """The records of *kind*."""
-        if part is not None or kind not in ACCESS_KINDS.values():
-            return super().all(kind, part)
-        if kind.name not in self._access:
-            self._access[kind.name] = super().all(kind)
-        return cast("tuple[M, ...]", self._access[kind.name])
+        here = self._known.setdefault(kind.name, {})
+        if part not in here:
+            here[part] = super().all(kind, part)
+        return cast("tuple[M, ...]", here[part])
+
+    def _row(self, kind: RecordKind[M], key: str) -> Any:
+        here = self._known.setdefault(kind.name, {})
+        if f"row {key}" not in here:
+            here[f"row {key}"] = super()._row(kind, key)
+        return here[f"row {key}"]
 
     def put(self, kind: RecordKind[M], value: M, expected: int | None = None) -> None:
         """Write a record."""
-        self._access.pop(kind.name, None)
+        self._write()
+        self._known.pop(kind.name, None)
         super().put(kind, value, expected)
+
+    def remove(self, kind: RecordKind[M], key: str) -> None:
+        """Remove a record."""
+        self._write()
+        self._known.pop(kind.name, None)
+        super().remove(kind, key)
+
+    def record(self, record: AuditRecord) -> AuditEntry:
+        """Append to the audit stream."""
+        self._write()
+        entry = super().record(record)
+        self._known["audit"] = {None: entry}
+        return entry
+
+    def _newest(self) -> AuditEntry | None:
+        here = self._known.setdefault("audit", {})
+        if None not in here:
+            here[None] = super()._newest()
+        return cast("AuditEntry | None", here[None])
 
 
 class OneTransaction:
@@ -54,26 +103,37 @@ class OneTransaction:
 
     def __init__(self, db: sa.Connection, project: str = "shop") -> None:
         self.db, self.project, self._keys, self._calls = db, project, MemoryKeys(), 0
-        self._access: dict[str, Any] = {}
+        self.known: Known = {}
+        self.written = False
 
     def reading(self, work: Callable[[Records], R]) -> R:
         """What *work* finds."""
-        return work(WithKnownAccess(self.db, self._access, self.project, self._keys))
+        return work(Remembering(self.db, self.known, lambda: None, self.project, self._keys))
 
     def changing(self, by: str, work: Callable[[Changes], R], fence: int | None = None) -> R:
         """What *work* returns; what it wrote is gone if it raises."""
         del fence
         self._calls += 1
-        self.db.exec_driver_sql("SAVEPOINT work")
+        before, begun = copied(self.known), list[None]()
+
+        def write() -> None:
+            if not begun:
+                self.db.exec_driver_sql("SAVEPOINT work")
+                begun.append(None)
+
+        changes = Remembering(self.db, self.known, write, self.project, self._keys, by, "", str(self._calls))
         try:
-            changes = WithKnownAccess(self.db, self._access, self.project, self._keys, by, "", str(self._calls))
             result = work(changes)
             changes.check()
         except BaseException:
-            self.db.exec_driver_sql("ROLLBACK TO work")
+            self.known = before
+            if begun:
+                self.db.exec_driver_sql("ROLLBACK TO work")
+                self.db.exec_driver_sql("RELEASE work")
             raise
-        finally:
+        if begun:
             self.db.exec_driver_sql("RELEASE work")
+            self.written = True
         return result
 
     def take_scheduler(self, holder: str, until: datetime) -> SchedulerLease | None:
@@ -92,6 +152,11 @@ class OneTransaction:
         """Nothing is open."""
 
 
+def copied(known: Known) -> Known:
+    """A copy of *known*, which changes apart from it."""
+    return {name: dict(parts) for name, parts in known.items()}
+
+
 def tree(url: str, length: int, count: int) -> int:
     """Every order up to *length*, with one event of each kind, on the empty database at *url*. Returns how many were done."""
     engine = open_database(url)
@@ -106,7 +171,10 @@ def _every(scene: Scene, db: sa.Connection, length: int) -> int:
     def following(branch: Scene) -> int:
         return _every(branch, db, length - 1)
 
-    return sum(1 + _branch(scene, db, event, following) for event in NINE) if length else 0
+    if not length:
+        return 0
+    with _savepoint(scene, db):
+        return sum(1 + _branch(scene, db, event, following) for event in NINE)
 
 
 def beginnings(length: int, share: float, seed: int) -> tuple[list[Order], list[Order]]:
@@ -122,61 +190,73 @@ def _orders(numbers: list[int], length: int) -> list[Order]:
     return [tuple(EVENTS[number // place % len(EVENTS)] for place in places) for number in sorted(numbers)]
 
 
-def walk(url: str, length: int, share: float, seed: int) -> Iterator[tuple[int, int, float]]:
-    """Do *share* percent of the orders of *length* on the empty database at *url*. Yields orders, events and seconds so far.
+GROUPS = 2 * len(EVENTS)
+"""Into how many groups drawn orders fall: by their first event, and by whether they need one vote or two."""
 
-    What begins with the same event is one transaction, which is rolled back. Raises `AssertionError` of the checker.
+
+def walk(url: str, length: int, share: float, seed: int, groups: Sequence[int] = range(GROUPS)) -> tuple[int, int]:
+    """Do *share* percent of the orders of *length*, those of *groups*, on the empty database at *url*.
+
+    Returns how many orders and events. A group is one transaction, which is rolled back. Raises `AssertionError` of the
+    checker.
     """
-    since, orders, events = time.monotonic(), 0, 0
+    drawn, orders, events = beginnings(length, share, seed), 0, 0
     engine = open_database(url)
     with engine.connect() as db:
         _parse_each_time(db)
-        laid = {count: lay(OneTransaction(db, f"votes{count}"), count) for count in (1, 2)}
+        laid = [lay(OneTransaction(db, f"votes{count}"), count) for count in (1, 2)]
         db.commit()
-        for scene, alike in _alike(laid, beginnings(length, share, seed)):
-            done = _drawn(scene, db, alike, 0)
-            db.rollback()
-            orders, events = orders + done[0], events + done[1]
-            yield orders, events, time.monotonic() - since
-    engine.dispose()
-
-
-def _alike(laid: dict[int, Scene], drawn: tuple[list[Order], list[Order]]) -> Iterator[tuple[Scene, list[Order]]]:
-    """What begins with the same event and needs as many votes, with the scene in which it begins."""
-    for event in EVENTS:
-        for scene, orders in zip(laid.values(), drawn, strict=True):
-            alike = [order for order in orders if order[0] == event]
+        for group in groups:
+            alike = [order for order in drawn[group % 2] if order[0] == EVENTS[group // 2]]
             if alike:
-                yield scene, alike
+                done = _drawn(laid[group % 2], db, alike, 0)
+                db.rollback()
+                orders, events = orders + done[0], events + done[1]
+    engine.dispose()
+    return orders, events
 
 
 def _drawn(scene: Scene, db: sa.Connection, drawn: Sequence[Order], at: int) -> tuple[int, int]:
     """Every order of *drawn* from its event *at* on, and every event after it. Returns how many orders and events."""
-    if at == len(drawn[0]):
-        for event in EVENTS:
-            _branch(scene, db, event, lambda _: None)
-        return len(EVENTS), len(EVENTS)
     orders = events = 0
-    for event, alike in groupby(drawn, lambda order: order[at]):
-        these = list(alike)
+    with _savepoint(scene, db):
+        if at == len(drawn[0]):
+            for event in EVENTS:
+                _branch(scene, db, event, lambda _: None)
+            return len(EVENTS), len(EVENTS)
+        for event, alike in groupby(drawn, lambda order: order[at]):
+            these = list(alike)
 
-        def following(branch: Scene, these: Sequence[Order] = these) -> tuple[int, int]:
-            return _drawn(branch, db, these, at + 1)
+            def following(branch: Scene, these: Sequence[Order] = these) -> tuple[int, int]:
+                return _drawn(branch, db, these, at + 1)
 
-        done = _branch(scene, db, event, following)
-        orders, events = orders + done[0], events + done[1] + 1
+            done = _branch(scene, db, event, following)
+            orders, events = orders + done[0], events + done[1] + 1
     return orders, events
 
 
 def _branch(scene: Scene, db: sa.Connection, event: str, following: Callable[[Scene], R]) -> R:
-    """Do *event* and what is *following*, and take both back."""
-    db.exec_driver_sql("SAVEPOINT branch")
-    branch = Scene(scene.register, ManualClock(scene.log.now), scene.log, Runs(scene.runs.works))
+    """Do *event* and what is *following*, and take both back if anything was written since the savepoint of the caller."""
+    register = scene.register
+    assert isinstance(register, OneTransaction)
+    known, register.known, register.written = register.known, copied(register.known), False
+    branch = Scene(register, ManualClock(scene.log.now), scene.log, Runs(scene.runs.works))
     branch.do(event)
+    written = register.written
     done = following(branch)
-    db.exec_driver_sql("ROLLBACK TO branch")
-    db.exec_driver_sql("RELEASE branch")
+    if written:
+        db.exec_driver_sql("ROLLBACK TO branch")
+    register.known = known
     return done
+
+
+@contextmanager
+def _savepoint(scene: Scene, db: sa.Connection) -> Iterator[None]:
+    """A savepoint, to which each branch goes back. What every branch reads is read before."""
+    scene.register.reading(lambda records: (records.newest_time(), *(records.all(*each) for each in READ)))
+    db.exec_driver_sql("SAVEPOINT branch")
+    yield
+    db.exec_driver_sql("RELEASE branch")
 
 
 def _parse_each_time(db: sa.Connection) -> None:
