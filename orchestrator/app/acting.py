@@ -85,11 +85,15 @@ class Acting:
 
 @dataclass(frozen=True)
 class Right:
-    """The right to do *action* in *environment*; None: in the project. *reason* is its own, if it has any."""
+    """The right to do *action* in *environment*; None: in the project. *reason* is its own, if it has any.
+
+    *about* is what its use is about in the audit stream, such as `run:ID`; empty: the environment or the project.
+    """
 
     action: Action
     environment: str | None = None
     reason: str = ""
+    about: str = ""
 
     @property
     def is_recorded(self) -> bool:
@@ -301,7 +305,7 @@ def require(acting: Acting, rights: tuple[Right, ...], reason: str = "", use_cas
             if not right.is_recorded:
                 continue
             place = f"environment:{task.environment}" if task.environment else f"project:{acting.project}"
-            task.record(place, detail={"use_case": use_case} if use_case else {})
+            task.record(right.about or place, detail={"use_case": use_case} if use_case else {})
 
     _refusals_recorded(acting, lambda: acting.register.changing(str(acting.actor), work), reason)
 

@@ -53,7 +53,8 @@ def _role_problems(source: Source, root: Path, project: Project) -> list[Finding
 def _unread(error: OrchestratorError) -> OrchestratorError:
     """*error* in a place without the records of the project, where a role of the project cannot be found."""
     hint = f"{error.hint}; a role of the project is found where its state can be read"
-    return OrchestratorError(error.code, f"{error.message} among those that can be read here", where=error.where, hint=hint)
+    message = f"{error.message} among those that can be read here"
+    return OrchestratorError(error.code, message, where=error.where, hint=hint)
 
 
 def _written_access(root: Path) -> Access:

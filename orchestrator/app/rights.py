@@ -54,4 +54,4 @@ def comparison_rights(left: str, right: str) -> tuple[Right, ...]:
 
 def control_rights(run: Run, *_: object, **__: object) -> tuple[Right, ...]:
     """The right to control *run*: in its environment, for a rollout in waves in the project."""
-    return (Right(Action.CONTROL_RUN, None if run.kind == "waves" else run.environment),)
+    return (Right(Action.CONTROL_RUN, None if run.kind == "waves" else run.environment, about=f"run:{run.id}"),)

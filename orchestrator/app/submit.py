@@ -1,9 +1,10 @@
 """Requests: recording what is requested, so that it is found again from then on."""
 
 import secrets
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from orchestrator.app.acting import Right, require
 from orchestrator.app.authorize import UseCases, use_case
 from orchestrator.app.journal import recorded_request, require_free
 from orchestrator.app.parts import Parts
@@ -13,12 +14,28 @@ from orchestrator.app.starts import enqueue_run
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import QueuedRequest, Run
+from orchestrator.domain.journal import QueuedRequest, Run, run_id
 from orchestrator.domain.promotion import State
 from orchestrator.domain.text import nearest
 
 AnyRequest = TypeVar("AnyRequest", bound=RunRequest)
 WITHOUT_LIMIT = 10 * 365 * 86400.0  # seconds, longer than any queue
+
+
+@dataclass(frozen=True)
+class Use:
+    """The *rights* that *actor* uses in a *use_case* to start runs."""
+
+    actor: Actor
+    rights: tuple[Right, ...]
+    use_case: str
+
+    def of(self, root: str) -> tuple[Right, ...]:
+        """The rights as the audit stream has them: about the runs of the request *root*."""
+        return tuple(
+            replace(right, about=f"run:{run_id(root, right.environment) if right.environment else root}")
+            for right in self.rights
+        )
 
 
 class Submissions(UseCases):
@@ -28,7 +45,7 @@ class Submissions(UseCases):
         super().__init__(parts)
         self._parts = parts
 
-    @use_case(request_rights)
+    @use_case(request_rights, recorded=False)  # recorded together with the name of its run
     def submit(self, actor: Actor, request: AnyRequest, *, queue: str = "") -> AnyRequest:
         """Record *request* durably. Returns the request with its root and its user.
 
@@ -60,7 +77,7 @@ class Submissions(UseCases):
         before = recorded_request(self._parts.store, run.root)
         rest = before.alone(run) if isinstance(before, PromoteInWaves) else before.from_environment(run.environment)
         again = replace(rest, root=secrets.token_hex(3), by=str(actor), retry=RetryFrom(run.id, chosen))
-        return _queued(self._parts, again, queue)
+        return _queued(self._parts, again, queue, Use(actor, control_rights(run), "submissions.retry"))
 
     @use_case(Action.VIEW)
     def require_free(self, actor: Actor, environment: str) -> None:
@@ -80,24 +97,29 @@ def record_request(parts: Parts, actor: Actor, request: AnyRequest, queue: str =
         for environment in request.targets:
             require_free(parts, environment)
     wanted = replace(request, root=request.root or secrets.token_hex(3), by=str(actor), wait=wait)
-    return _queued(parts, wanted, queue, once=bool(request.root))
+    use = Use(actor, request_rights(request), "submissions.submit")
+    return _queued(parts, wanted, queue, use, once=bool(request.root))
 
 
-def _queued(parts: Parts, wanted: AnyRequest, queue: str, *, once: bool = False) -> AnyRequest:
+def _queued(parts: Parts, wanted: AnyRequest, queue: str, use: Use, *, once: bool = False) -> AnyRequest:
     """Record *wanted*, which with a *queue* waits there for its first environment."""
-    recorded, run = _record(parts, wanted, queue, once=once)
+    recorded, run = _record(parts, wanted, use, queue, once=once)
     if queue and recorded.waves is None:  # each environment of a rollout is queued once its wave has started
         supersede = parts.services.environment(run.environment)[0].queue.supersede
         enqueue_run(parts.store, run, supersede=supersede)
     return recorded
 
 
-def _record(parts: Parts, request: AnyRequest, queue: str = "", *, once: bool = False) -> tuple[AnyRequest, Run]:
+def _record(
+    parts: Parts, request: AnyRequest, use: Use, queue: str = "", *, once: bool = False
+) -> tuple[AnyRequest, Run]:
     """*request* with its first run, recorded under a root of its own: one of six digits may be taken already.
 
-    With *once* the root is that of this request, also if it is taken.
+    With *once* the root is that of this request, also if it is taken. The audit stream has the *use* of
+    rights with the names of the runs before the journal has these.
     """
     while True:
+        require(parts.acting_as(use.actor), use.of(request.root), use_case=use.use_case)
         run = request.first(parts.services.clock.now())
         if parts.store.submit(QueuedRequest(root=request.root, request=request.to_json(), queue=queue), run) or once:
             return request, run

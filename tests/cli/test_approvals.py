@@ -1,10 +1,12 @@
 """Promotions that wait for approvals, told as several users."""
 
+import csv
 import os
 import shutil
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from orchestrator.app.requests import Promote
 from orchestrator.cli.register_documents import MODELS
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.promotion import State
@@ -321,3 +323,28 @@ def test_a_role_that_there_is_not_refuses_the_plan(office: RequestProject) -> No
     file.write_text("apiVersion: orchestrator/v1\nkind: Access\nroles: [{name: dba, actions: [view, approve]}]\n")
     office.by("root", "access", "apply", "-f", str(file))
     assert office.ask("1.0.0")["state"] == "waiting"
+
+
+def test_an_export_has_everything_about_each_run_of_its_sample(office: RequestProject) -> None:
+    """The runs of the population are also those that needed no vote, and the folder of a run has its request, its votes and who controlled it."""
+    office.rule("")
+    package = office.packages.put(office.release("1.0.0"))
+    with office.acting("ann"):
+        app = office.app()
+        free = app.submissions.submit(app.actor, Promote(package=package.ref, targets=(PLACE,)), queue="default")
+        app.close()
+        office.say("cancel", f"{free.root}-{PLACE}", code=None)
+    office.rule()
+    run = office.ask("1.1.0")["request"]["id"]
+    office.by("bob", "approve", run)
+    office.by("root", "access", "grant", "auditor", "user:vic")
+    times = ("--from", "2020-01-01T00:00:00Z", "--to", "2090-01-01T00:00:00Z")
+    statement = office.by("vic", "audit", "export", str(office.folder / "all"), *times, "--sample", "9")
+    assert set(statement["sample"]["objects"]) == {f"run:{run}", f"run:{free.root}-{PLACE}"}
+
+    def objects(name: str) -> list[tuple[str, str, str]]:
+        with (office.folder / "all" / f"run-{name}" / "entries.csv").open(newline="") as file:
+            return [(row["actor"], row["action"], row["object"].partition(":")[0]) for row in csv.DictReader(file)]
+
+    assert objects(f"{free.root}-{PLACE}") == [("ann", "promote", "run"), ("ann", "run:control", "run")]
+    assert objects(run) == [("ann", "promote", "run"), ("bob", "approve", "vote"), ("bob", "approve", "run")]

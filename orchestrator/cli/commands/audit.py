@@ -218,7 +218,7 @@ def export(
 
 def write_export(folder: Path, found: "Exported", form: str) -> None:
     """Write the statement, the population, and one folder for each run of the sample."""
-    from orchestrator.domain.audit.export import csv_text
+    from orchestrator.domain.audit.export import about_run, csv_text
 
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
@@ -231,6 +231,6 @@ def write_export(folder: Path, found: "Exported", form: str) -> None:
     for name in found.statement.sample.objects if found.statement.sample else ():
         place = folder / name.replace(":", "-").replace("/", "-")
         place.mkdir(mode=0o700)
-        write(place, tuple(entry for entry in found.entries if entry.object == name))
+        write(place, tuple(entry for entry in found.entries if about_run(entry, name)))
     statement = json.dumps(found.statement.to_json(), indent=1) + "\n"
     (folder / "statement.json").write_text(statement, encoding="utf-8")

@@ -76,6 +76,12 @@ def population(entries: Iterable[AuditEntry], chosen: AuditFilter) -> tuple[Audi
     return tuple(entry for entry in entries if chosen.fits(entry))
 
 
+def about_run(entry: AuditEntry, run: str) -> bool:
+    """Whether *entry* is about *run* (`run:ID`): the run or its request, its votes, its review or its messages."""
+    name, of = run.partition(":")[2], entry.object.partition(":")[2]
+    return of == name or of.startswith(f"{name} ")
+
+
 def drawn(objects: Iterable[str], size: int, seed: int) -> Sample:
     """A sample of *size* of *objects*, or all of them if there are fewer.
 
