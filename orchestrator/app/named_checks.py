@@ -65,7 +65,7 @@ def _written_access(root: Path) -> Access:
 
 
 def is_access_file(file: Path) -> bool:
-    """Whether *file* says that it is an access file."""
+    """Whether the `kind` of *file* is that of an access file."""
     with contextlib.suppress(OrchestratorErrors):
         data = source_of(file, file.parent).data
         return isinstance(data, dict) and data.get("kind") == "Access"

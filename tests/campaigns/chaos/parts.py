@@ -155,7 +155,7 @@ class Small(Project):
 
     def held(self, number: int, version: str) -> None:
         """Wait until the deployment of *version* stands still on the host."""
-        until(lambda: version in self.marks(number), f"{version} reaches host {number}")
+        until(lambda: version in self.marks(number), f"{version} reaches host {number}", patience=240)
 
     def halfway(self, version: str) -> "subprocess.Popen[str]":
         """Start to promote it, and wait until it stands still on the first host."""
