@@ -40,7 +40,9 @@ def test_what_was_verified_before_is_promoted_once(project: MemoryProject) -> No
     assert requested(project) == ["1.0.0"]
     assert duties(project) == []
     entries = project.json("audit", "list")["entries"]
-    assert [entry["actor"] for entry in entries if entry["action"] == "promote"] == ["system"]
+    [wait] = project.store.queue(PLACE)
+    found = [(entry["actor"], entry["object"]) for entry in entries if entry["action"] == "promote"]
+    assert found == [("system", f"environment:{PLACE}"), ("system", f"run:{wait.run}")]
 
 
 def test_conditions_hold_an_automatic_promotion(project: MemoryProject) -> None:
