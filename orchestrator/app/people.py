@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
 from orchestrator.app.acting import Acting, Change, change, read_register, unknown
 from orchestrator.app.forwarding import forwarded
@@ -36,7 +35,7 @@ def add_user(acting: Acting, user: User) -> User:
 
 
 @forwarded
-def edit_user(acting: Acting, name: str, fields: dict[str, Any], *, reason: str = "") -> User:
+def edit_user(acting: Acting, name: str, fields: dict[str, object], *, reason: str = "") -> User:
     """The user *name* with these *fields*, as a `User` document has them.
 
     Raises A105 for a local name that is in use, A103, A110, and `pydantic.ValidationError` for a wrong field.

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from orchestrator.app.acting import read_own
 from orchestrator.app.admission import check_promotion
@@ -108,7 +107,7 @@ class Plans(UseCases):
         return plan_store.document(self._parts.services, plan_store.load_any(self._parts.services, digest))
 
     @use_case(Action.PLAN)
-    def keep_document(self, actor: Actor, document: dict[str, Any]) -> str:
+    def keep_document(self, actor: Actor, document: dict[str, object]) -> str:
         """Keep the plan in a *document* that this project has made; its digest. Raises R121, R122, and R240 to R242."""
         plan = plan_store.read_document(self._parts.services, document)
         plan_store.save(self._parts.services, plan)

@@ -183,7 +183,7 @@ def test_ctrl_c_in_a_soak(yard: Yard) -> None:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1, err
-    assert "not begun: eu-2, us-1" in err
+    assert "not started: eu-2, us-1" in err
     assert yard.stations()["eu-2"][0] == "not started"
 
 
