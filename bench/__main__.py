@@ -58,12 +58,12 @@ Row = tuple[str, float, float | None, float]
 def _print(what: str, ours: float, theirs: float | None, goal: float) -> bool:
     if theirs is None:
         held = ours <= goal
-        print(f"| {what} | {ours:.2f} s | | | ≤ {goal:g} s | {'held' if held else 'missed'} |", flush=True)
+        print(f"| {what} | {ours:.2f} s | | | ≤ {goal:g} s | {'met' if held else 'missed'} |", flush=True)
     else:
         held = ours / theirs <= goal
         print(
             f"| {what} | {ours:.2f} s | {theirs:.2f} s | {ours / theirs:.2f} × | ≤ {goal:g} × | "
-            f"{'held' if held else 'missed'} |",
+            f"{'met' if held else 'missed'} |",
             flush=True,
         )
     return not held

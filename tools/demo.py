@@ -46,7 +46,9 @@ class Demo:
         self.release("1.1.0", 0)
         self.say("A customer places an order. The order must survive every later step.")
         self.order()
-        self.say("Release 1.2.0 adds gift cards. It passes in staging, and fails on the oldest production host.")
+        self.say(
+            "Release 1.2.0 computes prices with tax. It passes in staging, and fails on the oldest production host."
+        )
         self.release("1.2.0", 4)
         self.say("The state of each host:")
         self.run("orchestrator status production")
