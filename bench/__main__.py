@@ -265,7 +265,7 @@ SHAPES: dict[str, dict[str, object]] = {
     "all at once": {"batches": ["100%"]},
     "rolling, half by half": {"batches": ["50%"]},
     "rolling, one by one": {"batches": [1]},
-    "canary, then the rest": {"strategy": "canary", "canary": {"look": "1s", "every": "500ms"}},
+    "canary, then the rest": {"strategy": "canary", "canary": {"observe": "1s", "every": "500ms"}},
 }
 ASKED = {"url": "http://{{ ansible_host }}:{{ app_port }}/health", "hosts": "web", "every": "20ms"}
 

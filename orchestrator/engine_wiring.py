@@ -128,7 +128,7 @@ class EngineParts(StorageParts):
     def run_worker(
         self,
         rules: "WorkerConfig",
-        tell: "Callable[[WorkerEvent], None]",
+        on_event: "Callable[[WorkerEvent], None]",
         work: Callable[[str], int],
         tidy: Callable[[], None],
         duties: Callable[[], Iterable[str]],
@@ -163,7 +163,7 @@ class EngineParts(StorageParts):
                 return call.id, fork_child(self._background_log("calls"), work_on)
             return call.id, work_on()
 
-        Worker(self.engine, self.store, start, tell, rules, tidy, duties, begin_call).run()
+        Worker(self.engine, self.store, start, on_event, rules, tidy, duties, begin_call).run()
 
     def _background_log(self, root: str) -> Path:
         folder = self.state / "background"

@@ -137,11 +137,11 @@ def progress_heartbeat(echo: Callable[[str], None], what: str, every: float = 15
 
     began, done = time.monotonic(), threading.Event()
 
-    def tell() -> None:
+    def report() -> None:
         while not done.wait(every):
             echo(f"{what}: {time.monotonic() - began:.0f} s so far")
 
-    teller = threading.Thread(target=tell, daemon=True)
+    teller = threading.Thread(target=report, daemon=True)
     teller.start()
     try:
         yield

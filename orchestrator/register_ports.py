@@ -90,7 +90,7 @@ class Register(Protocol):
     def take_scheduler(self, holder: str, until: datetime) -> SchedulerLease | None:
         """Take or extend the lease of the scheduler; None if another *holder* has it. A new holder has a new fence."""
 
-    def leave_scheduler(self, holder: str) -> None:
+    def release_scheduler(self, holder: str) -> None:
         """End the lease of the scheduler, if *holder* has it."""
 
     def scheduler(self) -> SchedulerLease | None:
@@ -215,7 +215,7 @@ class AuditHeads(Protocol):
     def restored(self) -> RestoreNote | None:
         """The restore that has no entry in the stream yet; None if there is none."""
 
-    def settle(self, note: RestoreNote) -> None:
+    def remove_note(self, note: RestoreNote) -> None:
         """Remove the restore *note*, which has got its entry."""
 
 

@@ -50,10 +50,10 @@ class SecretValues:
         """What masks every secret that is known so far."""
         with self._lock:
             if self._redactor is None:
-                self._redactor = self._made()
+                self._redactor = self._new_redactor()
             return self._redactor
 
-    def _made(self) -> Redactor:
+    def _new_redactor(self) -> Redactor:
         secrets = {secret for found in self._sources.values() for secret in found}
         if not secrets:
             return Redactor()

@@ -60,7 +60,7 @@ class Entry:
         return handle
 
 
-class _Walk:
+class _OpenTree:
     """One open folder, the folders above it by number, and what each of them has besides.
 
     Attributes:
@@ -135,7 +135,7 @@ def entries(top: "str | os.PathLike[str]", *, opens: bool = False) -> Iterator[E
     An entry can be used until the next one is taken. With *opens* a folder that is closed to its owner is opened.
     """
     try:
-        walk = _Walk(os.fspath(top), opens=opens)
+        walk = _OpenTree(os.fspath(top), opens=opens)
     except OSError:
         return
     with contextlib.closing(walk), contextlib.suppress(FileNotFoundError):  # a folder that was removed meanwhile
@@ -222,7 +222,7 @@ def _removed(path: str) -> None:
         os.unlink(path)
         return
     first: OSError | None = None
-    with contextlib.closing(_Walk(path, opens=True)) as walk:
+    with contextlib.closing(_OpenTree(path, opens=True)) as walk:
         for found in walk:
             try:
                 if isinstance(found, str):

@@ -72,6 +72,7 @@ class Rules:
     """What `language.yaml` contains."""
 
     phrases: tuple[Phrase, ...]
+    names: dict[str, str]
     exceptions: tuple[ListedException, ...]
     backlog: dict[str, int]
 
@@ -95,6 +96,7 @@ def read_rules(path: Path = RULES) -> Rules:
     data: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     return Rules(
         tuple(Phrase(re.compile(p["phrase"], re.IGNORECASE), p["reason"], p["write"]) for p in data["phrases"]),
+        {name: entry["write"] for entry in data["names"] for name in entry["names"].split()},
         tuple(ListedException(**entry) for entry in data["exceptions"]),
         dict(data["backlog"]),
     )
@@ -273,6 +275,29 @@ def name_findings(package: Path = ROOT / "orchestrator") -> Iterator[Finding]:
             yield Finding("names", 0, f"one name in {len(modules)} modules", f"{name}: {', '.join(sorted(modules))}")
 
 
+def names_in(source: str) -> Iterator[tuple[int, str]]:
+    """The names of the functions, classes, parameters and annotated fields in the Python *source*, with their lines."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.lineno, node.name
+        elif isinstance(node, ast.arg):
+            yield node.lineno, node.arg
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            yield node.lineno, node.target.id
+
+
+def word_findings(rules: Rules, package: Path = ROOT / "orchestrator") -> Iterator[Finding]:
+    """The names of modules, functions, classes, parameters and fields in *package* that are not the field's words."""
+    for path in sorted(package.rglob("*.py")):
+        parts = path.relative_to(package).parts
+        if {"ansible_collections", "templates", "versions"} & {*parts}:
+            continue
+        source = f"orchestrator/{'/'.join(parts)}"
+        for line, name in [(0, path.stem), *names_in(path.read_text(encoding="utf-8"))]:
+            if write := rules.names.get(name.strip("_").lower()):
+                yield Finding(source, line, f"the name {name}; write {write}", name)
+
+
 # -- The result
 
 
@@ -307,7 +332,7 @@ def main(arguments: list[str]) -> int:
     rules = read_rules()
     checks = (page_findings, help_findings, catalogue_findings, message_findings, plugin_findings, schema_findings)
     every = [finding for check in (*checks, code_findings) for finding in check(rules)]
-    every += name_findings()
+    every += [*name_findings(), *word_findings(rules)]
     left, unused = apply_exceptions(every, rules)
     counts = Counter(finding.source for finding in left)
     higher, lower = compare(counts, rules.backlog)

@@ -45,7 +45,7 @@ class HeadFile:
         except ValidationError as error:
             raise OrchestratorError("A401", f"{self._note} does not describe a restore") from error
 
-    def settle(self, note: RestoreNote) -> None:
+    def remove_note(self, note: RestoreNote) -> None:
         """Remove the file of *note*."""
         if self.restored() == note:
             self._note.unlink(missing_ok=True)

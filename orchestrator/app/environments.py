@@ -45,10 +45,10 @@ class Environments(UseCases):
         return list(stacks_of(self._parts.services, environment).values()) or [self._existing(environment)]
 
     @use_case(Action.PLAN)
-    def preview(self, actor: Actor, environment: str, spec: StackSpec, tell: Callable[[Entry], None]) -> StackPreview:
+    def preview(self, actor: Actor, environment: str, spec: StackSpec, emit: Callable[[Entry], None]) -> StackPreview:
         """What an update would change in the stack *spec* of *environment*."""
         job = f"preview-{secrets.token_hex(4)}"
-        return StackPreview.model_validate(self._parts.provisioner.preview(spec, job, tell))
+        return StackPreview.model_validate(self._parts.provisioner.preview(spec, job, emit))
 
     @use_case(Action.PLAN)
     def destruction(self, actor: Actor, environment: str, spec: StackSpec) -> tuple[int, tuple[Loss, ...]]:

@@ -32,9 +32,9 @@ def check_project(start: Path) -> Found:
         *(file for file in (root / ACCESS,) if is_access_file(file)),
     ]
     more, new_errors, new_warnings = check_paths(tuple(wanted), root)
-    said = {str(error) for error in new_errors}
+    known = {str(error) for error in new_errors}
     path = _caught(lambda: files.load_environments(root, project))
-    new_errors += [error for error in path if str(error) not in said]
+    new_errors += [error for error in path if str(error) not in known]
     return checked + more, errors + new_errors, warnings + new_warnings
 
 

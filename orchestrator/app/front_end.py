@@ -287,7 +287,7 @@ class FrontEndParts(Protocol):
     def run_worker(
         self,
         rules: WorkerConfig,
-        tell: Callable[[WorkerEvent], None],
+        on_event: Callable[[WorkerEvent], None],
         work: Callable[[str], int],
         tidy: Callable[[], None],
         duties: Callable[[], Iterable[str]],

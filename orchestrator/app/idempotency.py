@@ -34,7 +34,7 @@ class IdempotentRequests:
             self.replies.remove_before(at - KEPT_FOR)
             found = self.replies.open(actor, key, KeptReply(request=request, at=at))
         if found is not None:
-            return _again(found, request), True
+            return _recorded_reply(found, request), True
         try:
             status, body = work()
         except BaseException:
@@ -48,7 +48,7 @@ class IdempotentRequests:
         self.replies.remove_before(parse_moment(self.clock.now()) - KEPT_FOR)
 
 
-def _again(found: KeptReply, request: str) -> Reply:
+def _recorded_reply(found: KeptReply, request: str) -> Reply:
     if found.request != request:
         raise OrchestratorError("N126", "the idempotency key was used for another request")
     if found.is_open:

@@ -23,8 +23,8 @@ def current_run(store: Store, root: str) -> Run:
     runs = store.runs_of(root)[::-1]
     if not runs:
         raise OrchestratorError("R101", f"there is no run {root!r}")
-    walk = next((run for run in runs if run.kind == "waves"), None)
-    return walk or next((run for run in runs if not run.ended), runs[0])
+    whole = next((run for run in runs if run.kind == "waves"), None)
+    return whole or next((run for run in runs if not run.ended), runs[0])
 
 
 def open_runs(store: Store, root: str) -> list[Run]:

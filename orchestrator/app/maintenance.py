@@ -76,7 +76,7 @@ class Maintenance(UseCases):
         self,
         actor: Actor,
         rules: WorkerConfig,
-        tell: Callable[[WorkerEvent], None],
+        on_event: Callable[[WorkerEvent], None],
         work: Callable[[str], int],
         tidy: Callable[[], None],
         duties: Callable[[], Iterable[str]],
@@ -86,4 +86,4 @@ class Maintenance(UseCases):
 
         *answer* executes a call of a use case for a server, with the rights of its actor.
         """
-        self._parts.run_worker(rules, tell, work, tidy, duties, answer)
+        self._parts.run_worker(rules, on_event, work, tidy, duties, answer)

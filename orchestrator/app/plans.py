@@ -165,8 +165,8 @@ class Plans(UseCases):
             services = leftovers.with_ephemeral_stack(
                 replace(isolated(self._parts, name), deployer=deployer), name, package.ref
             )
-            asked = PlanRequest(package, name, check=check, named=named, coming=waves.before(name))
-            plan = make.make(services, asked, f"plan-{secrets.token_hex(4)}", lambda _entry: None)
+            request = PlanRequest(package, name, check=check, named=named, coming=waves.before(name))
+            plan = make.make(services, request, f"plan-{secrets.token_hex(4)}", lambda _entry: None)
             services.deployer.close()
             return PlannedEnvironment(environment=name, digest=plan.digest, plan=plan)
 

@@ -50,8 +50,8 @@ class ProjectDiagnosis:
                     says, remedy = f"{name}: {problem.message}", str(problem.hint)
                     return Check(name="Pulumi programs", level="problem", says=says, remedy=remedy)
                 names.append(runtime)
-        said = ", ".join(dict.fromkeys(names))
-        says = f"{said}: their language hosts are installed" if names else "none was checked"
+        runtimes = ", ".join(dict.fromkeys(names))
+        says = f"{runtimes}: their language hosts are installed" if names else "none was checked"
         return Check(name="Pulumi programs", level="ok", says=says)
 
     def store(self) -> Check:

@@ -188,14 +188,14 @@ class Queries(UseCases):
         """The promotions in waves that will reach each environment with a wave that has not started, as JSON data."""
         found: dict[str, list[dict[str, object]]] = {}
         for work in self._parts.store.pending():
-            asked = parse_request(work.request)
-            run = current_run(self._parts.store, work.root) if asked.waves is not None else None
-            walk = RunView.of(run, self._parts.store.records(run.id)).walk if run is not None else None
-            for wave in walk.story if walk is not None else ():
+            request = parse_request(work.request)
+            run = current_run(self._parts.store, work.root) if request.waves is not None else None
+            progress = RunView.of(run, self._parts.store.records(run.id)).wave_progress if run is not None else None
+            for wave in progress.story if progress is not None else ():
                 for station in wave.environments:
-                    if station.state == "waiting" and asked.release is not None:
-                        release = asked.release.to_json()
-                        about = {"run": work.root, "wave": wave.number, "release": release, "by": asked.by}
+                    if station.state == "waiting" and request.release is not None:
+                        release = request.release.to_json()
+                        about = {"run": work.root, "wave": wave.number, "release": release, "by": request.by}
                         found.setdefault(station.environment, []).append(about)
         return found
 

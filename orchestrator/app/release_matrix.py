@@ -41,7 +41,11 @@ def release_rows(parts: Parts, refs: list[PackageRef], facts: list[EnvironmentFa
         for ref in part:
             cells = {
                 item.name: _place(
-                    parts, ref, item, places.get((ref.digest, item.name)), back=ref.digest in rolled_back[item.name]
+                    parts,
+                    ref,
+                    item,
+                    places.get((ref.digest, item.name)),
+                    is_rollback=ref.digest in rolled_back[item.name],
                 )
                 for item in facts
             }
@@ -50,7 +54,7 @@ def release_rows(parts: Parts, refs: list[PackageRef], facts: list[EnvironmentFa
 
 
 def _place(
-    parts: Parts, ref: PackageRef, facts: EnvironmentFacts, place: ReleasePlace | None, *, back: bool
+    parts: Parts, ref: PackageRef, facts: EnvironmentFacts, place: ReleasePlace | None, *, is_rollback: bool
 ) -> dict[str, object]:
     """What the release is in one environment, as JSON data: only runs that had an effect count."""
     ended_there = place is not None and place.run_kind != "rollback" and place.run_state is State.ROLLED_BACK
@@ -58,7 +62,9 @@ def _place(
     stuck = [problem.run for problem in facts.problems if problem.kind == "intervention" and problem.run]
     problem = next((run for run in stuck if (of := parts.store.run(run).release) and of.digest == ref.digest), None)
     return {
-        "state": _state(parts, ref, facts, left=back or ended_there, verified=bool(verified_at), stuck=bool(problem)),
+        "state": _state(
+            parts, ref, facts, left=is_rollback or ended_there, verified=bool(verified_at), stuck=bool(problem)
+        ),
         "hosts": [host.host for host in facts.hosts if host.runs(ref.digest)],
         "of": len(facts.hosts),
         "problem": problem,

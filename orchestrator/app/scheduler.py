@@ -67,9 +67,9 @@ class Scheduler:
             except OrchestratorError as error:
                 yield DutyReport(duty.name, f"{error.code}: {error.message}", failed=True)
 
-    def leave(self) -> None:
+    def release_lease(self) -> None:
         """Let another process take the lease at once."""
-        self.acting.register.leave_scheduler(self.holder)
+        self.acting.register.release_scheduler(self.holder)
 
 
 def is_running(lease: SchedulerLease | None, now: Now) -> bool:

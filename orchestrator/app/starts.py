@@ -114,7 +114,7 @@ def recorded_work(request: RunRequest, queue: str) -> tuple[QueuedRequest, Run]:
         waves = {"rollout": rollout.waves.to_json(), "plans": dict(rollout.plans)}
         about["waves"] = {**waves, **({"redeploy": True} if rollout.redeploy else {})}
     kind: Kind = "rehearsal" if request.rehearsal else "promotion"
-    asked = {
+    recorded = {
         "root": root,
         "kind": kind,
         "release": release.to_json(),
@@ -133,7 +133,7 @@ def recorded_work(request: RunRequest, queue: str) -> tuple[QueuedRequest, Run]:
         release=release,
         by=request.requester,
     )
-    return QueuedRequest(root=root, request=asked, queue=queue), run
+    return QueuedRequest(root=root, request=recorded, queue=queue), run
 
 
 def submit_started(store: Store, acting: Acting, request: RunRequest, queue: Queue = NO_QUEUE) -> RunRequest | None:
@@ -164,10 +164,10 @@ def enqueue_run(store: Store, run: Run, *, supersede: bool) -> None:
 def _is_recorded(store: Store, work: QueuedRequest) -> bool:
     """Whether the journal has the run, as it was started or as a retry: it executes the same plan in the same place."""
     try:
-        asked = store.work(work.root).request
+        request = store.work(work.root).request
     except OrchestratorError:
         return False
-    return (asked["plan"], list(asked["targets"])) == (work.request["plan"], work.request["targets"])
+    return (request["plan"], list(request["targets"])) == (work.request["plan"], work.request["targets"])
 
 
 def _renamed(acting: Acting, request: RunRequest) -> RunRequest:

@@ -98,12 +98,12 @@ def record_request(parts: Parts, actor: Actor, request: AnyRequest, queue: str =
             require_free(parts, environment)
     wanted = replace(request, root=request.root or secrets.token_hex(3), by=str(actor), wait=wait)
     use = Use(actor, request_rights(request), "submissions.submit")
-    return _queued(parts, wanted, queue, use, once=bool(request.root))
+    return _queued(parts, wanted, queue, use, fixed_root=bool(request.root))
 
 
-def _queued(parts: Parts, wanted: AnyRequest, queue: str, use: Use, *, once: bool = False) -> AnyRequest:
+def _queued(parts: Parts, wanted: AnyRequest, queue: str, use: Use, *, fixed_root: bool = False) -> AnyRequest:
     """Record *wanted*, which with a *queue* waits there for its first environment."""
-    recorded, run = _record(parts, wanted, use, queue, once=once)
+    recorded, run = _record(parts, wanted, use, queue, fixed_root=fixed_root)
     if queue and recorded.waves is None:  # each environment of a rollout is queued once its wave has started
         supersede = parts.services.environment(run.environment)[0].queue.supersede
         enqueue_run(parts.store, run, supersede=supersede)
@@ -111,16 +111,19 @@ def _queued(parts: Parts, wanted: AnyRequest, queue: str, use: Use, *, once: boo
 
 
 def _record(
-    parts: Parts, request: AnyRequest, use: Use, queue: str = "", *, once: bool = False
+    parts: Parts, request: AnyRequest, use: Use, queue: str = "", *, fixed_root: bool = False
 ) -> tuple[AnyRequest, Run]:
     """*request* with its first run, recorded under a root of its own: one of six digits may be taken already.
 
-    With *once* the root is that of this request, also if it is taken. The audit stream has the *use* of
+    With *fixed_root* the root is that of this request, also if it is taken. The audit stream has the *use* of
     rights with the names of the runs before the journal has these.
     """
     while True:
         require(parts.acting_as(use.actor), use.of(request.root), use_case=use.use_case)
         run = request.first(parts.services.clock.now())
-        if parts.store.submit(QueuedRequest(root=request.root, request=request.to_json(), queue=queue), run) or once:
+        if (
+            parts.store.submit(QueuedRequest(root=request.root, request=request.to_json(), queue=queue), run)
+            or fixed_root
+        ):
             return request, run
         request = replace(request, root=secrets.token_hex(3))

@@ -1,8 +1,8 @@
 """Control requests of operators: pause, cancel and abort a run, and follow it to its end."""
 
 from orchestrator.app.application import Application
-from orchestrator.cli.execution import follow, walk_of
-from orchestrator.cli.follow_run import do, tell
+from orchestrator.cli.execution import follow, request_and_run
+from orchestrator.cli.follow_run import execute_and_report, report_end
 from orchestrator.cli.output import ignore_broken_pipe, note
 from orchestrator.domain.error_codes import HAS_PROCESS
 from orchestrator.domain.errors import OrchestratorError
@@ -11,8 +11,8 @@ from orchestrator.domain.journal import ControlVerb, Run
 
 def going(app: Application, wanted: str) -> Run:
     """The run that *wanted* means, which must not have ended; a root means all its runs. Raises R101, R102 and R141."""
-    asked, found = walk_of(app, app.actor, wanted)
-    run = found if asked.waves is not None else app.queries.current_run(app.actor, asked.root)
+    request, found = request_and_run(app, app.actor, wanted)
+    run = found if request.waves is not None else app.queries.current_run(app.actor, request.root)
     if run.ended:
         raise OrchestratorError("R141", f"{run.id} has ended: {run.state}")
     return run
@@ -22,7 +22,7 @@ def stop_run(app: Application, wanted: str, verb: ControlVerb, why: str, *, as_j
     """Record the control request, and follow the run to its end; if no process works on it, execute it here."""
     ignore_broken_pipe()
     run = going(app, wanted)
-    asked = app.submissions.recorded(app.actor, run.root)
+    request = app.submissions.recorded(app.actor, run.root)
     app.control.request(app.actor, run, verb, why)
     has_worker = app.queries.has_worker(app.actor, run.root)
     if not has_worker and not app.executes_here:
@@ -30,9 +30,9 @@ def stop_run(app: Application, wanted: str, verb: ControlVerb, why: str, *, as_j
     elif not has_worker:
         note(f"{run.id} has no active worker; ending it now")
         try:
-            return do(app, asked, as_json=as_json)
+            return execute_and_report(app, request, as_json=as_json)
         except OrchestratorError as error:
             if error.code != HAS_PROCESS:  # a worker was first, and sees it through
                 raise
-    only = run.id if asked.waves is not None and run.kind != "waves" else ""
-    return tell(app, asked, follow(app, asked, only), as_json=as_json)
+    only = run.id if request.waves is not None and run.kind != "waves" else ""
+    return report_end(app, request, follow(app, request, only), as_json=as_json)

@@ -38,11 +38,11 @@ class Follower:
     The right of *actor* to view them is checked once, with the first reading.
     """
 
-    def __init__(self, app: Application, actor: Actor, asked: RunRequest, view: Lines, only: str = "") -> None:
+    def __init__(self, app: Application, actor: Actor, request: RunRequest, view: Lines, only: str = "") -> None:
         self._app, self._actor, self._view = app, actor, view
-        self._beside = view.beside = asked.waves is not None and not only
-        path = [only] if only else [run_id(asked.root, target) for target in asked.targets]
-        self._coming = [asked.root] if self._beside else path
+        self._beside = view.beside = request.waves is not None and not only
+        path = [only] if only else [run_id(request.root, target) for target in request.targets]
+        self._coming = [request.root] if self._beside else path
         self.stories: list[RunView] = []
 
     @cached_property
@@ -85,16 +85,16 @@ class Follower:
         return False
 
 
-def run_and_follow(app: Application, asked: RunRequest, wait: Callable[[], dict[str, Any]]) -> list[RunView]:
-    """Follow the request *asked*, which this process executes, to its end.
+def run_and_follow(app: Application, request: RunRequest, wait: Callable[[], dict[str, Any]]) -> list[RunView]:
+    """Follow *request*, which this process executes, to its end.
 
     The first interrupt cancels it, the second leaves it to a process in the background. SIGTERM parks it before its
     next effect, and another process resumes it. None of them interrupts an operation of an engine.
     """
-    done, blockers = _Waiting(wait), app.resumption.blockers(asked)
+    done, blockers = _BackgroundWait(wait), app.resumption.blockers(request)
     with open_view() as view:
-        follower = Follower(app, SYSTEM_ACTOR, asked, view)  # the right was checked when it was requested
-        with _Signals(app, asked, view, follower) as signals:
+        follower = Follower(app, SYSTEM_ACTOR, request, view)  # the right was checked when it was requested
+        with _Signals(app, request, view, follower) as signals:
             while done.running and not app.parked:
                 with _patient():
                     follower.poll()
@@ -104,16 +104,16 @@ def run_and_follow(app: Application, asked: RunRequest, wait: Callable[[], dict[
         with _patient():
             follower.poll()
     if app.parked and done.running:
-        _parked(app, asked, follower, view)
+        _parked(app, request, follower, view)
     done.check()
     return follower.stories
 
 
-def execute(app: Application, actor: Actor, asked: RunRequest) -> list[RunView]:
-    """Execute the request *asked* and follow it to its end. At a server a worker executes it."""
+def execute(app: Application, actor: Actor, request: RunRequest) -> list[RunView]:
+    """Execute the request *request* and follow it to its end. At a server a worker executes it."""
     if app.executes_here:
-        return run_and_follow(app, asked, app.execution.begin(actor, asked))
-    return follow_to_end(app, asked)
+        return run_and_follow(app, request, app.execution.begin(actor, request))
+    return follow_to_end(app, request)
 
 
 @contextlib.contextmanager
@@ -126,7 +126,7 @@ def _patient() -> Iterator[None]:
             raise
 
 
-def run_worker(app: Application, rules: WorkerConfig, tell: Callable[[WorkerEvent], None]) -> None:
+def run_worker(app: Application, rules: WorkerConfig, on_event: Callable[[WorkerEvent], None]) -> None:
     """Work as a worker under these *rules*, and print its events, until it is stopped."""
     from orchestrator.management.worker_calls import answer_call
 
@@ -139,10 +139,16 @@ def run_worker(app: Application, rules: WorkerConfig, tell: Callable[[WorkerEven
 
     try:
         app.maintenance.serve(
-            app.actor, rules, tell, partial(work, app), lambda: tidy(app, rules.queue), duties, answer
+            app.actor,
+            rules,
+            on_event,
+            partial(execute_root, app),
+            lambda: reap_overdue(app, rules.queue),
+            duties,
+            answer,
         )
     finally:
-        scheduler.leave()
+        scheduler.release_lease()
         app.close()
 
 
@@ -155,7 +161,7 @@ def do_duties(app: Application, scheduler: Scheduler) -> Iterator[str]:
         app.register.close()
 
 
-def tidy(app: Application, queue: str) -> None:
+def reap_overdue(app: Application, queue: str) -> None:
     """Have taken away what promotions made for themselves and is past its time: by the workers of *queue*.
 
     A run whose process died is resumed in the background, unless it is for workers, who do that anyway.
@@ -164,16 +170,16 @@ def tidy(app: Application, queue: str) -> None:
     app.resumption.reap_overdue(queue)
 
 
-def work(app: Application, root: str) -> int:
+def execute_root(app: Application, root: str) -> int:
     """Execute *root* without following it. Returns 0 once it is done, however it ended.
 
     SIGTERM parks it before its next step, and releases its claim.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: app.stop_softly())
-    asked = app.submissions.recorded(SYSTEM_ACTOR, root)
-    done = _Waiting(app.execution.begin(SYSTEM_ACTOR, asked))
-    blockers = app.resumption.blockers(asked)
+    request = app.submissions.recorded(SYSTEM_ACTOR, root)
+    done = _BackgroundWait(app.execution.begin(SYSTEM_ACTOR, request))
+    blockers = app.resumption.blockers(request)
     while done.running and not app.parked:
         report_resumed(blockers.resume())
         done.join(POLL)
@@ -185,44 +191,46 @@ def work(app: Application, root: str) -> int:
     return int(Exit.OK)
 
 
-def _parked(app: Application, asked: RunRequest, follower: Follower, view: Lines) -> NoReturn:
+def _parked(app: Application, request: RunRequest, follower: Follower, view: Lines) -> NoReturn:
     """End the process, whose request is parked, and print the reason."""
     if app.taken_over:
-        leave(app, asked, "another process has taken over; this one changes nothing more", view)
+        end_process(app, request, "another process has taken over; this one changes nothing more", view)
     if app.stop_reason:
-        leave(app, asked, f"stopped: {app.stop_reason}", view)
+        end_process(app, request, f"stopped: {app.stop_reason}", view)
     why = "stopped before its next step"
     with _patient():
-        run = app.queries.current_run(app.actor, asked.root)
-        held = [run, *app.queries.open_runs(app.actor, asked.root)] if asked.waves is not None else [run]
+        run = app.queries.current_run(app.actor, request.root)
+        held = [run, *app.queries.open_runs(app.actor, request.root)] if request.waves is not None else [run]
         by = next((found.control_by for found in held if found.control == "pause"), "")
         why = f"paused by {by}" if by else why
     only_meant = [step.label for story in follower.stories for step in story.running]  # nothing runs here any more
-    leave(app, asked, f"{why}{_not_begun(asked, follower.stories, only_meant)}", view)
+    end_process(app, request, f"{why}{_not_begun(request, follower.stories, only_meant)}", view)
 
 
-def _not_begun(asked: RunRequest, stories: list[RunView], first: Sequence[str] = ()) -> str:
+def _not_begun(request: RunRequest, stories: list[RunView], first: Sequence[str] = ()) -> str:
     """What of the plan, and of the path, is left after *first*; empty if nothing is, or if that is not known yet."""
-    going = [story for story in stories if not story.run.ended] if asked.waves is not None else stories[-1:]
+    going = [story for story in stories if not story.run.ended] if request.waves is not None else stories[-1:]
     left = [*first, *(label for story in going if not story.going_back for label in story.remaining)]
-    walk = stories[0].walk if stories else None
-    left += (walk.left if walk else ()) if asked.waves is not None else asked.targets[max(1, len(stories)) :]
+    progress = stories[0].wave_progress if stories else None
+    left += (
+        (progress.left if progress else ()) if request.waves is not None else request.targets[max(1, len(stories)) :]
+    )
     return f"; not started: {', '.join(left)}" if left else ""
 
 
-def follow(app: Application, asked: RunRequest, only: str = "") -> list[RunView]:
+def follow(app: Application, request: RunRequest, only: str = "") -> list[RunView]:
     """Follow a request that another process executes until it has ended or has no process; or *only* that run of it."""
     with open_view() as view:
-        follower = Follower(app, app.actor, asked, view, only)
+        follower = Follower(app, app.actor, request, view, only)
         while True:
-            working = follower.reader.has_worker(asked.root)
+            working = follower.reader.has_worker(request.root)
             follower.poll()
             if not working or (only and all(story.run.ended for story in follower.stories)):
                 return follower.stories
             time.sleep(POLL)
 
 
-def follow_to_end(app: Application, asked: RunRequest) -> list[RunView]:
+def follow_to_end(app: Application, request: RunRequest) -> list[RunView]:
     """Follow a request that another process executes until it has ended, or is paused and has no process.
 
     The end of this process has no effect on it.
@@ -231,54 +239,54 @@ def follow_to_end(app: Application, asked: RunRequest) -> list[RunView]:
         output.note("no worker is running, which would start it: orchestrator worker")
     try:
         with open_view() as view:
-            follower = Follower(app, app.actor, asked, view)
+            follower = Follower(app, app.actor, request, view)
             while True:
-                working = follower.reader.has_worker(asked.root)
+                working = follower.reader.has_worker(request.root)
                 follower.poll()
-                if not working and _has_ended(app, asked, follower.stories):
+                if not working and _has_ended(app, request, follower.stories):
                     return follower.stories
                 time.sleep(POLL)
     except KeyboardInterrupt:
-        output.note(f"the run continues: orchestrator watch {asked.root}")
+        output.note(f"the run continues: orchestrator watch {request.root}")
         raise
 
 
-def _has_ended(app: Application, asked: RunRequest, stories: list[RunView]) -> bool:
-    """Whether nothing more comes of *asked*, unless a user resumes it."""
+def _has_ended(app: Application, request: RunRequest, stories: list[RunView]) -> bool:
+    """Whether nothing more comes of *request*, unless a user resumes it."""
     if not stories or not all(story.run.ended for story in stories):
-        return bool(stories) and app.queries.current_run(app.actor, asked.root).control == "pause"
-    if asked.waves is not None:
+        return bool(stories) and app.queries.current_run(app.actor, request.root).control == "pause"
+    if request.waves is not None:
         return True
-    return len(stories) == len(asked.targets) or exit_of(stories) is not Exit.OK
+    return len(stories) == len(request.targets) or exit_of(stories) is not Exit.OK
 
 
 def exit_of(stories: list[RunView]) -> Exit:
     """The exit status of the command: that of the last run, or of the promotion in waves."""
-    walk = next((story for story in stories if story.run.kind == "waves"), None)
-    ending = (walk or stories[-1]).ending if stories else None
+    whole = next((story for story in stories if story.run.kind == "waves"), None)
+    ending = (whole or stories[-1]).ending if stories else None
     return Exit(int(ending["exit"])) if ending else Exit.INTERRUPTED
 
 
-def leave(app: Application, asked: RunRequest, why: str, view: Lines) -> NoReturn:
+def end_process(app: Application, request: RunRequest, why: str, view: Lines) -> NoReturn:
     """End this process now, release its claim, and leave the request as the journal has it."""
     view.stop()
-    run = asked.name if len(asked.targets) == 1 else asked.root
+    run = request.name if len(request.targets) == 1 else request.root
     app.release_claim()
     output.note(f"{why}; nothing is lost: orchestrator resume {run}")
     os._exit(Exit.INTERRUPTED)  # parked threads never return, and would keep the process
 
 
-def detach(app: Application, asked: RunRequest, view: Lines) -> NoReturn:
+def detach(app: Application, request: RunRequest, view: Lines) -> NoReturn:
     """Leave the request to a process in the background, and end this one."""
     view.stop()
-    app.control.detach(app.actor, app.queries.current_run(app.actor, asked.root))
-    process = app.run_in_background(asked.root)
+    app.control.detach(app.actor, app.queries.current_run(app.actor, request.root))
+    process = app.run_in_background(request.root)
     app.release_claim()
-    output.note(f"detached; the run continues in the background (process {process}): orchestrator watch {asked.root}")
+    output.note(f"detached; the run continues in the background (process {process}): orchestrator watch {request.root}")
     os._exit(Exit.INTERRUPTED)
 
 
-class _Waiting:
+class _BackgroundWait:
     """The end of the request, awaited in a thread while the view is shown."""
 
     def __init__(self, wait: Callable[[], dict[str, Any]]) -> None:
@@ -314,10 +322,10 @@ class _Signals:
     prompt is incomplete. Only a third Ctrl-C takes effect at once.
     """
 
-    def __init__(self, app: Application, asked: RunRequest, view: Lines, follower: Follower) -> None:
-        self._app, self._asked, self._view, self._follower = app, asked, view, follower
+    def __init__(self, app: Application, request: RunRequest, view: Lines, follower: Follower) -> None:
+        self._app, self._request, self._view, self._follower = app, request, view, follower
         self._interrupts, self._terminated = 0, False
-        self._told: set[int] = set()
+        self._handled: set[int] = set()
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -331,30 +339,30 @@ class _Signals:
 
     def apply_control(self) -> None:
         """Do what was requested since the last call, and print what continues and what is left."""
-        if self._interrupts and signal.SIGINT not in self._told:
+        if self._interrupts and signal.SIGINT not in self._handled:
             self._app.control.request(
-                self._app.actor, self._app.queries.current_run(self._app.actor, self._asked.root), "cancel", "Ctrl-C"
+                self._app.actor, self._app.queries.current_run(self._app.actor, self._request.root), "cancel", "Ctrl-C"
             )
-            self._told.add(signal.SIGINT)  # only after the request was recorded: otherwise it is tried again
-            self._say("cancelling", self._then(), "again: leave it to the background")
+            self._handled.add(signal.SIGINT)  # only after the request was recorded: otherwise it is tried again
+            self._say("cancelling", self._outcome_words(), "again: leave it to the background")
         if self._interrupts > 1:  # after that: both may have come since the last time
-            detach(self._app, self._asked, self._view)
-        if self._terminated and signal.SIGTERM not in self._told:
-            self._told.add(signal.SIGTERM)
+            detach(self._app, self._request, self._view)
+        if self._terminated and signal.SIGTERM not in self._handled:
+            self._handled.add(signal.SIGTERM)
             self._app.stop_softly()
-            self._say("stopping before the next step", f"orchestrator resume {self._asked.root} resumes it")
+            self._say("stopping before the next step", f"orchestrator resume {self._request.root} resumes it")
 
     def _interrupted(self, _number: int, _frame: object) -> None:
         self._interrupts += 1
         if self._interrupts > 2:
-            detach(self._app, self._asked, self._view)
+            detach(self._app, self._request, self._view)
 
     def _ended(self, _number: int, _frame: object) -> None:
         self._terminated = True
 
-    def _then(self) -> str:
+    def _outcome_words(self) -> str:
         stories = self._follower.stories
-        waves = self._asked.waves
+        waves = self._request.waves
         if waves is not None:
             stays = "stays" if waves.on_failure == "stop" else "is rolled back as well"
             return f"what is running is rolled back; what was promoted {stays}"
@@ -362,17 +370,17 @@ class _Signals:
             return "a rollback that has started is completed"
         return "what was changed is rolled back"
 
-    def _say(self, what: str, then: str, more: str = "") -> None:
+    def _say(self, what: str, outcome: str, more: str = "") -> None:
         stories = self._follower.stories
         going = ", ".join(step.label for story in stories for step in story.running)
         text = f"{what}: {going} is completed" if going else what
-        text += f"{_not_begun(self._asked, stories)}; {then}" + (f" ({more})" if more else "")
+        text += f"{_not_begun(self._request, stories)}; {outcome}" + (f" ({more})" if more else "")
         self._view.write(output.paint(text, fg="yellow", err=True))
         if isinstance(self._view, Live):
             self._view.note = output.paint(f"{what} …" + (f" ({more})" if more else ""), fg="yellow", err=True)
 
 
-def walk_of(app: Application, actor: Actor, wanted: str) -> tuple[RunRequest, Run]:
+def request_and_run(app: Application, actor: Actor, wanted: str) -> tuple[RunRequest, Run]:
     """What was requested with the run, or the root, *wanted*, for *actor*. Raises R101 and R102."""
     try:
         run = app.queries.current_run(actor, wanted)

@@ -16,18 +16,18 @@ from orchestrator.domain.text import counted
 from orchestrator.domain.waves import Progress
 
 
-def do(app: Application, asked: RunRequest, *, as_json: bool) -> int:
-    """Start or resume *asked*, and follow it. Returns the command's exit status."""
+def execute_and_report(app: Application, request: RunRequest, *, as_json: bool) -> int:
+    """Start or resume *request*, and follow it. Returns the command's exit status."""
     output.ignore_broken_pipe()
-    return tell(app, asked, execute(app, SYSTEM_ACTOR, asked), as_json=as_json)
+    return report_end(app, request, execute(app, SYSTEM_ACTOR, request), as_json=as_json)
 
 
-def tell(app: Application, asked: RunRequest, stories: list[RunView], *, as_json: bool) -> int:
+def report_end(app: Application, request: RunRequest, stories: list[RunView], *, as_json: bool) -> int:
     """Print how the runs of a request ended, in any process. Returns the exit status of the command."""
     code = exit_of(stories)
     if as_json:
         runs = [story.to_json() for story in stories]
-        output.print_json("Walk", {"root": asked.root, "exit": int(code), "runs": runs})
+        output.print_json("Walk", {"root": request.root, "exit": int(code), "runs": runs})
     else:
         last = {story.run.environment: story for story in stories if story.run.ended}
         for story in last.values():
@@ -35,38 +35,38 @@ def tell(app: Application, asked: RunRequest, stories: list[RunView], *, as_json
     return int(code)
 
 
-def start_in_background(app: Application, asked: RunRequest, requests: tuple[str, ...] = (), *, as_json: bool) -> int:
-    """Start *asked* in a background process. *requests* are the run requests that were recorded after it.
+def start_in_background(app: Application, request: RunRequest, requests: tuple[str, ...] = (), *, as_json: bool) -> int:
+    """Start *request* in a background process. *requests* are the run requests that were recorded after it.
 
     At a server it is left to workers.
     """
     if not app.executes_here:
-        return report_enqueued(asked, DEFAULT_QUEUE, requests, as_json=as_json)
-    run = asked.name
+        return report_enqueued(request, DEFAULT_QUEUE, requests, as_json=as_json)
+    run = request.name
     app.control.detach(app.actor, app.queries.find_run(app.actor, run))
-    process = app.run_in_background(asked.root)
+    process = app.run_in_background(request.root)
     if as_json:
-        output.print_json("Asked", {"root": asked.root, "run": run, "process": process, "requests": list(requests)})
+        output.print_json("Asked", {"root": request.root, "run": run, "process": process, "requests": list(requests)})
     else:
-        output.out(f"{run} continues in the background (process {process}); orchestrator watch {asked.root}")
+        output.out(f"{run} continues in the background (process {process}); orchestrator watch {request.root}")
     return 0
 
 
-def report_enqueued(asked: RunRequest, queue: str, requests: tuple[str, ...] = (), *, as_json: bool) -> int:
-    """Print that *asked* waits for workers of *queue*. *requests* are the run requests that were recorded with it."""
-    run = asked.name
+def report_enqueued(request: RunRequest, queue: str, requests: tuple[str, ...] = (), *, as_json: bool) -> int:
+    """Print that *request* waits for workers of *queue*. *requests* are the run requests that were recorded with it."""
+    run = request.name
     if as_json:
-        output.print_json("Asked", {"root": asked.root, "run": run, "queue": queue, "requests": list(requests)})
+        output.print_json("Asked", {"root": request.root, "run": run, "queue": queue, "requests": list(requests)})
     else:
-        output.out(f"{run} waits for a worker of the queue {queue}: orchestrator watch {asked.root}")
+        output.out(f"{run} waits for a worker of the queue {queue}: orchestrator watch {request.root}")
     return 0
 
 
 def conclude(app: Application, story: RunView) -> None:
     """Print the current state of each host, and the remedies if an operator has to act."""
     environment, run = story.run.environment, story.run
-    if story.walk is not None:
-        _walked(story, story.walk)
+    if story.wave_progress is not None:
+        _conclude_waves(story, story.wave_progress)
         return
     truth = hosts_summary(app.queries.hosts(SYSTEM_ACTOR, environment))  # the result of what the actor requested
     if run.kind == "destroy" and run.state is State.SUCCEEDED:
@@ -85,10 +85,10 @@ def conclude(app: Application, story: RunView) -> None:
         _help(story)
 
 
-def _walked(story: RunView, walk: Progress) -> None:
+def _conclude_waves(story: RunView, progress: Progress) -> None:
     """Print the result of each environment of a promotion in waves."""
     output.out(f"{story.run.id} {state_words(story.run.state)}: {story.run.message}")
-    output.out(waves(walk.story))
+    output.out(waves(progress.story))
     if story.run.state is State.NEEDS_INTERVENTION:
         output.out(f"{story.run.id} needs manual intervention in the environments that are listed above")
 

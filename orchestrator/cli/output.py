@@ -71,9 +71,9 @@ def detach_option(function: F) -> F:
 
 
 def named_options(function: F) -> F:
-    """The options `--replace` and `--point-of-no-return`, which arrive as *replace* and *no_return*."""
+    """The options `--replace` and `--point-of-no-return`, which arrive as *replace* and *points_of_no_return*."""
     steps = "Agree to this step, which cannot be undone. May be repeated."
-    option = click.option("--point-of-no-return", "no_return", multiple=True, metavar="STEP", help=steps)
+    option = click.option("--point-of-no-return", "points_of_no_return", multiple=True, metavar="STEP", help=steps)
     return replace_option(option(function))
 
 

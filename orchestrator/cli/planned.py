@@ -73,8 +73,8 @@ def print_waves(plan: WavePlan, *, err: bool = False) -> None:
 
 def _write_waves(plan: WavePlan, say: Printer) -> None:
     """Write all of *plan*: its environments, wave by wave."""
-    walk = plan.rollout
-    title = f"Plan: promote {plan.release} → {walk.name}, in {counted(len(plan.waves), 'wave')}: {walk}"
+    rollout = plan.rollout
+    title = f"Plan: promote {plan.release} → {rollout.name}, in {counted(len(plan.waves), 'wave')}: {rollout}"
     say(output.paint(title, bold=True))
     for number, wave in enumerate(plan.waves, start=1):
         say(output.paint(f"\nWave {number} of {len(plan.waves)}", bold=True))
@@ -84,10 +84,10 @@ def _write_waves(plan: WavePlan, say: Printer) -> None:
                 continue
             _write_plan(item.plan, say)
             _write_blocked(item.plan, say)
-    soak = f"{walk.soak} between one wave and the next" if seconds_of(walk.soak) else "none"
-    stays = "stays" if walk.on_failure == "stop" else "is rolled back, newest wave first"
+    soak = f"{rollout.soak} between one wave and the next" if seconds_of(rollout.soak) else "none"
+    stays = "stays" if rollout.on_failure == "stop" else "is rolled back, newest wave first"
     say(f"\nSoak     {soak}")
-    say(f"Failures {walk.max_failures} may fail; with more, later waves are not started, and what was promoted {stays}")
+    say(f"Failures {rollout.max_failures} may fail; with more, later waves are not started, what was promoted {stays}")
     say(f"Digest   {plan.digest}")
 
 
@@ -125,8 +125,8 @@ def _write_plan(plan: Plan, say: Printer, *, err: bool = False) -> None:
         for number, line in enumerate(configuration_lines(plan.configuration)):
             say(f"{'' if number else 'Ansible':<9}{line}")
     if plan.action == "promote":
-        say(f"Rollback {_way_back(plan)}")
-        for line in _left_by_way_back(plan):
+        say(f"Rollback {_rollback_text(plan)}")
+        for line in _left_by_rollback(plan):
             say(f"         {line}")
     say(f"Digest   {plan.digest}")
 
@@ -151,13 +151,13 @@ def _work(plan: Plan, say: Printer, *, err: bool) -> None:
         say(f"Verify   {suite.name}: {suite.tests} (at most {duration_text(suite.timeout)}){_repeated(suite.flaky)}")
     _titled("Rehearse", _rehearsal(plan), say)
     if plan.watch is not None:
-        say(f"Watch    {_look(plan.watch.look)}")
+        say(f"Watch    {_window(plan.watch.observation)}")
         if plan.watch.suite is not None:
             say(f"         {plan.watch.suite.tests}")
         _gates(plan.watch.gates, say)
     if plan.probe is not None:
-        asked = [url for url in (plan.probe.url, plan.probe.service) if url is not None]
-        say(f"Probe    every {plan.probe.every}: {', '.join(asked)}")
+        urls = [url for url in (plan.probe.url, plan.probe.service) if url is not None]
+        say(f"Probe    every {plan.probe.every}: {', '.join(urls)}")
 
 
 def _rehearsal(plan: Plan) -> Iterator[str]:
@@ -166,9 +166,9 @@ def _rehearsal(plan: Plan) -> Iterator[str]:
     if not plan.rehearse or back is None:
         return
     yield f"rolled back to {back} and promoted again; the rollback is the one below"
-    aside = [state.host for state in plan.current_hosts if state.aside(back.digest)]
-    if aside:
-        yield f"first {back} on {list_names(aside)}, which are on standby with another release"
+    other_standbys = [state.host for state in plan.current_hosts if state.is_other_standby(back.digest)]
+    if other_standbys:
+        yield f"first {back} on {list_names(other_standbys)}, which are on standby with another release"
 
 
 def _titled(title: str, lines: Iterable[str], say: Say) -> None:
@@ -182,12 +182,12 @@ def _first(plan: Plan) -> Iterator[str]:
         return
     unnamed = {loss.urn for loss in plan.unnamed_losses}
     for loss in plan.losses:
-        told = f"not agreed to: --replace {loss.name}" if loss.urn in unnamed else "agreed to by name"
-        yield clean_text(f"would {loss}; {told}")
+        agreement = f"not agreed to: --replace {loss.name}" if loss.urn in unnamed else "agreed to by name"
+        yield clean_text(f"would {loss}; {agreement}")
     for step in plan.points_of_no_return:
         named = step in plan.acknowledgements.no_return
-        told = "agreed to by name" if named else f"not agreed to: --point-of-no-return {step}"
-        yield f"{step} cannot be undone; {told}"
+        agreement = "agreed to by name" if named else f"not agreed to: --point-of-no-return {step}"
+        yield f"{step} cannot be undone; {agreement}"
     if plan.stack is not None and plan.stack.refused:
         yield clean_text(plan.stack.refused)
 
@@ -238,7 +238,7 @@ def _step(number: int, step: PlannedStep, say: Printer, *, err: bool) -> None:
     if step.order != "inventory":
         say(f"         order: {step.order}" + (f", by {step.seed}" if step.seed else ""))
     if step.canary is not None:
-        say(f"         canary: {_canary_hosts(step)} first, then their observation {_look(step.canary.observation)}")
+        say(f"         canary: {_canary_hosts(step)} first, then their observation {_window(step.canary.observation)}")
         _gates(step.canary.observation.gates, say)
     if step.undo:
         say(f"         undo: {step.undo}")
@@ -277,7 +277,7 @@ def _sides(plan: Plan, say: Say, *, err: bool) -> None:
     say(f"Switch   to {planned.to}{about[planned.to]} by {planned.switch.playbook}{where}; {live}")
     _plays(planned.switch_plays, say, err=err)
     if planned.observation is not None:
-        say(f"         before it, an observation of {planned.to} {_look(planned.observation)}")
+        say(f"         before it, an observation of {planned.to} {_window(planned.observation)}")
         _gates(planned.observation.gates, say)
     if planned.retire is not None:
         say(f"         at the end, {planned.retire.playbook} on the standby side")
@@ -292,8 +292,8 @@ def _canary_hosts(step: PlannedStep) -> str:
     return counted(wanted, "host") if isinstance(wanted, int) else wanted
 
 
-def _look(look: ObservationWindow) -> str:
-    return f"every {duration_text(look.every)} for {duration_text(look.seconds)}{_repeated(look.flaky)}"
+def _window(window: ObservationWindow) -> str:
+    return f"every {duration_text(window.every)} for {duration_text(window.seconds)}{_repeated(window.flaky)}"
 
 
 def _repeated(rule: Flaky | None) -> str:
@@ -322,13 +322,13 @@ def _preview(preview: StepPreview, say: Printer, *, err: bool) -> None:
         say.raw(output.paint(f"           {line}", fg=colour, err=err))
 
 
-def _left_by_way_back(plan: Plan) -> Iterator[str]:
+def _left_by_rollback(plan: Plan) -> Iterator[str]:
     yield from again_lines(plan.rollback_target.second_pass)
     if plan.rollback_target.release is not None:
         yield from skipped_lines(plan.rollback_target.skipped, plan.rollback_target.release)
 
 
-def _way_back(plan: Plan) -> str:
+def _rollback_text(plan: Plan) -> str:
     back = plan.rollback_target
     if back.release is None or not back.available:
         return f"none: {back.reason}"

@@ -42,7 +42,7 @@ class PromotionOptions:
     next_window: bool = False
     queue: str = ""
     wait: float = 0.0
-    leave: bool = False
+    is_queued: bool = False
     """Whether the start is left to a worker."""
     redeploy: bool = False
     """Whether a rollout also goes to environments that have the release."""
@@ -145,7 +145,7 @@ def print_requests(app: "Application", recorded: "tuple[RunRequest, ...]", *, as
         output.print_json("RunRequests", data)
         return
     for each in seen:
-        _tell(app, each, as_json=as_json)
+        _report(app, each, as_json=as_json)
 
 
 def _seen(app: "Application", recorded: "RunRequest") -> "RequestView":
@@ -199,22 +199,22 @@ def _record(app: "Application", plan: "Plan | WavePlan", wanted: PromotionOption
 def _is_followed(seen: "RequestView", wanted: PromotionOptions) -> bool:
     """Whether this command starts the request now, or waits until it can."""
     now = seen.request.is_startable and seen.admission.may_start
-    return not wanted.leave and (now or wanted.wait > 0)
+    return not wanted.is_queued and (now or wanted.wait > 0)
 
 
 def _follow(app: "Application", recorded: "RunRequest", wanted: PromotionOptions, *, as_json: bool) -> int:
     """Start the request now if that is possible, wait for it with --wait, or leave it to a worker."""
     seen = _seen(app, recorded)
     if not _is_followed(seen, wanted):
-        _tell(app, seen, as_json=as_json)
+        _report(app, seen, as_json=as_json)
         return int(Exit.OK)
     if seen.request.is_startable and seen.admission.may_start:
         return _start(app, seen, as_json=as_json)
-    _tell(app, seen, as_json=False, err=True)
+    _report(app, seen, as_json=False, err=True)
     return _wait(app, recorded.id, wanted.wait, as_json=as_json)
 
 
-def _tell(app: "Application", seen: "RequestView", *, as_json: bool, err: bool = False) -> None:
+def _report(app: "Application", seen: "RequestView", *, as_json: bool, err: bool = False) -> None:
     from orchestrator.cli.run_requests import hint_worker, lines, print_request
 
     if err:
@@ -231,18 +231,18 @@ def _wait(app: "Application", wanted: str, seconds: float, *, as_json: bool) -> 
     from orchestrator.app.run_requests import show_request
     from orchestrator.cli.run_requests import WAITS, wait_reason
 
-    deadline, said = time.monotonic() + seconds, ""
+    deadline, printed = time.monotonic() + seconds, ""
     while True:
         seen, _ = show_request(app.acting, wanted, app.request_rules())
         if seen.state not in WAITS:
             return _end(app, seen, as_json=as_json)
         if seen.admission.may_start and app.executes_here:
             return _start(app, seen, as_json=as_json)
-        if not seen.admission.may_start and (text := wait_reason(seen)) != said:
+        if (text := wait_reason(seen)) != printed:
             output.note(f"{seen.request.id}: {text}")
-            said = text
+            printed = text
         if time.monotonic() >= deadline:
-            _tell(app, seen, as_json=as_json)
+            _report(app, seen, as_json=as_json)
             return int(Exit.OK)
         time.sleep(POLL)
 
@@ -267,13 +267,13 @@ def _start(app: "Application", seen: "RequestView", *, as_json: bool) -> int:
 
 def _execute(app: "Application", started: "RunRequest", *, as_json: bool) -> int:
     """Execute the run of a request that this process has started, and settle the request by its end."""
-    from orchestrator.cli.follow_run import do
+    from orchestrator.cli.follow_run import execute_and_report
     from orchestrator.cli.planned import plan_text
 
     recorded = app.submit_started(started)
     if recorded is None:
         return _follow_run(app, started, as_json=as_json)
-    code = do(app, app.submissions.recorded(app.actor, recorded.root), as_json=as_json)
+    code = execute_and_report(app, app.submissions.recorded(app.actor, recorded.root), as_json=as_json)
     settled = app.settle_request(recorded, plan_text)
     if settled is not None and settled.differences and not as_json:
         output.note(f"{settled.id} waits for votes for a new plan: orchestrator approvals {settled.id}")
@@ -283,10 +283,10 @@ def _execute(app: "Application", started: "RunRequest", *, as_json: bool) -> int
 def _follow_run(app: "Application", started: "RunRequest", *, as_json: bool) -> int:
     """Follow the run of a request that another process executes."""
     from orchestrator.cli.execution import follow_to_end
-    from orchestrator.cli.follow_run import tell
+    from orchestrator.cli.follow_run import report_end
 
-    asked = app.submissions.recorded(app.actor, started.root)
-    return tell(app, asked, follow_to_end(app, asked), as_json=as_json)
+    request = app.submissions.recorded(app.actor, started.root)
+    return report_end(app, request, follow_to_end(app, request), as_json=as_json)
 
 
 def _end(app: "Application", seen: "RequestView", *, as_json: bool) -> int:
@@ -295,7 +295,7 @@ def _end(app: "Application", seen: "RequestView", *, as_json: bool) -> int:
 
     if seen.request.run and seen.state in {RequestState.STARTED, RequestState.FINISHED}:
         return _follow_run(app, seen.request, as_json=as_json)
-    _tell(app, seen, as_json=as_json)
+    _report(app, seen, as_json=as_json)
     return int(Exit.NOT_ALLOWED)
 
 

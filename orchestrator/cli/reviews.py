@@ -67,9 +67,9 @@ def review_lines(shown: "ShownReview") -> Iterator[str]:
     for name, text in (("well", review.went_well), ("badly", review.went_badly)):
         if text:
             yield f"  {name:8} {text}"
-    for said in review.feedback:
-        rating = f" ({said.rating} of 5)" if said.rating is not None else ""
-        yield f"  feedback {said.by}{rating}: {said.text}"
+    for feedback in review.feedback:
+        rating = f" ({feedback.rating} of 5)" if feedback.rating is not None else ""
+        yield f"  feedback {feedback.by}{rating}: {feedback.text}"
     for action in shown.actions:
         yield f"  action   {action.id} {action.state}: {action.title}, {action.owner}, until {minute_text(action.due)}"
 

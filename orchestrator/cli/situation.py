@@ -153,7 +153,7 @@ def host_lines(hosts: Sequence[HostState], *, every: bool = False) -> list[str]:
         for state in hosts
     ]
     heads = ["host", "release", "digest", "truth", *(["side"] if sided else []), "since", "run"]
-    return table(heads, rows, columns=_room()).splitlines()
+    return table(heads, rows, columns=_columns()).splitlines()
 
 
 def _grouped(hosts: Sequence[HostState], *, sided: bool) -> list[str]:
@@ -168,10 +168,10 @@ def _grouped(hosts: Sequence[HostState], *, sided: bool) -> list[str]:
         side = [side_of(first)] if sided else []
         rows.append([str(len(members)), release_of(first), truth_of(first), *side, when(newest or None), names])
     heads = ["hosts", "release", "truth", *(["side"] if sided else []), "since", "names"]
-    return table(heads, rows, columns=_room()).splitlines()
+    return table(heads, rows, columns=_columns()).splitlines()
 
 
-def _room() -> int | None:
+def _columns() -> int | None:
     wide = screen()
     return wide - 2 if wide is not None else None
 

@@ -77,8 +77,8 @@ class Lines:
             self.write(f"  {output.paint('!', fg='yellow', err=True)} {by} requested: {record.data['control']}")
         elif record.kind == "state":
             self._state(story, record)
-        elif record.kind == "wave" and story.walk is not None:
-            for line in wave_lines(story.walk, record.data):
+        elif record.kind == "wave" and story.wave_progress is not None:
+            for line in wave_lines(story.wave_progress, record.data):
                 self.write(line)
         elif record.kind == "ended":
             self._ended(story)
@@ -115,7 +115,7 @@ class Lines:
             back = (story.planned.get("rollback_target") or {}).get("release") or {}
             where = f"{back.get('name', '')} {back.get('version', '')}".strip()
             self.write(output.paint(f"  ← rolling back to {where}", fg="yellow", bold=True, err=True))
-            for line in rollback_lines(story.way_back):
+            for line in rollback_lines(story.rollback_plan):
                 self.write(f"    {line}")
 
     def _ended(self, story: RunView) -> None:
@@ -220,20 +220,20 @@ def whose(story: RunView) -> str:
 
 def soaking(story: RunView) -> Iterator[str]:
     """The wave that soaks now, and for how long it will."""
-    walk = story.walk
-    if walk is not None and walk.soaking and not story.run.ended:
-        left = datetime.fromisoformat(walk.until[walk.soaking]) - datetime.now(UTC)
-        yield f"○ wave {walk.soaking} soaks: {duration_text(max(0.0, left.total_seconds()))} left"
+    progress = story.wave_progress
+    if progress is not None and progress.soaking and not story.run.ended:
+        left = datetime.fromisoformat(progress.until[progress.soaking]) - datetime.now(UTC)
+        yield f"○ wave {progress.soaking} soaks: {duration_text(max(0.0, left.total_seconds()))} left"
 
 
-def wave_lines(walk: Progress, data: dict[str, Any]) -> Iterator[str]:
+def wave_lines(progress: Progress, data: dict[str, Any]) -> Iterator[str]:
     """The lines that a record of the kind `wave` is shown as."""
     event, runs = data["event"], ", ".join(data.get("runs", {}))
     if event == "begun":
-        title = f"wave {data['number']} of {len(walk.waves.environments)}: {runs}"
+        title = f"wave {data['number']} of {len(progress.waves.environments)}: {runs}"
         yield output.paint(title, bold=True, err=True)
     elif event == "soaking":
-        yield f"  ○ wave {data['number']} soaks for {walk.waves.soak}, until {when(data['until'])}"
+        yield f"  ○ wave {data['number']} soaks for {progress.waves.soak}, until {when(data['until'])}"
     elif event == "held":
         yield output.paint(f"  ! not started: {', '.join(data['environments'])} ({data['why']})", fg="yellow", err=True)
     elif event == "returning":
@@ -245,8 +245,8 @@ def wave_lines(walk: Progress, data: dict[str, Any]) -> Iterator[str]:
 def _worth_saying(record: Record) -> bool:
     """Whether a notice is shown as it comes: what is waited for, what hosts knew better, what a play wrote."""
     differs = record.step == "observe" and record.data.get("level") == "warning"
-    told = any(record.data.get(name) for name in ("reconciled", "flaky", "alert", "written"))
-    return record.step == "lease" or differs or told
+    is_notable = any(record.data.get(name) for name in ("reconciled", "flaky", "alert", "written"))
+    return record.step == "lease" or differs or is_notable
 
 
 def detail(step: StepStory, run: str = "") -> list[str]:

@@ -14,6 +14,7 @@ from orchestrator.domain.error_codes import KEY_MISSING
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
 from orchestrator.domain.model import NAME, Model
 from orchestrator.domain.release import VERSION
+from orchestrator.domain.stored_words import KEYS
 
 M = TypeVar("M", bound=Model)
 Checks = Callable[[Source], Iterable[OrchestratorError]]
@@ -191,6 +192,8 @@ def _path(source: Source, location: tuple[Any, ...]) -> Path_:
 
 def _suggestion(name: str, model: type[BaseModel], location: tuple[Any, ...]) -> str:
     known = _fields(model, location[:-1])
+    if KEYS.get(name) in known:
+        return f"the key was renamed to {KEYS[name]!r}"
     close = difflib.get_close_matches(name, known, n=1)
     if close:
         return f"did you mean {close[0]!r}?"

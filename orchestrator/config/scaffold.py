@@ -129,19 +129,19 @@ def _check_way(root: Path, path: str) -> None:
 
 def write_files(root: Path, files: Iterable[tuple[str, bytes]]) -> None:
     """Write *files*, which are not there, below *root*: all or none of them. Raises F139."""
-    made: list[Path] = []
+    written: list[Path] = []
     try:
         for path, content in files:
             at = root / path
             for folder in [*reversed(at.parents), at.parent]:
                 if not folder.exists():
                     folder.mkdir(mode=0o700 if folder.name == ".orchestrator" else 0o777)
-                    made.append(folder)
+                    written.append(folder)
             with at.open("xb") as file:
-                made.append(at)
+                written.append(at)
                 file.write(content)
     except OSError as error:
-        for at in reversed(made):
+        for at in reversed(written):
             with contextlib.suppress(OSError):
                 at.rmdir() if at.is_dir() else at.unlink()
         hint = "no file was left behind; check the owner of the folder, and the free space"

@@ -22,14 +22,14 @@ class Change:
     """What a step may change: *nothing*, a *stack*, the *hosts* of a play or of a *suite*, or the *side* that is live.
 
     A *claim* changes nothing: it records the stack that is made for this run only. *step* is the planned one that a
-    play deploys. *back*: the switch leads to where it led before. *always*: its start alone counts, whatever it did.
+    play deploys. *is_rollback*: the switch restores the previous side. *always*: its start alone counts.
     A suite may change hosts, and is not expected to.
     """
 
     kind: Literal["nothing", "claim", "stack", "hosts", "suite", "side"]
     hosts: tuple[str, ...] = ()
     step: PlannedStep | None = None
-    back: bool = False
+    is_rollback: bool = False
     always: bool = False
 
     def made_by(self, result: StepResult) -> bool:
@@ -45,8 +45,8 @@ class Change:
     def to_record(self) -> dict[str, Any]:
         """As the entry has it that a step was started. The hosts are a field of that entry themselves."""
         step = self.step.play.step if self.step is not None else None
-        told = {"kind": self.kind, "step": step, "back": self.back, "always": self.always}
-        return {name: value for name, value in told.items() if value}
+        declared = {"kind": self.kind, "step": step, "back": self.is_rollback, "always": self.always}
+        return {name: value for name, value in declared.items() if value}
 
 
 NOTHING = Change("nothing")
@@ -65,11 +65,15 @@ def declared_change(name: str, about: Mapping[str, Any], steps: Mapping[str, Pla
 
     *steps* are the planned ones, by name; a deployed step that is not one of them has None as its *step*.
     """
-    told, hosts = about.get("may_change"), tuple(about.get("hosts", ()))
-    if told is None:
+    declared, hosts = about.get("may_change"), tuple(about.get("hosts", ()))
+    if declared is None:
         return _earlier_change(name, about, steps)
-    step, back, always = steps.get(told.get("step", "")), bool(told.get("back")), bool(told.get("always"))
-    return Change(told["kind"], hosts, step, back=back, always=always)
+    step, is_rollback, always = (
+        steps.get(declared.get("step", "")),
+        bool(declared.get("back")),
+        bool(declared.get("always")),
+    )
+    return Change(declared["kind"], hosts, step, is_rollback=is_rollback, always=always)
 
 
 def _earlier_change(name: str, about: Mapping[str, Any], steps: Mapping[str, PlannedStep]) -> Change:
@@ -78,7 +82,7 @@ def _earlier_change(name: str, about: Mapping[str, Any], steps: Mapping[str, Pla
     if verb == "deploy":
         return Change("hosts", hosts, steps.get(name.removeprefix(AGAIN).rpartition(".")[0]))
     if name.endswith(SWITCHED_BACK) or verb == "switch":
-        return Change("side", hosts, back=name.endswith(SWITCHED_BACK))
+        return Change("side", hosts, is_rollback=name.endswith(SWITCHED_BACK))
     if any(name in attempts(update) for update in EARLIER_UPDATES):
         return Change("stack")
     return Change("hosts", hosts) if verb in {"undo", "restore"} and hosts else NOTHING
@@ -128,7 +132,7 @@ class Effects:
         switching = False
         for change, result in self.steps:
             if change.kind == "side" and change.made_by(result):
-                switching = not (change.back and result.good)
+                switching = not (change.is_rollback and result.good)
         return switching
 
     @property

@@ -182,10 +182,10 @@ CanaryHosts = Annotated[
 
 
 class Canary(Model):
-    """The hosts of a step that get the release first, and their observation: for *look*, every *every*, all *gates*."""
+    """The hosts of a step that get the release first. For the time *observe*, *gates* are checked every *every*."""
 
     hosts: CanaryHosts = 1
-    look: Span = "5m"
+    observe: Span = "5m"
     every: Span = "10s"
     gates: Annotated[tuple[Gate, ...], AfterValidator(distinct)] = ()
     flaky: Flaky | None = None

@@ -66,7 +66,7 @@ class Inventory(Model):
         data = INVENTORY.write(self.to_json())
         return digest_of({**data, "files": len(self.files)} if self.source_digest is not None else data)
 
-    def outline(self) -> "Inventory":
+    def hosts_only(self) -> "Inventory":
         """The same hosts and groups without any variable: what may be shown and kept."""
         groups = {name: group.model_copy(update={"vars": {}}) for name, group in self.groups.items()}
         return Inventory(hosts={host: {} for host in self.hosts}, groups=groups, files=self.files)

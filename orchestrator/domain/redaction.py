@@ -280,7 +280,7 @@ class Stream:
         self._covered, self._rest = max(0, max(covered, self._covered) - end), self._rest[end:]
         return out
 
-    def _unbegun(self) -> int:
+    def _not_started(self) -> int:
         """Up to where no occurrence has started that is not whole yet."""
         escapes = _UNFINISHED.finditer(self._rest, max(0, len(self._rest) - TOKEN))
         end = min((found.start() for found in escapes), default=len(self._rest))
@@ -288,7 +288,7 @@ class Stream:
 
     def pause(self) -> bytes:
         """What was held back, up to where a secret may have started."""
-        return self._emit(self._before_keys(self._between_escapes(self._unbegun())))
+        return self._emit(self._before_keys(self._between_escapes(self._not_started())))
 
     def end(self) -> bytes:
         """What was held back."""

@@ -32,7 +32,7 @@ class Leg(Model):
     steps: tuple[Timed, ...] = ()
 
 
-class Walked(Model):
+class InfrastructureRehearsal(Model):
     """Whether the infrastructure, which N+1 had changed, went *back* as well and forward again; and *why* not."""
 
     back: bool
@@ -57,7 +57,7 @@ class Rehearsal(Model):
     back: PackageRef
     plan: Digest
     legs: tuple[Leg, ...]
-    infrastructure: Walked | None = Field(default=None, exclude_if=lambda walked: walked is None)
+    infrastructure: InfrastructureRehearsal | None = Field(default=None, exclude_if=lambda rehearsal: rehearsal is None)
     left: tuple[Difference, ...] = ()
     again: tuple[Difference, ...] = ()
     carried: tuple[Difference, ...] = ()
@@ -82,9 +82,9 @@ class Rehearsal(Model):
         return (*left, *carried, *(f"unknown: {text}" for text in self.unknown))
 
 
-def came_back(before: Snapshot, back: Snapshot, rule: SnapshotRule, hosts: Iterable[str]) -> tuple[Difference, ...]:
+def not_restored(before: Snapshot, after: Snapshot, rule: SnapshotRule, hosts: Iterable[str]) -> tuple[Difference, ...]:
     """What differs on *hosts* between two times at which they had the same release."""
-    return tuple(item for item in compare_snapshots(before, back, rule.ignore) if item.host in set(hosts))[:LISTED]
+    return tuple(item for item in compare_snapshots(before, after, rule.ignore) if item.host in set(hosts))[:LISTED]
 
 
 def unseen(snapshots: Iterable[Snapshot], hosts: Iterable[str]) -> tuple[str, ...]:
@@ -95,11 +95,11 @@ def unseen(snapshots: Iterable[Snapshot], hosts: Iterable[str]) -> tuple[str, ..
     return tuple(dict.fromkeys(found))
 
 
-def still_there(before: Snapshot, earlier: Iterable[Difference], rule: SnapshotRule) -> tuple[Difference, ...]:
+def still_left(before: Snapshot, earlier: Iterable[Difference], rule: SnapshotRule) -> tuple[Difference, ...]:
     """What *earlier* rehearsals have left on hosts, and is in *before* as they left it."""
     found = {}
     for item in earlier:
-        there = before.hosts[item.host].things(item.kind).get(item.name) if item.host in before.hosts else None
-        if item.before is None and str(there) == item.after and not ignored(rule.ignore, item.kind, item.name):
+        current = before.hosts[item.host].things(item.kind).get(item.name) if item.host in before.hosts else None
+        if item.before is None and str(current) == item.after and not ignored(rule.ignore, item.kind, item.name):
             found[item.host, item.kind, item.name] = item
     return tuple(found.values())

@@ -12,6 +12,7 @@ from orchestrator.domain.once_tags import NO_TAGS, OnceTags
 from orchestrator.domain.packing import ReleasePacking
 from orchestrator.domain.quantities import SHARE, Duration, HostPattern, Size
 from orchestrator.domain.sides import BlueGreen
+from orchestrator.domain.stored_words import MANIFEST, read_manifest
 
 Area = Literal["artifacts", "collection", "content", "requirements"]
 """A part of a package: the project's tree, or what is packed beside it."""
@@ -231,8 +232,8 @@ class Release(Model):
 
     def certificates(self) -> list[str]:
         """Every file with certificates that a gate names."""
-        asked = [gate.prometheus for gate in self.gates() if gate.prometheus is not None]
-        return [query.ca for query in asked if query.ca is not None]
+        queries = [gate.prometheus for gate in self.gates() if gate.prometheus is not None]
+        return [query.ca for query in queries if query.ca is not None]
 
     def playbooks(self) -> list[str]:
         """The playbooks of all steps, those that switch sides and retire one, and those that undo steps."""
@@ -295,7 +296,16 @@ class Manifest(Model):
     @property
     def digest(self) -> str:
         """The package's identity."""
-        return digest_of(self.model_dump(mode="json", by_alias=True))
+        return digest_of(self.sealed())
+
+    @classmethod
+    def of_sealed(cls, text: bytes) -> "Manifest":
+        """The manifest that a package has as *text*. Raises `pydantic.ValidationError`."""
+        return cls.model_validate_json(read_manifest(text))
+
+    def sealed(self) -> Any:
+        """The data that a package has of it, in the one form of every version."""
+        return MANIFEST.write(self.model_dump(mode="json", by_alias=True))
 
     def areas(self) -> list[Area]:
         """The areas that the package has, in the order of the archive. `content` is always one of them."""

@@ -25,7 +25,7 @@ class BlueGreen(Model):
 
     *blue* and *green* are host patterns: together they select all hosts of the step, and share none. *switch* is the
     playbook that switches the traffic to one of them; it runs on the hosts of *router* (default: those of both
-    sides). With *look*, the side that is about to be live is observed for this time before the switch: every *every*
+    sides). With *observe*, the side that is about to be live is observed for this time before the switch: every *every*
     all *gates* are checked. *retire* is a playbook for the standby side, at the end of the run; without it that side
     is kept.
     """
@@ -34,7 +34,7 @@ class BlueGreen(Model):
     green: HostPattern
     switch: RelativePath
     router: HostPattern | None = None
-    look: Span | None = None
+    observe: Span | None = None
     every: Span = "10s"
     gates: Annotated[tuple[Gate, ...], AfterValidator(distinct)] = ()
     flaky: Flaky | None = None
@@ -42,9 +42,9 @@ class BlueGreen(Model):
 
     @field_validator("gates")
     @classmethod
-    def _in_a_look(cls, gates: tuple[Gate, ...], info: ValidationInfo) -> tuple[Gate, ...]:
-        if gates and "look" in info.data and info.data["look"] is None:
-            raise ValueError("are checked during the observation: give its length with `look`")
+    def _in_an_observation(cls, gates: tuple[Gate, ...], info: ValidationInfo) -> tuple[Gate, ...]:
+        if gates and "observe" in info.data and info.data["observe"] is None:
+            raise ValueError("are checked during the observation: give its length with `observe`")
         return gates
 
 

@@ -187,17 +187,17 @@ def tampered(host: str, found: HostSnapshot, ignore: Iterable[str] = ()) -> tupl
     """
     if not found.installed or not found.current:
         return ()
-    return tuple(difference for difference in _edited(host, found) if not _left_out(found, difference, ignore))
+    return tuple(difference for difference in _edited(host, found) if not _is_ignored(found, difference, ignore))
 
 
-def left_out(host: str, found: HostSnapshot, ignore: Iterable[str]) -> tuple[str, ...]:
+def ignored_changes(host: str, found: HostSnapshot, ignore: Iterable[str]) -> tuple[str, ...]:
     """The files of the release on *host* that have changed and that *ignore* leaves out of `tampered`."""
     if not found.installed or not found.current:
         return ()
-    return tuple(difference.name for difference in _edited(host, found) if _left_out(found, difference, ignore))
+    return tuple(difference.name for difference in _edited(host, found) if _is_ignored(found, difference, ignore))
 
 
-def _left_out(found: HostSnapshot, difference: Difference, ignore: Iterable[str]) -> bool:
+def _is_ignored(found: HostSnapshot, difference: Difference, ignore: Iterable[str]) -> bool:
     names = (difference.name, f"releases/{found.current}/{difference.name}")
     return any(ignored(tuple(ignore), "file", name) for name in names)
 

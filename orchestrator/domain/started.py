@@ -10,8 +10,8 @@ def touched(result: StepResult, hosts: tuple[str, ...]) -> tuple[str, ...]:
     """Which of *hosts* a step may have changed: those in its *result*, or all of them if it has none."""
     if result.is_untouched:
         return ()
-    told = {host.host for host in result.hosts}
-    silent = tuple(host for host in hosts if host not in told)
+    reported = {host.host for host in result.hosts}
+    silent = tuple(host for host in hosts if host not in reported)
     unsure = result.outcome in (Outcome.ERRORED, Outcome.UNKNOWN, Outcome.ABORTED)
     return result.touched() + (silent if unsure else ())
 

@@ -127,9 +127,9 @@ class StepResult(Model):
             host.model_copy(update={"touched": host.touched or (host.host in before and before[host.host].touched)})
             for host in self.hosts
         )
-        told = {host.host: host for host in both}
+        reported = {host.host: host for host in both}
         data = {name: value for name, value in self.data.items() if first.is_untouched or name != "untouched"}
-        return self.model_copy(update={"hosts": tuple({**before, **told}.values()), "data": data})
+        return self.model_copy(update={"hosts": tuple({**before, **reported}.values()), "data": data})
 
 
 TRIES = 3

@@ -9,6 +9,7 @@ which it was made, because its digest covers the names of its fields.
 import json
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -108,6 +109,16 @@ ROLLBACK_PLAN = Forms({V1: Shape({"again": "second_pass"})})
 PLANS = {"Plan": PLAN, "WavePlan": WAVE_PLAN, "RollbackPlan": ROLLBACK_PLAN}
 """The documents that keep their form, by their kind."""
 
+_RULE = Shape({"look": "observe"})
+MANIFEST = Shape(
+    parts={
+        "release": Shape(parts={"steps": Shape(parts={"rollout": Shape(parts={"canary": _RULE, "blue_green": _RULE})})})
+    }
+)
+"""The manifest of a package. It is always written with the earlier names, which its digest covers."""
+KEYS = {"look": "observe"}
+"""The keys of files that users write. The earlier ones are refused, with the current one as the hint."""
+
 STATES = {"needs a person": "needs intervention", "proving": "verifying rollback"}
 """The states of a run."""
 EVENTS = {"prove": "verify rollback", "walk": "start waves", "return": "roll back"}
@@ -138,6 +149,14 @@ def read_plan_fields(document: Data) -> Any:
 def plan_as_made(fields: Data) -> Any:
     """The *fields* of a plan of any kind in the form in which it was made, which its digest covers."""
     return PLANS[str(fields["kind"])].write(fields)
+
+
+def read_manifest(text: bytes) -> bytes:
+    """The JSON *text* of a package's manifest with the current names; as it is if it cannot be read."""
+    if any(f'"{name}"'.encode() in text for name in KEYS):
+        with suppress(ValueError, RecursionError):  # the validation of the manifest reports it
+            return json.dumps(MANIFEST.read(json.loads(text))).encode()
+    return text
 
 
 def notes_as_made(form: str, notes: tuple[str, ...]) -> tuple[str, ...]:

@@ -100,7 +100,7 @@ class RunView:
     states: list[tuple[str, State]] = field(default_factory=list)
     hosts: dict[str, HostState] = field(default_factory=dict)
     planned: dict[str, Any] = field(default_factory=dict)
-    way_back: dict[str, Any] = field(default_factory=dict)
+    rollback_plan: dict[str, Any] = field(default_factory=dict)
     rehearsed: dict[str, Any] | None = None
     ending: dict[str, Any] | None = None
     failed_at: str | None = None
@@ -108,7 +108,7 @@ class RunView:
     flaky: list[dict[str, Any]] = field(default_factory=list)
     alerts: list[dict[str, Any]] = field(default_factory=list)
     switched: list[dict[str, Any]] = field(default_factory=list)
-    walk: Progress | None = None
+    wave_progress: Progress | None = None
     last: int = 0
 
     @classmethod
@@ -135,17 +135,17 @@ class RunView:
             self.states.append((record.at, State(record.data["to"])))
         elif record.kind == "planned":
             self.planned = record.data
-            self.walk = Progress.begun(record.data) if self.run.kind == "waves" else None
+            self.wave_progress = Progress.begun(record.data) if self.run.kind == "waves" else None
         elif record.kind == "rollback plan":
-            self.way_back = record.data
+            self.rollback_plan = record.data
         elif record.kind == "rehearsed":
             self.rehearsed = record.data
         elif record.kind == "host":
             self.hosts[record.host] = HostState.from_json({**record.data, "since": record.data.get("since", record.at)})
         elif record.kind == "ended":
             self.ending = record.data
-        elif record.kind == "wave" and self.walk is not None:
-            self.walk.take(record.data)
+        elif record.kind == "wave" and self.wave_progress is not None:
+            self.wave_progress.take(record.data)
         else:
             self._notice(record)
             self._detail(record)
@@ -250,7 +250,7 @@ class RunView:
         return {
             "run": run.to_json(),
             "planned": self.planned or None,
-            "rollback_plan": self.way_back or None,
+            "rollback_plan": self.rollback_plan or None,
             "states": [{"at": at, "state": state.value} for at, state in self.states],
             "steps": [step.to_json() for step in self.steps.values()],
             "hosts": [state.to_json() for state in self.hosts.values()],
@@ -260,7 +260,7 @@ class RunView:
             "switched": self.switched,
             "switch_back_seconds": self.switch_back,
             "probe": self.probe.to_json() if self.probe else None,
-            "waves": [wave.to_json() for wave in self.walk.story] if self.walk else None,
+            "waves": [wave.to_json() for wave in self.wave_progress.story] if self.wave_progress else None,
             "ending": self.ending,
             "failed_at": self.failed_at,
             "recovery_seconds": self.recovery,

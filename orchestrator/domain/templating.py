@@ -59,30 +59,30 @@ def known_variables(
     return {**found, **variables_of(inventory, host)} if host is not None else found
 
 
-def check_renderable(asked: Gate | Probe, package: Package, inventory: Inventory, context: Context) -> None:
-    """Return when every text of *asked* can be filled, for all hosts that it is for. Raises V142, naming the host."""
+def check_renderable(check: Gate | Probe, package: Package, inventory: Inventory, context: Context) -> None:
+    """Return when every text of *check* can be filled, for all hosts that it is for. Raises V142, naming the host."""
     plain = {**known_variables(package, inventory, context), "hosts": ""}
-    if isinstance(asked, Gate) and asked.prometheus is not None:
-        url_filled(asked.prometheus.server, plain)
-        filled(asked.prometheus.query, plain)
-    if isinstance(asked, Probe) and asked.service is not None:
-        url_filled(asked.service, plain)
-    url = asked.url if isinstance(asked, Probe) else asked.http.url if asked.http is not None else None
+    if isinstance(check, Gate) and check.prometheus is not None:
+        url_filled(check.prometheus.server, plain)
+        filled(check.prometheus.query, plain)
+    if isinstance(check, Probe) and check.service is not None:
+        url_filled(check.service, plain)
+    url = check.url if isinstance(check, Probe) else check.http.url if check.http is not None else None
     if url is None:
         return
-    for host in _meant(asked, inventory):
+    for host in _meant(check, inventory):
         variables = known_variables(package, inventory, context, host)
         try:
             url_filled(url, variables)
-            if isinstance(asked, Gate) and asked.http is not None:
-                filled(asked.http.contains, variables)
+            if isinstance(check, Gate) and check.http is not None:
+                filled(check.http.contains, variables)
         except OrchestratorError as error:
             raise OrchestratorError(error.code, f"{host}: {error.message}") from error
 
 
-def _meant(asked: Gate | Probe, inventory: Inventory) -> list[str]:
-    """The hosts that *asked* is for; none where its pattern means nothing here."""
+def _meant(check: Gate | Probe, inventory: Inventory) -> list[str]:
+    """The hosts that *check* is for; none where its pattern means nothing here."""
     try:
-        return inventory.select(asked.hosts)
+        return inventory.select(check.hosts)
     except OrchestratorError:
         return []

@@ -134,11 +134,11 @@ def _held(data: Mapping[str, Any]) -> Changes:
     return {name: {"state": "not started", "why": data["why"]} for name in data["environments"]}
 
 
-def _returning(data: Mapping[str, Any]) -> Changes:
+def _rolling_back(data: Mapping[str, Any]) -> Changes:
     return {name: {"state": "rolling back", "back": run} for name, run in data["runs"].items()}
 
 
-def _returned(data: Mapping[str, Any]) -> Changes:
+def _rolled_back(data: Mapping[str, Any]) -> Changes:
     return {name: {"state": "rolled back" if good else "not rolled back"} for name, good in data["returned"].items()}
 
 
@@ -150,8 +150,8 @@ _CHANGES: dict[str, Callable[[Mapping[str, Any]], Changes]] = {
     "begun": _begun,
     "ended": _ended,
     "held": _held,
-    "returning": _returning,
-    "returned": _returned,
+    "returning": _rolling_back,
+    "returned": _rolled_back,
     "stays": _stays,
 }
 """What each event of a record of the kind `wave` changes."""
@@ -169,8 +169,8 @@ class Progress:
     @classmethod
     def begun(cls, planned: Mapping[str, Any]) -> "Progress":
         """A promotion in waves of which only what was *planned* is known."""
-        waves, there = Waves.from_json(planned["rollout"]), planned["already_deployed"]
-        states = {name: "already deployed" if name in there else "waiting" for name in waves.names}
+        waves, deployed = Waves.from_json(planned["rollout"]), planned["already_deployed"]
+        states = {name: "already deployed" if name in deployed else "waiting" for name in waves.names}
         return cls(waves, {name: WaveEnvironment(environment=name, state=state) for name, state in states.items()})
 
     def take(self, data: Mapping[str, Any]) -> tuple[str, ...]:

@@ -15,11 +15,11 @@ Begin = Callable[[], tuple[str, int] | None]
 class CallProcesses:
     """Executes calls that wait. *begin* takes one and starts its process: its id and number; None if none waits.
 
-    The number is 0 if the call was executed already. *tell* receives the events.
+    The number is 0 if the call was executed already. *on_event* receives the events.
     """
 
-    def __init__(self, begin: Begin, tell: Callable[[WorkerEvent], None]) -> None:
-        self._begin, self._tell = begin, tell
+    def __init__(self, begin: Begin, on_event: Callable[[WorkerEvent], None]) -> None:
+        self._begin, self._on_event = begin, on_event
         self._processes: dict[int, str] = {}
 
     def __bool__(self) -> bool:
@@ -33,7 +33,7 @@ class CallProcesses:
             taken += 1
             if process:
                 self._processes[process] = call
-            self._tell(WorkerEvent("took a call", call, process))
+            self._on_event(WorkerEvent("took a call", call, process))
         return taken
 
     def reap(self) -> None:
@@ -46,7 +46,7 @@ class CallProcesses:
             if found:
                 del self._processes[process]
                 code = os.waitstatus_to_exitcode(status)
-                self._tell(WorkerEvent("ended a call", call, process, f"status {code}" if code else ""))
+                self._on_event(WorkerEvent("ended a call", call, process, f"status {code}" if code else ""))
 
     def stop(self) -> None:
         """End them: another worker takes their calls again."""

@@ -35,7 +35,7 @@ from orchestrator.secret_values import SecretValues
 if TYPE_CHECKING:
     from dbos import DBOSConfig
 
-Walk = Callable[[Parallel, RunOwnership, dict[str, Any]], dict[str, Any]]
+RunFlow = Callable[[Parallel, RunOwnership, dict[str, Any]], dict[str, Any]]
 
 WORKFLOW_VERSION = "2"  # raised by hand, only for a change of the flow that old recorded runs could not follow
 T = TypeVar("T")
@@ -49,8 +49,8 @@ class Steps:
     No step starts without space in *folder*. *part* starts a part of the workflow, and returns a way to wait for it.
     """
 
-    def __init__(self, dbos: Any, brake: StopSignal, folder: Path, secrets: SecretValues | None = None) -> None:
-        self._dbos, self._stop_signal, self._folder = dbos, brake, folder
+    def __init__(self, dbos: Any, stop_signal: StopSignal, folder: Path, secrets: SecretValues | None = None) -> None:
+        self._dbos, self._stop_signal, self._folder = dbos, stop_signal, folder
         self._secrets = secrets or SecretValues()
         self.part: Callable[[str, Any], Callable[[], Any]] = _no_part
 
@@ -111,7 +111,7 @@ def _no_part(name: str, data: Any) -> Callable[[], Any]:
     raise RuntimeError(f"{name} cannot be started: the engine is missing")
 
 
-def record_or_park(brake: StopSignal, folder: Path, work: Callable[[], T]) -> T:
+def record_or_park(stop_signal: StopSignal, folder: Path, work: Callable[[], T]) -> T:
     """What *work* returns. When the store, or a file in *folder*, cannot be written, this process parks.
 
     DBOS would record the error as the end of the workflow, which could not be resumed.
@@ -121,12 +121,12 @@ def record_or_park(brake: StopSignal, folder: Path, work: Callable[[], T]) -> T:
     except OrchestratorError as error:
         if error.code not in STORE_FAILURES:
             raise
-        brake.fail(f"{error.message} ({error.code})")
+        stop_signal.fail(f"{error.message} ({error.code})")
     except (OSError, MemoryError, RuntimeError) as error:
         if not is_exhausted(error):
             raise
         code, message = as_error(error)
-        brake.fail("; ".join(filter(None, (message, shortage(folder)))) + f" ({code})")
+        stop_signal.fail("; ".join(filter(None, (message, shortage(folder)))) + f" ({code})")
 
 
 @contextlib.contextmanager
@@ -161,7 +161,7 @@ class Engine:
         place: the database and the folder for locks.
         store: where claims are kept.
         jobs: what an abort stops.
-        walk: the flow, as a function of the `Durable` and `RunOwnership` ports and its arguments (JSON data), which
+        flow: a function of the `Durable` and `RunOwnership` ports and its arguments (JSON data). It
             returns JSON data.
         secrets: are masked in what is recorded of a step.
     """
@@ -169,9 +169,9 @@ class Engine:
     _launched: ClassVar["Engine | None"] = None  # DBOS has one database, executor and version for a whole process
 
     def __init__(
-        self, place: EngineConfig, store: Store, jobs: Jobs, walk: Walk, secrets: SecretValues | None = None
+        self, place: EngineConfig, store: Store, jobs: Jobs, flow: RunFlow, secrets: SecretValues | None = None
     ) -> None:
-        self._place, self._store, self._jobs, self._walk = place, store, jobs, walk
+        self._place, self._store, self._jobs, self._flow = place, store, jobs, flow
         self._secrets = secrets or SecretValues()
         self._lock: IO[str] | None = None
         self._dbos: Any = None
@@ -194,17 +194,17 @@ class Engine:
 
         Engine._launched, self._dbos, self.ended = self, DBOS, False
         DBOS(config=self._configuration(root))
-        steps, walk = Steps(DBOS, self.stop_signal, self._place.folder.parent, self._secrets), self._walk
+        steps, flow = Steps(DBOS, self.stop_signal, self._place.folder.parent, self._secrets), self._flow
 
         @DBOS.workflow(name="walk", max_recovery_attempts=None)  # the default gives up after 100 restarts
         def workflow(data: dict[str, Any]) -> dict[str, Any]:
-            return record_or_park(self.stop_signal, self._place.folder.parent, lambda: walk(steps, holder, data))
+            return record_or_park(self.stop_signal, self._place.folder.parent, lambda: flow(steps, holder, data))
 
         @DBOS.workflow(name="part", max_recovery_attempts=None)
         def beside(name: str, data: dict[str, Any]) -> dict[str, Any]:
             with self.stop_signal.beside(name):
                 about = {**arguments, "part": data}
-                return record_or_park(self.stop_signal, self._place.folder.parent, lambda: walk(steps, holder, about))
+                return record_or_park(self.stop_signal, self._place.folder.parent, lambda: flow(steps, holder, about))
 
         def part(name: str, data: dict[str, Any]) -> Callable[[], Any]:
             with translate_engine_errors(), SetWorkflowID(name):

@@ -81,7 +81,7 @@ class LocalJobs:
             try:
                 self._prepare(folder, job)
                 self._follow(folder, job, events)
-                self._settle(folder, job)
+                self._end_lost(folder, job)
             finally:
                 self._active.pop(job.key, None)
             failpoint(f"job {step}:ended")
@@ -148,7 +148,7 @@ class LocalJobs:
             events.drain()
             self._sleep(POLL)
 
-    def _settle(self, folder: Path, job: Job) -> None:
+    def _end_lost(self, folder: Path, job: Job) -> None:
         """Give a job whose supervisor died without a word its outcome: nothing of it runs on, and it is *lost*."""
         if not (folder / "outcome.json").exists():
             if job.halt is not None:

@@ -47,7 +47,7 @@ class StopSignal:
         self._here = threading.local()
         self._busy = threading.Lock()
         self._expected: set[str] | None = None
-        self._standing: set[str] = set()
+        self._parked_runs: set[str] = set()
 
     def request_stop(self) -> None:
         """Park at the next step."""
@@ -66,7 +66,7 @@ class StopSignal:
 
     def park_forever(self) -> NoReturn:
         """Until the process ends; what was recorded stays, and is resumed from."""
-        self._stand()
+        self._note_parked()
         while True:
             threading.Event().wait()
 
@@ -74,7 +74,7 @@ class StopSignal:
         """Park as long as it is *wanted*: until the process ends, unless it executes other runs in parallel."""
         if self.part is None:
             self.park_forever()
-        self._stand()
+        self._note_parked()
         while wanted() and not self.parked.is_set():
             if self.is_requested:
                 self.park_forever()
@@ -82,7 +82,7 @@ class StopSignal:
         if self.parked.is_set():
             self.park_forever()
         with self._busy:
-            self._standing.discard(str(self.part))
+            self._parked_runs.discard(str(self.part))
 
     @property
     def part(self) -> str | None:
@@ -109,19 +109,19 @@ class StopSignal:
             with self._busy:
                 self._expected = None
 
-    def settle(self, ended: Callable[[str], bool]) -> None:
+    def park_if_all_parked(self, ended: Callable[[str], bool]) -> None:
         """Mark the process as parked if all runs that the workflow waits for are parked or have *ended*."""
         with self._busy:
-            expected, standing = self._expected, set(self._standing)
-        if expected and standing and all(ended(run) for run in expected - standing):
+            expected, parked_runs = self._expected, set(self._parked_runs)
+        if expected and parked_runs and all(ended(run) for run in expected - parked_runs):
             self.parked.set()
 
-    def _stand(self) -> None:
+    def _note_parked(self) -> None:
         if self.part is None or self.lost.is_set():
             self.parked.set()
             return
         with self._busy:
-            self._standing.add(self.part)
+            self._parked_runs.add(self.part)
 
 
 class StuckThreadDetector:
@@ -147,15 +147,22 @@ class ClaimKeeper:
         root: what is worked on.
         worker: this process's name.
         ttl: seconds that a claim lasts.
-        brake: how the flow is made to park.
+        stop_signal: how the flow is made to park.
         bound: the file with the end of the claim, for the supervisors of jobs; None if jobs outlive it.
     """
 
     def __init__(
-        self, store: Store, jobs: Jobs, root: str, worker: str, ttl: float, brake: StopSignal, bound: Path | None = None
+        self,
+        store: Store,
+        jobs: Jobs,
+        root: str,
+        worker: str,
+        ttl: float,
+        stop_signal: StopSignal,
+        bound: Path | None = None,
     ) -> None:
         self.worker = worker
-        self._store, self._jobs, self._root, self._ttl, self._stop_signal = store, jobs, root, ttl, brake
+        self._store, self._jobs, self._root, self._ttl, self._stop_signal = store, jobs, root, ttl, stop_signal
         self._acting: dict[int, tuple[str, str]] = {}
         self._until = 0.0
         self._bound, self._writing = bound, threading.Lock()
@@ -251,7 +258,7 @@ class ClaimKeeper:
                 self._stop_signal.fail("this machine has no more memory (S116)")
             with contextlib.suppress(OrchestratorError, MemoryError):  # both may pass
                 self._apply_control_requests()
-                self._stop_signal.settle(lambda run: self._store.run(run).ended)
+                self._stop_signal.park_if_all_parked(lambda run: self._store.run(run).ended)
                 if waited >= self._ttl / 3:
                     waited = 0.0
                     if not self._renew():

@@ -149,7 +149,7 @@ def _see_through(
     argv, isolator = [str(word) for word in job["argv"]], _isolator(job)
     made, kept = _mounts(folder, job), secrets if isolator.isolates else {}
     first, writing = os.pipe()
-    with os.fdopen(first, "rb") as told:
+    with os.fdopen(first, "rb") as child_info:
         try:
             child = start_in_view(
                 isolator, made, argv, cwd=str(job["cwd"]), secrets=kept, tied=not job.get("outlived"), first=writing,
@@ -161,7 +161,7 @@ def _see_through(
         finally:
             os.close(writing)
         how, code = _waited(folder, job, child, output)
-        _end_first(told.read())
+        _end_first(child_info.read())
     if not job.get("outlived"):
         _end_adopted()
     return how, code if code is None else isolator.code(code)
@@ -225,13 +225,13 @@ def _adopt(isolator: Isolator) -> None:
         ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
 
 
-def _end_first(told: bytes) -> None:
-    """End the first process of the namespace, which bubblewrap has *told*, and with it all others.
+def _end_first(child_info: bytes) -> None:
+    """End the first process of the namespace, which bubblewrap has *child_info*, and with it all others.
 
     It waits for the daemons of a command that has ended. It is a child of ours since bubblewrap itself has ended.
     """
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        process = int(json.loads(told)["child-pid"])
+        process = int(json.loads(child_info)["child-pid"])
         if os.waitpid(process, os.WNOHANG) == (0, 0):
             os.kill(process, signal.SIGKILL)
             os.waitpid(process, 0)

@@ -56,7 +56,7 @@ class Worker:
         engine: reserves roots; it knows which of them have no worker.
         store: where roots, leases and queues are read.
         start: starts a process for a reserved or free root, and returns its number. Raises S120.
-        tell: receives the events.
+        on_event: receives the events.
         rules: what is taken.
         tidy: requests periodically that expired stacks are destroyed.
         duties: does what is due, such as the start of an approved promotion, and yields what that was.
@@ -68,26 +68,26 @@ class Worker:
         engine: Executing,
         store: Store,
         start: Callable[[str], int],
-        tell: Callable[[WorkerEvent], None],
+        on_event: Callable[[WorkerEvent], None],
         rules: WorkerConfig,
         tidy: Callable[[], None] = lambda: None,
         duties: Callable[[], Iterable[str]] = tuple,
         calls: Begin = lambda: None,
     ) -> None:
-        self._calls = CallProcesses(calls, tell)
-        self._engine, self._store, self._start, self._tell, self._rules = engine, store, start, tell, rules
+        self._calls = CallProcesses(calls, on_event)
+        self._engine, self._store, self._start, self._on_event, self._rules = engine, store, start, on_event, rules
         self._tidy, self._tidied = tidy, float("-inf")
         self._duties, self._done_at = duties, float("-inf")
         self._children: dict[int, str] = {}
-        self._told: set[int] = set()
+        self._signalled: set[int] = set()
         self._failing: dict[str, _Failing] = {}
-        self._aside: set[str] = set()
+        self._left_to_others: set[str] = set()
         self._read = float("-inf")
         self.stopping = False
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT, and then until every process has released its root."""
-        self._tell(WorkerEvent("ready", why=f"queue {self._rules.queue}, {self._rules.concurrency} at once"))
+        self._on_event(WorkerEvent("ready", why=f"queue {self._rules.queue}, {self._rules.concurrency} at once"))
         with self._awake() as pause:
             while True:
                 self._reap()
@@ -100,7 +100,7 @@ class Worker:
                 if not busy and (self.stopping or (self._rules.once and not taken)):
                     break
                 pause()
-        self._tell(WorkerEvent("ended"))
+        self._on_event(WorkerEvent("ended"))
 
     def _guarded(self) -> int:
         """Take what can be taken; a store that does not respond may respond at the next attempt."""
@@ -113,7 +113,7 @@ class Worker:
         except OrchestratorError as error:
             if error.code == STORE_NEWER:
                 raise
-            self._tell(WorkerEvent("waits", why=error.message))
+            self._on_event(WorkerEvent("waits", why=error.message))
             return 1
 
     def _do_duties(self) -> None:
@@ -122,7 +122,7 @@ class Worker:
             return
         self._done_at = time.monotonic()
         for text in self._duties():
-            self._tell(WorkerEvent("scheduled", why=text))
+            self._on_event(WorkerEvent("scheduled", why=text))
             self._read = float("-inf")
 
     def _take(self) -> int:
@@ -131,8 +131,8 @@ class Worker:
         if not (news or self._rules.once or now - self._read >= LATEST):
             return 0
         taken = 0
-        look = _Look(self._store)
-        free = self._rules.concurrency - self._busy(look)
+        view = _StoreView(self._store)
+        free = self._rules.concurrency - self._busy(view)
         if free <= 0:
             return 0
         self._read = now
@@ -141,16 +141,16 @@ class Worker:
             if free <= 0 or self.stopping:
                 self._read = float("-inf")  # there may be more as soon as one has ended
                 break
-            if work.root in mine | self._aside or self._pausing(work.root) or self._engine.works_on(work):
+            if work.root in mine | self._left_to_others or self._pausing(work.root) or self._engine.works_on(work):
                 continue
-            if self._can_be_taken(look, work) and self._begin(work.root):
-                look.take(work)
+            if self._can_be_taken(view, work) and self._begin(work.root):
+                view.take(work)
                 taken, free = taken + 1, free - 1
         return taken
 
-    def _can_be_taken(self, look: "_Look", work: QueuedRequest) -> bool:
+    def _can_be_taken(self, view: "_StoreView", work: QueuedRequest) -> bool:
         try:
-            return look.takeable(work)
+            return view.takeable(work)
         except OrchestratorError as error:
             if error.code != STORE_NEWER:
                 raise
@@ -159,15 +159,15 @@ class Worker:
 
     def _put_aside(self, root: str, why: str) -> None:
         """Leave *root* to newer workers: this program cannot read it, or cannot do it."""
-        if root not in self._aside:
-            self._aside.add(root)
-            self._tell(WorkerEvent("left to others", root, why=why))
+        if root not in self._left_to_others:
+            self._left_to_others.add(root)
+            self._on_event(WorkerEvent("left to others", root, why=why))
 
-    def _busy(self, look: "_Look") -> int:
+    def _busy(self, view: "_StoreView") -> int:
         """How many processes do something; one that only waits for its next environment takes no place."""
         mine = set(self._children.values())
         works = [self._store.work(root) for root in mine] if len(mine) >= self._rules.concurrency else []
-        waiting = {work.root for work in works if work.epoch > 0 and look.waits(work)}
+        waiting = {work.root for work in works if work.epoch > 0 and view.waits(work)}
         return len(mine - waiting)
 
     def _begin(self, root: str) -> bool:
@@ -178,7 +178,7 @@ class Worker:
                 raise
             return False
         self._children[process] = root
-        self._tell(WorkerEvent("took", root, process))
+        self._on_event(WorkerEvent("took", root, process))
         return True
 
     def _pausing(self, root: str) -> bool:
@@ -201,26 +201,26 @@ class Worker:
             done = self._store.work(root).done
         if done:
             self._failing.pop(root, None)
-            self._tell(WorkerEvent("done", root, process))
+            self._on_event(WorkerEvent("done", root, process))
         elif code == int(Exit.USAGE):
             self._put_aside(root, "this program, or the project's files here, do not allow it: see its log")
         elif self.stopping:
-            self._tell(WorkerEvent("left", root, process, "it waits in the queue"))
+            self._on_event(WorkerEvent("left", root, process, "it waits in the queue"))
         else:
             failing = self._failing.setdefault(root, _Failing())
             pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**failing.times)
             failing.times, failing.until = failing.times + 1, time.monotonic() + pause
             how = f"signal {-code}" if code < 0 else f"status {code}"
-            self._tell(WorkerEvent("let go", root, process, f"{how}, time {failing.times}; again in {pause:.0f} s"))
+            self._on_event(WorkerEvent("let go", root, process, f"{how}, time {failing.times}; again in {pause:.0f} s"))
 
     def _stop(self) -> None:
         """Have every process park before its next step."""
         for process, root in self._children.items():
-            if process not in self._told:
+            if process not in self._signalled:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process, signal.SIGTERM)
-                self._told.add(process)
-                self._tell(WorkerEvent("stopping", root, process))
+                self._signalled.add(process)
+                self._on_event(WorkerEvent("stopping", root, process))
 
     @contextlib.contextmanager
     def _awake(self) -> "Iterator[Callable[[], None]]":
@@ -251,7 +251,7 @@ class Worker:
             theirs.close()
 
 
-class _Look:
+class _StoreView:
     """What the store has of environments, read once for each check."""
 
     def __init__(self, store: Store) -> None:

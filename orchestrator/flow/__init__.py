@@ -39,11 +39,11 @@ FLOW: tuple[Verb, ...] = (
     plan.resolve_plan,  # what would be done; with an approved plan: does it still hold?
     build.unpack_release,  # the sealed package, verified again file by file
     provision.update,  # the infrastructure, held to the plan
-    rehearse.look_before,  # what is on the hosts now, if the rollback is to be rehearsed
+    rehearse.snapshot_before,  # what is on the hosts now, if the rollback is to be rehearsed
     deploy.roll_out,  # every step, batch by batch, each batch verified before the next
     switch.switch_over,  # from the side that is live to the one that was deployed to, where there are sides
     verify.verify_environment,  # the release's own tests over the whole environment
-    rehearse.there_and_back,  # the rollback, and the release again, if that is to be rehearsed
+    rehearse.roll_back_and_repeat,  # the rollback, and the release again, if that is to be rehearsed
     promote.record,  # this release is now the environment's own
     watch.watch_release,  # the tests again, for as long as the release requires
     close.finish,  # the lease back, nothing left behind
@@ -51,7 +51,7 @@ FLOW: tuple[Verb, ...] = (
 
 ROLLBACK: tuple[Verb, ...] = (
     rollback.halt,  # nothing of the failed step still runs; is a rollback possible?
-    switch.back,  # to the side that was live, where it was switched
+    switch.switch_back,  # to the side that was live, where it was switched
     rollback.undo,  # steps with an undo of their own, newest started first
     rollback.restore,  # infrastructure and touched hosts, by the last verified release's own steps
     rollback.verify_restored,  # that release's own tests
@@ -60,7 +60,7 @@ ROLLBACK: tuple[Verb, ...] = (
 
 TAKE_AWAY: tuple[Verb, ...] = (  # instead, where the environment was made for this promotion only
     ephemeral.keep_or_destroy,  # is it to be kept for an inspection?
-    ephemeral.take_away,  # everything that was made is destroyed
+    ephemeral.destroy_ephemeral,  # everything that was made is destroyed
     close.finish_taken_away,
 )
 
@@ -79,7 +79,7 @@ UPDATE: tuple[Verb, ...] = (request.admit, environment.update_environment, close
 DESTROY: tuple[Verb, ...] = (request.admit, environment.destroy, close.finish_environment)
 RESOLVE: tuple[Verb, ...] = (request.admit, environment.resolve, close.finish_environment)
 OBSERVE: tuple[Verb, ...] = (request.admit, observe.inspect_hosts, close.finish_environment)
-ACCEPT: tuple[Verb, ...] = (request.admit, observe.accept, close.finish_environment)
+ACCEPT: tuple[Verb, ...] = (request.admit, observe.override_release, close.finish_environment)
 REAP: tuple[Verb, ...] = (request.admit, ephemeral.reap, close.finish_environment)
 
 

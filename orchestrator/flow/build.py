@@ -17,16 +17,16 @@ def unpack_release(ctx: RunContext) -> None:
         *([plan.rollback_target.release] if plan.rollback_target.release and plan.rollback_target.available else []),
     ]
 
-    at_hand: dict[str, Package] = {}
+    unpacked: dict[str, Package] = {}
 
     def work(_job: str, _emit: Emit) -> StepResult:
         for ref in wanted:
-            at_hand[ref.digest] = ctx.services.packages.fetch(ref.digest)
+            unpacked[ref.digest] = ctx.services.packages.fetch(ref.digest)
         return StepResult(outcome=Outcome.SUCCEEDED, message=f"{plan.release} is sealed and whole")
 
     about = {"verb": "build", "digest": plan.release.digest}
     ctx.must("build", f"verify the package of {plan.release}", work, may_change=NOTHING, **about)
-    ctx.package = at_hand.get(plan.release.digest) or ctx.services.packages.fetch(plan.release.digest)
+    ctx.package = unpacked.get(plan.release.digest) or ctx.services.packages.fetch(plan.release.digest)
     ctx.previous_package = (
-        at_hand.get(plan.rollback_target.release.digest) if plan.rollback_target.release is not None else None
+        unpacked.get(plan.rollback_target.release.digest) if plan.rollback_target.release is not None else None
     )

@@ -48,7 +48,7 @@ def finish_rollback(ctx: RunContext) -> None:
     probe.end_probe(ctx)
     _tidy(ctx)
     ctx.move(Event.FINISH)
-    back = ctx.back.ref if ctx.back else None
+    back = ctx.restored_package.ref if ctx.restored_package else None
     asked_for = ctx.run.kind == "rollback"
     _end(ctx, f"{back} is restored in {ctx.run.environment}", Exit.OK if asked_for else Exit.ROLLED_BACK)
 

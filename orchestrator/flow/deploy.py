@@ -58,18 +58,18 @@ def roll_out(ctx: RunContext, prefix: str = "") -> None:
         if step.canary is not None and any(left) and not left[0]:
             message = f"every canary of the step {step.play.step} failed in a step before it"
             raise RunHalted(step.play.step, StepResult(outcome=Outcome.FAILED, message=message, data={"code": "R171"}))
-        later = tuple(ctx.batches[number:])
-        _roll_out_step(ctx, step, tuple(hosts for hosts in left if hosts), prefix, later)
+        remaining = tuple(ctx.batches[number:])
+        _roll_out_step(ctx, step, tuple(hosts for hosts in left if hosts), prefix, remaining)
 
 
 def _roll_out_step(
-    ctx: RunContext, step: PlannedStep, groups: Batches, prefix: str, later: tuple[Batches, ...]
+    ctx: RunContext, step: PlannedStep, groups: Batches, prefix: str, remaining: tuple[Batches, ...]
 ) -> None:
-    """Run one step; *later* are the batches of each step after it."""
+    """Run one step; *remaining* are the batches of each step after it."""
     if not groups:
         message = f"every host of the step {step.play.step} failed in a step before it"
         raise RunHalted(step.play.step, StepResult(outcome=Outcome.FAILED, message=message, data={"code": "D102"}))
-    changed_again = frozenset(host for batches in later for hosts in batches for host in hosts)
+    changed_again = frozenset(host for batches in remaining for hosts in batches for host in hosts)
     good, failed = set[str](), 0
     for number, hosts in enumerate(groups, start=1):
         batch = Batch(step, f"{prefix}{step.play.step}.{number}", number, len(groups), hosts)
@@ -81,7 +81,7 @@ def _roll_out_step(
         if not result.good and not (_blames_hosts(result, bad) and _tolerated(batch, failed, good)):
             raise RunHalted(batch.name, result)
         _leave_out(ctx, step, bad)
-        _prove_batch(ctx, batch, is_last=batch.final and not later, observe=not prefix)
+        _prove_batch(ctx, batch, is_last=batch.final and not remaining, observe=not prefix)
         if not batch.final and step.pause:
             ctx.pause(f"{batch.name}.pause", step.pause)
 

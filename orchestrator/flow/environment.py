@@ -66,10 +66,10 @@ def destroy(ctx: RunContext) -> None:
 def resolve(ctx: RunContext) -> None:
     """Resolve interrupted creates as the operator who requested this has decided."""
     spec = next(iter(_stacks(ctx, only=target_side(ctx.services, ctx.run.environment)).values()))
-    asked = ctx.parameters(ResolveParameters)
+    parameters = ctx.parameters(ResolveParameters)
 
     def work(job: str, emit: Emit) -> StepResult:
-        return ctx.services.provisioner.resolve(spec, asked.created, asked.absent, job, emit)
+        return ctx.services.provisioner.resolve(spec, parameters.created, parameters.absent, job, emit)
 
     _operate(ctx, f"resolve what is pending in {spec.stack}", work, spec)
 
@@ -140,13 +140,15 @@ def _would_delete(ctx: RunContext, spec: StackSpec, _job: str, _emit: Emit) -> S
 
 
 def _agreed(ctx: RunContext, code: str, found: LossesAgreed) -> StepResult:
-    why, told = loss_refusal(code, found.losses, ctx.acknowledgements), found.to_json()
+    why, findings = loss_refusal(code, found.losses, ctx.acknowledgements), found.to_json()
     if why is not None:
-        return StepResult(outcome=Outcome.FAILED, message=why.message, data={**told, "code": code, "untouched": True})
+        return StepResult(
+            outcome=Outcome.FAILED, message=why.message, data={**findings, "code": code, "untouched": True}
+        )
     message = (
         f"agreed to by name: {'; '.join(map(str, found.losses))}" if found.losses else "nothing stateful would be lost"
     )
-    return StepResult(outcome=Outcome.SUCCEEDED, message=message, data=told)
+    return StepResult(outcome=Outcome.SUCCEEDED, message=message, data=findings)
 
 
 def _stack(ctx: RunContext) -> StackSpec:

@@ -34,30 +34,30 @@ def claim(ctx: RunContext, spec: StackSpec) -> None:
         data = claimed.to_json()
         return StepResult(outcome=Outcome.SUCCEEDED, message=f"until {until} at most", data=data)
 
-    made = ctx.must(
+    stack = ctx.must(
         "claim", f"an environment for {ctx.run.release} alone", work, may_change=Change("claim"), verb="provision"
     ).data
-    ctx.note(Entry(kind=KIND, data=made, key=MADE))
+    ctx.note(Entry(kind=KIND, data=stack, key=MADE))
 
 
-def unmade(ctx: RunContext) -> None:
+def release_claim(ctx: RunContext) -> None:
     """Nothing was made after all."""
     if ctx.effects.claimed is not None:
-        _tell_gone(ctx, ctx.run.id)
+        _record_gone(ctx, ctx.run.id)
 
 
 def keep_or_destroy(ctx: RunContext) -> None:
     """Nothing is rolled back here: it is destroyed, unless it is to be inspected. Raises `RunHalted` with R207."""
     ctx.move(Event.HALT)
-    rule, failure, made = ctx.pinned_plan().ephemeral, ctx.failure, ctx.effects.ephemeral_stack or {}
+    rule, failure, stack = ctx.pinned_plan().ephemeral, ctx.failure, ctx.effects.ephemeral_stack or {}
     stopped = failure is not None and failure.code == STOPPED
     if rule is not None and rule.keep_on_failure and not stopped:
         why = failure.result.message if failure else "it failed"
-        message = f"{why}; {ctx.run.environment} is kept for inspection until {made['until']}"
+        message = f"{why}; {ctx.run.environment} is kept for inspection until {stack['until']}"
         raise RunHalted("halt", StepResult(outcome=Outcome.FAILED, message=message, data={"code": "R207"}))
 
 
-def take_away(ctx: RunContext) -> None:
+def destroy_ephemeral(ctx: RunContext) -> None:
     """Destroy what was made."""
     ctx.move(Event.UNDO)
     ctx.move(Event.RESTORE)
@@ -67,44 +67,44 @@ def take_away(ctx: RunContext) -> None:
 
 def dispose(ctx: RunContext) -> None:
     """Destroy what this run has made; nothing where it has made nothing."""
-    made = ctx.effects.ephemeral_stack
-    if made is None:
+    stack = ctx.effects.ephemeral_stack
+    if stack is None:
         return
 
     def work(job: str, emit: Emit) -> StepResult:
-        return _destroy(ctx.services, ctx.run.environment, made, job, emit)
+        return _destroy(ctx.services, ctx.run.environment, stack, job, emit)
 
     label = f"destroy what was made for {ctx.run.release}"
-    ctx.must("dispose", label, work, may_change=Change("stack"), verb="close", stack=made["stack"])
-    _tell_gone(ctx, ctx.run.id)
+    ctx.must("dispose", label, work, may_change=Change("stack"), verb="close", stack=stack["stack"])
+    _record_gone(ctx, ctx.run.id)
 
 
 def reap(ctx: RunContext) -> None:
     """Destroy what another run has made and could not destroy."""
     run = ctx.parameters(ReapParameters).run
-    made = made_stack(ctx.services.store, run)
+    stack = made_stack(ctx.services.store, run)
     ctx.move(Event.PROVISION)
 
     def work(job: str, emit: Emit) -> StepResult:
         left = {item.run.id for item in leftovers(ctx.services, ctx.run.environment)}
-        if made is None or run not in left:
+        if stack is None or run not in left:
             return StepResult(
                 outcome=Outcome.SKIPPED, message="it was destroyed already", data=StackDisposed(gone=True).to_json()
             )
-        return _destroy(ctx.services, ctx.run.environment, made, job, emit)
+        return _destroy(ctx.services, ctx.run.environment, stack, job, emit)
 
     change = Change("stack")
     result = ctx.step("dispose", f"destroy what {run} made", work, may_change=change, verb="provision", of=run)
     if not result.good:
         raise RunHalted("dispose", result)
     if not StackDisposed.read(result).gone:
-        _tell_gone(ctx, run)
+        _record_gone(ctx, run)
 
 
-def _destroy(services: Services, environment: str, made: Mapping[str, object], job: str, emit: Emit) -> StepResult:
+def _destroy(services: Services, environment: str, stack: Mapping[str, object], job: str, emit: Emit) -> StepResult:
     """Destroy the stack, by the definition that it was made by; not when it has something stateful."""
-    spec = services.provisioner.kept(str(made["definition"]))
-    spec = spec.model_copy(update={"stack": str(made["stack"]), "configured": str(made["configured"])})
+    spec = services.provisioner.kept(str(stack["definition"]))
+    spec = spec.model_copy(update={"stack": str(stack["stack"]), "configured": str(stack["configured"])})
     now = services.environments[environment][0].pulumi.stateful if environment in services.environments else ()
     lost = losses(services.provisioner.existing_resources(spec), (*now, *spec.settings.stateful))
     if lost:
@@ -113,7 +113,7 @@ def _destroy(services: Services, environment: str, made: Mapping[str, object], j
     return services.provisioner.destroy(spec, job, emit, remove=bool(spec.configured))
 
 
-def _tell_gone(ctx: RunContext, run: str) -> None:
+def _record_gone(ctx: RunContext, run: str) -> None:
     """Write down that what *run* made is gone, and its hosts with it."""
     ctx.hosts_only_inventory = Inventory()
     ctx.record_gone_hosts("disposed")

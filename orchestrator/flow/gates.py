@@ -23,21 +23,21 @@ class Observation:
     suite: SuiteSpec | None = None
 
 
-def observe_release(ctx: RunContext, look: Observation) -> None:
+def observe_release(ctx: RunContext, observation: Observation) -> None:
     """Observe as often as the plan states. The first failure halts the run; *unknown* rolls nothing back, and alerts.
 
     A check that cannot be made is alerted once, and again only if it was possible in between.
     """
     unknown: set[str] = set()
-    for number in range(1, look.rule.times + 1):
-        ctx.pause(f"{look.what}.{number}.wait", look.rule.every)
-        if look.suite is not None:
-            suite = verify.limited(ctx, look.suite, look.hosts)
-            result = verify.run_suite(ctx, suite, ctx.pinned_package(), f"{look.what}.{number}", must=False)
-            _judge(ctx, f"{look.what}.{number}", suite.name, result, unknown)
-        for gate in look.rule.gates:
-            result = ask_gate(ctx, gate, look.hosts, f"{look.what}.{number}", look.rule.flaky)
-            _judge(ctx, f"gate.{gate.name}.{look.what}.{number}", f"gate {gate.name}", result, unknown)
+    for number in range(1, observation.rule.times + 1):
+        ctx.pause(f"{observation.what}.{number}.wait", observation.rule.every)
+        if observation.suite is not None:
+            suite = verify.limited(ctx, observation.suite, observation.hosts)
+            result = verify.run_suite(ctx, suite, ctx.pinned_package(), f"{observation.what}.{number}", must=False)
+            _judge(ctx, f"{observation.what}.{number}", suite.name, result, unknown)
+        for gate in observation.rule.gates:
+            result = ask_gate(ctx, gate, observation.hosts, f"{observation.what}.{number}", observation.rule.flaky)
+            _judge(ctx, f"gate.{gate.name}.{observation.what}.{number}", f"gate {gate.name}", result, unknown)
 
 
 def _judge(ctx: RunContext, step: str, who: str, result: StepResult, unknown: set[str]) -> None:
@@ -47,7 +47,7 @@ def _judge(ctx: RunContext, step: str, who: str, result: StepResult, unknown: se
         unknown.discard(who)
         return
     text = f"{who} could not be checked: {result.message}"
-    ctx.alert("", text, f"{step}:unknown", tell=who not in unknown)
+    ctx.alert("", text, f"{step}:unknown", notify=who not in unknown)
     unknown.add(who)
 
 
@@ -66,10 +66,10 @@ def ask_gate(ctx: RunContext, gate: PlannedGate, hosts: tuple[str, ...], what: s
     name, label = f"gate.{gate.name}.{what}", f"gate {gate.name.replace('.', ' ')}"
     about: dict[str, object] = {"verb": "verify", "gate": gate.gate.kind, "hosts": list(meant)}
 
-    def once(time: int) -> StepResult:
+    def check(time: int) -> StepResult:
         if not time:
             return ctx.step(name, label, work, may_change=NOTHING, **about)
         again = f"gate.{gate.name}.again.{time}.{what}"
         return ctx.step(again, f"{label}, again", work, may_change=NOTHING, **about)
 
-    return repeat.judged(ctx, rule, name, label, once)
+    return repeat.judged(ctx, rule, name, label, check)

@@ -36,7 +36,7 @@ def hold_before(ctx: RunContext, name: str, emit: Emit, begun: bool) -> StepResu
         data = {"level": "warning", "text": f"held before {name}: {closed}", "held": closed, "before": name}
         key = f"{HELD}:{name}" if store.has_entry(run.id, HELD) else HELD
         ctx.note(Entry(kind="notice", step=name, data=data, key=key))
-    _let_go(ctx)
+    _release_lease(ctx)
     ctx.fence, since = 0, clock.monotonic()  # another run may have the environment meanwhile
     stopped = take_turn(ctx, emit, deadline=inf)
     if not stopped.good:
@@ -48,7 +48,7 @@ def hold_before(ctx: RunContext, name: str, emit: Emit, begun: bool) -> StepResu
     return changed
 
 
-def _let_go(ctx: RunContext) -> None:
+def _release_lease(ctx: RunContext) -> None:
     """Release the lease as this process, also where one that died still has it for the run."""
     store, run = ctx.services.store, ctx.run
     ctx.ownership.check()
@@ -72,7 +72,7 @@ def take_turn(ctx: RunContext, emit: Emit, *, deadline: float) -> StepResult:
 
     Raises S104 and S105.
     """
-    store, clock, run, said = ctx.services.store, ctx.services.clock, ctx.run, ""
+    store, clock, run, printed = ctx.services.store, ctx.services.clock, ctx.run, ""
     supersede, worker = ctx.environment.queue.supersede, ctx.ownership.worker
     store.enqueue(run.environment, run, supersede=supersede, worker=worker)
     while True:
@@ -83,9 +83,9 @@ def take_turn(ctx: RunContext, emit: Emit, *, deadline: float) -> StepResult:
         why = _closed(ctx) or _taken(ctx)
         if not why:
             return StepResult(outcome=Outcome.SUCCEEDED, data=LeaseTaken(fence=ctx.fence).to_json())
-        if undated(why) != said:
+        if undated(why) != printed:
             emit(Entry(kind="notice", data={"level": "info", "text": f"waiting: {why}"}))
-            said = undated(why)
+            printed = undated(why)
         _keep_waiting(ctx, late=clock.monotonic() >= deadline)
         clock.sleep(POLL)
 

@@ -44,8 +44,8 @@ def record_result(
                 states.append(after)
         elif host in reported and reported[host].outcome is Outcome.UNKNOWN:
             states.append(_out_of_reach(ctx, known, host))
-    told = may_be_changed | {state.host for state in states}
-    untouched = tuple(host for host in hosts if host not in told)
+    recorded = may_be_changed | {state.host for state in states}
+    untouched = tuple(host for host in hosts if host not in recorded)
     ctx.record_hosts([*states, *as_before(ctx, step, untouched)], step)
 
 

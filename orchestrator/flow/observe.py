@@ -28,7 +28,7 @@ def inspect_hosts(ctx: RunContext) -> None:
 
     def work(job: str, emit: Emit) -> StepResult:
         try:
-            seen = _ask(ctx, job, emit)
+            seen = _inspect(ctx, job, emit)
             reconcile(ctx, seen)
         finally:
             ctx.services.deployer.close()
@@ -69,7 +69,7 @@ def after_doubt(ctx: RunContext, last: StepResult | None = None) -> None:
 
     def work(job: str, emit: Emit) -> StepResult:
         try:
-            seen = _ask(ctx, job, emit)
+            seen = _inspect(ctx, job, emit)
         except JobLost:
             raise
         except OrchestratorError as error:
@@ -104,22 +104,22 @@ def reconcile(ctx: RunContext, seen: StepResult) -> None:
     ctx.enter()
 
 
-def accept(ctx: RunContext) -> None:
+def override_release(ctx: RunContext) -> None:
     """Record the release of a host that is unknown, as the operator who requested this has decided.
 
     Or the live side, which no host reports.
     """
-    asked = ctx.parameters(OverrideParameters)
-    if asked.live is not None:
-        _accept_live(ctx, asked.live, asked.why)
+    parameters = ctx.parameters(OverrideParameters)
+    if parameters.live is not None:
+        _override_live(ctx, parameters.live, parameters.why)
         return
-    host, why, release = str(asked.host), asked.why, asked.release
+    host, why, release = str(parameters.host), parameters.why, parameters.release
 
     def work(_job: str, _emit: Emit) -> StepResult:
         known = {state.host: state.truth for state in ctx.services.store.hosts(ctx.run.environment)}
         if known.get(host) != "unknown":
-            there = f"it is {known[host]}" if host in known else "no run has touched a host of that name"
-            raise OrchestratorError("R162", f"{host} is not unknown in {ctx.run.environment}: {there}")
+            current = f"it is {known[host]}" if host in known else "no run has touched a host of that name"
+            raise OrchestratorError("R162", f"{host} is not unknown in {ctx.run.environment}: {current}")
         message = f"{ctx.run.by or 'a user'} declared that {host} runs {release or 'nothing'}: {why}"
         return StepResult(outcome=Outcome.SUCCEEDED, message=message)
 
@@ -128,7 +128,7 @@ def accept(ctx: RunContext) -> None:
     ctx.record_hosts([HostState(host=host, truth="assumed", release=release, run=ctx.run.id)], "accept")
 
 
-def _accept_live(ctx: RunContext, live: Side, why: str) -> None:
+def _override_live(ctx: RunContext, live: Side, why: str) -> None:
     def work(_job: str, _emit: Emit) -> StepResult:
         known = BlueGreenState.of(ctx.services.store.hosts(ctx.run.environment))
         if not known.sides:
@@ -144,7 +144,7 @@ def _accept_live(ctx: RunContext, live: Side, why: str) -> None:
     ctx.note(Entry(kind="switched", step="accept", data=data, key="switched:accept"))
 
 
-def _ask(ctx: RunContext, job: str, emit: Emit) -> StepResult:
+def _inspect(ctx: RunContext, job: str, emit: Emit) -> StepResult:
     """One round trip to every host; nothing is required of them."""
     context = context_of(ctx.services, ctx.run.environment, ctx.run.id, ctx.outputs(), ctx.fence)
     seen = ctx.services.deployer.inspect((), ctx.inventory(), context, job, emit)

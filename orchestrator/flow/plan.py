@@ -57,7 +57,7 @@ def resolve_plan(ctx: RunContext) -> None:
 
 def _compared(ctx: RunContext, approved: Plan, now: Plan) -> StepResult:
     """The *approved* plan if it holds; otherwise what has changed, with the plan that is made *now*."""
-    result = hold(approved, now)
+    result = compare_plans(approved, now)
     if result.good or ctx.run.kind not in PROMOTION_KINDS:
         return result
     save(ctx.services, now)  # what a request for this promotion is approved by next
@@ -81,7 +81,7 @@ def _recheck(ctx: RunContext, job: str, emit: Emit) -> StepResult | None:
 def _wanted(ctx: RunContext, package: Package, approved: Plan | None) -> PlanRequest:
     """The request for the plan of this run, with what was acknowledged in the *approved* plan if there is one."""
 
-    def told(seen: StepResult) -> None:
+    def on_inspected(seen: StepResult) -> None:
         observe.reconcile(ctx, seen)
 
     return PlanRequest(
@@ -93,9 +93,9 @@ def _wanted(ctx: RunContext, package: Package, approved: Plan | None) -> PlanReq
         skip_irreversible=approved.skip_irreversible if approved is not None else False,
         all_at_once=approved.all_at_once if approved is not None else ctx.run.kind == "rollback",
         named=approved.acknowledgements if approved is not None else ctx.acknowledgements,
-        then=_then(approved),
+        then=_restore_point(approved),
         rehearse=ctx.run.kind == "rehearsal",
-        told=told,
+        on_inspected=on_inspected,
     )
 
 
@@ -126,13 +126,13 @@ def _planned(plan: Plan) -> Entry:
     return Entry(kind="planned", data=data, key="planned")
 
 
-def _then(approved: Plan | None) -> RestorePoint | None:
+def _restore_point(approved: Plan | None) -> RestorePoint | None:
     if approved is None or approved.at is None:
         return None
     return RestorePoint(approved.at, approved.release, approved.definition)
 
 
-def hold(approved: Plan, now: Plan) -> StepResult:
+def compare_plans(approved: Plan, now: Plan) -> StepResult:
     """The approved plan if everything that it depends on is unchanged; otherwise what has changed, by name."""
     changed = differences(approved, held(approved, now))
     if not changed:

@@ -37,7 +37,7 @@ def update(ctx: RunContext) -> None:
         ctx.forget_outputs()
         if not result.good:
             if not ctx.effects.stack_changed:  # Pulumi refused before it changed anything
-                ephemeral.unmade(ctx)
+                ephemeral.release_claim(ctx)
             raise RunHalted("provision", result)
     record_hosts(ctx)
 
@@ -80,7 +80,7 @@ def _settled(
 ) -> HostsSettled:
     """What is recorded of the hosts of *inventory*, and of what plays are given."""
     return HostsSettled(
-        outline=inventory.outline(), digest=inventory.digest, variables=ctx.variables_now(), batches=batches
+        outline=inventory.hosts_only(), digest=inventory.digest, variables=ctx.variables_now(), batches=batches
     )
 
 
@@ -124,12 +124,12 @@ def look_at_new_hosts(ctx: RunContext, name: str = "require") -> None:
         found = tokens.limit_tokens(ctx.services, ctx.run.environment, found, emit, ctx.fence)
         ahead = tokens.too_far(found)
         missing = tuple(host.host for host in found.hosts if host.outcome is Outcome.UNKNOWN or host.host in ahead)
-        seen = plan.model_copy(update={"steps": steps, "unreachable": missing, "inventory": inventory.outline()})
+        seen = plan.model_copy(update={"steps": steps, "unreachable": missing, "inventory": inventory.hosts_only()})
         refusing = tuple(host for host in found.hosts if host.host in ahead and host.host in seen.blocking)
         if refusing:
             return _refused(ctx.run.environment, found, refusing)
-        asked = found.outcome is Outcome.UNKNOWN and not failed_as_a_whole(found)
-        if asked and missing and not seen.blocking and not unmet(found):
+        is_unreachable = found.outcome is Outcome.UNKNOWN and not failed_as_a_whole(found)
+        if is_unreachable and missing and not seen.blocking and not unmet(found):
             return found.model_copy(update={"outcome": Outcome.SUCCEEDED, "data": {}})
         return found
 
@@ -141,6 +141,6 @@ def look_at_new_hosts(ctx: RunContext, name: str = "require") -> None:
 
 def _refused(environment: str, found: StepResult, refusing: tuple[HostResult, ...]) -> StepResult:
     """The inspection *found*, failed because of hosts that would refuse our fencing token: no play is started."""
-    said = "; ".join(f"{host.host}: {host.invalid}" for host in refusing)
-    message = f"{said}; {tokens.remedy(environment, StepResult(outcome=Outcome.FAILED, hosts=refusing))}"
+    reasons = "; ".join(f"{host.host}: {host.invalid}" for host in refusing)
+    message = f"{reasons}; {tokens.remedy(environment, StepResult(outcome=Outcome.FAILED, hosts=refusing))}"
     return found.model_copy(update={"outcome": Outcome.FAILED, "message": message, "data": {"code": tokens.TOO_FAR}})

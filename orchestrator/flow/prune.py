@@ -43,13 +43,13 @@ class Records:
     """The records of durable execution.
 
     *requests* names the requests whose records were complete by a time; *alone* is entered while one is removed, and
-    gives false where a process has it; *forget* removes the records of requests. *reached* is called at each boundary.
+    gives false where a process has it; *forget* removes the records of requests. *failpoint* is called at each point.
     """
 
     requests: Callable[[str], set[str]]
     alone: Callable[[str], AbstractContextManager[bool]]
     forget: Callable[[str], None]
-    reached: Callable[[str], None] = lambda _point: None
+    failpoint: Callable[[str], None] = lambda _point: None
 
 
 def removable(services: Services, records: Records, named: PlanDigests = frozenset, *, mark: bool = False) -> Removable:
@@ -87,20 +87,20 @@ def prune(services: Services, records: Records, named: PlanDigests = frozenset) 
                 discard(left)
         found = removable(services, records, named, mark=True)
         for name in found.jobs:
-            _remove(state / "jobs" / name, records.reached)
+            _remove(state / "jobs" / name, records.failpoint)
         for file in _updates_of(state / "plans", found.plans):
-            _remove(file, records.reached)
+            _remove(file, records.failpoint)
         for name in found.plans:
-            _remove(state / "plans" / name, records.reached)
-        _remove_unpacked(services, found.packages, records.reached)
+            _remove(state / "plans" / name, records.failpoint)
+        _remove_unpacked(services, found.packages, records.failpoint)
         for name in found.outputs:
-            _remove(state / name, records.reached)
+            _remove(state / name, records.failpoint)
         for root in found.requests:
             with records.alone(root) as free:
                 if free:
-                    records.reached(f"request {root}:before")
+                    records.failpoint(f"request {root}:before")
                     records.forget(root)
-                    records.reached(f"request {root}:done")
+                    records.failpoint(f"request {root}:done")
         return found
 
 
@@ -286,21 +286,21 @@ def _alone(lock: Path) -> Iterator[None]:
         yield
 
 
-def _remove(path: Path, reached: Callable[[str], None]) -> None:
+def _remove(path: Path, failpoint: Callable[[str], None]) -> None:
     """Remove *path* as a whole: it gets a name that nothing refers to before anything in it is touched."""
     doomed = path.with_name(f"{DOOMED}{secrets.token_hex(6)}")
-    reached(f"{path.name}:before")
+    failpoint(f"{path.name}:before")
     with contextlib.suppress(FileNotFoundError):
         path.rename(doomed)
-    reached(f"{path.name}:renamed")
+    failpoint(f"{path.name}:renamed")
     if doomed.is_dir():
         discard(doomed)
     else:
         doomed.unlink(missing_ok=True)
-    reached(f"{path.name}:done")
+    failpoint(f"{path.name}:done")
 
 
-def _remove_unpacked(services: Services, names: tuple[str, ...], reached: Callable[[str], None]) -> None:
+def _remove_unpacked(services: Services, names: tuple[str, ...], failpoint: Callable[[str], None]) -> None:
     """Remove unpacked packages, one process at a time, as those who unpack them. One used meanwhile is kept."""
     folder = services.state / "packages"
     if not names:
@@ -310,4 +310,4 @@ def _remove_unpacked(services: Services, names: tuple[str, ...], reached: Callab
         fcntl.flock(lock, fcntl.LOCK_EX)
         for name in names:
             if _before(folder / name, cutoff):
-                _remove(folder / name, reached)
+                _remove(folder / name, failpoint)

@@ -14,7 +14,15 @@ from orchestrator.domain.journal import PROMOTION_KINDS, Entry, Record
 from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.plan import Loss
 from orchestrator.domain.promotion import Event
-from orchestrator.domain.rehearsal import Leg, Rehearsal, Timed, Walked, came_back, still_there, unseen
+from orchestrator.domain.rehearsal import (
+    InfrastructureRehearsal,
+    Leg,
+    Rehearsal,
+    Timed,
+    not_restored,
+    still_left,
+    unseen,
+)
 from orchestrator.domain.release import Package
 from orchestrator.domain.snapshot import Difference
 from orchestrator.domain.step import Outcome, StepResult, attempts
@@ -38,33 +46,35 @@ STOPS = ("before", "there", "back", "again")
 SAID = 5  # reasons that a sentence names
 
 
-def look_before(ctx: RunContext) -> None:
+def snapshot_before(ctx: RunContext) -> None:
     """At N: its tests, and what is on the hosts. Nothing has been changed on them yet, but on standby hosts."""
     if ctx.pinned_plan().rehearse:
-        back = _package(ctx)
-        _level(ctx, back)
-        verify.verify_suites(ctx, suites_of(back.manifest.release), back, "rehearse.before", _hosts(ctx))
-        _look(ctx, "before")
+        previous = _package(ctx)
+        _restore_standby(ctx, previous)
+        verify.verify_suites(ctx, suites_of(previous.manifest.release), previous, "rehearse.before", _hosts(ctx))
+        _take_snapshot(ctx, "before")
 
 
-def _level(ctx: RunContext, back: Package) -> None:
+def _restore_standby(ctx: RunContext, previous: Package) -> None:
     """Deploy N to a standby side that has another release: what a rollback leaves behind is compared from N to N."""
-    aside = {state.host for state in ctx.pinned_plan().current_hosts if state.aside(back.digest)}
-    hosts = tuple(host for host in ctx.hosts if host in aside)
+    other_standbys = {
+        state.host for state in ctx.pinned_plan().current_hosts if state.is_other_standby(previous.digest)
+    }
+    hosts = tuple(host for host in ctx.hosts if host in other_standbys)
     if hosts:
-        ctx.back = back
-        rollback.level(ctx, hosts, "rehearse.level")
+        ctx.restored_package = previous
+        rollback.restore_standby(ctx, hosts, "rehearse.level")
 
 
-def there_and_back(ctx: RunContext) -> None:
+def roll_back_and_repeat(ctx: RunContext) -> None:
     """Roll back from N+1, which was verified, to N, and promote again; then report what was not restored."""
     if not ctx.pinned_plan().rehearse:
         return
-    _look(ctx, "there")
-    walked = _back(ctx)
-    _look(ctx, "back")
-    _again(ctx, stack=walked)
-    _look(ctx, "again")
+    _take_snapshot(ctx, "there")
+    restored = _back(ctx)
+    _take_snapshot(ctx, "back")
+    _promote_again(ctx, stack=restored)
+    _take_snapshot(ctx, "again")
     _judge(ctx)
 
 
@@ -74,17 +84,17 @@ def _back(ctx: RunContext) -> bool:
     Returns whether the stack was restored.
     """
     ctx.move(Event.DEPLOY)
-    back = ctx.back = _package(ctx)
+    previous = ctx.restored_package = _package(ctx)
     rollback.take_back(ctx, TAKEN_BACK)
-    walked = _stack_back(ctx, back)
+    restored = _stack_back(ctx, previous)
     ctx.move(Event.VERIFY)
-    verify.verify_suites(ctx, suites_of(back.manifest.release), back, TAKEN_BACK, verify.worked_on(ctx))
-    host_states.record_restored(ctx, back.ref, ctx.hosts, TAKEN_BACK)
+    verify.verify_suites(ctx, suites_of(previous.manifest.release), previous, TAKEN_BACK, verify.worked_on(ctx))
+    host_states.record_restored(ctx, previous.ref, ctx.hosts, TAKEN_BACK)
     ctx.effects.take_back()
-    return walked
+    return restored
 
 
-def _stack_back(ctx: RunContext, back: Package) -> bool:
+def _stack_back(ctx: RunContext, previous: Package) -> bool:
     """Restore the stack of N if N+1 has another definition, and N on hosts that it creates. Whether it was restored."""
     plan, before, worked = ctx.pinned_plan(), set(ctx.hosts), verify.worked_on(ctx)
     definition = plan.rollback_target.definition
@@ -105,21 +115,23 @@ def _stack_back(ctx: RunContext, back: Package) -> bool:
         return rollback.constrained(ctx, spec, job, emit, _spared)
 
     label = f"pulumi up {ctx.run.environment}, as it was"
-    walked = ctx.must(STACK_BACK, label, work, may_change=Change("stack"), verb="rehearse").outcome is Outcome.SUCCEEDED
-    if walked:
+    restored = (
+        ctx.must(STACK_BACK, label, work, may_change=Change("stack"), verb="rehearse").outcome is Outcome.SUCCEEDED
+    )
+    if restored:
         ctx.forget_outputs()
         changed = set(worked) if provision.settle_restored(ctx, "rehearse.hosts.back") else set()
-        fresh = rollback.made_anew(ctx, "rehearse.look.back")
+        fresh = rollback.replaced_hosts(ctx, "rehearse.look.back")
         new = tuple(host for host in ctx.hosts if host not in before or host in fresh or host in changed)
         planned = plan.rollback_target.second_pass or second_pass.second_pass(
-            back.manifest, ctx.hosts_only_inventory, ()
+            previous.manifest, ctx.hosts_only_inventory, ()
         )
         plays = second_pass.on_hosts(planned, ctx.hosts_only_inventory, new)
-        rollback.put_back(ctx, plays, "rehearse.new", verb="rehearse")
-    return walked
+        rollback.restore_hosts(ctx, plays, "rehearse.new", verb="rehearse")
+    return restored
 
 
-def _spared(_course: RunContext, losses: tuple[Loss, ...], why: str) -> StepResult:
+def _spared(_ctx: RunContext, losses: tuple[Loss, ...], why: str) -> StepResult:
     """The result of the infrastructure's rehearsal if it is skipped, which does not fail the rehearsal."""
     text = f"that would {'; '.join(map(str, losses))}" if losses else why
     message = f"the infrastructure is not rolled back: {text}"
@@ -131,7 +143,7 @@ def _spared(_course: RunContext, losses: tuple[Loss, ...], why: str) -> StepResu
 def _stack_again(ctx: RunContext) -> None:
     """Update the stack to its state in the plan again, and read the hosts that it has after that."""
 
-    def refused(_course: RunContext, losses: tuple[Loss, ...], why: str) -> StepResult:
+    def refused(_ctx: RunContext, losses: tuple[Loss, ...], why: str) -> StepResult:
         text = f"that would {'; '.join(map(str, losses))}" if losses else why
         message = f"the infrastructure cannot be updated again: {text}"
         return StepResult(outcome=Outcome.FAILED, message=message, data={"code": "R232", "untouched": True})
@@ -146,7 +158,7 @@ def _stack_again(ctx: RunContext) -> None:
     provision.record_hosts(ctx, "rehearse.hosts.again", "rehearse.require")
 
 
-def _again(ctx: RunContext, *, stack: bool) -> None:
+def _promote_again(ctx: RunContext, *, stack: bool) -> None:
     """Deploy N+1 again, with the *stack* if that was restored, in its batches, and run its tests."""
     if stack:
         _stack_again(ctx)
@@ -169,7 +181,7 @@ def _hosts(ctx: RunContext) -> tuple[str, ...]:
     return tuple(host for host in ctx.hosts if host in known)
 
 
-def _look(ctx: RunContext, stop: str) -> None:
+def _take_snapshot(ctx: RunContext, stop: str) -> None:
     """What is on the hosts at this stop, kept by its digest."""
 
     def work(job: str, emit: Emit) -> StepResult:
@@ -194,8 +206,10 @@ def _judge(ctx: RunContext) -> None:
         store_document(ctx.services, "evidence", found.digest, found.to_json())
         data = RehearsalJudged(evidence=found.digest, good=found.good, document=found.to_json()).to_json()
         if found.good:
-            back = next(leg.seconds for leg in found.legs if leg.name == "back")
-            return StepResult(outcome=Outcome.SUCCEEDED, message=f"everything was restored, in {back:.1f} s", data=data)
+            previous = next(leg.seconds for leg in found.legs if leg.name == "back")
+            return StepResult(
+                outcome=Outcome.SUCCEEDED, message=f"everything was restored, in {previous:.1f} s", data=data
+            )
         more = f" (and {len(found.reasons) - SAID} more)" if len(found.reasons) > SAID else ""
         message = f"the rollback to {found.back} leaves something behind: {'; '.join(found.reasons[:SAID])}{more}"
         outcome = Outcome.FAILED if found.left or found.carried else Outcome.UNKNOWN
@@ -228,9 +242,9 @@ def _evidence(ctx: RunContext) -> Rehearsal:
         plan=plan.digest,
         legs=_legs(records),
         infrastructure=_infrastructure(records),
-        left=came_back(seen["before"], seen["back"], rule, hosts),
-        again=came_back(seen["there"], seen["again"], rule, hosts),
-        carried=still_there(seen["before"], _earlier(ctx.services, run.environment, run.id), rule),
+        left=not_restored(seen["before"], seen["back"], rule, hosts),
+        again=not_restored(seen["there"], seen["again"], rule, hosts),
+        carried=still_left(seen["before"], _earlier(ctx.services, run.environment, run.id), rule),
         unknown=(*silent, *unseen(seen.values(), hosts)),
         snapshots=digests,
     )
@@ -251,13 +265,13 @@ def _last(found: Mapping[str, StepResult], name: str) -> StepResult:
     return next(found[attempt] for attempt in reversed(attempts(name)) if attempt in found)
 
 
-def _infrastructure(records: list[Record]) -> Walked | None:
+def _infrastructure(records: list[Record]) -> InfrastructureRehearsal | None:
     """Whether the stack was restored and updated again; None if N+1 came without a change of it."""
     found = _results(records)
     if STACK_BACK not in found:
         return None
     result = _last(found, STACK_BACK)
-    return Walked(back=result.outcome is Outcome.SUCCEEDED, why=StackSpared.read(result).why)
+    return InfrastructureRehearsal(back=result.outcome is Outcome.SUCCEEDED, why=StackSpared.read(result).why)
 
 
 def _legs(records: list[Record]) -> tuple[Leg, ...]:

@@ -12,18 +12,20 @@ from orchestrator.flow.run_context import RunContext
 BAD = {Outcome.FAILED, Outcome.ERRORED}
 
 
-def judged(ctx: RunContext, rule: Flaky | None, name: str, label: str, once: Callable[[int], StepResult]) -> StepResult:
-    """The result of the step *name*, which *once* executes for the first time (0), and again (1, 2, …) if it failed.
+def judged(
+    ctx: RunContext, rule: Flaky | None, name: str, label: str, check: Callable[[int], StepResult]
+) -> StepResult:
+    """The result of the step *name*, which *check* executes for the first time (0), and again (1, 2, …) if it failed.
 
     A failure that passes when it is repeated is *flaky*: that is recorded and shown. One that never passes keeps its
     first result. *Unknown* is not a failure and is not repeated; as the result of a repetition it is ignored.
     """
-    first = once(0)
+    first = check(0)
     if rule is None or first.outcome not in BAD:
         return first
     for time in range(1, rule.retries + 1):
         ctx.pause(f"{name}.again.{time}.wait", seconds(rule.within) / rule.retries)
-        again = once(time)
+        again = check(time)
         if again.outcome is Outcome.ABORTED:
             return again
         if again.good:

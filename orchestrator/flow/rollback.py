@@ -43,16 +43,18 @@ def halt(ctx: RunContext) -> None:
         raise RunHalted(
             "halt", StepResult(outcome=Outcome.FAILED, message=message, data={"code": why.code if why else ""})
         )
-    at_hand = (
+    unpacked = (
         ctx.previous_package if ctx.effects.switching else None
     )  # how big a package is must not hold up the switch
-    ctx.back = at_hand or ctx.services.packages.fetch(plan.rollback_target.release.digest)
-    gone = rollback_plan.PromotionProgress.of(ctx.effects, ctx.hosts_only_inventory)
-    computed = rollback_plan.compute(ctx.run, plan, ctx.back.manifest, gone)
+    ctx.restored_package = unpacked or ctx.services.packages.fetch(plan.rollback_target.release.digest)
+    progress = rollback_plan.PromotionProgress.of(ctx.effects, ctx.hosts_only_inventory)
+    computed = rollback_plan.compute(ctx.run, plan, ctx.restored_package.manifest, progress)
     own = ctx.pinned_package()
-    document = rollback_plan.with_rollback_plays(ctx.services, computed, ctx.hosts_only_inventory, own, ctx.back)
+    document = rollback_plan.with_rollback_plays(
+        ctx.services, computed, ctx.hosts_only_inventory, own, ctx.restored_package
+    )
     ctx.note(Entry(kind="rollback plan", data=document.document(), key="way back"))
-    ctx.rollback_plan = after_failure(plan, document, ctx.back, stack_changed=ctx.effects.stack_changed)
+    ctx.rollback_plan = after_failure(plan, document, ctx.restored_package, stack_changed=ctx.effects.stack_changed)
 
 
 def start_requested(ctx: RunContext) -> None:
@@ -63,11 +65,11 @@ def start_requested(ctx: RunContext) -> None:
     plan = ctx.pinned_plan()
     if plan.inventory is not None:
         provision.record_hosts(ctx)
-    ctx.back = ctx.pinned_package()
-    ctx.rollback_plan = as_planned(plan, ctx.back, ctx.batches, ctx.hosts)
+    ctx.restored_package = ctx.pinned_package()
+    ctx.rollback_plan = as_planned(plan, ctx.restored_package, ctx.batches, ctx.hosts)
     ctx.move(Event.UNDO)
     probe.begin(ctx)
-    switch.first(ctx)
+    switch.switch_first(ctx)
 
 
 def undo(ctx: RunContext) -> None:
@@ -84,14 +86,14 @@ def take_back(ctx: RunContext, prefix: str) -> None:
 
     The steps are not an undo of a rollback: a rollback after them undoes what was started all the same.
     """
-    back = _back(ctx)
-    gone = replace(rollback_plan.PromotionProgress.of(ctx.effects, ctx.hosts_only_inventory), provisioned=False)
-    planned = rollback_plan.compute(ctx.run, ctx.pinned_plan(), back.manifest, gone)
+    package = _restored_package(ctx)
+    progress = replace(rollback_plan.PromotionProgress.of(ctx.effects, ctx.hosts_only_inventory), provisioned=False)
+    planned = rollback_plan.compute(ctx.run, ctx.pinned_plan(), package.manifest, progress)
     if planned.switch is not None and planned.live is not None:
         name = f"{prefix}.{switch.BACK}"
         switch.switch_traffic(ctx, planned.live, ctx.pinned_package(), planned.switch, name, verb="rehearse")
     _undo(ctx, [(ctx.pinned_package(), item.play) for item in planned.undo], f"{prefix}.", verb="rehearse")
-    put_back(ctx, planned.restore, prefix, verb="rehearse")
+    restore_hosts(ctx, planned.restore, prefix, verb="rehearse")
 
 
 def _undo(ctx: RunContext, plays: list[tuple[Package, PlaySpec]], prefix: str = "", *, verb: str = "undo") -> None:
@@ -110,12 +112,14 @@ def restore(ctx: RunContext) -> None:
     restoration = ctx.restoration()
     _restore_hosts(ctx, restoration.restore)
     if restoration.sided and ctx.sides is not None:
-        switch.then(ctx)
+        switch.switch_after_restore(ctx)
     again = _restore_stack(ctx, restoration)
-    steps = restoration.again or second_pass.second_pass(_back(ctx).manifest, ctx.hosts_only_inventory, ())
-    put_back(ctx, second_pass.on_hosts(steps, ctx.hosts_only_inventory, again), "restore.again")
+    steps = restoration.second_pass or second_pass.second_pass(
+        _restored_package(ctx).manifest, ctx.hosts_only_inventory, ()
+    )
+    restore_hosts(ctx, second_pass.on_hosts(steps, ctx.hosts_only_inventory, again), "restore.again")
     if restoration.sided:
-        switch.then(ctx)
+        switch.switch_after_restore(ctx)
     stop_if_refused(ctx)
 
 
@@ -133,7 +137,7 @@ def _restore_stack(ctx: RunContext, restoration: Restoration) -> tuple[str, ...]
     changed = set(restoration.restored) if provision.settle_restored(ctx) else set()
     every = before or restoration.every  # otherwise the plan's hosts were never reached, and nothing is on them
     new = {host for host in ctx.hosts if host not in before} if every else set[str]()
-    fresh = made_anew(ctx, "restore.look") if restoration.definition is not None else ()
+    fresh = replaced_hosts(ctx, "restore.look") if restoration.definition is not None else ()
     return tuple(host for host in ctx.hosts if host in new or host in fresh or host in changed)
 
 
@@ -170,19 +174,19 @@ def _killed(result: StepResult) -> bool:
     return result.code == PULUMI_INCOMPLETE
 
 
-def made_anew(ctx: RunContext, name: str) -> tuple[str, ...]:
+def replaced_hosts(ctx: RunContext, name: str) -> tuple[str, ...]:
     """The hosts that the rollback of the infrastructure has replaced: they reported the release, and do not any more.
 
     For a host that never reported its release this is not known.
     """
-    back = _back(ctx).digest
+    digest = _restored_package(ctx).digest
 
     def work(job: str, emit: Emit) -> StepResult:
         states = ctx.services.store.hosts(ctx.run.environment)
-        had = {state.host for state in states if state.truth == "seen" and state.digest == back}
-        seen = ctx.services.deployer.inspect((), ctx.inventory(), ctx.context(back=True), job, emit)
-        told = [host for host in seen.hosts if host.host in had and host.outcome.good and not host.invalid]
-        fresh = [host.host for host in told if host.release != back]
+        had = {state.host for state in states if state.truth == "seen" and state.digest == digest}
+        seen = ctx.services.deployer.inspect((), ctx.inventory(), ctx.context(rolling_back=True), job, emit)
+        responding = [host for host in seen.hosts if host.host in had and host.outcome.good and not host.invalid]
+        fresh = [host.host for host in responding if host.release != digest]
         message = f"replaced: {', '.join(fresh)}" if fresh else "no host was replaced"
         return StepResult(outcome=Outcome.SUCCEEDED, message=message, data=HostsReplaced(fresh=tuple(fresh)).to_json())
 
@@ -219,44 +223,47 @@ def _left_alone(ctx: RunContext, losses: tuple[Loss, ...], refused: str) -> Step
     return StepResult(outcome=Outcome.FAILED, message=message, data=data)
 
 
-def put_back(ctx: RunContext, plays: tuple[PlaySpec, ...], prefix: str, verb: str = "restore") -> None:
+def restore_hosts(ctx: RunContext, plays: tuple[PlaySpec, ...], prefix: str, verb: str = "restore") -> None:
     """Run the last verified release's own steps, as they were planned."""
-    _restore_hosts(ctx, restoring_plays(plays, prefix, _back(ctx)), verb)
+    _restore_hosts(ctx, restoring_plays(plays, prefix, _restored_package(ctx)), verb)
 
 
 def _restore_hosts(ctx: RunContext, plays: tuple[RestoringPlay, ...], verb: str = "restore") -> None:
     """Run *plays* in their order, with the proofs and pauses between them."""
-    back = _back(ctx)
+    package = _restored_package(ctx)
     for item in plays:
-        _play(ctx, item.play, back, item.name, item.label, verb=verb, release=back.ref, later=item.later)
+        _play(ctx, item.play, package, item.name, item.label, verb=verb, release=package.ref, remaining=item.remaining)
         if item.proved:
-            verify.verify_suites(ctx, ctx.pinned_plan().verify, back, item.name, item.play.limit)
+            verify.verify_suites(ctx, ctx.pinned_plan().verify, package, item.name, item.play.limit)
         if item.pause:
             ctx.pause(f"{item.name}.pause", item.pause)
 
 
-def level(ctx: RunContext, hosts: tuple[str, ...], prefix: str) -> None:
+def restore_standby(ctx: RunContext, hosts: tuple[str, ...], prefix: str) -> None:
     """Put the release that a rehearsal starts with on *hosts*, which are on standby."""
-    put_back(
-        ctx, rollback_plan.restoring(_back(ctx).manifest, ctx.hosts_only_inventory, hosts), prefix, verb="rehearse"
+    restore_hosts(
+        ctx,
+        rollback_plan.restoring(_restored_package(ctx).manifest, ctx.hosts_only_inventory, hosts),
+        prefix,
+        verb="rehearse",
     )
 
 
 def verify_restored(ctx: RunContext) -> None:
     """The restored release's own suites, over the whole environment."""
     ctx.move(Event.VERIFY_ROLLBACK)
-    back = _back(ctx)
+    package = _restored_package(ctx)
     idle = ctx.standby_hosts
     hosts = tuple(host for host in ctx.hosts if host not in idle)
-    verify.verify_suites(ctx, suites_of(back.manifest.release), back, "restored", hosts)
-    host_states.record_restored(ctx, back.ref, hosts, "restored")
-    promote.record_verified(ctx, back.ref, ctx.restoration().verified)
+    verify.verify_suites(ctx, suites_of(package.manifest.release), package, "restored", hosts)
+    host_states.record_restored(ctx, package.ref, hosts, "restored")
+    promote.record_verified(ctx, package.ref, ctx.restoration().verified)
 
 
-def _back(ctx: RunContext) -> Package:
-    if ctx.back is None:
+def _restored_package(ctx: RunContext) -> Package:
+    if ctx.restored_package is None:
         raise RuntimeError("the rollback target is not known yet")
-    return ctx.back
+    return ctx.restored_package
 
 
 def _play(
@@ -268,11 +275,11 @@ def _play(
     *,
     verb: str,
     release: PackageRef | None = None,
-    later: frozenset[str] = frozenset(),
+    remaining: frozenset[str] = frozenset(),
 ) -> None:
     """Run one play of the rollback, which leaves *release* (None: it undoes a step); halt if it fails.
 
-    *later* are the hosts on which another play for the same release follows.
+    *remaining* are the hosts on which another play for the same release follows.
     """
     limit = tuple(host for host in play.limit if host not in ctx.refusing_hosts)
     if not limit:
@@ -280,7 +287,7 @@ def _play(
     play = play.model_copy(update={"limit": limit})
 
     def work(job: str, emit: Emit) -> StepResult:
-        inventory, context = ctx.inventory(), ctx.context(back=True)
+        inventory, context = ctx.inventory(), ctx.context(rolling_back=True)
         host_states.begin_change(ctx, name, play.limit)
         result = ctx.services.deployer.deploy(play, package, inventory, context, job, emit)
         others = refusals.blocked_hosts(result)
@@ -293,7 +300,7 @@ def _play(
     about = {"verb": verb, "playbook": play.playbook, "hosts": list(play.limit), "release": package.ref.to_json()}
     change = Change("hosts", play.limit, always=verb == "rehearse")
     result = ctx.step(name, label, work, may_change=change, **about)
-    host_states.record_result(ctx, result, release, name, play.limit, later)
+    host_states.record_result(ctx, result, release, name, play.limit, remaining)
     if result.good:
         return
     halt = RunHalted(name, result)

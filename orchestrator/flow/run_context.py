@@ -66,7 +66,7 @@ class RunContext:
     state: State = State.REQUESTED
     plan: Plan | None = None
     package: Package | None = None
-    back: Package | None = None
+    restored_package: Package | None = None
     previous_package: Package | None = None
     rollback_plan: Restoration | None = None
     fence: int = 0
@@ -181,9 +181,9 @@ class RunContext:
         """Forget outputs and hosts: the stack has changed."""
         self._outputs = self._inventory = None
 
-    def context(self, *, back: bool = False) -> Context:
-        """What playbooks and suites may know of this run; *back* means: of the release that is being restored."""
-        previous = None if back else self.pinned_plan().rollback_target.release
+    def context(self, *, rolling_back: bool = False) -> Context:
+        """What playbooks and suites may know of this run; *rolling_back*: of the restored release."""
+        previous = None if rolling_back else self.pinned_plan().rollback_target.release
         return context_of(self.services, self.run.environment, self.run.id, self.outputs(), self.fence, previous)
 
     # -- the records around everything ---------------------------------------------------------------------------------
@@ -336,10 +336,10 @@ class RunContext:
         message = f"aborted by {run.control_by or 'somebody'}: {result.message}"
         return result.model_copy(update={"outcome": Outcome.ABORTED, "message": message, "data": data})
 
-    def alert(self, step: str, text: str, key: str, *, tell: bool = True) -> None:
-        """Record an alert that does not stop the run; with *tell*, also notify users."""
-        new = tell and not self.services.store.has_entry(self.run.id, key)
-        self.note(Entry(kind="notice", step=step, data={"level": "warning", "text": text, "alert": tell}, key=key))
+    def alert(self, step: str, text: str, key: str, *, notify: bool = True) -> None:
+        """Record an alert that does not stop the run; with *notify*, also notify users."""
+        new = notify and not self.services.store.has_entry(self.run.id, key)
+        self.note(Entry(kind="notice", step=step, data={"level": "warning", "text": text, "alert": notify}, key=key))
         if new:
             self.services.notifier.notify(self.ended(), text)
 

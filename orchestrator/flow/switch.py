@@ -46,7 +46,7 @@ def switch_traffic(
     """Let the service lead to *side* by *package*'s *play*, and write down that it does; halt unless it went well."""
 
     def work(job: str, emit: Emit) -> StepResult:
-        context = replace(ctx.context(back=ctx.going_back), sides=_told(ctx, side))
+        context = replace(ctx.context(rolling_back=ctx.going_back), sides=_switched_sides(ctx, side))
         return ctx.services.deployer.deploy(play, package, ctx.inventory(), context, job, emit)
 
     about: dict[str, object] = {
@@ -56,7 +56,7 @@ def switch_traffic(
         "live": side,
     }
     label = f"switch back to {side}" if name.endswith(BACK) else f"switch to {side}"
-    change = Change("side", play.limit, back=name.endswith(BACK))
+    change = Change("side", play.limit, is_rollback=name.endswith(BACK))
     result = ctx.step(name, label, work, may_change=change, verb=verb, **about)
     if not result.good:
         if touched(result, play.limit):  # where it leads is not known
@@ -66,26 +66,26 @@ def switch_traffic(
     _note(ctx, side, name, switch_uncertain=False)
 
 
-def back(ctx: RunContext) -> None:
+def switch_back(ctx: RunContext) -> None:
     """Switch the traffic back if a switch was started, before the rest of the rollback."""
-    returning, begun = ctx.rollback_plan, ctx.effects.switching
+    rollback_plan, begun = ctx.rollback_plan, ctx.effects.switching
     release = ctx.pinned_plan().rollback_target.release
-    if returning is None or release is None or not begun:
+    if rollback_plan is None or release is None or not begun:
         return
-    if returning.switch is not None and returning.live is not None:
-        switch_traffic(ctx, returning.live, ctx.pinned_package(), returning.switch, BACK)
-    ctx.back = ctx.services.packages.fetch(release.digest)  # there was no time for that before
+    if rollback_plan.switch is not None and rollback_plan.live is not None:
+        switch_traffic(ctx, rollback_plan.live, ctx.pinned_package(), rollback_plan.switch, BACK)
+    ctx.restored_package = ctx.services.packages.fetch(release.digest)  # there was no time for that before
     observe.after_doubt(ctx)
 
 
-def first(ctx: RunContext) -> None:
+def switch_first(ctx: RunContext) -> None:
     """Where a rollback finds its release on the whole other side: let the service lead there before all else."""
     planned, sides = ctx.pinned_plan().blue_green, ctx.sides
     if planned is not None and sides is not None and planned.first and planned.to is not None:
         switch_traffic(ctx, planned.to, ctx.pinned_package(), planned.switched(sides, ctx.hosts_only_inventory), SWITCH)
 
 
-def then(ctx: RunContext) -> None:
+def switch_after_restore(ctx: RunContext) -> None:
     """If a rollback restored its release on the other side: verify it there, and switch the traffic to that side."""
     plan = ctx.pinned_plan()
     planned, package = plan.blue_green, ctx.pinned_package()
@@ -109,7 +109,7 @@ def retire(ctx: RunContext) -> StepResult | None:
     play = planned.retire.model_copy(update={"limit": hosts})
 
     def work(job: str, emit: Emit) -> StepResult:
-        inventory, context = ctx.inventory(), replace(ctx.context(), sides=_told(ctx, live))
+        inventory, context = ctx.inventory(), replace(ctx.context(), sides=_switched_sides(ctx, live))
         host_states.begin_change(ctx, RETIRE, hosts)
         return ctx.services.deployer.deploy(play, package, inventory, context, job, emit)
 
@@ -128,9 +128,9 @@ def _states_after_retirement(ctx: RunContext, result: StepResult, changed: list[
     releases = {state.digest: state.release for state in ctx.services.store.hosts(ctx.run.environment)}
     reported, states = {host.host: host for host in result.hosts}, []
     for host in changed:
-        said = reported.get(host, HostResult(host=host, outcome=Outcome.UNKNOWN, touched=True))
-        release = releases.get(said.release) if said.release is not None else None
-        truth: Truth = "seen" if release else "empty" if said.outcome is Outcome.SUCCEEDED else "unknown"
+        report = reported.get(host, HostResult(host=host, outcome=Outcome.UNKNOWN, touched=True))
+        release = releases.get(report.release) if report.release is not None else None
+        truth: Truth = "seen" if release else "empty" if report.outcome is Outcome.SUCCEEDED else "unknown"
         states.append(HostState(host=host, truth=truth, release=release, run=ctx.run.id))
     return states
 
@@ -140,7 +140,7 @@ def _good(ctx: RunContext, side: Side) -> tuple[str, ...]:
     return tuple(host for host in _sides(ctx).of(side) if host not in ctx.excluded_hosts)
 
 
-def _told(ctx: RunContext, live: Side) -> Switched:
+def _switched_sides(ctx: RunContext, live: Side) -> Switched:
     """What a playbook is given when *live* is to be the live side."""
     return Switched(live, other(live), _good(ctx, live), _good(ctx, other(live)))
 

@@ -41,7 +41,7 @@ def run_suite(ctx: RunContext, suite: SuiteSpec, package: Package, what: str, *,
     """Run one suite, and again if it failed and its rule requires that. With *must*, halt unless it is good."""
 
     def work(job: str, emit: Emit) -> StepResult:
-        context = ctx.context(back=package.digest != ctx.pinned_package().digest)
+        context = ctx.context(rolling_back=package.digest != ctx.pinned_package().digest)
         return ctx.services.verifier.verify(suite, package, ctx.inventory(), context, job, emit)
 
     where = "everywhere" if not suite.limit else ", ".join(suite.limit)
@@ -55,11 +55,11 @@ def run_suite(ctx: RunContext, suite: SuiteSpec, package: Package, what: str, *,
 
     change = Change("suite", suite.limit)
 
-    def once(time: int) -> StepResult:
+    def check(time: int) -> StepResult:
         name = f"verify.{suite.name}.{what}" if not time else f"verify.{suite.name}.again.{time}.{what}"
         return ctx.step(name, label if not time else f"{label}, again", work, may_change=change, **about)
 
-    result = repeat.judged(ctx, suite.flaky, f"verify.{suite.name}.{what}", label, once)
+    result = repeat.judged(ctx, suite.flaky, f"verify.{suite.name}.{what}", label, check)
     if must and not result.good:
         raise RunHalted(f"verify.{suite.name}.{what}", result)
     return result

@@ -11,5 +11,5 @@ def watch_release(ctx: RunContext) -> None:
     if watch is None:
         return
     ctx.move(Event.WATCH)
-    gates.observe_release(ctx, gates.Observation("watch", verify.worked_on(ctx), watch.look, watch.suite))
+    gates.observe_release(ctx, gates.Observation("watch", verify.worked_on(ctx), watch.observation, watch.suite))
     promote.record_verified(ctx, ctx.pinned_package().ref)

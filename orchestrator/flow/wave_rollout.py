@@ -163,44 +163,44 @@ def _rules(waves: Waves) -> str:
 
 
 def one(
-    services: Services, durable: Durable, ownership: RunOwnership, way: WaveRolloutRequest, part: WaveMember
+    services: Services, durable: Durable, ownership: RunOwnership, request: WaveRolloutRequest, member: WaveMember
 ) -> dict[str, object]:
-    """Execute one *part* of a promotion in parallel with the others of its wave. Returns how its run ended."""
-    name = part.run(way.root)
-    durable = Prefixed(durable, name.removeprefix(f"{way.root}-"))
+    """Execute one *member* of a promotion in parallel with the others of its wave. Returns how its run ended."""
+    name = member.run(request.root)
+    durable = Prefixed(durable, name.removeprefix(f"{request.root}-"))
     run = Run(
         id=name,
-        root=way.root,
-        kind=part.kind,
-        environment=part.environment,
-        release=part.release,
-        by=way.by,
+        root=request.root,
+        kind=member.kind,
+        environment=member.environment,
+        release=member.release,
+        by=request.by,
         requested_at=durable.step("requested", services.clock.now),
     )
     services.store.create(run)
-    promotion = part.kind == "promotion"
+    promotion = member.kind == "promotion"
     if promotion:
         _pass_on(services, run)
     ctx = RunContext(
-        with_ephemeral_stack(services, part.environment, part.release),
+        with_ephemeral_stack(services, member.environment, member.release),
         durable,
         run,
-        approved=way.plans.get(part.environment) if promotion else None,
-        wait=way.wait,
-        acknowledgements=way.named if promotion else NOTHING,
-        override_reason=way.override_reason if promotion else "",
-        overrun=way.overrun,
+        approved=request.plans.get(member.environment) if promotion else None,
+        wait=request.wait,
+        acknowledgements=request.named if promotion else NOTHING,
+        override_reason=request.override_reason if promotion else "",
+        overrun=request.overrun,
         ownership=ownership,
     )
-    done = WORKFLOWS[part.kind](ctx)
+    done = WORKFLOWS[member.kind](ctx)
     return MemberEnd(state=done.state, exit=_exit(services, done.id)).to_json()
 
 
 def _pass_on(services: Services, run: Run) -> None:
     """Apply a control request for the whole promotion, made before this *run* existed, to the run as well."""
-    walk = services.store.run(run.root)
-    if walk.control:
-        data = {"control": walk.control, "by": walk.control_by, "why": f"as for {walk.id}"}
+    whole = services.store.run(run.root)
+    if whole.control:
+        data = {"control": whole.control, "by": whole.control_by, "why": f"as for {whole.id}"}
         services.store.append(run.id, [Entry(kind="control", data=data, key="as the walk")])
 
 
@@ -222,7 +222,7 @@ class WaveRollout:
     services: Services
     durable: Parallel
     ownership: RunOwnership
-    way: WaveRolloutRequest
+    request: WaveRolloutRequest
     ended: dict[str, State] = field(default_factory=dict)
     exits: dict[str, int] = field(default_factory=dict)
     returned: dict[str, bool] | None = None
@@ -232,25 +232,26 @@ class WaveRollout:
 
     def go(self) -> Run:
         """Execute the promotion to its end. Returns its own run as it ended."""
-        store, way = self.services.store, self.way
-        store.create(way.run(self.durable.step("walk.requested", self.services.clock.now)))
+        store, request = self.services.store, self.request
+        store.create(request.run(self.durable.step("walk.requested", self.services.clock.now)))
         self._move(Event.START_WAVES)
         done = self.durable.step("walk.there", self._already_deployed)
-        data = {"plan": way.plan, "rollout": way.waves.to_json(), "already_deployed": done}
+        data = {"plan": request.plan, "rollout": request.waves.to_json(), "already_deployed": done}
         self._note(Entry(kind="planned", data=data, key="planned"))
-        every = enumerate(way.waves.environments, start=1)
+        every = enumerate(request.waves.environments, start=1)
         waves = [(number, [name for name in wave if name not in done]) for number, wave in every]
         why, at = self._waves([(number, names) for number, names in waves if names])
         left = [name for _, names in waves for name in names if name not in self.ended]
         if why and left:
             self._wave("held", f"wave:{at}:held", environments=left, why=why)
-        if why and way.waves.on_failure == "rollback":
+        if why and request.waves.on_failure == "rollback":
             self._return(waves)
         return self._end(why, at)
 
     def _already_deployed(self) -> list[str]:
         """The environments in which nothing is done, because they have the release."""
-        return [] if self.way.redeploy else list(already_deployed(self.services, self.way.waves, self.way.release))
+        request = self.request
+        return [] if request.redeploy else list(already_deployed(self.services, request.waves, request.release))
 
     def _waves(self, waves: list[tuple[int, list[str]]]) -> tuple[str, int]:
         """Start one wave after the other; why the rest is held (empty: all were started, and are good), and where."""
@@ -260,7 +261,7 @@ class WaveRollout:
             if why:
                 break
             self._side_by_side(at, names)
-            why = self._stopped(f"wave.{at}.over") or why_held(self.way.waves, self.ended)
+            why = self._stopped(f"wave.{at}.over") or why_held(self.request.waves, self.ended)
             if why:
                 break
             if place + 1 < len(waves):
@@ -268,39 +269,40 @@ class WaveRollout:
         return why, at
 
     def _side_by_side(self, number: int, names: list[str]) -> None:
-        parts = [WaveMember(environment=name, kind="promotion", release=self.way.release) for name in names]
-        answers = self._parts("begun", number, parts)
-        for part, answer in zip(parts, answers, strict=True):
-            self.ended[part.environment], self.exits[part.environment] = answer.state, answer.exit
+        members = [WaveMember(environment=name, kind="promotion", release=self.request.release) for name in names]
+        answers = self._parts("begun", number, members)
+        for member, answer in zip(members, answers, strict=True):
+            self.ended[member.environment], self.exits[member.environment] = answer.state, answer.exit
         ended = {name: self.ended[name].value for name in names}
         self._wave("ended", f"wave:{number}:ended", number=number, ended=ended)
 
-    def _parts(self, event: str, number: int, parts: list[WaveMember]) -> list[MemberEnd]:
-        """Execute *parts* side by side, and record that before; how their runs ended."""
-        runs = {part.environment: part.run(self.way.root) for part in parts}
+    def _parts(self, event: str, number: int, members: list[WaveMember]) -> list[MemberEnd]:
+        """Execute *members* side by side, and record that before; how their runs ended."""
+        runs = {member.environment: member.run(self.request.root) for member in members}
         self._wave(event, f"wave:{number}:{event}", number=number, runs=runs)
-        answers = self.durable.together({part.run(self.way.root): part.to_json() for part in parts})
-        return [MemberEnd.from_json(answers[part.run(self.way.root)]) for part in parts]
+        answers = self.durable.together({member.run(self.request.root): member.to_json() for member in members})
+        return [MemberEnd.from_json(answers[member.run(self.request.root)]) for member in members]
 
     def _soak(self, number: int) -> None:
         """Wait before the next wave; no longer once there is a control request."""
-        time = seconds(self.way.waves.soak)
+        time = seconds(self.request.waves.soak)
         if not time:
             return
         until = add_seconds(self.durable.step(f"wave.{number}.soaking", self.services.clock.now), time)
         self._wave("soaking", f"wave:{number}:soaking", number=number, until=until)
-        self.durable.sleep(f"wave.{number}.soak", time, lambda: self.services.store.run(self.way.root).control != "")
+        store, root = self.services.store, self.request.root
+        self.durable.sleep(f"wave.{number}.soak", time, lambda: store.run(root).control != "")
 
     def _stopped(self, name: str) -> str:
         """The operator who stopped the promotion; empty if it was not stopped. A paused one waits here."""
 
-        def look() -> str:
+        def read_control() -> str:
             self.ownership.check()
-            while (run := self.services.store.run(self.way.root)).control == "pause":
+            while (run := self.services.store.run(self.request.root)).control == "pause":
                 self.ownership.park()
             return f"{STOPPING[run.control]} by {run.control_by or 'somebody'}" if run.control in STOPPING else ""
 
-        why = str(self.durable.step(name, look))
+        why = str(self.durable.step(name, read_control))
         self.stopped = self.stopped or bool(why)
         return why
 
@@ -311,17 +313,17 @@ class WaveRollout:
         self.returned = {}
         for number, names in reversed(waves):
             found = [self._part_back(name) for name in names if self.ended.get(name) is State.SUCCEEDED]
-            parts = [part for part in found if part is not None]
-            if parts:
-                answers = self._parts("returning", number, parts)
-                states = {part.environment: answer.state for part, answer in zip(parts, answers, strict=True)}
+            members = [member for member in found if member is not None]
+            if members:
+                answers = self._parts("returning", number, members)
+                states = {member.environment: answer.state for member, answer in zip(members, answers, strict=True)}
                 back = {name: state is State.ROLLED_BACK for name, state in states.items()}
                 self._wave("returned", f"wave:{number}:returned", number=number, returned=back)
                 self.returned |= back
 
     def _part_back(self, name: str) -> WaveMember | None:
         """The rollback of the environment *name*; None if it stays as it is."""
-        found = self.durable.step(f"walk.{name}.back", lambda: self._goes_back(name))
+        found = self.durable.step(f"walk.{name}.back", lambda: self._rollback_of(name))
         if found["release"] is not None:
             return WaveMember(environment=name, kind="rollback", release=PackageRef.from_json(found["release"]))
         self._wave("stays", f"{name}:stays", environment=name, why=found["why"], fine=found["fine"])
@@ -329,17 +331,17 @@ class WaveRollout:
             self.returned = {**(self.returned or {}), name: False}
         return None
 
-    def _goes_back(self, name: str) -> dict[str, object]:
+    def _rollback_of(self, name: str) -> dict[str, object]:
         """The release to which *name* is rolled back, otherwise why it stays as it is, and whether that is fine."""
         self.ownership.check()
-        run = self.services.store.run(run_id(self.way.root, name))
+        run = self.services.store.run(run_id(self.request.root, name))
         plan = plan_store.load_plan(self.services, str(run.plan))
         last, back = last_verified(self.services, name), plan.rollback_target
         if plan.ephemeral is not None:
             return _stays("what was created for it was destroyed", fine=True)
         if last is None or last.run != run.id:
             return _stays(f"{last.run if last else 'another run'} came after", fine=True)
-        if back.release is not None and back.release.digest == self.way.release.digest:
+        if back.release is not None and back.release.digest == self.request.release.digest:
             return _stays("the release was deployed before", fine=True)
         if not plan.automatic_rollback:
             return _stays("automatic rollback is switched off for it", fine=False)
@@ -350,7 +352,7 @@ class WaveRollout:
     # -- the end
 
     def _end(self, why: str, at: int) -> Run:
-        waves = self.way.waves
+        waves = self.request.waves
         state = ending(self.ended, self.returned, why)
         self._move(ENDS[state])
         failure = None
@@ -360,7 +362,7 @@ class WaveRollout:
         message = outcome(waves, self.ended, self.returned, why)
         data = {"state": state.value, "message": message, "exit": int(self._exit(state)), "failure": failure}
         self._note(Entry(kind="ended", data=data, key="ended"))
-        ended = self.services.store.run(self.way.root)
+        ended = self.services.store.run(self.request.root)
         self.services.notifier.notify(ended, message)
         return ended
 
@@ -389,7 +391,7 @@ class WaveRollout:
         self.state = after
 
     def _note(self, entry: Entry) -> None:
-        self.services.store.append(self.way.root, [entry])
+        self.services.store.append(self.request.root, [entry])
 
 
 def _stays(why: str, *, fine: bool) -> dict[str, object]:

@@ -106,8 +106,8 @@ class LoopbackHost(Resource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         stack = f"{pulumi.get_project()}-{pulumi.get_stack()}"
-        asked = {"stack": stack, "host": name, "address": address, "port": port, "own": variables or {}}
-        props = {**asked, "variables": None}
+        wanted = {"stack": stack, "host": name, "address": address, "port": port, "own": variables or {}}
+        props = {**wanted, "variables": None}
         super().__init__(_Provider(), name, props, opts)
         self.host_name = name
 

@@ -54,11 +54,11 @@ class Broker:
     def answer(self, question: bytes) -> dict[str, Any]:
         """The answer to *question*, which may be anything."""
         try:
-            asked = json.loads(question)
-            what, stack, name = (asked.pop(key) for key in ("what", "stack", "name"))
+            query = json.loads(question)
+            what, stack, name = (query.pop(key) for key in ("what", "stack", "name"))
             self._check(what, stack, name)
-            loopback.check(name, asked.get("address"), asked.get("port"))
-            return {"answer": self._answers[what](stack, name, **asked)}
+            loopback.check(name, query.get("address"), query.get("port"))
+            return {"answer": self._answers[what](stack, name, **query)}
         except OrchestratorError as error:
             return {"error": [error.code, error.message]}
         except (TypeError, ValueError, KeyError, AttributeError, RecursionError):

@@ -15,7 +15,7 @@ from orchestrator.domain.journal import Verified
 from orchestrator.domain.plan import HostState, ResourceChange, StackSpec, SuiteSpec, play_of
 from orchestrator.domain.quantities import seconds
 from orchestrator.domain.release import Package, Step, Verification
-from orchestrator.domain.snapshot import Snapshot, left_out, tampered
+from orchestrator.domain.snapshot import Snapshot, ignored_changes, tampered
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import clean_text, few
 from orchestrator.inspect.reading import read_by_job
@@ -145,10 +145,12 @@ def _hosts(services: Services, mark: Verified, job: str, emit: Emit) -> DriftFin
     except OrchestratorError as error:
         return DriftFindings(unknown=[f"the hosts: {error.message}"])
     found = _inventory(services, mark, inventory).and_(_releases(services, mark, seen)).and_(_files(seen, rule.ignore))
-    aside = {state.host for state in services.store.hosts(mark.environment) if state.aside(mark.release.digest)}
-    if aside:
-        found.notes.append(f"on standby, only the release and its files are compared: {', '.join(sorted(aside))}")
-    asking = _Asking(services, package, inventory, frozenset(aside), context, job, emit)
+    excluded = {
+        state.host for state in services.store.hosts(mark.environment) if state.is_other_standby(mark.release.digest)
+    }
+    if excluded:
+        found.notes.append(f"on standby, only the release and its files are compared: {', '.join(sorted(excluded))}")
+    asking = _Asking(services, package, inventory, frozenset(excluded), context, job, emit)
     for step in package.manifest.release.steps:
         found = found.and_(asking.tasks(step))
     for suite in package.manifest.release.verify:
@@ -179,7 +181,7 @@ def _releases(services: Services, mark: Verified, seen: Snapshot) -> DriftFindin
         state = recorded.get(host, HostState(host=host, truth="empty"))
         if state.is_standby and state.truth == "empty":  # it was retired, or nothing was ever deployed to it
             continue
-        wanted = state.release if state.aside(mark.release.digest) else mark.release
+        wanted = state.release if state.is_other_standby(mark.release.digest) else mark.release
         if wanted is not None and there.release == wanted.digest:
             continue
         if there.release is not None:
@@ -200,7 +202,7 @@ def _files(seen: Snapshot, ignore: tuple[str, ...]) -> DriftFindings:
     for host, there in seen.hosts.items():
         if not there.installed:
             found.notes.append(f"{host}: no files are compared, because the deployment recorded none")
-        if names := left_out(host, there, ignore):
+        if names := ignored_changes(host, there, ignore):
             text = few([f"current/{name}" for name in names])
             found.notes.append(f"{host}: not compared, because of snapshot.ignore: {text}")
         for difference in tampered(host, there, ignore):
@@ -214,12 +216,12 @@ def _files(seen: Snapshot, ignore: tuple[str, ...]) -> DriftFindings:
 
 @dataclass(frozen=True)
 class _Asking:
-    """The release's own steps and tests, run on the current hosts except those *aside*, which are on standby."""
+    """The release's own steps and tests, run on the current hosts except those *excluded*, which are on standby."""
 
     services: Services
     package: Package
     inventory: Inventory
-    aside: frozenset[str]
+    excluded: frozenset[str]
     context: Context
     job: str
     emit: Emit
@@ -228,22 +230,26 @@ class _Asking:
         """What the step would change, by check mode."""
         found = DriftFindings()
         try:
-            hosts = tuple(host for host in self.inventory.select(step.hosts) if host not in self.aside)
+            hosts = tuple(host for host in self.inventory.select(step.hosts) if host not in self.excluded)
             if not hosts:
                 return found
             job = f"{self.job}.check.{step.name}"
             play = play_of(step, hosts)
             check = self.services.deployer.check
-            said = read_by_job(lambda job: check(play, self.package, self.inventory, self.context, job, self.emit), job)
+            prediction = read_by_job(
+                lambda job: check(play, self.package, self.inventory, self.context, job, self.emit), job
+            )
         except OrchestratorError as error:
             return DriftFindings(unknown=[f"step {step.name}: {error.message}"])
-        for host in said.hosts:
+        for host in prediction.hosts:
             for task in host.tasks:
                 what = f"of the step {step.name} would change something"
                 found.findings.append(Finding(part="task", name=repr(task), host=host.host, what=what))
-        found.unknown += [f"step {step.name}: check mode could not inspect: {clean_text(text)}" for text in said.unseen]
-        found.unknown += [f"step {step.name}: check mode failed at {task!r}" for task in said.failed]
-        found.notes += [f"step {step.name}: check mode cannot see {task!r}" for task in said.opaque]
+        found.unknown += [
+            f"step {step.name}: check mode could not inspect: {clean_text(text)}" for text in prediction.unseen
+        ]
+        found.unknown += [f"step {step.name}: check mode failed at {task!r}" for task in prediction.failed]
+        found.notes += [f"step {step.name}: check mode cannot see {task!r}" for task in prediction.opaque]
         return found
 
     def _answer(self, suite: SuiteSpec, job: str) -> StepResult:
@@ -256,7 +262,7 @@ class _Asking:
     def tests(self, item: Verification) -> DriftFindings:
         """What the suite finds today."""
         found = DriftFindings()
-        limit = tuple(host for host in self.inventory.hosts if host not in self.aside) if self.aside else ()
+        limit = tuple(host for host in self.inventory.hosts if host not in self.excluded) if self.excluded else ()
         suite = SuiteSpec(name=item.name, tests=item.tests, limit=limit, args=item.args, timeout=seconds(item.timeout))
         job = f"{self.job}.verify.{item.name}"
         try:

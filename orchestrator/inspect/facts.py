@@ -134,7 +134,7 @@ def run_facts(store: FactsStore, run: Run, waiting: Iterable[QueueEntry], workin
 def _hosts(store: FactsStore, name: str, runs: list[Run], holder: RunFacts | None) -> tuple[HostState, ...]:
     """All hosts of the environment: those of its last inventory, and those of which something is recorded."""
     known = {state.host: state for state in store.hosts(name)}
-    for host in outline(store, runs):
+    for host in recorded_hosts(store, runs):
         known.setdefault(host, HostState(host=host, truth="empty"))
     found = [known[host] for host in sorted(known)]
     if holder is None:
@@ -147,7 +147,7 @@ def _hosts(store: FactsStore, name: str, runs: list[Run], holder: RunFacts | Non
     )
 
 
-def outline(store: FactsStore, runs: Iterable[Run]) -> tuple[str, ...]:
+def recorded_hosts(store: FactsStore, runs: Iterable[Run]) -> tuple[str, ...]:
     """All hosts of the environment as the newest of its *runs* recorded them; none after its stack was destroyed."""
     for run in runs:
         if (run.kind == "destroy" and had_effect(run)) or store.has_entry(run.id, GONE):

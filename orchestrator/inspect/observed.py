@@ -28,24 +28,24 @@ def refuse_unknown(services: Services, environment: str, silent: Iterable[str], 
         )
 
 
-def states_of(services: Services, environment: str, told: Iterable[HostResult]) -> list[HostState]:
+def states_of(services: Services, environment: str, reports: Iterable[HostResult]) -> list[HostState]:
     """What is known of each host: its own report, otherwise what the journal has, as far as that still counts."""
     remembered = {state.host: state.settled for state in services.store.hosts(environment)}
     return [
         _state(services, remembered.get(host.host, HostState(host=host.host, truth="empty")), host).model_copy(
             update={"serves": host.serves}
         )
-        for host in told
+        for host in reports
     ]
 
 
-def _state(services: Services, before: HostState, told: HostResult) -> HostState:
+def _state(services: Services, before: HostState, report: HostResult) -> HostState:
     """*before*, corrected by the host's report. Without a release in it, *seen* becomes *unknown*."""
-    if told.outcome not in ANSWERED or told.invalid:
+    if report.outcome not in ANSWERED or report.invalid:
         return before.model_copy(update={"truth": "unknown"})
-    if told.release is None:
+    if report.release is None:
         return before.model_copy(update={"truth": "unknown"}) if before.truth == "seen" else before
-    if before.digest == told.release:
+    if before.digest == report.release:
         return before.model_copy(update={"truth": "seen"})
-    unknown = PackageRef(name="unknown", version="0", digest=told.release)
-    return HostState(host=before.host, truth="seen", release=services.packages.ref(told.release) or unknown)
+    unknown = PackageRef(name="unknown", version="0", digest=report.release)
+    return HostState(host=before.host, truth="seen", release=services.packages.ref(report.release) or unknown)

@@ -21,12 +21,12 @@ def find_differences(
         rule = services.environment(one)[0].parity
         allow += rule.allow if rule is not None and rule.with_ == other else ()
     with ThreadPoolExecutor(max_workers=2) as pool:
-        found = [pool.submit(_portrait, services, name, f"{job}.{name}", emit) for name in (left, right)]
+        found = [pool.submit(_profile, services, name, f"{job}.{name}", emit) for name in (left, right)]
         first, second = (item.result() for item in found)
     return compare_profiles(first, second, allow, kinds)
 
 
-def _portrait(services: Services, name: str, job: str, emit: Emit) -> EnvironmentProfile:
+def _profile(services: Services, name: str, job: str, emit: Emit) -> EnvironmentProfile:
     """What is compared of the environment *name*; what could not be queried is unknown."""
     environment, _ = services.environment(name)
     mark, unknown = last_verified(services, name), []

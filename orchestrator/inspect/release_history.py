@@ -59,10 +59,10 @@ def rollback_target(services: Services, environment: str, version: str | None = 
         marks = [mark for mark in services.store.verified(environment) if mark.release.version == version]
         wanted = f"version {version} was never"
     else:
-        way = release_history(services, environment)
-        there = bool(way) and on_all_hosts(services, environment, way[0].release.digest)
+        history = release_history(services, environment)
+        there = bool(history) and on_all_hosts(services, environment, history[0].release.digest)
         there = there and not unsettled_runs(services, environment)
-        marks, wanted = list(way[1:] if there else way), "no other release was ever"
+        marks, wanted = list(history[1:] if there else history), "no other release was ever"
     if not marks:
         raise OrchestratorError("R134", f"{wanted} verified in {environment}")
     return marks[0].release
@@ -126,8 +126,8 @@ def _definition(services: Services, environment: str, mark: Verified, at: str) -
             raise OrchestratorError("R204", f"{environment} had been destroyed by {at} ({run.id})")
         if run.kind == "provision":
             records = services.store.records(run.id)
-            told = [record.data.get("definition") for record in records if record.kind == "step.started"]
-            return next((str(digest) for digest in told if digest), mark.definition)
+            definitions = [record.data.get("definition") for record in records if record.kind == "step.started"]
+            return next((str(digest) for digest in definitions if digest), mark.definition)
     return mark.definition
 
 
@@ -191,11 +191,11 @@ def steps_to_undo(services: Services, environment: str, target: Package) -> tupl
 
 def _between(services: Services, environment: str, target: Package) -> list[PackageRef]:
     """The releases that were put on top of *target*, newest first; the last verified one if it is not one of them."""
-    way = [mark.release for mark in release_history(services, environment)]
-    digests = [release.digest for release in way]
+    history = [mark.release for mark in release_history(services, environment)]
+    digests = [release.digest for release in history]
     if target.digest in digests:
-        return way[: digests.index(target.digest)]
-    return way[:1]
+        return history[: digests.index(target.digest)]
+    return history[:1]
 
 
 def _stuck(services: Services, environment: str) -> list[Begun]:

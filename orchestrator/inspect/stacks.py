@@ -68,9 +68,9 @@ def inventory_of(services: Services, name: str, outputs: Outputs) -> Inventory:
     own, found = services.provisioner, dict[Side, Inventory]()
     mine = stack_of(services, name) if environment.sides is not None else None
     for side, spec in stacks_of(services, name).items():
-        told = outputs if mine is not None and spec.stack == mine.stack else own.outputs(spec)
-        if told.plain or told.secret:
-            found[side] = own.inventory(environment, told)
+        side_outputs = outputs if mine is not None and spec.stack == mine.stack else own.outputs(spec)
+        if side_outputs.plain or side_outputs.secret:
+            found[side] = own.inventory(environment, side_outputs)
     known = joined(found) if found else own.inventory(environment, outputs)
     resolved = services.deployer.resolve(known, environment.settings)
     services.secrets.learn_names((*resolved.hosts, *resolved.groups))

@@ -77,7 +77,7 @@ class _Kernel:
     def pivot(self, new: str, old: str) -> None:
         self._check(self._libc.syscall(PIVOT[self._machine], new.encode(), old.encode()), "pivot_root")
 
-    def leave(self, path: str) -> None:
+    def unmount(self, path: str) -> None:
         self._check(self._libc.umount2(path.encode(), MNT_DETACH), f"umount {path}")
 
     def control(self, *numbers: int) -> bool:
@@ -170,10 +170,10 @@ def _mount_all(kernel: _Kernel, made: "list[tuple[str, str, str]]") -> None:
             kernel.mount(f"/new/proc/{name}", f"/new/proc/{name}", None, MS_BIND | MS_REC)
             kernel.read_only(f"/new/proc/{name}")
     kernel.read_only("/new", 0)  # what is written outside of its folders fails, and is not lost without a word
-    kernel.leave("/old")
+    kernel.unmount("/old")
     os.chdir("/new")
     kernel.pivot(".", ".")
-    kernel.leave(".")
+    kernel.unmount(".")
     os.chdir("/")
 
 

@@ -380,5 +380,5 @@ class RemoteApplication(ManagedApplication):
 
 def remote_application(forwarder: RemoteUseCases, clock: Clock) -> RemoteApplication:
     """The application at the server of *forwarder*. Parts of a project that it does not have are refused with N131."""
-    made: RemoteApplication = cast("Any", RemoteApplication)(forwarder, clock)
-    return made
+    application: RemoteApplication = cast("Any", RemoteApplication)(forwarder, clock)
+    return application

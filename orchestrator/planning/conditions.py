@@ -48,18 +48,18 @@ def _parity(services: Services, rule: Environment, job: str, emit: Emit) -> Cond
     return Condition(name="parity", holds=seen.is_empty, why=seen.reasons[:NAMED])
 
 
-def _rehearsal(services: Services, environment: str, back: PackageRef, release: PackageRef) -> Condition:
+def _rehearsal(services: Services, environment: str, previous: PackageRef, release: PackageRef) -> Condition:
     """Whether there is good evidence, from another environment, for exactly this pair of packages."""
-    found = evidence.newest(services, environment, back, release)
+    found = evidence.newest(services, environment, previous, release)
     if found is None:
-        why = f"the rollback from {release} to {back} was never rehearsed with these packages"
+        why = f"the rollback from {release} to {previous} was never rehearsed with these packages"
         return Condition(name="rehearsal", holds=False, why=(why,))
     return Condition(name="rehearsal", holds=found.good, why=found.reasons[:NAMED], evidence=found.digest)
 
 
-def missing_rehearsal(services: Services, environment: str, back: PackageRef, release: PackageRef) -> str:
-    """What the evidence that the way from *release* to *back* was rehearsed lacks; empty if it is good."""
-    found = _rehearsal(services, environment, back, release)
+def missing_rehearsal(services: Services, environment: str, previous: PackageRef, release: PackageRef) -> str:
+    """What the evidence that the way from *release* to *previous* was rehearsed lacks; empty if it is good."""
+    found = _rehearsal(services, environment, previous, release)
     return "" if found.holds else "; ".join(found.why[:SAID])
 
 

@@ -13,17 +13,17 @@ from orchestrator.planning.survey import Survey
 class Draft:
     """The parts of a plan, as far as they are known.
 
-    *own* are the gates of the environment, *undone* what a rollback undoes, *asked_sides* the query about the sides,
+    *own* are the gates of the environment, *undone* what a rollback undoes, *side_query* the query about the sides,
     *notes* the notes about all that.
     """
 
     environment: Environment
     survey: Survey
     undone: tuple[Begun, ...]
-    back: RollbackTarget
+    rollback_target: RollbackTarget
     own: tuple[PlannedGate, ...]
     blue_green: PlannedSides | None
-    asked_sides: sides.BlueGreenQuery
+    side_query: sides.BlueGreenQuery
     steps: tuple[PlannedStep, ...] = ()
     rehearse: bool = False
     conditions: tuple[Condition, ...] = ()

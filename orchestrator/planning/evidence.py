@@ -18,30 +18,30 @@ REHEARSED = "rehearsed"
 """The kind, and the key, of the journal's entry with the evidence of a rehearsal."""
 
 
-def obstacle(release: PackageRef, way: RollbackTarget, there: tuple[HostState, ...]) -> str | None:
-    """Why *release* cannot be rehearsed; None when it can. *there* is what runs on each host.
+def obstacle(release: PackageRef, target: RollbackTarget, current_hosts: tuple[HostState, ...]) -> str | None:
+    """Why *release* cannot be rehearsed; None when it can. *current_hosts* is what runs on each host.
 
     Standby hosts get the previous release at the start of the rehearsal.
     """
-    back = way.release
-    if back is None or not way.available:
-        return way.reason or "it has no release to roll back to"
-    if back.digest == release.digest:
-        return f"{back} is deployed already: a rehearsal starts with the previous release"
-    if way.impossible:
-        return f"{', '.join(way.impossible)} cannot be undone"
-    other = [state.host for state in there if not state.runs(back.digest) and not state.is_standby]
-    return f"{back}, with which it starts, does not run on {', '.join(other)}" if other else None
+    previous = target.release
+    if previous is None or not target.available:
+        return target.reason or "it has no release to roll back to"
+    if previous.digest == release.digest:
+        return f"{previous} is deployed already: a rehearsal starts with the previous release"
+    if target.impossible:
+        return f"{', '.join(target.impossible)} cannot be undone"
+    other = [state.host for state in current_hosts if not state.runs(previous.digest) and not state.is_standby]
+    return f"{previous}, with which it starts, does not run on {', '.join(other)}" if other else None
 
 
-def newest(services: Services, environment: str, back: PackageRef, release: PackageRef) -> Rehearsal | None:
+def newest(services: Services, environment: str, previous: PackageRef, release: PackageRef) -> Rehearsal | None:
     """The newest evidence for this pair of packages from any environment but *environment*; None: there is none."""
     chosen = RunFilter(digest=release.digest, kinds=tuple(PROMOTION_KINDS))
     others = {*services.environments} - {environment}
     runs = [run for run in each_run(services.store, chosen) if run.environment in others]
     for run in sorted(runs, key=lambda run: run.requested_at, reverse=True):
         for document in documents(services, run.id):
-            if document.back.digest == back.digest and document.release.digest == release.digest:
+            if document.back.digest == previous.digest and document.release.digest == release.digest:
                 return document
     return None
 

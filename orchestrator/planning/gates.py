@@ -10,25 +10,25 @@ from orchestrator.planning.survey import PlanRequest
 from orchestrator.services import Services
 
 
-def _asked(plan: Plan) -> list[PlannedGate]:
+def _all_gates(plan: Plan) -> list[PlannedGate]:
     """Every gate that is queried: of canaries, of a side, and of the watch."""
-    asked = [gate for step in plan.steps if step.canary is not None for gate in step.canary.observation.gates]
-    look = plan.blue_green.observation if plan.blue_green is not None else None
-    asked += list(look.gates) if look is not None else []
-    return asked + (list(plan.watch.gates) if plan.watch is not None else [])
+    gates = [gate for step in plan.steps if step.canary is not None for gate in step.canary.observation.gates]
+    observation = plan.blue_green.observation if plan.blue_green is not None else None
+    gates += list(observation.gates) if observation is not None else []
+    return gates + (list(plan.watch.gates) if plan.watch is not None else [])
 
 
 def check_gates(services: Services, wanted: PlanRequest, plan: Plan) -> None:
     """Check that secrets and certificates that gates name are on this machine. Raises E160 and E161."""
     context = context_of(services, wanted.environment, "plan", Outputs({}), wanted.fence)
-    for gate in _asked(plan):
+    for gate in _all_gates(plan):
         services.gates.check(gate, wanted.package, context)
 
 
 def check_variables(services: Services, wanted: PlanRequest, plan: Plan, inventory: Inventory) -> None:
     """Check that every variable that a gate or the probe names exists. Raises V142."""
-    asked = [gate.gate for gate in _asked(plan)]
-    found: list[Gate | Probe] = [*asked, *([plan.probe] if plan.probe is not None else [])]
+    gates = [gate.gate for gate in _all_gates(plan)]
+    found: list[Gate | Probe] = [*gates, *([plan.probe] if plan.probe is not None else [])]
     if found:
         outputs = outputs_of(services, wanted.environment)
         context = context_of(services, wanted.environment, "plan", outputs, wanted.fence)

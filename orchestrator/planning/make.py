@@ -27,7 +27,7 @@ from orchestrator.planning.rollback_target import (
 )
 from orchestrator.planning.steps import (
     all_checked,
-    look_at,
+    observation_of,
     own_gates,
     planned_step,
     refuse_empty,
@@ -44,9 +44,9 @@ def make(services: Services, wanted: PlanRequest, job: str, emit: Emit) -> Plan:
     """The plan for *wanted*. Changes nothing. Raises R-codes when it may not be, E- and D-codes when it cannot be."""
     environment, _ = services.environment(wanted.environment)
     check_admissible(services, wanted, environment)
-    aim = sides.target_side(services, wanted.environment)
-    services = sides.for_side(services, wanted.environment, aim)
-    draft = _drafted(services, wanted, make_survey(services, wanted, job, emit), aim)
+    target_side = sides.target_side(services, wanted.environment)
+    services = sides.for_side(services, wanted.environment, target_side)
+    draft = _drafted(services, wanted, make_survey(services, wanted, job, emit), target_side)
     draft = _with_steps(services, wanted, draft, job, emit)
     draft = with_notes(services, wanted, _with_conditions(services, wanted, draft, job, emit))
     plan = _with_survey(_plan(services, wanted, draft), draft.survey)
@@ -64,22 +64,22 @@ def _refuse_behind(plan: Plan, survey: Survey) -> None:
             raise tokens.token_refusal(plan.environment, result)
 
 
-def _drafted(services: Services, wanted: PlanRequest, survey: Survey, aim: Side | None) -> Draft:
+def _drafted(services: Services, wanted: PlanRequest, survey: Survey, target_side: Side | None) -> Draft:
     """What follows from the *survey*: the rollback target, what is undone, and the sides. Raises R-codes.
 
-    *aim* is the side whose stack was inspected.
+    *target_side* is the side whose stack was inspected.
     """
     environment, _ = services.environment(wanted.environment)
     silent = [host for host in survey.unreachable if host not in survey.refusing]
     observed.refuse_unknown(services, wanted.environment, silent, _restored(wanted, survey))
     undone = steps_to_undo(services, wanted.environment, wanted.package) if wanted.action == "rollback" else ()
-    back = irreversible(undone) if wanted.action == "rollback" else find_rollback_target(services, wanted)
+    rollback_target = irreversible(undone) if wanted.action == "rollback" else find_rollback_target(services, wanted)
     own = own_gates(environment)
-    asked_sides = _asked_sides(wanted, survey, own, aim)
-    blue_green = sides.planned(asked_sides)
-    if aim is not None and blue_green is not None and blue_green.to != aim:
+    side_query = _side_query(wanted, survey, own, target_side)
+    blue_green = sides.planned(side_query)
+    if target_side is not None and blue_green is not None and blue_green.to != target_side:
         survey = replace(survey, stack=None, losses=())  # of the side that stays as it is
-    return Draft(environment, survey, undone, back, own, blue_green, asked_sides)
+    return Draft(environment, survey, undone, rollback_target, own, blue_green, side_query)
 
 
 def _with_steps(services: Services, wanted: PlanRequest, draft: Draft, job: str, emit: Emit) -> Draft:
@@ -91,15 +91,15 @@ def _with_steps(services: Services, wanted: PlanRequest, draft: Draft, job: str,
     )
     refuse_empty(services, wanted, steps, survey)
     steps = all_checked(services, wanted, steps, survey, f"{job}.check", emit)
-    return replace(draft, steps=steps, back=with_second_pass(services, draft.back, survey, steps))
+    return replace(draft, steps=steps, rollback_target=with_second_pass(services, draft.rollback_target, survey, steps))
 
 
 def _with_conditions(services: Services, wanted: PlanRequest, draft: Draft, job: str, emit: Emit) -> Draft:
     """*draft* with whether it is rehearsed, and with what the environment requires of a promotion."""
-    rehearse, notes = rehearsed(services, wanted, draft.back, draft.survey.base)
+    rehearse, notes = rehearsed(services, wanted, draft.rollback_target, draft.survey.current_hosts)
     promoting = wanted.action == "promote"
-    asked = conditions.check_conditions(services, wanted.environment, wanted.package, job, emit) if promoting else ()
-    return replace(draft, rehearse=rehearse, conditions=asked, notes=notes)
+    found = conditions.check_conditions(services, wanted.environment, wanted.package, job, emit) if promoting else ()
+    return replace(draft, rehearse=rehearse, conditions=found, notes=notes)
 
 
 def _plan(services: Services, wanted: PlanRequest, draft: Draft) -> Plan:
@@ -112,20 +112,20 @@ def _plan(services: Services, wanted: PlanRequest, draft: Draft) -> Plan:
         project=services.project.name,
         environment=wanted.environment,
         release=wanted.package.ref,
-        points_of_no_return=draft.back.impossible,
+        points_of_no_return=draft.rollback_target.impossible,
         acknowledgements=wanted.named,
         definition=survey.definition,
         after=environment.after,
         requirements=release.requirements,
         undo=planned_undos(services, draft.undone, survey.inventory),
         steps=draft.steps,
-        blue_green=sides_with_plays(services, draft.blue_green, wanted.package, survey.inventory, survey.base),
+        blue_green=sides_with_plays(services, draft.blue_green, wanted.package, survey.inventory, survey.current_hosts),
         verify=suites_of(release),
         artifacts=_artifacts(release),
         rehearse=draft.rehearse,
         watch=watch_of(release, draft.own) if promoting else None,
         probe=environment.probe or release.probe,
-        rollback_target=draft.back,
+        rollback_target=draft.rollback_target,
         automatic_rollback=environment.rollback.automatic,
         ephemeral=environment.ephemeral,
         skip_irreversible=wanted.skip_irreversible,
@@ -148,7 +148,7 @@ def _with_survey(plan: Plan, survey: Survey) -> Plan:
             "stack": survey.stack,
             "inventory": survey.inventory,
             "inventory_digest": survey.full.digest if survey.full else None,
-            "current_hosts": survey.base,
+            "current_hosts": survey.current_hosts,
             "unmet": survey.unmet,
             "unreachable": survey.unreachable,
             "uninspected": survey.uninspected,
@@ -178,11 +178,13 @@ def _restored(wanted: PlanRequest, survey: Survey) -> tuple[str, ...]:
     return tuple(host for step in steps for host in survey.inventory.select(step.hosts))
 
 
-def _asked_sides(
-    wanted: PlanRequest, survey: Survey, own: tuple[PlannedGate, ...], aim: Side | None
+def _side_query(
+    wanted: PlanRequest, survey: Survey, own: tuple[PlannedGate, ...], target_side: Side | None
 ) -> sides.BlueGreenQuery:
     """The query of a plan about the sides of the environment."""
     rule = wanted.package.manifest.release.blue_green
-    look = look_at(rule.look, rule, own) if rule is not None and rule.look is not None else None
+    observation = observation_of(rule.observe, rule, own) if rule is not None and rule.observe is not None else None
     promoting = wanted.action == "promote"
-    return sides.BlueGreenQuery(wanted.package, wanted.environment, promoting, survey.inventory, survey.base, look, aim)
+    return sides.BlueGreenQuery(
+        wanted.package, wanted.environment, promoting, survey.inventory, survey.current_hosts, observation, target_side
+    )

@@ -14,11 +14,11 @@ from orchestrator.services import Services
 def with_notes(services: Services, wanted: PlanRequest, draft: Draft) -> Draft:
     """*draft* with all notes; so far it has those about the rehearsal."""
     notes = (
-        *_notes(draft.environment, draft.back, draft.survey),
+        *_notes(draft.environment, draft.rollback_target, draft.survey),
         *_not_previewed(draft.environment),
         *_about_losses(wanted, draft.survey.losses),
-        *_again(services, wanted),
-        *sides.side_notes(draft.blue_green, draft.asked_sides),
+        *_rolled_back_note(services, wanted),
+        *sides.side_notes(draft.blue_green, draft.side_query),
         *draft.notes,
         *conditions.condition_notes(draft.conditions),
         *services.deployer.unused_settings(wanted.package, draft.environment.settings),
@@ -31,18 +31,18 @@ def _not_previewed(environment: Environment) -> tuple[str, ...]:
     return ("changes on hosts are not previewed (preview: none)",) if environment.preview == "none" else ()
 
 
-def _notes(environment: Environment, back: RollbackTarget, survey: Survey) -> tuple[str, ...]:
+def _notes(environment: Environment, target: RollbackTarget, survey: Survey) -> tuple[str, ...]:
     notes = []
-    if back.impossible:
-        notes.append(f"point of no return: {', '.join(back.impossible)} cannot be undone")
+    if target.impossible:
+        notes.append(f"point of no return: {', '.join(target.impossible)} cannot be undone")
     rule = environment.ephemeral
     if rule is not None:
         kept = ", and kept for inspection after a failure" if rule.keep_on_failure else ""
         notes.append(f"{environment.name} is made for this promotion and destroyed after it, within {rule.ttl}{kept}")
-    elif back.release is None and back.reason != "this is a rollback":
+    elif target.release is None and target.reason != "this is a rollback":
         notes.append("nothing to roll back to: if this run fails, it stops and needs manual intervention")
-    elif back.release is not None and not back.available:
-        notes.append(f"{back.release} is not available as rollback target: {back.reason}")
+    elif target.release is not None and not target.available:
+        notes.append(f"{target.release} is not available as rollback target: {target.reason}")
     if not environment.rollback.automatic and rule is None:
         notes.append("automatic rollback is switched off for this environment")
     if survey.inventory is None:
@@ -57,7 +57,7 @@ def _notes(environment: Environment, back: RollbackTarget, survey: Survey) -> tu
     return tuple(notes)
 
 
-def _again(services: Services, wanted: PlanRequest) -> list[str]:
+def _rolled_back_note(services: Services, wanted: PlanRequest) -> list[str]:
     """The note that this release was rolled back in the environment before."""
     if wanted.action != "promote":
         return []

@@ -54,9 +54,9 @@ class PromotionProgress:
     switched: bool = False
 
     @classmethod
-    def of(cls, effects: Effects, outline: Inventory) -> "PromotionProgress":
-        """How far a run with these *effects* has come, among the hosts of *outline*."""
-        return cls(effects.started, outline, effects.stack_changed, effects.switching)
+    def of(cls, effects: Effects, inventory: Inventory) -> "PromotionProgress":
+        """How far a run with these *effects* has come, among the hosts of *inventory*."""
+        return cls(effects.started, inventory, effects.stack_changed, effects.switching)
 
     @property
     def touched(self) -> tuple[str, ...]:
@@ -70,11 +70,11 @@ class PromotionProgress:
 
 def closed(plan: Plan, started: Iterable[StartedStep]) -> OrchestratorError | None:
     """Why no automatic rollback is possible: R130 to R133. None if one is."""
-    gone = [item.step.play.step for item in started if item.step.undo == "impossible"]
+    progress = [item.step.play.step for item in started if item.step.undo == "impossible"]
     if not plan.automatic_rollback:
         return OrchestratorError("R130", "automatic rollback is switched off for this environment")
-    if gone:
-        return OrchestratorError("R131", f"{', '.join(gone)} cannot be undone")
+    if progress:
+        return OrchestratorError("R131", f"{', '.join(progress)} cannot be undone")
     if plan.rollback_target.release is None:
         return OrchestratorError("R132", "there is no verified release to roll back to")
     if not plan.rollback_target.available:
@@ -84,79 +84,81 @@ def closed(plan: Plan, started: Iterable[StartedStep]) -> OrchestratorError | No
     return None
 
 
-def compute(run: Run, plan: Plan, back: Manifest, gone: PromotionProgress) -> RollbackPlan:
-    """The rollback plan of *run*, which executes *plan* and has come as far as *gone*, to the release of *back*."""
+def compute(run: Run, plan: Plan, target: Manifest, progress: PromotionProgress) -> RollbackPlan:
+    """The rollback plan of *run*, which executes *plan* with this *progress*, to the release of *target*."""
     if plan.rollback_target.release is None or run.release is None:
         raise RuntimeError("there is no rollback target")
-    changed = gone.provisioned and plan.rollback_target.definition != plan.definition
-    switch, live = _switch(plan, gone) if gone.switched else (None, None)
+    changed = progress.provisioned and plan.rollback_target.definition != plan.definition
+    switch, live = _switch(plan, progress) if progress.switched else (None, None)
     return RollbackPlan(
         environment=run.environment,
         run=run.id,
         release=plan.rollback_target.release,
         switch=switch,
         live=live,
-        undo=tuple(_undos(run.release, gone)),
-        restore=restoring(back, gone.hosts_only_inventory, gone.touched),
+        undo=tuple(_undos(run.release, progress)),
+        restore=restoring(target, progress.hosts_only_inventory, progress.touched),
         definition=plan.rollback_target.definition if changed else None,
-        second_pass=second_pass(back, gone.hosts_only_inventory, gone.touched) if changed else None,
-        skipped=_skipped(run.release, plan.rollback_target.release, back, gone),
-        verify=suites_of(back.release),
-        touched=gone.touched,
-        untouched=tuple(host for host in gone.hosts_only_inventory.hosts if host not in set(gone.touched)),
+        second_pass=second_pass(target, progress.hosts_only_inventory, progress.touched) if changed else None,
+        skipped=_skipped(run.release, plan.rollback_target.release, target, progress),
+        verify=suites_of(target.release),
+        touched=progress.touched,
+        untouched=tuple(host for host in progress.hosts_only_inventory.hosts if host not in set(progress.touched)),
     )
 
 
 def with_rollback_plays(
-    services: Services, plan: RollbackPlan, outline: Inventory, own: Package | None, back: Package
+    services: Services, plan: RollbackPlan, inventory: Inventory, own: Package | None, target: Package
 ) -> RollbackPlan:
     """*plan* with the plays of its playbooks.
 
-    *own* is the package that is rolled back, which has the undo and switch playbooks; None if it is not here. *back* is
-    the package that is restored.
+    *own* is the package that is rolled back, which has the undo and switch playbooks; None if it is not here. *target*
+    is the package that is restored.
     """
 
     def listed(play: PlaySpec, package: Package) -> tuple[PlannedPlay, ...]:
-        return readable_plays(services, package, play, outline)
+        return readable_plays(services, package, play, inventory)
 
-    found: dict[str, Any] = {"restore_plays": {play.step: listed(play, back) for play in plan.restore}}
+    found: dict[str, Any] = {"restore_plays": {play.step: listed(play, target) for play in plan.restore}}
     if own is not None:
-        found["undo"] = tuple(undo_with_plays(services, undo, own, outline) for undo in plan.undo)
+        found["undo"] = tuple(undo_with_plays(services, undo, own, inventory) for undo in plan.undo)
         found["switch_plays"] = listed(plan.switch, own) if plan.switch is not None else ()
     return plan.model_copy(update=found)
 
 
-def _switch(plan: Plan, gone: PromotionProgress) -> tuple[PlaySpec | None, Side | None]:
+def _switch(plan: Plan, progress: PromotionProgress) -> tuple[PlaySpec | None, Side | None]:
     """The switch back, and the side that it leads to; none where there is no side to switch back to."""
-    planned, sides = plan.blue_green, of_plan(plan, gone.hosts_only_inventory)
+    planned, sides = plan.blue_green, of_plan(plan, progress.hosts_only_inventory)
     if planned is None or sides is None or plan.rollback_target.release is None:
         return None, None
-    live = planned.way_back(plan.current_hosts, sides, plan.rollback_target.release.digest)
-    return (planned.switched(sides, gone.hosts_only_inventory), live) if live is not None else (None, None)
+    live = planned.rollback_side(plan.current_hosts, sides, plan.rollback_target.release.digest)
+    return (planned.switched(sides, progress.hosts_only_inventory), live) if live is not None else (None, None)
 
 
-def _undos(release: PackageRef, gone: PromotionProgress) -> Iterable[PlannedUndo]:
-    for item in reversed(gone.started):
-        if item.step.undo not in (None, "nothing", "impossible") and gone.hosts(item):
-            play = item.step.play.model_copy(update={"playbook": item.step.undo, "limit": gone.hosts(item)})
+def _undos(release: PackageRef, progress: PromotionProgress) -> Iterable[PlannedUndo]:
+    for item in reversed(progress.started):
+        if item.step.undo not in (None, "nothing", "impossible") and progress.hosts(item):
+            play = item.step.play.model_copy(update={"playbook": item.step.undo, "limit": progress.hosts(item)})
             yield PlannedUndo(release=release, play=play)
 
 
-def _skipped(own: PackageRef, release: PackageRef, back: Manifest, gone: PromotionProgress) -> tuple[SkippedStep, ...]:
-    started = [(item.step.play.step, item.step.undo) for item in reversed(gone.started) if gone.hosts(item)]
-    again = not_run_again(release, back.release.steps, gone.hosts_only_inventory, gone.touched)
+def _skipped(
+    own: PackageRef, release: PackageRef, target: Manifest, progress: PromotionProgress
+) -> tuple[SkippedStep, ...]:
+    started = [(item.step.play.step, item.step.undo) for item in reversed(progress.started) if progress.hosts(item)]
+    again = not_run_again(release, target.release.steps, progress.hosts_only_inventory, progress.touched)
     return (*not_undone(own, started), *again)
 
 
-def restoring(back: Manifest, outline: Inventory, hosts: tuple[str, ...]) -> tuple[PlaySpec, ...]:
-    """The steps of the release of *back* that restore *hosts*, in their own order.
+def restoring(target: Manifest, inventory: Inventory, hosts: tuple[str, ...]) -> tuple[PlaySpec, ...]:
+    """The steps of the release of *target* that restore *hosts*, in their own order.
 
     Steps which declare an undo of their own are not run again: what they did was not undone, or was restored by the
     undo of the newer release's step.
     """
     found = []
-    for step in back.release.steps:
-        limit = restrict(outline, step.hosts, hosts)
+    for step in target.release.steps:
+        limit = restrict(inventory, step.hosts, hosts)
         if step.undo is None and limit:
             found.append(play_of(step, limit))
     return tuple(found)
@@ -174,14 +176,16 @@ def current_rollback_plan(services: Services, run: Run) -> RollbackPlan:
     if run.plan is None:
         raise OrchestratorError("R137", f"{run.id} has no plan yet, and has touched nothing")
     plan = load_plan(services, run.plan)
-    gone = _gone(plan, records)
-    why = closed(plan, gone.started)
+    progress = _progress(plan, records)
+    why = closed(plan, progress.started)
     if why is not None or plan.rollback_target.release is None:
         raise why or RuntimeError("there is no rollback target")
-    back, own = services.packages.fetch(plan.rollback_target.release.digest), None
+    target, own = services.packages.fetch(plan.rollback_target.release.digest), None
     with suppress(OrchestratorError):  # without it the plan is the same, but for the plays of undo playbooks
         own = services.packages.fetch(plan.release.digest)
-    return with_rollback_plays(services, compute(run, plan, back.manifest, gone), gone.hosts_only_inventory, own, back)
+    return with_rollback_plays(
+        services, compute(run, plan, target.manifest, progress), progress.hosts_only_inventory, own, target
+    )
 
 
 def preview_rollback(services: Services, run: Run, plan: RollbackPlan, job: str) -> RollbackForecast | None:
@@ -203,17 +207,17 @@ def preview_rollback(services: Services, run: Run, plan: RollbackPlan, job: str)
         except OrchestratorError as error:
             why = error.message
         else:
-            gone = lost(services, run.environment, spec, seen)
-            return RollbackForecast(how="preview", counts=seen.counts, losses=gone, refused=seen.refused)
+            progress = lost(services, run.environment, spec, seen)
+            return RollbackForecast(how="preview", counts=seen.counts, losses=progress, refused=seen.refused)
     return RollbackForecast(how="plan", why=why, losses=_other_way_round(services, load_plan(services, run.plan), plan))
 
 
-def _other_way_round(services: Services, plan: Plan, back: RollbackPlan) -> tuple[Loss, ...]:
+def _other_way_round(services: Services, plan: Plan, target: RollbackPlan) -> tuple[Loss, ...]:
     """What would be lost as far as the promotion's *plan* shows: what it creates goes, what it replaces is replaced."""
     changes = [_reverse(change) for change in plan.stack.changes] if plan.stack is not None else []
     rules = list(services.environment(plan.environment)[0].pulumi.stateful)
     with suppress(OrchestratorError):  # the definition is not kept here: only the current rules are known
-        rules += services.provisioner.kept(str(back.definition)).settings.stateful
+        rules += services.provisioner.kept(str(target.definition)).settings.stateful
     return losses(changes, dict.fromkeys(rules))
 
 
@@ -222,7 +226,7 @@ def _reverse(change: ResourceChange) -> ResourceChange:
     return change.model_copy(update={"op": op})
 
 
-def _gone(plan: Plan, records: Sequence[Record]) -> PromotionProgress:
+def _progress(plan: Plan, records: Sequence[Record]) -> PromotionProgress:
     """How far it has come by the records; what was started and has not ended may have changed all of its hosts."""
     results = {record.step: StepResult.from_json(record.data) for record in records if record.kind == "step.finished"}
     steps = {step.play.step: step for step in plan.steps}

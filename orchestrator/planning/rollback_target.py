@@ -32,7 +32,7 @@ def find_rollback_target(services: Services, wanted: PlanRequest) -> RollbackTar
     if last is None:
         return RollbackTarget(impossible=impossible, reason="no release has been verified here yet")
     try:
-        back = services.packages.fetch(last.release.digest)
+        target = services.packages.fetch(last.release.digest)
     except OrchestratorError as error:
         return RollbackTarget(release=last.release, impossible=impossible, reason=error.message)
     return RollbackTarget(
@@ -42,7 +42,7 @@ def find_rollback_target(services: Services, wanted: PlanRequest) -> RollbackTar
         impossible=impossible,
         skipped=(
             *not_undone(wanted.package.ref, ((step.name, step.undo) for step in reversed(release.steps))),
-            *not_run_again(last.release, back.manifest.release.steps),
+            *not_run_again(last.release, target.manifest.release.steps),
         ),
     )
 
@@ -54,18 +54,18 @@ def left_alone(package: Package, undone: tuple[Begun, ...]) -> tuple[SkippedStep
 
 
 def with_second_pass(
-    services: Services, back: RollbackTarget, survey: Survey, steps: tuple[PlannedStep, ...]
+    services: Services, target: RollbackTarget, survey: Survey, steps: tuple[PlannedStep, ...]
 ) -> RollbackTarget:
-    """*back* with what a failure runs on hosts after the rollback of the infrastructure, if this plan changes it.
+    """*target* with what a failure runs on hosts after the rollback of the infrastructure, if this plan changes it.
 
     The hosts are those that *steps* go to; none are named while they are not known.
     """
-    stays = survey.stack is None or back.definition in {None, survey.definition}
-    if back.release is None or not back.available or stays:
-        return back
-    manifest = services.packages.fetch(back.release.digest).manifest
+    stays = survey.stack is None or target.definition in {None, survey.definition}
+    if target.release is None or not target.available or stays:
+        return target
+    manifest = services.packages.fetch(target.release.digest).manifest
     hosts = tuple(host for step in steps for batch in step.batches or () for host in batch)
-    return back.model_copy(update={"second_pass": second_pass(manifest, survey.inventory or Inventory(), hosts)})
+    return target.model_copy(update={"second_pass": second_pass(manifest, survey.inventory or Inventory(), hosts)})
 
 
 def rollback_second_pass(wanted: PlanRequest, survey: Survey, sides: PlannedSides | None) -> SecondPass | None:
@@ -88,8 +88,8 @@ def left_over(services: Services, environment: str, package: Package) -> tuple[s
 
 def irreversible(undone: tuple[Begun, ...]) -> RollbackTarget:
     """A rollback has no rollback plan itself; the plan names in advance what it cannot undo."""
-    gone = tuple(dict.fromkeys(begun.step.name for begun in undone if begun.step.undo == "impossible"))
-    return RollbackTarget(impossible=gone, reason="this is a rollback")
+    impossible = tuple(dict.fromkeys(begun.step.name for begun in undone if begun.step.undo == "impossible"))
+    return RollbackTarget(impossible=impossible, reason="this is a rollback")
 
 
 def planned_undos(services: Services, begun: tuple[Begun, ...], inventory: Inventory | None) -> tuple[PlannedUndo, ...]:

@@ -14,13 +14,13 @@ def restrict(inventory: Inventory, pattern: str, hosts: tuple[str, ...]) -> tupl
         return ()
 
 
-def second_pass(back: Manifest, outline: Inventory, hosts: tuple[str, ...]) -> SecondPass:
-    """The second pass with the release of *back*, where the first one restores *hosts*."""
-    steps = [step for step in back.release.steps if step.undo is None]
-    return SecondPass(restore=tuple(play_of(step, restrict(outline, step.hosts, hosts)) for step in steps))
+def second_pass(target: Manifest, inventory: Inventory, hosts: tuple[str, ...]) -> SecondPass:
+    """The second pass with the release of *target*, where the first one restores *hosts*."""
+    steps = [step for step in target.release.steps if step.undo is None]
+    return SecondPass(restore=tuple(play_of(step, restrict(inventory, step.hosts, hosts)) for step in steps))
 
 
-def on_hosts(planned: SecondPass, outline: Inventory, hosts: tuple[str, ...]) -> tuple[PlaySpec, ...]:
+def on_hosts(planned: SecondPass, inventory: Inventory, hosts: tuple[str, ...]) -> tuple[PlaySpec, ...]:
     """The steps of *planned* that are for one of *hosts*, which need them."""
-    plays = [play.model_copy(update={"limit": restrict(outline, play.hosts, hosts)}) for play in planned.restore]
+    plays = [play.model_copy(update={"limit": restrict(inventory, play.hosts, hosts)}) for play in planned.restore]
     return tuple(play for play in plays if play.limit)

@@ -16,19 +16,19 @@ SWITCH, RETIRE = "switch", "retire"  # what the plays are called, beside the ste
 
 @dataclass(frozen=True)
 class BlueGreenQuery:
-    """A query about sides: for a *package*, *promoting* or rolling back, on hosts with the states in *base*.
+    """A query about sides: for a *package*, *promoting* or rolling back, on hosts with the states in *current_hosts*.
 
-    *look* is the observation before the switch. *inventory* is None if the hosts are only known after provisioning.
-    *aim* is the side whose stack was previewed, if each side is a stack.
+    *observation* comes before the switch. *inventory* is None if the hosts are only known after provisioning.
+    *target_side* is the side whose stack was previewed, if each side is a stack.
     """
 
     package: Package
     environment: str
     promoting: bool
     inventory: Inventory | None
-    base: tuple[HostState, ...]
-    look: ObservationWindow | None
-    aim: Side | None = None
+    current_hosts: tuple[HostState, ...]
+    observation: ObservationWindow | None
+    target_side: Side | None = None
 
 
 def target_side(services: Services, environment: str) -> Side | None:
@@ -47,86 +47,90 @@ def for_side(services: Services, environment: str, side: Side | None) -> Service
     return replace(services, stacks={**services.stacks, environment: rule.of(side)})
 
 
-def planned(asked: BlueGreenQuery) -> PlannedSides | None:
+def planned(query: BlueGreenQuery) -> PlannedSides | None:
     """The sides of a plan; None where the release has none, or the environment has no host on either.
 
     Raises R210 if they do not fit the hosts, R211 if the live side is not known, R212 if a host has changed sides, and
     R213 if another step is for hosts of a side.
     """
-    rule = asked.package.manifest.release.blue_green
+    rule = query.package.manifest.release.blue_green
     if rule is None:
         return None
-    found = _found(rule, asked)
-    if asked.inventory is not None and found is None:
+    found = _found(rule, query)
+    if query.inventory is not None and found is None:
         return None
-    standing = BlueGreenState.of(asked.base)
-    _refuse(asked, standing, found)
+    blue_green = BlueGreenState.of(query.current_hosts)
+    _refuse(query, blue_green, found)
     made = PlannedSides(
         blue=rule.blue,
         green=rule.green,
-        live=standing.live,
-        to=other(standing.live) if standing.live is not None else asked.aim or _unused(asked.base, found),
+        live=blue_green.live,
+        to=other(blue_green.live)
+        if blue_green.live is not None
+        else query.target_side or _unused(query.current_hosts, found),
         hosts=found,
         switch=_play(SWITCH, rule.switch),
         router=rule.router,
-        observation=asked.look if asked.promoting else None,
-        retire=_play(RETIRE, rule.retire) if rule.retire is not None and asked.promoting else None,
-        stacked=asked.aim is not None,
+        observation=query.observation if query.promoting else None,
+        retire=_play(RETIRE, rule.retire) if rule.retire is not None and query.promoting else None,
+        stacked=query.target_side is not None,
     )
-    if asked.inventory is not None and found is not None:
-        made.switched(found, asked.inventory)  # is there a router?
-    return made if asked.promoting or found is None else _returning(made, standing, found, asked)
+    if query.inventory is not None and found is not None:
+        made.switched(found, query.inventory)  # is there a router?
+    return made if query.promoting or found is None else _for_rollback(made, blue_green, found, query)
 
 
-def _returning(made: PlannedSides, standing: BlueGreenState, sides: Sides, asked: BlueGreenQuery) -> PlannedSides:
+def _for_rollback(
+    planned_sides: PlannedSides, blue_green: BlueGreenState, sides: Sides, query: BlueGreenQuery
+) -> PlannedSides:
     """The sides of a rollback: to the side where its release is already, otherwise to the standby side."""
-    digest = asked.package.digest
-    there = {state.host for state in asked.base if state.runs(digest)}
-    whole = [side for side in SIDES if sides.of(side) and set(sides.of(side)) <= there]
-    live = standing.live
-    if live is not None and live in whole and not standing.switch_uncertain:
-        idle = tuple(host for host in sides.of(other(live)) if host in there)
-        return made.model_copy(update={"to": None, "unchanged_hosts": (*sides.of(live), *idle)})
-    to = live if live in whole else next(iter(whole), made.to)
+    digest = query.package.digest
+    deployed = {host.host for host in query.current_hosts if host.runs(digest)}
+    whole = [side for side in SIDES if sides.of(side) and set(sides.of(side)) <= deployed]
+    live = blue_green.live
+    if live is not None and live in whole and not blue_green.switch_uncertain:
+        idle = tuple(host for host in sides.of(other(live)) if host in deployed)
+        return planned_sides.model_copy(update={"to": None, "unchanged_hosts": (*sides.of(live), *idle)})
+    to = live if live in whole else next(iter(whole), planned_sides.to)
     if to is None:
-        return made
-    left = (*sides.of(other(to)), *(host for host in sides.of(to) if host in there))
-    return made.model_copy(update={"to": to, "unchanged_hosts": left, "first": to in whole})
+        return planned_sides
+    left = (*sides.of(other(to)), *(host for host in sides.of(to) if host in deployed))
+    return planned_sides.model_copy(update={"to": to, "unchanged_hosts": left, "first": to in whole})
 
 
-def _unused(base: tuple[HostState, ...], sides: Sides | None) -> Side:
+def _unused(current_hosts: tuple[HostState, ...], sides: Sides | None) -> Side:
     """The side that a first release goes to: one without releases, where the other has one, otherwise blue."""
-    used = {state.host for state in base if state.truth != "empty"}
+    used = {state.host for state in current_hosts if state.truth != "empty"}
     free = [side for side in SIDES if sides is not None and not used & set(sides.of(side))]
     return free[0] if free else "blue"
 
 
-def _refuse(asked: BlueGreenQuery, standing: BlueGreenState, sides: Sides | None) -> None:
-    if standing.switch_uncertain and asked.promoting:
+def _refuse(query: BlueGreenQuery, blue_green: BlueGreenState, sides: Sides | None) -> None:
+    if blue_green.switch_uncertain and query.promoting:
         was = (
-            f"{standing.live} is the last known live side"
-            if standing.live is not None
+            f"{blue_green.live} is the last known live side"
+            if blue_green.live is not None
             else "no side is known to have been live"
         )
-        message = f"the live side of {asked.environment} is unknown: the last switch did not complete ({was})"
-        raise OrchestratorError("R211", message, hint=f"orchestrator rollback {asked.environment} switches for certain")
-    for host, side in standing.sides.items() if sides is not None else ():
+        message = f"the live side of {query.environment} is unknown: the last switch did not complete ({was})"
+        raise OrchestratorError("R211", message, hint=f"orchestrator rollback {query.environment} switches for certain")
+    for host, side in blue_green.sides.items() if sides is not None else ():
         now = sides.side(host) if sides is not None else side
         if now is not None and now != side:
-            message = f"{host} was on the {side} side of {asked.environment} when it was switched, and would be {now}"
+            message = f"{host} was on the {side} side of {query.environment} when it was switched, and would be {now}"
             raise OrchestratorError("R212", message)
 
 
-def _found(rule: BlueGreen, asked: BlueGreenQuery) -> Sides | None:
-    steps = asked.package.manifest.release.steps
-    if asked.inventory is None:
+def _found(rule: BlueGreen, query: BlueGreenQuery) -> Sides | None:
+    steps = query.package.manifest.release.steps
+    if query.inventory is None:
         return None
-    stacked = asked.aim is not None
+    stacked = query.target_side is not None
     plain = [PlannedStep(play=_play(step.name, step.playbook, step.hosts), stacked=stacked) for step in steps]
     wanted = [step.rollout.blue_green is not None for step in steps]
-    found = resolve_sides(rule.blue, rule.green, zip(plain, wanted, strict=True), asked.inventory)
-    if asked.aim is not None:
-        _on_their_stacks(found, asked.inventory)
+    found = resolve_sides(rule.blue, rule.green, zip(plain, wanted, strict=True), query.inventory)
+    if query.target_side is not None:
+        _on_their_stacks(found, query.inventory)
     return found
 
 
@@ -184,16 +188,16 @@ def sided(step: PlannedStep, planned: PlannedSides | None, *, of: bool) -> Plann
     return step.model_copy(update=about)
 
 
-def side_notes(planned: PlannedSides | None, asked: BlueGreenQuery) -> tuple[str, ...]:
+def side_notes(planned: PlannedSides | None, query: BlueGreenQuery) -> tuple[str, ...]:
     """The notes of a plan about sides."""
     if planned is None:
-        rule = asked.package.manifest.release.blue_green
+        rule = query.package.manifest.release.blue_green
         if rule is None:
             return ()
-        return (f"no host of {asked.environment} is on a side ({rule.blue}, {rule.green}): it is deployed as rolling",)
-    if planned.live is None and planned.hosts is not None and asked.promoting:
-        return (f"{asked.environment} was never switched: the release is deployed to {planned.to}, which becomes live",)
-    if asked.promoting:
+        return (f"no host of {query.environment} is on a side ({rule.blue}, {rule.green}): it is deployed as rolling",)
+    if planned.live is None and planned.hosts is not None and query.promoting:
+        return (f"{query.environment} was never switched: the release is deployed to {planned.to}, which becomes live",)
+    if query.promoting:
         return ()
     if planned.to is None:
         return (f"{planned.live} is live and has it already: nothing is switched",)

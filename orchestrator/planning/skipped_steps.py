@@ -9,13 +9,13 @@ from orchestrator.planning.second_pass import restrict
 
 
 def not_run_again(
-    release: PackageRef, steps: Iterable[Step], outline: Inventory | None = None, hosts: tuple[str, ...] = ()
+    release: PackageRef, steps: Iterable[Step], inventory: Inventory | None = None, hosts: tuple[str, ...] = ()
 ) -> tuple[SkippedStep, ...]:
-    """Those of *steps*, of the *release* that is restored, which declare an undo; with an *outline*: for *hosts*."""
+    """Those of *steps*, of the *release* that is restored, which declare an undo; with an *inventory*: for *hosts*."""
     return tuple(
         SkippedStep(release=release, step=step.name, undo=step.undo)
         for step in steps
-        if step.undo is not None and (outline is None or restrict(outline, step.hosts, hosts))
+        if step.undo is not None and (inventory is None or restrict(inventory, step.hosts, hosts))
     )
 
 

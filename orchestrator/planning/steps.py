@@ -33,7 +33,7 @@ def steps_of(release: Release, action: str) -> tuple[Step, ...]:
 
 
 def planned_step(
-    step: Step, wanted: PlanRequest, asked: tuple[PlannedGate, ...], blue_green: PlannedSides | None
+    step: Step, wanted: PlanRequest, required_gates: tuple[PlannedGate, ...], blue_green: PlannedSides | None
 ) -> PlannedStep:
     """*step* as it is promoted, before its hosts are known; a rollback keeps its batches, order and pause."""
     rollout = step.rollout
@@ -50,7 +50,7 @@ def planned_step(
         "seed": seed if rollout.order == "shuffled" else "",
     }
     if wanted.action == "promote":
-        canary = _canary(rollout.canary or Canary(), asked) if rollout.strategy == "canary" else None
+        canary = _canary(rollout.canary or Canary(), required_gates) if rollout.strategy == "canary" else None
         about |= {"max_failures": rollout.max_failures, "strategy": rollout.strategy, "canary": canary}
     return sides.sided(plain.model_copy(update=about), blue_green, of=has_sides)
 
@@ -70,13 +70,13 @@ def refuse_empty(services: Services, wanted: PlanRequest, steps: tuple[PlannedSt
             raise OrchestratorError("D102", f"the step {step.play.step} has no host: {step.play.hosts!r} selects none")
 
 
-def _canary(canary: Canary, asked: tuple[PlannedGate, ...]) -> PlannedCanary:
-    return PlannedCanary(hosts=canary.hosts, observation=look_at(canary.look, canary, asked))
+def _canary(canary: Canary, required_gates: tuple[PlannedGate, ...]) -> PlannedCanary:
+    return PlannedCanary(hosts=canary.hosts, observation=observation_of(canary.observe, canary, required_gates))
 
 
-def look_at(span: str, rule: Canary | BlueGreen, asked: tuple[PlannedGate, ...]) -> ObservationWindow:
-    """The observation of *span* by *rule*, with the gates *asked*, which are checked in any case."""
-    gates = (*_gates(rule.gates), *asked)
+def observation_of(span: str, rule: Canary | BlueGreen, required_gates: tuple[PlannedGate, ...]) -> ObservationWindow:
+    """The observation of *span* by *rule*, with the gates *required_gates*, which are checked in any case."""
+    gates = (*_gates(rule.gates), *required_gates)
     return ObservationWindow(seconds=seconds(span), every=seconds(rule.every), gates=gates, flaky=rule.flaky)
 
 
@@ -103,8 +103,8 @@ def suites_of(release: Release) -> tuple[SuiteSpec, ...]:
     return tuple(suite_of(item.name, item.tests, item.timeout, item.args, item.flaky) for item in release.verify)
 
 
-def watch_of(release: Release, asked: tuple[PlannedGate, ...]) -> PlannedWatch | None:
-    """The watch of *release*, with the gates *asked*, which are checked in any case; None if it has no watch."""
+def watch_of(release: Release, required_gates: tuple[PlannedGate, ...]) -> PlannedWatch | None:
+    """The watch of *release*, with the *required_gates* in addition; None if it has no watch."""
     watch = release.watch
     if watch is None:
         return None
@@ -112,7 +112,7 @@ def watch_of(release: Release, asked: tuple[PlannedGate, ...]) -> PlannedWatch |
         seconds=seconds(watch.duration),
         every=seconds(watch.every),
         suite=suite_of("watch", watch.tests, "10m", flaky=watch.flaky) if watch.tests is not None else None,
-        gates=(*_gates(watch.gates), *asked),
+        gates=(*_gates(watch.gates), *required_gates),
         flaky=watch.flaky,
     )
 

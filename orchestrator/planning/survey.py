@@ -30,7 +30,7 @@ class PlanRequest:
     is not run again, because its update plan limits the update to what was approved. *skip_irreversible* is the
     agreement that a rollback leaves effects of irreversible steps, *named* what else was agreed to by name. *then* is
     the time that a rollback restores, and its definition. *rehearse* is whether the release is rehearsed. *coming* are
-    environments in which earlier waves verify the package first. *told* is the function that gets the results of the
+    environments in which earlier waves verify the package first. *on_inspected* is called with the results of the
     host inspection. *all_at_once*: a rollback restores all hosts at the same time.
     """
 
@@ -46,7 +46,7 @@ class PlanRequest:
     then: RestorePoint | None = None
     rehearse: bool = False
     coming: frozenset[str] = frozenset()
-    told: Callable[[StepResult], None] = lambda _seen: None
+    on_inspected: Callable[[StepResult], None] = lambda _seen: None
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Survey:
     stack: StackPreview | None
     inventory: Inventory | None
     full: Inventory | None
-    base: tuple[HostState, ...]
+    current_hosts: tuple[HostState, ...]
     unreachable: tuple[str, ...] = ()
     unmet: tuple[str, ...] = ()
     stays: bool = False
@@ -79,11 +79,11 @@ def make_survey(services: Services, wanted: PlanRequest, job: str, emit: Emit) -
     services.deployer.prepare(context)
     known = _known_hosts(services, wanted.environment, spec, outputs)
     with ThreadPoolExecutor(max_workers=1) as pool:
-        hosts = pool.submit(_look, services, wanted, known, context, job, emit)
+        hosts = pool.submit(_inspect, services, wanted, known, context, job, emit)
         preview = _stack(services, wanted, spec, job, emit)
         seen = hosts.result()
     if seen is not None:
-        wanted.told(seen)
+        wanted.on_inspected(seen)
     if environment.ephemeral is not None and spec is not None and preview is not None:
         leftovers.refuse_foreign(services, wanted.environment, spec, preview)
     refusing = tokens.too_far(seen) if wanted.action == "promote" else {}  # a rollback continues without them
@@ -91,9 +91,9 @@ def make_survey(services: Services, wanted: PlanRequest, job: str, emit: Emit) -
     return Survey(
         definition=spec.definition if spec else digest_of(environment.to_json()),
         stack=preview,
-        inventory=settled.outline() if settled else None,
+        inventory=settled.hosts_only() if settled else None,
         full=settled,
-        base=_base(services, wanted.environment, known, seen),
+        current_hosts=_current_hosts(services, wanted.environment, known, seen),
         unreachable=_unreachable(seen, refusing),
         unmet=unmet(seen) if settled is not None and seen is not None else (),
         stays=spec is not None and wanted.action == "rollback" and preview is None,
@@ -220,11 +220,11 @@ def _derived(services: Services, plan: Plan, spec: StackSpec) -> StackPreview:
     return derived
 
 
-def _link(made: Path, target: Path) -> None:
-    """Link *target* to *made*, which stays in its place: a process that takes over reads its finished job again."""
+def _link(saved: Path, target: Path) -> None:
+    """Link *target* to *saved*, which stays in its place: a process that takes over reads its finished job again."""
     new = target.with_name(f"{target.name}.{os.getpid()}")
     new.unlink(missing_ok=True)
-    new.hardlink_to(made)
+    new.hardlink_to(saved)
     new.replace(target)
     new.unlink(missing_ok=True)  # the rename of a link to the same file changes nothing
 
@@ -237,7 +237,7 @@ def _forgotten(services: Services, wanted: PlanRequest, spec: StackSpec) -> bool
     return mark is None or mark.definition != spec.definition
 
 
-def _look(
+def _inspect(
     services: Services, wanted: PlanRequest, known: Inventory | None, context: Context, job: str, emit: Emit
 ) -> StepResult | None:
     """Query every host: whether it responds and has what is required, and what runs on it."""
@@ -248,16 +248,16 @@ def _look(
     return tokens.limit_tokens(services, wanted.environment, seen, emit, wanted.fence)
 
 
-def _base(
+def _current_hosts(
     services: Services, environment: str, known: Inventory | None, seen: StepResult | None
 ) -> tuple[HostState, ...]:
     """What runs on each host: its own report, otherwise what the journal last knew of it."""
     remembered = {state.host: state.settled for state in services.store.hosts(environment)}
-    told = {host.host: host for host in seen.hosts} if seen else {}
+    reported = {host.host: host for host in seen.hosts} if seen else {}
     states = []
     for host in known.hosts if known else ():
         state = remembered.get(host, HostState(host=host, truth="empty"))
-        result = told.get(host)
+        result = reported.get(host)
         if result is not None and (result.outcome is Outcome.UNKNOWN or result.invalid):
             state = state.model_copy(update={"truth": "unknown"})
         elif result is not None and result.release is not None:

@@ -14,7 +14,7 @@ class Public:
 
 
 @dataclass(frozen=True)
-class Named:
+class UseCaseRoute:
     """A route that calls the use case that its address names, with the rights of that."""
 
 
@@ -49,7 +49,7 @@ MANAGEMENT: dict[str, tuple[str, ...]] = {
 """The routes of release management that pages and the API have."""
 PROMOTING = ("releases.kept_package", "plans.targets", "submissions.submit(Promote)", *REQUESTING)
 
-ROUTES: dict[str, tuple[str, ...] | Public | Named] = {
+ROUTES: dict[str, tuple[str, ...] | Public | UseCaseRoute] = {
     "GET /healthz": PROBES,
     "GET /readyz": PROBES,
     "GET /metrics": ("queries.facts_of_all", "queries.run_page", "run_requests.list_requests"),
@@ -127,7 +127,7 @@ ROUTES: dict[str, tuple[str, ...] | Public | Named] = {
     "GET /api/v1/measures": ("measures.show_measures",),
     "GET /api/v1/booking-quotas": ("bookings.list_quotas",),
     **{route.replace(" /", " /api/v1/"): cases for route, cases in MANAGEMENT.items()},
-    "POST /api/v1/use-cases/{case}": Named(),
+    "POST /api/v1/use-cases/{case}": UseCaseRoute(),
     "HEAD /api/v1/packages/{digest}": ("packageuploads.upload_offset",),
     "GET /api/v1/packages/{digest}": ("packageuploads.upload_offset",),
     "PUT /api/v1/packages/{digest}": ("packageuploads.upload_part",),

@@ -56,7 +56,7 @@ def test_one_process_at_a_time_does_what_is_due(clock: ManualClock) -> None:
     clock.sleep(LEASE_LASTS.total_seconds() + 1)
     assert list(other.run()) == [DutyReport("note", "noted")]
     assert list(one.run()) == []
-    other.leave()
+    other.release_lease()
     assert not is_running(register.scheduler(), Now.at(clock.now()))
     assert list(one.run()) == [DutyReport("note", "noted")]
     assert is_running(register.scheduler(), Now.at(clock.now()))

@@ -121,8 +121,8 @@ def _only_good(_old: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _last_batch_only(old: Callable[..., Any]) -> Callable[..., Any]:
-    def restoring(back: Manifest, outline: Inventory, hosts: tuple[str, ...]) -> tuple[PlaySpec, ...]:
-        plays: tuple[PlaySpec, ...] = old(back, outline, hosts[-1:])
+    def restoring(target: Manifest, inventory: Inventory, hosts: tuple[str, ...]) -> tuple[PlaySpec, ...]:
+        plays: tuple[PlaySpec, ...] = old(target, inventory, hosts[-1:])
         return plays
 
     return restoring
@@ -131,8 +131,8 @@ def _last_batch_only(old: Callable[..., Any]) -> Callable[..., Any]:
 def _unproved(_old: Callable[..., Any]) -> Callable[..., Any]:
     def prove(ctx: RunContext) -> None:
         ctx.move(Event.VERIFY_ROLLBACK)
-        assert ctx.back is not None
-        promote.record_verified(ctx, ctx.back.ref)
+        assert ctx.restored_package is not None
+        promote.record_verified(ctx, ctx.restored_package.ref)
 
     return prove
 
@@ -256,7 +256,7 @@ BUGS: dict[str, list[tuple[Any, str, Bug]]] = {
     "a failing watch is overlooked": [(watch, "watch_release", _looks_away)],
     "nothing is ever tested": [(verify, "verify_suites", _everything_is_good)],
     "a run that needs a person keeps the environment": [(close, "_end", _nothing)],
-    "it is not switched back": [(switch, "back", _nothing)],
+    "it is not switched back": [(switch, "switch_back", _nothing)],
     "a switch is never written down": [(RunContext, "note", _without("switched"))],
     "hosts are not told to be changing": [(host_states, "begin_change", _nothing)],
     "hosts that were not touched stay changing": [(host_states, "as_before", lambda _old: lambda *_args: [])],
@@ -265,7 +265,7 @@ BUGS: dict[str, list[tuple[Any, str, Bug]]] = {
     "a job that died while it looked is not begun again": [(RunContext, "_attempt", _inspects_once)],
     "a run does not see that its environment closes": [(hold, "_closed", lambda _old: lambda _course: "")],
     "a run that has changed something is held": [(RunContext, "_held", _held_at_any_time)],
-    "a run that is held keeps its environment": [(hold, "_let_go", _nothing)],
+    "a run that is held keeps its environment": [(hold, "_release_lease", _nothing)],
     "the live side is deployed to": [(sides, "other", lambda _old: lambda side: side)],
 }
 

@@ -141,7 +141,7 @@ class OneTransaction:
         del holder, until
         return None
 
-    def leave_scheduler(self, holder: str) -> None:
+    def release_scheduler(self, holder: str) -> None:
         """Nothing: no scheduler takes part."""
 
     def scheduler(self) -> SchedulerLease | None:

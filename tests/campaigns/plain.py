@@ -106,7 +106,7 @@ steps:
     timeout: 2m
     rollout:
       strategy: canary
-      canary: {{hosts: web1, look: 300ms, every: 300ms, gates: [{{name: up, command: [sleep, "1"]}}]}}
+      canary: {{hosts: web1, observe: 300ms, every: 300ms, gates: [{{name: up, command: [sleep, "1"]}}]}}
 """
 SIDES_STEPS = """watch: {{for: 300ms, every: 300ms, gates: [{{name: kept, command: ["{kept}"]}}]}}
 steps:

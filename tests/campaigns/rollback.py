@@ -181,7 +181,7 @@ def _rollout(rng: random.Random, kind: str) -> dict[str, Any]:
     }
     if kind == "gate" or rng.random() < 0.35:
         gate = {"name": "look", "command": ["sh", "-c", "exit 3" if kind == "gate" else "exit 0"]}
-        look = {"hosts": rng.choice(CANARIES), "look": "100ms", "every": "100ms", "gates": [gate]}
+        look = {"hosts": rng.choice(CANARIES), "observe": "100ms", "every": "100ms", "gates": [gate]}
         found |= {"strategy": "canary", "canary": look}
     return found
 

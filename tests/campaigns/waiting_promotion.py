@@ -282,5 +282,5 @@ class NoHeads:
     def restored(self) -> RestoreNote | None:
         """Nothing was restored."""
 
-    def settle(self, note: RestoreNote) -> None:
+    def remove_note(self, note: RestoreNote) -> None:
         """Nothing was restored."""

@@ -131,7 +131,7 @@ class RequestProject(MemoryProject):
         try:
             return [f"{report.text}{' FAILED' if report.failed else ''}" for report in scheduler.run()]
         finally:
-            scheduler.leave()
+            scheduler.release_lease()
             app.register.close()
 
     def execute(self, name: str) -> Run:

@@ -73,6 +73,13 @@ CASES = [
     Case("F120", "- a\n", "1:1", "-", "start with apiVersion: orchestrator/v1 and kind: Release"),
     Case("F121", HEAD + REST + "descripton: x\n", "10:1", "descripton", "did you mean 'description'?"),
     Case("F121", HEAD + REST + "zzz: x\n", "10:1", "zzz", "known keys: apiVersion"),
+    Case(
+        "F121",
+        HEAD + REST.replace("deploy.yml}", "deploy.yml, rollout: {strategy: canary, canary: {look: 5m}}}"),
+        "7:77",
+        "look",
+        "renamed to 'observe'",
+    ),
     Case("F122", HEAD + REST.replace(", playbook: deploy.yml", ""), "7:3", "{name: deploy}", "add playbook: here"),
     Case("F122", (HEAD + REST).replace("kind: Release\n", ""), "1:1", "a", "write kind: Release"),
     Case("F123", (HEAD + REST).replace("'1.0.0'", "1.10"), "4:10", "1.10", 'write version: "1.10"'),

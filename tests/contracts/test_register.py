@@ -195,9 +195,9 @@ def test_the_lease_of_the_scheduler_is_fenced(opened: Open) -> None:
     assert first is not None
     assert (other.take_scheduler("b", later), one.take_scheduler("a", later)) == (None, first)
     assert other.changing("system", add("bob"), first.fence) == 1
-    one.leave_scheduler("b")
+    one.release_scheduler("b")
     assert other.take_scheduler("b", later) is None
-    one.leave_scheduler("a")
+    one.release_scheduler("a")
     second = other.take_scheduler("b", later)
     assert second is not None
     assert (second.fence, second == one.scheduler()) == (first.fence + 1, True)

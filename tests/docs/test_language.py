@@ -167,11 +167,18 @@ def test_public_functions_of_one_name_are_found(tmp_path: Path) -> None:
     assert [finding.text for finding in language.name_findings(tmp_path)] == ["read: one.py, two.py"]
 
 
+def test_names_of_another_vocabulary_are_found(tmp_path: Path) -> None:
+    """Modules, functions, classes, parameters and fields that have a listed name are found, with or without underscores."""
+    (tmp_path / "trail.py").write_text("class Walk:\n    told: str\n\ndef _tell(asked: str, name: str) -> None: ...\n")
+    names = [(finding.line, finding.text) for finding in language.word_findings(RULES, tmp_path)]
+    assert sorted(names) == [(0, "trail"), (1, "Walk"), (2, "told"), (4, "_tell"), (4, "asked")]
+
+
 def test_an_exception_covers_its_findings_and_an_unused_one_is_named() -> None:
     """A finding that an exception names is left out; an exception that covers none is returned."""
     used = language.ListedException("page", "is none", "a quotation")
     unused = language.ListedException("page", "never written", "nothing")
-    rules = language.Rules(RULES.phrases, (used, unused), {})
+    rules = language.Rules(RULES.phrases, {}, (used, unused), {})
     found = list(language.check_phrases("page", language_texts.Block("This is none. It was told."), rules))
     left, idle = language.apply_exceptions([*found, language.Finding("other", 1, "a problem", "is none")], rules)
     assert ([finding.source for finding in left], idle) == (["other"], [unused])

@@ -88,7 +88,7 @@ def test_a_switch_counts_until_it_was_taken_back(results: list[tuple[bool, StepR
     """A switch that may have had an effect has to be taken back, until a switch back has succeeded."""
     effects = Effects()
     for back, result in results:
-        effects.record(Change("side", ("w1",), back=back), result)
+        effects.record(Change("side", ("w1",), is_rollback=back), result)
     assert effects.switching is switching
 
 
@@ -111,7 +111,7 @@ def test_a_claimed_stack_was_made_if_the_update_may_have_changed_it() -> None:
         Change("hosts", ("w1", "w2"), STEP),
         Change("hosts", ("w1",), always=True),
         Change("suite", ("w1",)),
-        Change("side", ("lb1",), back=True),
+        Change("side", ("lb1",), is_rollback=True),
     ],
 )
 def test_a_declaration_is_read_from_the_start_of_its_step(change: Change) -> None:
@@ -126,7 +126,7 @@ def test_a_declaration_is_read_from_the_start_of_its_step(change: Change) -> Non
         ("deploy.2", {"verb": "deploy", "hosts": ["w1"]}, Change("hosts", ("w1",), STEP)),
         ("rehearse.again.deploy.2", {"verb": "deploy", "hosts": ["w1"]}, Change("hosts", ("w1",), STEP)),
         ("switch", {"verb": "switch", "hosts": ["lb1"]}, Change("side", ("lb1",))),
-        ("rehearse.switch.back", {"verb": "rehearse", "hosts": ["lb1"]}, Change("side", ("lb1",), back=True)),
+        ("rehearse.switch.back", {"verb": "rehearse", "hosts": ["lb1"]}, Change("side", ("lb1",), is_rollback=True)),
         ("provision", {"verb": "provision"}, Change("stack")),
         ("rehearse.stack.back", {"verb": "rehearse"}, Change("stack")),
         ("undo.1.deploy", {"verb": "undo", "hosts": ["w1"]}, Change("hosts", ("w1",))),

@@ -11,7 +11,7 @@ from orchestrator.domain.snapshot import (
     compare_snapshots,
     gaps,
     ignored,
-    left_out,
+    ignored_changes,
     tampered,
 )
 
@@ -100,5 +100,5 @@ def test_what_the_collection_wrote_down_is_believed() -> None:
         ("edited", "changed"), ("mode", "changed"), ("gone", "removed"), ("more", "added")}  # fmt: skip
     ignore = ("releases/r/edited", "more", "same")
     host = HostSnapshot(current="r", files=files, installed=wrote)
-    assert left_out("w1", host, ignore) == ("edited", "more")
+    assert ignored_changes("w1", host, ignore) == ("edited", "more")
     assert {item.name for item in tampered("w1", host, ignore)} == {"mode", "gone"}

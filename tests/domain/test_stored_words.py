@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.domain.journal import Run
+from orchestrator.domain.model import canonical_json
 from orchestrator.domain.promotion import Event, State
+from orchestrator.domain.release import Manifest, Release
 from orchestrator.domain.stored_words import (
     EVENTS,
     KINDS,
@@ -139,6 +141,8 @@ def test_free_text_is_not_translated() -> None:
     assert read_text("Record", '{"kind": "notice", "data": {"text": "needs a person"}}').count("needs a person") == 1
 
 
+SEALED_BEFORE = "sha256:d0247d4954ae4ba1c6a8dc2a59156d657592349550b32adc66ed9a2a66aab1f2"
+"""The digest of a package, by the last version that had `look` in its files."""
 EARLIER_PLAN = {
     "apiVersion": "orchestrator/v1",
     "kind": "Plan",
@@ -173,6 +177,30 @@ def test_a_plan_keeps_its_form() -> None:
     del second["skip_irreversible"]
     assert read_plan_fields(second) == {**current, "apiVersion": "orchestrator/v2"}
     assert plan_as_made(read_plan_fields(second)) == second
+
+
+def test_a_package_keeps_the_form_in_which_it_was_sealed() -> None:
+    """A package that was sealed with `look` is read with `observe`, and keeps its digest."""
+    canary = {"hosts": 1, "observe": "5m", "every": "10s", "gates": [{"name": "errors", "command": ["true"]}]}
+    sides = {"blue": "blue", "green": "green", "switch": "switch.yml", "observe": "1m"}
+    steps = [
+        {
+            "name": "router",
+            "playbook": "deploy.yml",
+            "hosts": "lb",
+            "rollout": {"strategy": "canary", "canary": canary},
+        },
+        {"name": "deploy", "playbook": "deploy.yml", "rollout": {"strategy": "blue_green", "blue_green": sides}},
+        {"name": "last", "playbook": "deploy.yml"},
+    ]
+    head = {"apiVersion": "orchestrator/v1", "kind": "Release", "name": "shop", "version": "1.0.0"}
+    suites = [{"name": "smoke", "tests": "tests"}]
+    release = Release.from_json({**head, "environments": ["production"], "steps": steps, "verify": suites})
+    manifest = Manifest(apiVersion="orchestrator/v1", kind="Package", format=2, release=release, files=())
+    assert manifest.digest == SEALED_BEFORE
+    text = canonical_json(manifest.sealed())
+    assert (text.count(b'"look"'), text.count(b'"observe"')) == (2, 0)
+    assert Manifest.of_sealed(text) == manifest
 
 
 def test_the_plan_of_a_rollout_in_waves_keeps_its_form() -> None:

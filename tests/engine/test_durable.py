@@ -16,7 +16,7 @@ from orchestrator.adapters.clock import SystemClock
 from orchestrator.adapters.database.store import DatabaseStore
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import QueuedRequest, Run
-from orchestrator.engine.durable import Engine, EngineConfig, Walk
+from orchestrator.engine.durable import Engine, EngineConfig, RunFlow
 from orchestrator.engine.jobs import LocalJobs
 from orchestrator.ports import Durable
 
@@ -56,7 +56,7 @@ engine.close()
 """
 
 
-def engine_in(folder: Path, walk: Walk) -> Engine:
+def engine_in(folder: Path, walk: RunFlow) -> Engine:
     """An engine with its store in *folder*, where two roots were asked for."""
     store = DatabaseStore(f"sqlite:///{folder}/state.db", SystemClock())
     for root in ("root1", "root2"):

@@ -11,7 +11,7 @@ from pathlib import Path
 from orchestrator.adapters.clock import SystemClock
 from orchestrator.adapters.database.store import DatabaseStore
 from orchestrator.domain.journal import Entry, QueuedRequest, Run
-from orchestrator.engine.durable import Engine, EngineConfig, Walk
+from orchestrator.engine.durable import Engine, EngineConfig, RunFlow
 from orchestrator.engine.jobs import LocalJobs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,7 +69,7 @@ engine.close()
 """
 
 
-def engine_in(folder: Path, walk: Walk) -> tuple[Engine, DatabaseStore]:
+def engine_in(folder: Path, walk: RunFlow) -> tuple[Engine, DatabaseStore]:
     """An engine and its store in *folder*, where one root with three runs was asked for."""
     store = DatabaseStore(f"sqlite:///{folder}/state.db", SystemClock())
     runs = [Run(id=f"root1-{name}", root="root1", kind="promotion", environment=name) for name in NAMES]

@@ -15,7 +15,7 @@ import pytest
 from orchestrator.adapters.clock import SystemClock
 from orchestrator.adapters.database.store import DatabaseStore
 from orchestrator.domain.journal import Entry, QueuedRequest, Run
-from orchestrator.engine.durable import Engine, EngineConfig, Walk
+from orchestrator.engine.durable import Engine, EngineConfig, RunFlow
 from orchestrator.engine.jobs import LocalJobs
 from orchestrator.ports import Job
 from orchestrator.processes import kill_tree, tagged
@@ -75,7 +75,7 @@ def store_at(url: str) -> DatabaseStore:
     return DatabaseStore(url, SystemClock())
 
 
-def engine_in(folder: Path, url: str, store: DatabaseStore, walk: Walk) -> Engine:
+def engine_in(folder: Path, url: str, store: DatabaseStore, walk: RunFlow) -> Engine:
     """An engine whose locks are in *folder*, as on a machine of its own."""
     own = f"sqlite:///{folder}/engine.db" if url.startswith("sqlite") else url
     place = EngineConfig(own, folder / "executors", ttl=4.0, bound=not url.startswith("sqlite"))

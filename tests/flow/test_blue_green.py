@@ -104,7 +104,7 @@ def test_the_next_one_goes_to_the_other_side(second: Stage) -> None:
 
 def test_a_side_is_looked_at_before_it_is_live(second: Stage) -> None:
     """With a look, the gates are asked about the idle side before the switch; one that is shut lets nothing be switched."""
-    about = sides(look="2s", every="1s", gates=[GATE])
+    about = sides(observe="2s", every="1s", gates=[GATE])
     good = second.walk("1.1.0", **about)
     steps = done(second, good)
     assert steps.index("gate.errors.switch.look.2") < steps.index("switch")
@@ -135,7 +135,7 @@ def test_it_is_switched_back_first(second: Stage, fault: tuple[str, str, str]) -
     assert switches(second) == ["green", "blue"]
     assert (standing(second).live, standing(second).switch_uncertain, routed(second)) == ("blue", False, {BLUE})
     assert runs(second) == dict.fromkeys((*BLUE, *GREEN), "1.0.0")
-    planned = RollbackPlan.from_json({k: v for k, v in second.story(run).way_back.items() if k != "digest"})
+    planned = RollbackPlan.from_json({k: v for k, v in second.story(run).rollback_plan.items() if k != "digest"})
     assert planned.switch is not None
     assert (planned.live, planned.touched, planned.untouched) == ("blue", GREEN, BLUE)
     assert second.story(run).switch_back is not None
@@ -351,7 +351,7 @@ def test_the_way_back_under_way(second: Stage) -> None:
     ctx.durable = Spoiling("verify.smoke.environment", spoil)
     run = promotion(ctx)
     assert seen[0].live == "blue"
-    assert second.story(run).way_back["digest"] == seen[0].digest
+    assert second.story(run).rollback_plan["digest"] == seen[0].digest
 
 
 def test_drift_asks_each_side_for_its_own(second: Stage) -> None:
@@ -376,7 +376,7 @@ def test_a_destroyed_environment_has_no_live_side(second: Stage) -> None:
 
 def test_every_crash_of_a_switch_ends_alike(tmp_path: Path) -> None:
     """Wherever the process dies, on the way forward or back, whoever takes over takes the same way, and does nothing twice."""
-    about = {**sides(look="1s", every="1s", gates=[GATE], retire="retire.yml"), **watch(gates=[GATE])}
+    about = {**sides(observe="1s", every="1s", gates=[GATE], retire="retire.yml"), **watch(gates=[GATE])}
 
     def once(folder: Path, bad: bool, point: tuple[str, str] | None) -> tuple[Any, ...]:
         stage = Stage(folder)

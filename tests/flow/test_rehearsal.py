@@ -9,7 +9,7 @@ from orchestrator.adapters.memory.durable import MemoryDurable
 from orchestrator.domain.journal import Run
 from orchestrator.domain.plan import Acknowledgements
 from orchestrator.domain.promotion import State
-from orchestrator.domain.rehearsal import Rehearsal, Walked
+from orchestrator.domain.rehearsal import InfrastructureRehearsal, Rehearsal
 from orchestrator.flow import WORKFLOWS
 from orchestrator.flow.run_context import RunContext
 from orchestrator.planning import rollback_plan
@@ -263,7 +263,7 @@ def test_the_infrastructure_is_walked_as_well(stage: Stage) -> None:
     assert [step for step in stacks(stage, run) if step.startswith("rehearse.new")] == listed
     found = evidence(stage, run)
     assert found is not None
-    assert (found.good, found.infrastructure) == (True, Walked(back=True))
+    assert (found.good, found.infrastructure) == (True, InfrastructureRehearsal(back=True))
     assert [item.name for item in found.legs[1].steps if "stack" in item.name] == ["rehearse.stack.back"]
     assert {state.host: state.truth for state in stage.store.hosts("staging")} == {"s1": "seen", "s3": "seen"}
 
@@ -327,7 +327,9 @@ def test_what_the_promotion_loses_by_name_is_lost_once(stage: Stage) -> None:
     assert run.state is State.SUCCEEDED
     found = evidence(stage, run)
     assert found is not None
-    assert found.infrastructure == Walked(back=False, why="that would delete memory:host s2 (stateful by its name s2)")
+    assert found.infrastructure == InfrastructureRehearsal(
+        back=False, why="that would delete memory:host s2 (stateful by its name s2)"
+    )
     assert stage.world.ledger.count("up staging") == 1
 
 
@@ -389,6 +391,6 @@ def test_a_walk_of_the_stack_survives_a_crash(stage: Stage, name: str, when: str
     assert run.state is State.SUCCEEDED
     found = evidence(stage, run)
     assert found is not None
-    assert (found.good, found.infrastructure) == (True, Walked(back=True))
+    assert (found.good, found.infrastructure) == (True, InfrastructureRehearsal(back=True))
     assert stage.world.up["staging"] == ["s1", "s2", "s3"]
     assert stage.world.releases("staging") == [found.release.digest] * 3

@@ -21,7 +21,7 @@ from orchestrator.services import Services
 from tests.flow import test_promotion as plain
 
 GATE = {"name": "errors", "prometheus": {"server": "http://127.0.0.1", "query": "q", "below": 1}}
-CANARY = {"hosts": 1, "look": "3s", "every": "1s", "gates": [GATE]}
+CANARY = {"hosts": 1, "observe": "3s", "every": "1s", "gates": [GATE]}
 
 
 def canary(**more: Any) -> dict[str, Any]:

@@ -149,7 +149,7 @@ class Stage:
 
     def story(self, run: Run) -> dict[str, tuple[str, str]]:
         """What the walk's journal says of each environment: its state, and why."""
-        walk = RunView.of(run, self.store.records(run.id)).walk
+        walk = RunView.of(run, self.store.records(run.id)).wave_progress
         assert walk is not None
         return {place.environment: (place.state, place.why) for wave in walk.story for place in wave.environments}
 

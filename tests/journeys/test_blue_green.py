@@ -156,7 +156,7 @@ def test_the_old_side_is_retired(two: Project) -> None:
         {"name": "deploy", "playbook": "playbooks/deploy.yml", "hosts": "web", "rollout": {
             "strategy": "blue_green", "batches": [1, "100%"], "blue_green": {
                 "blue": "blue", "green": "green", "switch": "playbooks/switch.yml", "router": "lb",
-                "look": "500ms", "every": "500ms", "gates": [{"name": "up", "hosts": "web", "http": {
+                "observe": "500ms", "every": "500ms", "gates": [{"name": "up", "hosts": "web", "http": {
                     "url": "http://{{ ansible_host }}:{{ app_port }}/version", "contains": "{{ orchestrator_release.version }}"}}],
                 "retire": "playbooks/retire.yml"}}},
     ]  # fmt: skip

@@ -41,7 +41,7 @@ def ten(tmp_path_factory: pytest.TempPathFactory, store: Callable[[], dict[str, 
 @pytest.mark.xdist_group("test_strategies")
 def test_a_canary_is_rolled_back_alone(ten: Project) -> None:
     """A canary whose gate is shut goes back by itself: of ten hosts one remembers anything of the release."""
-    canary = {"hosts": "10%", "look": "1s", "every": "500ms", "gates": [PROMISE]}
+    canary = {"hosts": "10%", "observe": "1s", "every": "500ms", "gates": [PROMISE]}
     where = lay_release(ten, "1.1.1", steps=step(strategy="canary", order="reverse", canary=canary), probe=PROBE)
     ten.run("promote", where, "--to", "staging")
     plan = ten.run("plan", where, "--to", "production").out
@@ -78,7 +78,7 @@ def test_a_second_batch_that_fails(ten: Project) -> None:
 def test_a_look_outlives_its_process(ten: Project) -> None:
     """Killed in the middle of a look, a run goes on with it, does nothing twice, and its probe has measured all the time."""
     gate = {**PROMISE, "http": {"url": f"{URL}/gift-cards"}}
-    canary = {"look": "4s", "every": "1s", "gates": [gate]}
+    canary = {"observe": "4s", "every": "1s", "gates": [gate]}
     rollout = step(strategy="canary", order="shuffled", canary=canary)
     where = lay_release(ten, "1.1.2", steps=rollout, probe=PROBE)
     ten.run("promote", where, "--to", "staging")

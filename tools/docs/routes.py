@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from fastapi.routing import APIRoute
 
-from orchestrator.web.route_table import ROUTES, Named, Public
+from orchestrator.web.route_table import ROUTES, Public, UseCaseRoute
 from orchestrator.web.server import ROUTERS
 
 HEAD = """# Routes of the server
@@ -43,6 +43,6 @@ def _summary(route: APIRoute) -> str:
 
 def _needs(name: str) -> str:
     entry = ROUTES[name]
-    if isinstance(entry, Named):
+    if isinstance(entry, UseCaseRoute):
         return "the one that is named"
     return f"none: {entry.reason}" if isinstance(entry, Public) else ", ".join(f"`{case}`" for case in entry)

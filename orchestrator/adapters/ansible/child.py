@@ -125,9 +125,9 @@ def _write(folder: Path, events: "queue.SimpleQueue[dict[str, object] | None]", 
     translator = Translator(spec, folder)
     with Path(events_of(str(folder))).open("a", encoding="utf-8") as out:
         while (event := events.get()) is not None:
-            told = translator.translate(event)
-            if told is not None:
-                out.write(json.dumps(told) + "\n")
+            translated = translator.translate(event)
+            if translated is not None:
+                out.write(json.dumps(translated) + "\n")
                 out.flush()
 
 

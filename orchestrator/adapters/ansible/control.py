@@ -29,8 +29,8 @@ class ControlSockets:
         environ: the user's environment variables.
     """
 
-    def __init__(self, state: Path, apart: str, environ: Mapping[str, str]) -> None:
-        self._state, self._apart, self._environ = state, apart, environ
+    def __init__(self, state: Path, instance: str, environ: Mapping[str, str]) -> None:
+        self._state, self._instance, self._environ = state, instance, environ
         self._lock: int | None = None
         self._path: Path | None = None
 
@@ -42,7 +42,7 @@ class ControlSockets:
         """
         if self._path is None:
             base = Path(self._environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
-            self._path = base / f"orc-{os.geteuid()}-{_word(self._state, self._apart)}"
+            self._path = base / f"orc-{os.geteuid()}-{_word(self._state, self._instance)}"
         return self._path
 
     def folder(self) -> Path:
@@ -62,19 +62,19 @@ class ControlSockets:
             taken += 1
             if taken > NAMES:
                 raise OrchestratorError("D105", f"{self.path} belongs to another user")
-            _forget(self._state, self._apart)
+            _forget(self._state, self._instance)
             self._path = None
         return self.path
 
     def close(self) -> None:
         """Close connections that a killed play has left, and remove their folder."""
-        if _file(self._state, self._apart).exists() and self._is_ours():
+        if _file(self._state, self._instance).exists() and self._is_ours():
             _close(self.path, self._environ)
-        self._let_go()
+        self._unlock()
 
     def _hold(self) -> None:
         """Lock the folder. The lock of a process that is killed ends with it."""
-        self._let_go()
+        self._unlock()
         with contextlib.suppress(FileNotFoundError):
             self._lock = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
             fcntl.flock(self._lock, fcntl.LOCK_SH)
@@ -86,7 +86,7 @@ class ControlSockets:
         except OSError:
             return False
 
-    def _let_go(self) -> None:
+    def _unlock(self) -> None:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -100,12 +100,12 @@ class ControlSockets:
         return stat.S_ISDIR(about.st_mode) and about.st_uid == os.geteuid() and not about.st_mode & 0o077
 
 
-def _word(state: Path, apart: str) -> str:
+def _word(state: Path, instance: str) -> str:
     """A word that another user of the machine cannot guess, the same for each process with this state folder.
 
     The folder is in one that all users share: who knew its name could make it before.
     """
-    file = _file(state, apart)
+    file = _file(state, instance)
     with contextlib.suppress(OSError):
         return file.read_text(encoding="ascii")
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -118,13 +118,13 @@ def _word(state: Path, apart: str) -> str:
     return file.read_text(encoding="ascii")
 
 
-def _forget(state: Path, apart: str) -> None:
+def _forget(state: Path, instance: str) -> None:
     """Let the next word be another one."""
-    _file(state, apart).unlink(missing_ok=True)
+    _file(state, instance).unlink(missing_ok=True)
 
 
-def _file(state: Path, apart: str) -> Path:
-    return state / "connections" / f"{zlib.crc32(apart.encode()):08x}"
+def _file(state: Path, instance: str) -> Path:
+    return state / "connections" / f"{zlib.crc32(instance.encode()):08x}"
 
 
 def _close(folder: Path, environ: Mapping[str, str]) -> None:

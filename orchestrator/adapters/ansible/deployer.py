@@ -66,12 +66,12 @@ class AnsibleDeployer:
         collections: Path,
         environ: Mapping[str, str],
         home: Path | None = None,
-        apart: str = "",
+        instance: str = "",
         shared: SharedFiles | None = None,
         secrets: SecretValues | None = None,
         views: Views | None = None,
     ) -> None:
-        self.control = ControlSockets(state, apart, environ)
+        self.control = ControlSockets(state, instance, environ)
         self.configurations = Configurations(environ, home, collections, state, views)
         self.resolver = InventoryResolver(self.configurations)
         self.known = KnownSecrets(self.configurations, secrets or SecretValues())
@@ -96,11 +96,11 @@ class AnsibleDeployer:
             self._plays.discard(request)
             return _refused(rest, error)
         tally.handlers.read()  # as long as the copy exists
-        unkept = self._plays.keep(request)
+        shared_error = self._plays.keep(request)
         files = self._record_files(request, emit)
         result = self._plays.explained(request, tally.result(outcome, result_code(outcome), str(outcome.folder)))
         result = _with_handlers(result, rest)
-        result = _shared_only(_without_lost_passwords(result, files, package), unkept)
+        result = _shared_only(_without_lost_passwords(result, files, package), shared_error)
         hosts = {**done, **{host.host: host for host in result.hosts}}
         return result.model_copy(update={"hosts": tuple(hosts[host] for host in play.limit)})
 
@@ -134,7 +134,7 @@ class AnsibleDeployer:
         wanted = inspection.requirements_by_host(requirements, inventory)
         claim = LedgerKey(replace(context, run=context.run.partition(".")[0]))  # a plan uses the claim of its run
         question = inspection.question(requirements, claim, "look")
-        tally, outcome = self._ask(question, tuple(inventory.hosts), inventory, context, job)
+        tally, outcome = self._query(question, tuple(inventory.hosts), inventory, context, job)
         if outcome.how != "exited" or not tally.stats:
             return inspection.failed(_reported(tally.result(outcome, result_code(outcome), str(outcome.folder))))
         answers = {host: inspection.answer_of(host, tally, wanted) for host in inventory.hosts}
@@ -153,7 +153,7 @@ class AnsibleDeployer:
         del emit
         question = {"name": "Inspect the whole host", "ansible.builtin.raw": look.script(rule), "changed_when": False}
         hosts = tuple(inventory.hosts)
-        tally, outcome = self._ask(question, hosts, inventory, context, job, look.TIMEOUT, look.LIMIT)
+        tally, outcome = self._query(question, hosts, inventory, context, job, look.TIMEOUT, look.LIMIT)
         result = _reported(tally.result(outcome, result_code(outcome), str(outcome.folder)))
         found, unknown = {}, {}
         for host in hosts:
@@ -201,12 +201,12 @@ class AnsibleDeployer:
             named = [{**item, "path": clean_text(item["path"], NAME)} for item in files[:NAMED]]
             data = {"job": request.job, "count": sum(item.get("more", 1) for item in files), "files": named}
             emit(Entry(kind="files", step=request.play.step, data=data, key=f"{request.job}:files"))
-            told = notice(request.play.step, request.job, files)
-            if told is not None:
-                emit(told)
+            entry = notice(request.play.step, request.job, files)
+            if entry is not None:
+                emit(entry)
         return files
 
-    def _ask(
+    def _query(
         self,
         question: dict[str, Any],
         hosts: tuple[str, ...],
@@ -226,7 +226,7 @@ class AnsibleDeployer:
     def _done_before(self, claim: LedgerKey, play: PlaySpec, inventory: Inventory, job: str) -> dict[str, HostResult]:
         """The hosts that completed this step of this run, according to their ledgers, each with its release."""
         question = inspection.question((), claim, "ask")
-        tally, _ = self._ask(question, play.limit, inventory, claim.context, f"{job}.ask")
+        tally, _ = self._query(question, play.limit, inventory, claim.context, f"{job}.ask")
         done = {}
         for host in play.limit:
             answer = read_answer(tally.answers.get(host, ""))
@@ -275,14 +275,14 @@ def _without_lost_passwords(result: StepResult, files: list[dict[str, Any]], pac
     )
 
 
-def _shared_only(result: StepResult, unkept: OrchestratorError | None) -> StepResult:
+def _shared_only(result: StepResult, shared_error: OrchestratorError | None) -> StepResult:
     """The *result* of a play; one whose controller files no other machine would find, or none at all, has failed."""
-    if unkept is None or not result.good:
+    if shared_error is None or not result.good:
         return result
-    many = unkept.code == TOO_MANY_CONTROLLER_FILES
-    message = unkept.message if many else f"the controller files are only on this machine: {unkept.message}"
+    many = shared_error.code == TOO_MANY_CONTROLLER_FILES
+    message = shared_error.message if many else f"the controller files are only on this machine: {shared_error.message}"
     return result.model_copy(
-        update={"outcome": Outcome.FAILED, "message": message, "data": {**result.data, "code": unkept.code}}
+        update={"outcome": Outcome.FAILED, "message": message, "data": {**result.data, "code": shared_error.code}}
     )
 
 

@@ -43,17 +43,17 @@ class Translator:
         if kind not in OUTCOMES:
             line = _of_the_play(kind, data, event)
             return {**line, "text": self._relative(line["text"])} if line is not None and "text" in line else line
-        told = _task_or_invalid(OUTCOMES[kind], data, self._spec, str(event.get("stdout", "")))
+        task = _task_or_invalid(OUTCOMES[kind], data, self._spec, str(event.get("stdout", "")))
         for name in ("where", "message"):
-            told[name] = self._relative(told[name])
-        if told.get("check"):
-            told["check"]["diff"] = self._relative(told["check"]["diff"])
-        prompt = unanswered_prompt(self._folder) if told["outcome"] == "unreachable" else ""
+            task[name] = self._relative(task[name])
+        if task.get("check"):
+            task["check"]["diff"] = self._relative(task["check"]["diff"])
+        prompt = unanswered_prompt(self._folder) if task["outcome"] == "unreachable" else ""
         if prompt:
-            told["message"] = f"ssh prompts for input, which a run cannot give: {prompt}\n{told['message']}"
+            task["message"] = f"ssh prompts for input, which a run cannot give: {prompt}\n{task['message']}"
         if str(data.get("task_uuid")) in self._handlers:
-            told["handler"] = True
-        return told
+            task["handler"] = True
+        return task
 
     def _relative(self, text: str) -> str:
         """*text* with paths as they are in the package: the copy of a job lies elsewhere each time."""
@@ -85,19 +85,19 @@ def _play(data: Mapping[str, Any]) -> str:
     return str(data.get("play_uuid", "")).partition("_")[0]
 
 
-def _task_or_invalid(outcome: str, data: Mapping[str, Any], spec: Mapping[str, Any], said: str) -> dict[str, Any]:
+def _task_or_invalid(outcome: str, data: Mapping[str, Any], spec: Mapping[str, Any], output: str) -> dict[str, Any]:
     """The line of a task. A result that no module would return is left out: it is the word of a host."""
     try:
-        return _task(outcome, data, spec, said)
+        return _task(outcome, data, spec, output)
     except (ValueError, TypeError, AttributeError, KeyError, IndexError, RecursionError):
         bad = {**data, "res": {"msg": f"the result of the task is not valid ({INVALID})"}}
         return _task(outcome, bad, {**spec, "check": False}, "")
 
 
-def _task(outcome: str, data: Mapping[str, Any], spec: Mapping[str, Any], said: str) -> dict[str, Any]:
+def _task(outcome: str, data: Mapping[str, Any], spec: Mapping[str, Any], output: str) -> dict[str, Any]:
     result = data.get("res") or {}
     hidden = bool(result.get("_ansible_no_log"))
-    told = {
+    task = {
         "kind": "task",
         "play": _play(data),
         "host": data.get("host", ""),
@@ -105,21 +105,21 @@ def _task(outcome: str, data: Mapping[str, Any], spec: Mapping[str, Any], said: 
         "action": data.get("resolved_action") or data.get("task_action", ""),
         "at": _copied(str(data.get("task_path", "")), spec),
         "where": _where(str(data.get("task_path", "")), spec["project"]),
-        "outcome": "changed" if outcome == "ok" and _changed(result, said) else outcome,
+        "outcome": "changed" if outcome == "ok" and _changed(result, output) else outcome,
         "seconds": data.get("duration") or 0,
         "ignored": bool(data.get("ignore_errors")),
         "message": "" if hidden else _message(outcome, result),
     }
     if isinstance(result.get("orchestrator_release"), dict):
-        told["release"] = {"digest": _short(result["orchestrator_release"].get("digest"))}
+        task["release"] = {"digest": _short(result["orchestrator_release"].get("digest"))}
     if spec["check"] and not hidden:
-        opaque = _opaque(outcome, told["action"], result, said)
-        told["check"] = {"diff": _diff(result.get("diff")), "opaque": opaque}
+        opaque = _opaque(outcome, task["action"], result, output)
+        task["check"] = {"diff": _diff(result.get("diff")), "opaque": opaque}
     if str(data.get("task_path", "")).startswith(f"{spec['own']}:"):
-        told["own"] = True
-    if spec["stdout"] or "own" in told:
-        told["stdout"] = str(result.get("stdout", ""))[: spec["stdout"] or OWN_LIMIT]
-    return told
+        task["own"] = True
+    if spec["stdout"] or "own" in task:
+        task["stdout"] = str(result.get("stdout", ""))[: spec["stdout"] or OWN_LIMIT]
+    return task
 
 
 def _short(value: object) -> object:
@@ -127,26 +127,26 @@ def _short(value: object) -> object:
     return value if value is None or (isinstance(value, str) and len(value) <= SHORT) else f"a {type(value).__name__}"
 
 
-def _changed(result: Mapping[str, Any], said: str) -> bool:
+def _changed(result: Mapping[str, Any], output: str) -> bool:
     """Whether a task that is good has changed its host.
 
-    ansible-runner passes on no result of a task with `no_log`. *said*, the output of Ansible, still shows the change.
+    ansible-runner passes on no result of a task with `no_log`. *output*, the output of Ansible, still shows the change.
     """
-    return bool(result.get("changed")) or ("censored" in result and CHANGED.search(said) is not None)
+    return bool(result.get("changed")) or ("censored" in result and CHANGED.search(output) is not None)
 
 
 def _message(outcome: str, result: Mapping[str, Any]) -> str:
     return failure_reason(result)[:LIMIT] if outcome in {"failed", "unreachable"} else ""
 
 
-def _opaque(outcome: str, action: object, result: dict[str, Any], said: str) -> bool:
+def _opaque(outcome: str, action: object, result: dict[str, Any], output: str) -> bool:
     """Whether check mode could not predict the effect of this task.
 
-    ansible-runner passes on no result of a skipped task. The reason is only in *said*, the output of Ansible.
+    ansible-runner passes on no result of a skipped task. The reason is only in *output*, the output of Ansible.
     """
     free = str(action).rsplit(".", 1)[-1] in {"command", "shell", "raw", "script"}
     if outcome == "skipped":
-        text = f"{said} {result.get('msg', '')} {result.get('skip_reason', '')}".lower()
+        text = f"{output} {result.get('msg', '')} {result.get('skip_reason', '')}".lower()
         return "check mode" in text or "would have run" in text or (free and "conditional result was false" not in text)
     return free and outcome != "started"
 

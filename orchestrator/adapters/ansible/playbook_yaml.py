@@ -70,23 +70,23 @@ def source(path: Path) -> Text | None:
     return text
 
 
-def _value(node: yaml.Node | None, made: dict[int, Any], depth: int) -> Any:
-    if node is None or id(node) in made:  # an alias
-        return made.get(id(node)) if node is not None else None
+def _value(node: yaml.Node | None, known: dict[int, Any], depth: int) -> Any:
+    if node is None or id(node) in known:  # an alias
+        return known.get(id(node)) if node is not None else None
     if depth > DEEPEST:
         raise ValueError(f"it is nested deeper than {DEEPEST} levels")
     if isinstance(node, yaml.ScalarNode):
         return _scalar(node)
     line = node.start_mark.line + 1
     if isinstance(node, yaml.SequenceNode):
-        made[id(node)] = items = list[Any]()
-        items += [_value(item, made, depth + 1) for item in node.value]
+        known[id(node)] = items = list[Any]()
+        items += [_value(item, known, depth + 1) for item in node.value]
         return items
-    made[id(node)] = mapped = Mapped(line)
+    known[id(node)] = mapped = Mapped(line)
     merged = [pair for key, value in node.value if key.tag == f"{_YAML}merge" for pair in _pairs(value)]
     for key, value in (*merged, *(pair for pair in node.value if pair[0].tag != f"{_YAML}merge")):
         if isinstance(key, yaml.ScalarNode):
-            mapped[key.value] = _value(value, made, depth + 1)
+            mapped[key.value] = _value(value, known, depth + 1)
             mapped.lines[key.value] = key.start_mark.line + 1
     return mapped
 

@@ -110,7 +110,7 @@ class InventoryResolver:
         key = digest_of([inventory.digest, inventory.files, effective.settings.text, settings.to_json(), dict(lowest)])
         if key not in self._connections:
             reader = _Reader(self.configurations.views, inventory, effective, settings)
-            self._connections[key] = _asked(reader, lowest)
+            self._connections[key] = _connections(reader, lowest)
         return self._connections[key]
 
     def _list(self, inventory: Inventory, settings: AnsibleSettings) -> dict[str, Any]:
@@ -266,7 +266,7 @@ class _Reader:
         return self.views.refused(text, self.view(), self.settings)
 
 
-def _asked(reader: _Reader, variables: Mapping[str, Any]) -> dict[str, Connection]:
+def _connections(reader: _Reader, variables: Mapping[str, Any]) -> dict[str, Connection]:
     """How each host is reached, as Ansible resolves it. No host is contacted."""
     inventory = reader.inventory
     options = ", ".join(f"'{name}': {_lookup(name)}" for name in OPTIONS)
@@ -279,8 +279,8 @@ def _asked(reader: _Reader, variables: Mapping[str, Any]) -> dict[str, Connectio
         reader.run(words, folder, env)
         for host in inventory.hosts:
             try:
-                told = json.loads(read_bounded(tree / host, LARGEST))["msg"]
-                found[host] = _connection(told)
+                resolved = json.loads(read_bounded(tree / host, LARGEST))["msg"]
+                found[host] = _connection(resolved)
             except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 continue
     return found
@@ -290,10 +290,10 @@ def _lookup(option: str) -> str:
     return f"lookup('ansible.builtin.config', '{option}', plugin_type='connection', plugin_name='ssh')"
 
 
-def _connection(told: Mapping[str, Any]) -> Connection:
-    port = int(told["port"]) if told["port"] is not None else None
-    words = f"{told['ssh_common_args']}{told['ssh_extra_args']}"
-    return Connection(str(told["kind"]), str(told["host"]), port, "Proxy" in words, dict(told))
+def _connection(resolved: Mapping[str, Any]) -> Connection:
+    port = int(resolved["port"]) if resolved["port"] is not None else None
+    words = f"{resolved['ssh_common_args']}{resolved['ssh_extra_args']}"
+    return Connection(str(resolved["kind"]), str(resolved["host"]), port, "Proxy" in words, dict(resolved))
 
 
 def _plain(host: str, variables: Mapping[str, Any]) -> Connection | None:

@@ -148,40 +148,40 @@ def _prune(pattern: str) -> tuple[str, ...]:
 
 def parse_snapshot(answer: str, rule: SnapshotRule) -> HostSnapshot | str:
     """The content of a host's *answer* to the script, or why it has none: it ends early, or is not valid."""
-    said = answer_lines(answer, LINE, MOST)
-    if "end" not in said:
+    lines = answer_lines(answer, LINE, MOST)
+    if "end" not in lines:
         return "its answer ends early"
-    link = _first(said, "link")
+    link = _first(lines, "link")
     current = link.rsplit("/", 1)[-1] if link.startswith("releases/") else ""
-    release = current_release(_first(said, "state"), link if current else "", _first(said, "linked"))
+    release = current_release(_first(lines, "state"), link if current else "", _first(lines, "linked"))
     if isinstance(release, Fault):
         return str(release)
     invalid = list[str]()
     return HostSnapshot(
         current=current,
         release=release,
-        files=_files(said, rule.ignore, invalid),
-        installed={name: str(was) for name, was in sorted(read_object(_first(said, "installed"), LINE).items())},
-        packages=_packages(said.get("p", ())),
-        services=_services(said.get("s", ())),
-        ports=_ports(said.get("n", ()), set(said.get("i", ())) if "mine" in said else None, invalid),
-        facts=_pairs(said.get("fact", ())),
+        files=_files(lines, rule.ignore, invalid),
+        installed={name: str(was) for name, was in sorted(read_object(_first(lines, "installed"), LINE).items())},
+        packages=_packages(lines.get("p", ())),
+        services=_services(lines.get("s", ())),
+        ports=_ports(lines.get("n", ()), set(lines.get("i", ())) if "mine" in lines else None, invalid),
+        facts=_pairs(lines.get("fact", ())),
         unknown=tuple(
-            clean_text(text, 500) for text in dict.fromkeys([*said.get("no", ())[:SENTENCES], *invalid[:SENTENCES]])
+            clean_text(text, 500) for text in dict.fromkeys([*lines.get("no", ())[:SENTENCES], *invalid[:SENTENCES]])
         ),
     )
 
 
-def _first(said: dict[str, list[str]], word: str) -> str:
-    return (said.get(word) or [""])[0]
+def _first(lines: dict[str, list[str]], word: str) -> str:
+    return (lines.get(word) or [""])[0]
 
 
-def _files(said: dict[str, list[str]], ignore: Iterable[str], invalid: list[str]) -> dict[str, FileState]:
+def _files(lines: dict[str, list[str]], ignore: Iterable[str], invalid: list[str]) -> dict[str, FileState]:
     """The files by name. What is *invalid* is added to that list, in a sentence."""
-    digests = dict(_summed(line) for line in said.get("d", ()) if len(line) > 66)
-    links = {name: where for line in said.get("l", ()) for name, _, where in [line.rpartition("|")]}
+    digests = dict(_summed(line) for line in lines.get("d", ()) if len(line) > 66)
+    links = {name: where for line in lines.get("l", ()) for name, _, where in [line.rpartition("|")]}
     patterns, found = tuple(ignore), {}
-    for line in said.get("f", ()):
+    for line in lines.get("f", ()):
         parts = line.split("|", 3)
         name = _plain(parts[-1])
         if len(parts) < 4 or name in {"", "."} or ignored(patterns, "file", name):

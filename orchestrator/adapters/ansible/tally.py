@@ -185,12 +185,12 @@ class Tally:
         if event["task"] in CLOSING:
             self.closed.add(host)
         self.own[host].add(str(event["task"]))  # by name: an event that comes twice is still one task
-        said = clean_text(str(event.pop("stdout", "")), 1000).strip()
-        if outcome == "failed" and (not event["ignored"] or said.startswith(REFUSED)):
-            self.refused[host] = said or clean_text(str(event["message"]), 1000)
+        output = clean_text(str(event.pop("stdout", "")), 1000).strip()
+        if outcome == "failed" and (not event["ignored"] or output.startswith(REFUSED)):
+            self.refused[host] = output or clean_text(str(event["message"]), 1000)
             self.failures[host] = {"message": self.refused[host], "task": event["task"]}
         if event["ignored"] and host not in self.refused:
-            text = f"{host}: the work could not be recorded: {said or clean_text(str(event['message']), 500)}"
+            text = f"{host}: the work could not be recorded: {output or clean_text(str(event['message']), 500)}"
             self.emit(Entry(kind="notice", step=self.step, host=host, data={"level": "warning", "text": text}))
 
     def host(self, host: str) -> HostResult:

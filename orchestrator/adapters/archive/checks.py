@@ -72,7 +72,7 @@ class StaticChecks:
             found += [*_imports(book), *_clashes(book), *self._passwords(playbook, book), *self._asks(playbook)]
             steps = [step for step in self.release.steps if step.playbook == playbook]
             for step in steps:
-                found += [*self._prompts(book, step), *_facts(book, step), *_once(book, step)]
+                found += [*self._prompts(book, step), *_facts(book, step), *_once_tags(book, step)]
             if not steps:
                 found += self._prompts(book, None)
         return list({(error.code, error.message, str(error.where)): error for error in found}.values())
@@ -222,7 +222,7 @@ def _facts(book: Playbook, step: Step) -> Iterator[OrchestratorError]:
         yield OrchestratorError("P130", message, where=Where(file, int(line)), hint=hint)
 
 
-def _once(book: Playbook, step: Step) -> Iterator[OrchestratorError]:
+def _once_tags(book: Playbook, step: Step) -> Iterator[OrchestratorError]:
     """Tags of `rollout.once` that nothing has, and results of such tasks that later batches would lack."""
     known = {tag for task in book.tasks for tag in task.tags} | {tag for play in book.plays for tag in play.tags}
     unseen = any(play.unseen for play in book.plays) or book.imports_unseen

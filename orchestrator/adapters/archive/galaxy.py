@@ -137,10 +137,10 @@ class Installer:
         known: dict[str, str] = {}
         with contextlib.suppress(OSError, ValueError):
             known = {str(name): str(source) for name, source in json.loads(sources.read_text("utf-8")).items()}
-        asked: dict[str, list[Any]] = {}
+        requested: dict[str, list[Any]] = {}
         for wanted in missing:
-            asked.setdefault(os.path.relpath(wanted.file, self.project), []).append([wanted.kind, wanted.entries])
-        digests = {name: galaxy_lock.entries_digest(tuple(entries)) for name, entries in asked.items()}
+            requested.setdefault(os.path.relpath(wanted.file, self.project), []).append([wanted.kind, wanted.entries])
+        digests = {name: galaxy_lock.entries_digest(tuple(entries)) for name, entries in requested.items()}
         return galaxy_lock.installed(folder, digests, known)
 
     def _compare(self, lock: RequirementsLock | None, new: RequirementsLock) -> None:
@@ -175,8 +175,8 @@ def _complete(folder: Path, missing: list[RequirementsFile], lock: RequirementsL
     return folder.is_dir() and all((folder / kind / place).is_dir() for kind, place in places if place)
 
 
-def _sources(made: Path, missing: list[RequirementsFile]) -> dict[str, str]:
-    """Where each role and collection in *made* came from: its server, or the source in the requirements file."""
+def _sources(installed: Path, missing: list[RequirementsFile]) -> dict[str, str]:
+    """Where each role and collection in *installed* came from: its server, or the source in the requirements file."""
     found = {}
     for wanted in missing:
         for entry in wanted.entries:
@@ -186,9 +186,9 @@ def _sources(made: Path, missing: list[RequirementsFile]) -> dict[str, str]:
                 name = ".".join(place.split("/")[-2:]) if wanted.kind == "collections" else place
                 found[f"{wanted.kind} {name}"] = str(data.get("source") or data.get("src") or data.get("name") or "")
     others = [str(data.get("source") or data.get("name")) for data in _unplaced(missing)]
-    for path in made.glob("collections/ansible_collections/*/*"):
+    for path in installed.glob("collections/ansible_collections/*/*"):
         found.setdefault(f"collections {path.parent.name}.{path.name}", _other_source(path, others))
-    for info in made.glob("collections/ansible_collections/*.info/GALAXY.yml"):
+    for info in installed.glob("collections/ansible_collections/*.info/GALAXY.yml"):
         data = yaml.safe_load(info.read_text("utf-8"))
         found[f"collections {data['namespace']}.{data['name']}"] = str(data["server"])
     return found
@@ -231,8 +231,8 @@ def _pinned(wanted: RequirementsFile, lock: RequirementsLock | None, target: Pat
 
 def _asks_for(entry: Any, version: str) -> bool:
     """Whether *entry* lets the server choose a version, or requests a range that contains *version*."""
-    asked = entry.get("version") if isinstance(entry, dict) else str(entry).partition(":")[2]
-    words = [word.strip() for word in str(asked or "*").split(",")]
+    requested = entry.get("version") if isinstance(entry, dict) else str(entry).partition(":")[2]
+    words = [word.strip() for word in str(requested or "*").split(",")]
     try:
         return bool(version) and all(
             word == "*" or Version(version) in SpecifierSet(_pep440(word), prereleases=True) for word in words

@@ -57,8 +57,8 @@ class GalaxyProcess:
         except subprocess.TimeoutExpired as error:
             raise OrchestratorError("P107", f"ansible-galaxy took more than {TIMEOUT:.0f} s for {named}") from error
         if done.returncode:
-            said = clean_text((done.stderr or done.stdout).decode("utf-8", "replace").strip())[-SHOWN:]
-            raise OrchestratorError("P107", f"the {kind} of {named} could not be installed:\n{said}")
+            output = clean_text((done.stderr or done.stdout).decode("utf-8", "replace").strip())[-SHOWN:]
+            raise OrchestratorError("P107", f"the {kind} of {named} could not be installed:\n{output}")
 
     def environment(self, folder: Path, scratch: Path) -> dict[str, str]:
         """Every variable of the process. It writes below *scratch* only."""

@@ -173,11 +173,11 @@ class Tree:
             there = {inner for inner in self.listing.names if inner == way or inner.startswith(f"{way}/")}
             there = {inner for inner in there if not self._selection.excluded(inner) and not self._is_secret(inner)}
             if not there and not any(inner == way or inner.startswith(f"{way}/") for inner in self.taken):
-                raise self._left_out(way, what, where)
+                raise self._excluded(way, what, where)
             self.taken |= there
             self.named |= there
 
-    def _left_out(self, name: str, what: str, where: Where | None) -> OrchestratorError:
+    def _excluded(self, name: str, what: str, where: Where | None) -> OrchestratorError:
         """Why a named file is not in the package, and what to do."""
         inner = [other for other in self.listing.names if other == name or other.startswith(f"{name}/")]
         if any(self._selection.excluded(other) for other in inner):

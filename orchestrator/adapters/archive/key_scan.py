@@ -92,8 +92,8 @@ class Scan:
         except DAMAGED as error:
             self.beyond.setdefault(name, f"it cannot be read ({type(error).__name__})")
             return False
-        if limits.reached is not None:
-            self.beyond.setdefault(name, limits.reached)
+        if limits.limit is not None:
+            self.beyond.setdefault(name, limits.limit)
         return True
 
     def _members(self, name: str, head: bytes, file: BinaryIO, limits: "_Limits", depth: int) -> None:
@@ -103,7 +103,7 @@ class Scan:
             self._note_unsearched(inner, head)
             if _is_archive(head, io.BytesIO(data)):
                 if depth >= DEEPEST:
-                    limits.reached = f"more than {DEEPEST} archives lie in one another"
+                    limits.limit = f"more than {DEEPEST} archives lie in one another"
                     continue
                 with contextlib.suppress(*DAMAGED):  # a file that only has the first bytes of an archive
                     self._members(inner, head, io.BytesIO(data), limits, depth + 1)
@@ -162,23 +162,23 @@ def _refused(name: str, finding: Finding) -> OrchestratorError:
 
 @dataclass
 class _Limits:
-    """How much of an archive may still be read, and which limit was *reached*."""
+    """How much of an archive may still be read, and which limit was *limit*."""
 
     size: int = MOST_BYTES
     members: int = MOST_MEMBERS
-    reached: str | None = None
+    limit: str | None = None
 
     def read(self, source: IO[bytes]) -> bytes | None:
         """The content of the next member, as far as it is read; None if no more is."""
         if self.members <= 0 or self.size <= 0:
             limit = f"{MOST_MEMBERS} files" if self.members <= 0 else f"{MOST_BYTES >> 20} MiB"
-            self.reached = f"it has more than {limit}, unpacked"
+            self.limit = f"it has more than {limit}, unpacked"
             return None
         self.members -= 1
         data = source.read(min(LARGEST_MEMBER, self.size))
         self.size -= len(data)
         if len(data) == LARGEST_MEMBER and source.read(1):
-            self.reached = f"it has a file of more than {LARGEST_MEMBER >> 20} MiB"
+            self.limit = f"it has a file of more than {LARGEST_MEMBER >> 20} MiB"
         return data
 
 

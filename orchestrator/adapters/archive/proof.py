@@ -107,10 +107,10 @@ class Proof:
         """The warnings about the playbooks that run in one *folder*."""
         project = Path(str(package.root)) / folder
         env = self._environment(package, project, scratch)
-        alone = self._said(package, project, names, _only(package, project, env), scratch)
+        alone = self._output(package, project, names, _only(package, project, env), scratch)
         if alone is None:
             return
-        with_machine = self._said(package, project, names, env, scratch)
+        with_machine = self._output(package, project, names, env, scratch)
         if with_machine is None:
             message = "the playbooks need roles or collections of this machine, which no run is given"
             hint = "put them into the project, or name them in its requirements.yml"
@@ -139,7 +139,7 @@ class Proof:
             "ANSIBLE_VAULT_IDENTITY_LIST": f"build@{password}",
         }
 
-    def _said(
+    def _output(
         self, package: Package, project: Path, names: list[str], env: Mapping[str, str], scratch: Path
     ) -> str | None:
         """What Ansible finds wrong with the playbooks *names*; None when it finds nothing."""

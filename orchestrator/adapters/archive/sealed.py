@@ -85,7 +85,7 @@ def write_package(
 
     Raises P206 when a file does not match the manifest (any more).
     """
-    text = canonical_json(manifest.model_dump(mode="json", by_alias=True))
+    text = canonical_json(manifest.sealed())
     put_all(target, text, manifest.files, content, _changed)
     if revision is not None:
         data = canonical_json(revision.to_json())
@@ -287,14 +287,14 @@ def _manifest(text: bytes) -> Manifest:
         raise OrchestratorError("P207", f"the manifest has more than {MAX_VALUES} values")
     _check_format(text)
     try:
-        manifest = Manifest.model_validate_json(text)
+        manifest = Manifest.of_sealed(text)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         message = f"the manifest cannot be read: {clean_text(place)}: {clean_text(first['msg'])}"
         raise OrchestratorError("P213", message) from error
     try:
-        canonical = canonical_json(manifest.model_dump(mode="json", by_alias=True)) == text
+        canonical = canonical_json(manifest.sealed()) == text
     except ValueError:  # NaN, or a number that is too long to be written
         canonical = False
     if not canonical:

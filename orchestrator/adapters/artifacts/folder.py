@@ -29,7 +29,7 @@ class FolderObjects:
     def write(self, key: str, source: Path) -> None:
         """Write the file durably under another name first, then give it its own."""
         target = self._folder / key
-        with self._told():
+        with self._translate_errors():
             mode = self._folder.stat().st_mode
             self._make(target.parent, mode)
             temporary = target.parent / f"{WRITING}{secrets.token_hex(8)}"
@@ -46,7 +46,7 @@ class FolderObjects:
 
     def read(self, key: str, target: BinaryIO) -> bool:
         """Copy the file to *target*."""
-        with self._told():
+        with self._translate_errors():
             self._folder.stat()
             try:
                 file = _opened(self._folder / key)
@@ -58,7 +58,7 @@ class FolderObjects:
 
     def size(self, key: str) -> int | None:
         """The file's size."""
-        with self._told():
+        with self._translate_errors():
             self._folder.stat()
             try:
                 return (self._folder / key).stat().st_size
@@ -67,16 +67,16 @@ class FolderObjects:
 
     def remove(self, key: str) -> None:
         """Remove the file."""
-        with self._told():
+        with self._translate_errors():
             self._folder.stat()
             (self._folder / key).unlink(missing_ok=True)
 
     def keys(self, prefix: str) -> list[str]:
         """The files whose path starts with *prefix*."""
         above = prefix.rpartition("/")[0]
-        with self._told():
+        with self._translate_errors():
             self._folder.stat()
-            found = list(_walk(self._folder / above, above))
+            found = list(_keys_below(self._folder / above, above))
         return [key for key in found if key.startswith(prefix)]
 
     def _make(self, folder: Path, mode: int) -> None:
@@ -89,7 +89,7 @@ class FolderObjects:
             _flush(folder.parent)
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
@@ -115,7 +115,7 @@ def _opened(path: Path) -> BinaryIO:
     return os.fdopen(handle, "rb")
 
 
-def _walk(folder: Path, above: str, depth: int = 0) -> Iterator[str]:
+def _keys_below(folder: Path, above: str, depth: int = 0) -> Iterator[str]:
     """The keys of all files below *folder*, without those that are being written or lie too deep."""
     if depth > DEEPEST:
         return
@@ -126,7 +126,7 @@ def _walk(folder: Path, above: str, depth: int = 0) -> Iterator[str]:
     for entry in entries:
         key = f"{above}/{entry.name}" if above else entry.name
         if entry.is_dir(follow_symlinks=False):
-            yield from _walk(folder / entry.name, key, depth + 1)
+            yield from _keys_below(folder / entry.name, key, depth + 1)
         elif not entry.name.startswith(WRITING):
             yield key
 

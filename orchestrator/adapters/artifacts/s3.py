@@ -47,14 +47,14 @@ class BucketObjects:
             request_checksum_calculation="when_required",  # older servers know none of the new checksums
             response_checksum_validation="when_required",
         )
-        with self._told():
+        with self._translate_errors():
             return boto3.session.Session().client("s3", config=config)
 
     def write(self, key: str, source: Path) -> None:
         """Send the file, in parts when it is large."""
         from boto3.s3.transfer import TransferConfig
 
-        with source.open("rb") as file, self._told():
+        with source.open("rb") as file, self._translate_errors():
             alone = TransferConfig(use_threads=False)
             self._client.upload_fileobj(file, self._bucket, f"{self._prefix}{key}", Config=alone)
 
@@ -71,7 +71,7 @@ class BucketObjects:
         raise AssertionError("unreachable")
 
     def _read(self, key: str, target: BinaryIO) -> bool:
-        with self._told():
+        with self._translate_errors():
             try:
                 found = self._client.get_object(Bucket=self._bucket, Key=f"{self._prefix}{key}")
             except self._client.exceptions.ClientError as error:
@@ -84,7 +84,7 @@ class BucketObjects:
 
     def size(self, key: str) -> int | None:
         """The object's size, by its heading."""
-        with self._told():
+        with self._translate_errors():
             try:
                 found = self._client.head_object(Bucket=self._bucket, Key=f"{self._prefix}{key}")
             except self._client.exceptions.ClientError as error:
@@ -95,12 +95,12 @@ class BucketObjects:
 
     def remove(self, key: str) -> None:
         """Remove the object; S3 reports success if there is none."""
-        with self._told():
+        with self._translate_errors():
             self._client.delete_object(Bucket=self._bucket, Key=f"{self._prefix}{key}")
 
     def keys(self, prefix: str) -> list[str]:
         """The keys that start with *prefix*, a thousand a request."""
-        with self._told():
+        with self._translate_errors():
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self._bucket, Prefix=f"{self._prefix}{prefix}"
             )
@@ -108,7 +108,7 @@ class BucketObjects:
         return [key.removeprefix(self._prefix) for key in found]
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         """Translate the library's errors into ours. Of an error only the kind is shown: its text may hold a secret."""
         from botocore import exceptions as library
 

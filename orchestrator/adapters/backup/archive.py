@@ -6,6 +6,7 @@
 Regular files only, canonical names, no links, nothing compressed, nothing behind the end (see `archive/sealed.py`).
 """
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Literal, Self
@@ -63,7 +64,7 @@ class BackupReader(Reader):
     def __init__(self, source: BinaryIO) -> None:
         self._source = source
         self.attachments: list[str] = []
-        with told():
+        with translate_package_errors():
             first = self._next()
             if first is None or first != Member(MANIFEST, first.size, executable=False) or first.size > MAX_MANIFEST:
                 raise OrchestratorError("S130", "the file is not a backup")
@@ -86,23 +87,23 @@ class BackupReader(Reader):
 
     def check(self) -> None:
         """Read everything, for its digests alone."""
-        with told():
+        with translate_package_errors():
             for _, data in self.content():
                 for _piece in data:
                     pass
 
 
-class told:  # noqa: N801 - it is read as a word of the sentence `with told()`
-    """Translates the errors of the reader of packages into those of a backup."""
-
-    def __enter__(self) -> None:
-        """Nothing is needed before."""
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, OrchestratorError) and error.code.startswith("P"):
-            code = NOT_A_BACKUP if error.code == NOT_A_PACKAGE else DAMAGED_BACKUP
-            what = "the file is not a backup" if code == NOT_A_BACKUP else "the backup is damaged"
-            raise OrchestratorError(code, f"{what}: {error.message}") from error
+@contextlib.contextmanager
+def translate_package_errors() -> Iterator[None]:
+    """Translate the errors of the reader of packages into those of a backup: S130 or S131."""
+    try:
+        yield
+    except OrchestratorError as error:
+        if not error.code.startswith("P"):
+            raise
+        code = NOT_A_BACKUP if error.code == NOT_A_PACKAGE else DAMAGED_BACKUP
+        what = "the file is not a backup" if code == NOT_A_BACKUP else "the backup is damaged"
+        raise OrchestratorError(code, f"{what}: {error.message}") from error
 
 
 def write_backup(target: BinaryIO, manifest: BackupManifest, content: Callable[[str], BinaryIO]) -> None:
@@ -134,6 +135,6 @@ def _manifest(text: bytes) -> BackupManifest:
     plain = all(file.area == "content" and file.link is None for file in manifest.files)
     if len(names) > MAX_FILES or not plain or names != sorted(names) or canonical_json(manifest.to_json()) != text:
         raise OrchestratorError("S131", "the backup is damaged: its manifest is not in the canonical form")
-    with told():
+    with translate_package_errors():
         check_together([check_name(name) for name in names])
     return manifest

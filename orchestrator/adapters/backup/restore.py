@@ -21,7 +21,7 @@ from alembic.util import CommandError
 from orchestrator.adapters import withheld
 from orchestrator.adapters.audit_head import RESTORED
 from orchestrator.adapters.backup import databases
-from orchestrator.adapters.backup.archive import BackupManifest, BackupReader, open_backup, told
+from orchestrator.adapters.backup.archive import BackupManifest, BackupReader, open_backup, translate_package_errors
 from orchestrator.adapters.backup.content import BESIDE, DUMP, ENGINE, JOURNAL, RETIRED, BackupPaths
 from orchestrator.adapters.database import schema_list
 from orchestrator.adapters.database.engine import integrity, known_schemas, schema_version, sqlite_url
@@ -69,7 +69,7 @@ def restore_backup(
     """
     manifest = inspect(places, file, passphrase)
     kept = places.state / f"state-before-restore-{stamp}"
-    with _told():
+    with _translate_os_errors():
         undo_restore(places)
         discard(places.restoring)
         new = places.restoring / "new"
@@ -98,14 +98,14 @@ def undo_restore(places: BackupPaths) -> bool:
     old = places.restoring / "old"
     if not old.is_dir():
         return False
-    with _told():
+    with _translate_os_errors():
         if (old / DUMP).exists():  # it is not known whether the other one was loaded
             databases.load_database(places.store, old / DUMP, places.restoring)
-        _put_back(places)
+        _move_back(places)
     return True
 
 
-def _put_back(places: BackupPaths) -> None:
+def _move_back(places: BackupPaths) -> None:
     old, new = places.restoring / "old", places.restoring / "new"
     parts: dict[str, str] = json.loads((places.restoring / "parts.json").read_text(encoding="utf-8"))
     for name, place in reversed(parts.items()):
@@ -143,7 +143,7 @@ def _copy_private(source: Path, target: Path) -> None:
 
 def _unpack(file: Path, new: Path, manifest: BackupManifest) -> None:
     """Write each file below *new*, which is ours alone, and flush it; its digest is checked as it is read."""
-    with open_backup(file) as source, told():
+    with open_backup(file) as source, translate_package_errors():
         reader = BackupReader(source)
         if reader.description != manifest:
             raise OrchestratorError("S131", "the backup is damaged: the file was replaced while it was read")
@@ -217,7 +217,7 @@ def _exchange(places: BackupPaths, new: Path) -> None:
         if places.kind != "sqlite":
             databases.load_database(places.store, new / DUMP, places.restoring)
     except BaseException:
-        _put_back(places)
+        _move_back(places)
         raise
 
 
@@ -237,7 +237,7 @@ def _flush(*paths: Path) -> None:
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
+def _translate_os_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -117,7 +117,7 @@ def retry_on_disconnect(method: Callable[P, T]) -> Callable[P, T]:
     """
 
     @functools.wraps(method)
-    def again(*args: P.args, **kwargs: P.kwargs) -> T:
+    def retried(*args: P.args, **kwargs: P.kwargs) -> T:
         started, pause, attempts = time.monotonic(), PAUSES[0], 0
         while True:
             attempts += 1
@@ -133,7 +133,7 @@ def retry_on_disconnect(method: Callable[P, T]) -> Callable[P, T]:
             time.sleep(pause)
             pause = min(2 * pause, PAUSES[1])
 
-    return again
+    return retried
 
 
 def with_keys(entries: Iterable[Entry]) -> list[tuple[str, Entry]]:

@@ -83,30 +83,30 @@ class DatabaseRegister:
             attempts.results[:] = [work(changes)]
             changes.check()
             head = changes.head()
-        self._heads.write(self.project, lambda there: self._newer(there, before, head))
+        self._heads.write(self.project, lambda stored: self._newer(stored, before, head))
         if note is not None and note.project == self.project:
-            self._heads.settle(note)
+            self._heads.remove_note(note)
         return attempts.results[-1]
 
-    def _newer(self, there: AuditHead | None, before: AuditHead, head: AuditHead) -> AuditHead | None:
+    def _newer(self, stored: AuditHead | None, before: AuditHead, head: AuditHead) -> AuditHead | None:
         """The head to record after a change from *before* to *head*, if *there* is recorded; None: no new one.
 
-        If *there* is not a place of the stream, entries are missing: it stays, unless a restore lost it or an entry
+        If *stored* is not a place of the stream, entries are missing: it stays, unless a restore lost it or an entry
         explains the break.
         """
-        if there is not None and there.is_at(before) and before != head:
-            return head.model_copy(update={"restore": there.restore})
+        if stored is not None and stored.is_at(before) and before != head:
+            return head.model_copy(update={"restore": stored.restore})
         with translate_errors(), self._reader().connect() as db:
             found = DatabaseChanges(db, self.project, self._keys)
             restores = found.restores()
-            if there is not None and there.index and not any(map(there.is_at, found.places(there.index))):
-                lost = explanation(restores, there)
+            if stored is not None and stored.index and not any(map(stored.is_at, found.places(stored.index))):
+                lost = explanation(restores, stored)
                 if lost is not None:
                     return head.model_copy(update={"restore": lost.detail.id})
-                if explained_break(found.breaks(), there) is None:
+                if explained_break(found.breaks(), stored) is None:
                     return None
-                there = None
-        if there is None or there.index < head.index:
+                stored = None
+        if stored is None or stored.index < head.index:
             return head.model_copy(update={"restore": restores[-1].detail.id if restores else None})
         return None
 
@@ -129,7 +129,7 @@ class DatabaseRegister:
             return lease
 
     @retry_on_disconnect
-    def leave_scheduler(self, holder: str) -> None:
+    def release_scheduler(self, holder: str) -> None:
         """End the lease of the scheduler."""
         table = scheduler_leases
         mine = table.update().where(table.c.project == self.project, table.c.holder == holder)

@@ -18,7 +18,7 @@ def takeable_requests(dialect: str, queue: str, now: str) -> "sa.Select[Any]":
     be stopped does not wait. A request without a run in a queue does not wait.
     """
 
-    def said(column: "sa.ColumnElement[str]", name: str) -> "sa.ColumnElement[Any]":
+    def json_text(column: "sa.ColumnElement[str]", name: str) -> "sa.ColumnElement[Any]":
         if dialect == "sqlite":
             return sa.func.json_extract(column, f"$.{name}")
         found: sa.ColumnElement[Any] = sa.cast(column, sa.JSON)[name].as_string()
@@ -28,19 +28,19 @@ def takeable_requests(dialect: str, queue: str, now: str) -> "sa.Select[Any]":
     held = sa.exists().where(
         leases.c.environment == queue_entries.c.environment,
         leases.c.holder != queue_entries.c.run,
-        sa.or_(said(leases.c.data, "until").is_(None), said(leases.c.data, "until") > now),
+        sa.or_(json_text(leases.c.data, "until").is_(None), json_text(leases.c.data, "until") > now),
     )
     behind = sa.exists().where(
         before.c.environment == queue_entries.c.environment,
         before.c.number < queue_entries.c.number,
-        said(before.c.data, "superseded_by").is_(None),
+        json_text(before.c.data, "superseded_by").is_(None),
     )
     stopping = run_list.c.control.in_(("cancel", "abort"))
-    superseded = said(queue_entries.c.data, "superseded_by").is_not(None)
+    superseded = json_text(queue_entries.c.data, "superseded_by").is_not(None)
     mine = sa.exists().where(queue_entries.c.run == run_list.c.id, run_list.c.root == queued_requests.c.root)
     free = mine.where(sa.or_(stopping, superseded, sa.and_(~held, ~behind)))
     chosen = sa.and_(
-        queued_requests.c.done.is_(False), said(queued_requests.c.data, "queue") == queue, sa.or_(~mine, free)
+        queued_requests.c.done.is_(False), json_text(queued_requests.c.data, "queue") == queue, sa.or_(~mine, free)
     )
     return sa.select(queued_requests.c.root, queued_requests.c.data).where(chosen).order_by(queued_requests.c.number)
 

@@ -137,20 +137,20 @@ class LiveGates:
 
     def _shown(self, gate: PlannedGate, package: Package, context: Context) -> Shown:
         """The credential of a query, and the certificates that it trusts. Raises E160 and E161."""
-        asked = gate.gate.prometheus
-        if asked is None:
+        address = gate.gate.prometheus
+        if address is None:
             return NOBODY
-        secret = self._secret(gate, asked.secret_from, context) if asked.secret_from is not None else ""
-        trusted = (self._root if gate.own else Path(str(package.root))) / asked.ca if asked.ca is not None else None
+        secret = self._secret(gate, address.secret_from, context) if address.secret_from is not None else ""
+        trusted = (self._root if gate.own else Path(str(package.root))) / address.ca if address.ca is not None else None
         if trusted is not None:
             try:
                 ssl.create_default_context(cafile=str(trusted))
             except OSError as error:  # an SSLError is one
                 why = error.strerror or "it has no certificates"
-                raise OrchestratorError("E161", f"gate {gate.gate.name}: {asked.ca}: {why}") from error
-        named = context.credentials.get(asked.secret_from or "", ())
+                raise OrchestratorError("E161", f"gate {gate.gate.name}: {address.ca}: {why}") from error
+        named = context.credentials.get(address.secret_from or "", ())
         servers = None if gate.own else frozenset(map(origin, named))
-        return Shown(secret=secret, user=asked.user, ca=trusted, servers=servers)
+        return Shown(secret=secret, user=address.user, ca=trusted, servers=servers)
 
     def _secret(self, gate: PlannedGate, name: str, context: Context) -> str:
         """The value of the variable *name*. A release may only name those in the environment's credentials."""
@@ -196,20 +196,20 @@ class LiveGates:
         )
         done = self._jobs.run(wanted)
         discard(copy)
-        said = _last(done.folder)
+        output = _last(done.folder)
         about: dict[str, Any] = {"log": str(done.folder), "seconds": done.seconds}
         if done.how == "exited" and done.code == 0:
-            return StepResult(outcome=Outcome.SUCCEEDED, message=said, **about)
+            return StepResult(outcome=Outcome.SUCCEEDED, message=output, **about)
         if done.how == "exited" and (done.code or 0) > 0 and done.code not in UNSAID:
             where = f"the environment.yaml of {context.environment}"
             advice = self._views.refused(_printed(done.folder), view, context.settings, where)
-            text = "; ".join(filter(None, (f"ended with {done.code}" + (f": {said}" if said else ""), advice)))
+            text = "; ".join(filter(None, (f"ended with {done.code}" + (f": {output}" if output else ""), advice)))
             return StepResult(outcome=Outcome.FAILED, message=text, data={"code": "V140"}, **about)
         text = {"timeout": f"did not end within {gate.gate.timeout}", "exited": f"ended with {done.code}"}.get(
             done.how, "was stopped"
         )
         data = {"code": "V141"} | ({"how": "lost"} if done.how == "lost" else {})
-        return StepResult(outcome=Outcome.UNKNOWN, message=text + (f": {said}" if said else ""), data=data, **about)
+        return StepResult(outcome=Outcome.UNKNOWN, message=text + (f": {output}" if output else ""), data=data, **about)
 
     def _env(self, hosts: tuple[str, ...], package: Package, context: Context) -> dict[str, str]:
         allowed = self._views.passed(PASSED, context.settings.environment)
@@ -254,8 +254,8 @@ def _http(
     distinct = list(dict.fromkeys(urls.values()))
     timeout = seconds(gate.timeout)
     with ThreadPoolExecutor(max_workers=min(32, len(distinct))) as pool:
-        answers = dict(zip(distinct, pool.map(lambda asked: fetch_url(asked[0], timeout), distinct), strict=True))
-    judged = {host: _judged(gate, answers[asked], asked[1]) for host, asked in urls.items()}
+        answers = dict(zip(distinct, pool.map(lambda address: fetch_url(address[0], timeout), distinct), strict=True))
+    judged = {host: _judged(gate, answers[address], address[1]) for host, address in urls.items()}
     found = tuple(
         HostResult(host=host, outcome=outcome, touched=False, message=message)
         for host, (outcome, message) in judged.items()
@@ -272,7 +272,7 @@ def _http(
 
 def _judged(gate: HttpGate, answer: Answer, contains: str) -> tuple[Outcome, str]:
     if answer.trouble:
-        return (Outcome.FAILED if answer.there else Outcome.UNKNOWN), answer.trouble
+        return (Outcome.FAILED if answer.is_reachable else Outcome.UNKNOWN), answer.trouble
     if answer.status != gate.status:
         return Outcome.FAILED, f"responds with {answer.status} and not {gate.status}"
     if contains not in answer.text:

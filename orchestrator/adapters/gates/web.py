@@ -22,13 +22,13 @@ REACHED = (ConnectionRefusedError, ConnectionResetError, ConnectionAbortedError,
 class Answer:
     """An answer's *status* and *text*; or *trouble*, in a sentence.
 
-    *there* means that the machine was reached, and its service did not respond: that is an answer too.
+    *is_reachable* means that the machine was reached, and its service did not respond: that is an answer too.
     """
 
     status: int = 0
     text: str = ""
     trouble: str = ""
-    there: bool = True
+    is_reachable: bool = True
 
 
 def fetch_url(
@@ -73,13 +73,13 @@ def _trouble(error: Exception, timeout: float, *, connected: bool) -> Answer:
     """Why there is no answer. If the machine was not reached, the state of the service is not known."""
     if isinstance(error, TimeoutError):
         what = "no answer" if connected else "no connection"
-        return Answer(trouble=f"{what} within {timeout:g} s", there=connected)
+        return Answer(trouble=f"{what} within {timeout:g} s", is_reachable=connected)
     if isinstance(error, socket.gaierror):
-        return Answer(trouble="its name cannot be resolved", there=False)
+        return Answer(trouble="its name cannot be resolved", is_reachable=False)
     if isinstance(error, AddressRefusedError):
-        return Answer(trouble=str(error), there=False)
-    there = connected or isinstance(error, REACHED) or type(error).__name__.startswith("SSL")
-    return Answer(trouble=_why(error), there=there)
+        return Answer(trouble=str(error), is_reachable=False)
+    is_reachable = connected or isinstance(error, REACHED) or type(error).__name__.startswith("SSL")
+    return Answer(trouble=_why(error), is_reachable=is_reachable)
 
 
 def _why(error: Exception) -> str:

@@ -62,7 +62,7 @@ class MemoryDeployer:
     ) -> HostResult:
         """Run it on one host, in one step: others see its changes to the host only when all are made."""
         place = context.environment, host
-        said = None if host in self._world.silent else self._world.running.get(place)
+        running = None if host in self._world.silent else self._world.running.get(place)
         if (untouched := self._untouched(host, package, context)) is not None:
             return untouched
         self._world.fences[place] = max(context.fence, self._world.fences.get(place, 0))
@@ -70,7 +70,7 @@ class MemoryDeployer:
             return self._on_a_side(host, play, package, context, step)
         if (context.run, step, *place) in self._world.done:
             why = "already done, by the ledger of the host"
-            return HostResult(host=host, outcome=Outcome.SUCCEEDED, touched=True, message=why, release=said)
+            return HostResult(host=host, outcome=Outcome.SUCCEEDED, touched=True, message=why, release=running)
         self._world.ledger.append(f"{play.playbook} {package.ref} {context.environment}/{host}")
         self._world.running[context.environment, host] = package.digest
         self._world.given[context.environment, host] = given

@@ -86,14 +86,14 @@ class MemoryProvisioner:
         wanted, there = set(self._hosts(spec)), set(self._world.up.get(self._place(spec), []))
         changed = {"create": wanted - there, "delete": there - wanted}
         changes = [self._change(op, host) for op, hosts in changed.items() for host in hosts]
-        told = tuple(sorted(changes, key=lambda change: change.urn))
+        ordered = tuple(sorted(changes, key=lambda change: change.urn))
         counts = {**{op: len(hosts) for op, hosts in changed.items()}, "same": len(wanted & there)}
-        protected = [change.name for change in told if change.op == "delete" and change.kept == "protect"]
+        protected = [change.name for change in ordered if change.op == "delete" and change.kept == "protect"]
         refused = f"{', '.join(protected)} is protected" if protected else ""
         counts = {op: count for op, count in counts.items() if count}
         foreseen = web_inventory(self._hosts(spec))
         return StackPreview(
-            state_digest=self.state_digest(spec), changes=told, counts=counts, refused=refused, inventory=foreseen
+            state_digest=self.state_digest(spec), changes=ordered, counts=counts, refused=refused, inventory=foreseen
         )
 
     def _change(self, op: str, host: str) -> ResourceChange:

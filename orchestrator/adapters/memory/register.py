@@ -65,7 +65,7 @@ class MemoryRegister:
             self._scheduler = SchedulerLease(holder=holder, fence=fence, until=until)
             return self._scheduler
 
-    def leave_scheduler(self, holder: str) -> None:
+    def release_scheduler(self, holder: str) -> None:
         """End the lease of the scheduler."""
         with self._lock:
             if self._scheduler is not None and self._scheduler.holder == holder:

@@ -43,8 +43,8 @@ def main() -> int:
 
 def refused_result(refused: Refused, log: Log) -> dict[str, Any]:
     """The result of an operation that was not started."""
-    told = {"error": refused.message, "refused": refused.code, "urns": refused.urns}
-    return {"code": 1, **log.facts(), "effects": 0, **told}
+    facts = {"error": refused.message, "refused": refused.code, "urns": refused.urns}
+    return {"code": 1, **log.facts(), "effects": 0, **facts}
 
 
 class Operation:

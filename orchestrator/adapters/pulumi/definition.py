@@ -70,7 +70,7 @@ class Program:
         is the program's folder as well, releases, playbooks and tests do not belong to its files.
         """
         outside = NOT_THE_PROGRAM if self.place == "." else set()
-        yield from sorted(_walk(self.path, IGNORED | outside, self.stack.rsplit("/", 1)[-1]))
+        yield from sorted(_files_below(self.path, IGNORED | outside, self.stack.rsplit("/", 1)[-1]))
 
     def everything(self, reads: tuple[str, ...] | None, state: Path) -> dict[str, Path]:
         """Its files and what it reads of the project, by their names below the project's root.
@@ -83,7 +83,7 @@ class Program:
         return {**surroundings(self.project, self.place, own.values(), reads, state), **own}
 
 
-def _walk(top: Path, ignored: set[str], stack: str) -> Iterator[tuple[str, Path]]:
+def _files_below(top: Path, ignored: set[str], stack: str) -> Iterator[tuple[str, Path]]:
     waiting = [(top, ignored)]
     while waiting:
         at, left_out = waiting.pop()

@@ -169,8 +169,8 @@ def _mapped(groups: Mapping[str, InventoryGroup], outputs: Mapping[str, object])
         try:
             hosts, variables = render(group.hosts), render(group.vars)
         except Exception as error:
-            said = error.message if isinstance(error, TemplateError) else f"{type(error).__name__}: {error}"
-            raise OrchestratorError("E124", f"inventory.groups.{name}: {said}") from error
+            reason = error.message if isinstance(error, TemplateError) else f"{type(error).__name__}: {error}"
+            raise OrchestratorError("E124", f"inventory.groups.{name}: {reason}") from error
         reader.group(name, {"hosts": _members(name, hosts), "vars": variables})
     return Inventory(hosts=reader.hosts, groups=reader.groups)
 

@@ -181,8 +181,8 @@ class PulumiProvisioner:
         try:
             data = self._held(spec, plan) if plan is not None else None
         except OrchestratorError as error:
-            told = {**error.to_json(), "untouched": True}
-            refused = StepResult(outcome=Outcome.FAILED, message=f"{error.message}; nothing was changed", data=told)
+            findings = {**error.to_json(), "untouched": True}
+            refused = StepResult(outcome=Outcome.FAILED, message=f"{error.message}; nothing was changed", data=findings)
             return Provisioned(refused, self.state_digest(spec))
         words = ["up", "--yes", "--skip-preview", *_words(spec)]
         outcome, result = self._operations.run(spec, words, job, emit, held=data)
@@ -311,8 +311,12 @@ class PulumiProvisioner:
         try:
             found = self.inventory(definition.kept_environment(store, spec.definition), Outputs(outputs))
         except OrchestratorError as error:
-            said = json.dumps(outputs, default=str)
-            if error.code in {INVENTORY_UNREADABLE, HOST_NAME_INVALID} and UNKNOWN not in said and HIDDEN not in said:
+            printed_outputs = json.dumps(outputs, default=str)
+            if (
+                error.code in {INVENTORY_UNREADABLE, HOST_NAME_INVALID}
+                and UNKNOWN not in printed_outputs
+                and HIDDEN not in printed_outputs
+            ):
                 raise
             return None
         text = json.dumps(found.to_json())
@@ -332,6 +336,6 @@ def _counts(result: dict[str, Any]) -> dict[str, int]:
 def _changes(result: dict[str, Any], before: stack.State) -> tuple[ResourceChange, ...]:
     """The changes that the operation reported, sorted, each with the protection that the state had *before*."""
     kept = state.protected_resources(before)
-    told = (ResourceChange.from_json(change) for change in result.get("changes") or [])
-    marked = (change.model_copy(update={"kept": kept.get(change.urn, "")}) for change in told)
+    changes = (ResourceChange.from_json(change) for change in result.get("changes") or [])
+    marked = (change.model_copy(update={"kept": kept.get(change.urn, "")}) for change in changes)
     return tuple(sorted(marked, key=lambda change: change.urn))

@@ -50,12 +50,12 @@ class Recovery:
 
     def run(self, before: State) -> None:
         """Recover. Raises `Refused`, with E110, E130, E131 or E136."""
-        self._tell(before)
+        self._report(before)
         self._settle_locks(before)
         after = self._stack.state()
         if self._spec["held"] and likeness(after) != likeness(before):
-            told = "the operation that died has left the stack different from the one in the plan"
-            raise Refused("E131", f"Pulumi would do something other than what was planned: {told}")
+            reason = "the operation that died has left the stack different from the one in the plan"
+            raise Refused("E131", f"Pulumi would do something other than what was planned: {reason}")
         uncertain = self._unknown(after)
         if uncertain and self._spec["pending_creates"] == "ask":
             names = "; ".join(uncertain)
@@ -95,7 +95,7 @@ class Recovery:
         silent = [*self._trace.uncertain, *(urn for job in self._jobs for urn in unanswered(job))]
         return list(dict.fromkeys([*risky(state), *(urn for urn in silent if urn not in there)]))
 
-    def _tell(self, before: State) -> None:
+    def _report(self, before: State) -> None:
         if self._died:
             self._log.notice("warning", f"the last {self._died} of this stack died; checking which resources exist")
         for operation in pending(before):
@@ -112,11 +112,11 @@ class Recovery:
             self._refresh()
 
     def _wait(self) -> None:
-        deadline, told = time.monotonic() + PATIENCE, False
+        deadline, is_noted = time.monotonic() + PATIENCE, False
         while self._trace.living():
-            if not told:
+            if not is_noted:
                 self._log.notice("info", "waiting for the engine of the previous operation, which is still running")
-                told = True
+                is_noted = True
             if time.monotonic() > deadline:
                 numbers = ", ".join(str(pid) for pid in self._trace.living())
                 raise Refused("E130", f"the previous operation still works on the stack: process {numbers}")

@@ -146,8 +146,8 @@ def fingerprint(state: State) -> str:
         {key: value for key, value in resource.items() if key not in VOLATILE}
         for resource in state.get("resources") or []
     ]
-    said = {"resources": resources, "pending": pending(state)}
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    compared = {"resources": resources, "pending": pending(state)}
+    return hashlib.sha256(json.dumps(compared, sort_keys=True).encode()).hexdigest()
 
 
 def likeness(state: State) -> list[Any]:

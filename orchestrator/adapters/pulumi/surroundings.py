@@ -46,7 +46,7 @@ def surroundings(
     """
     if reads is not None:
         return _limited({name: path for item in reads for name, path in _declared(project, item, state)})
-    waiting, named = list(_entries(project, place)), _Named()
+    waiting, named = list(_entries(project, place)), _NamedFile()
     sources, found = list(program), Files()
     while sources:
         for path in sources:
@@ -62,7 +62,7 @@ def surroundings(
 
 
 @dataclass
-class _Named:
+class _NamedFile:
     """What the files that were read so far name: *words* of their *texts*, and the *modules* that they import."""
 
     texts: bytes = b""

@@ -77,8 +77,8 @@ def changes(data: bytes, before: State) -> tuple[ResourceChange, ...]:
         )
         names = _properties(goal)
         for op in resource.get("steps") or []:
-            told = names if op in {"update", "replace"} else ()
-            found.append(change.model_copy(update={"op": str(op), "properties": told}))
+            properties = names if op in {"update", "replace"} else ()
+            found.append(change.model_copy(update={"op": str(op), "properties": properties}))
     return tuple(sorted(found, key=lambda change: change.urn))
 
 

@@ -79,19 +79,19 @@ def facts(verb: str, error: OrchestratorError, result: Mapping[str, object]) -> 
 
 
 def error(
-    verb: str, stack: str, said: str, log: str, ended: str, roots: tuple[str, str] = ("", "")
+    verb: str, stack: str, output: str, log: str, ended: str, roots: tuple[str, str] = ("", "")
 ) -> OrchestratorError:
     """The error for an operation that did not succeed.
 
     Args:
         verb: the operation that was requested.
         stack: the stack's name.
-        said: the engine's error diagnostics, or the end of its standard error.
+        output: the engine's error diagnostics, or the end of its standard error.
         log: where its whole output can be read.
         ended: how the process ended, used if it printed nothing.
         roots: the project, and the folder with the copy that ran.
     """
-    text = clean_text(said, 4000)
+    text = clean_text(output, 4000)
     line = _first(text) or ended
     where = _place(text, *roots)
     line = f"{where}: {line}" if where and where not in line else line

@@ -34,8 +34,8 @@ def plain(message: str) -> str:
 
 def result_text(command: str, code: int, stdout: str, stderr: str) -> str:
     """How the result of a command is shown in pytest's account: short enough that pytest leaves its end in place."""
-    said = _last(stderr) or _last(stdout)
-    return f"CommandResult(command={_short(command, 60)!r}, exit_status={code}, said={_short(said, 120)!r})"
+    output = _last(stderr) or _last(stdout)
+    return f"CommandResult(command={_short(command, 60)!r}, exit_status={code}, said={_short(output, 120)!r})"
 
 
 def _parted(message: str) -> tuple[list[str], list[str]]:
@@ -73,8 +73,8 @@ def _explained(lines: list[str]) -> str:
 
 def _ended(ran: "re.Match[str]") -> str:
     """How a command ended, with the last line that it printed."""
-    said = _unquoted(ran["said"])
-    return f"`{_unquoted(ran['command'])}` ended with {ran['code']}" + (f": {said}" if said else "")
+    output = _unquoted(ran["said"])
+    return f"`{_unquoted(ran['command'])}` ended with {ran['code']}" + (f": {output}" if output else "")
 
 
 def _unquoted(text: str) -> str:

@@ -101,19 +101,19 @@ class Agent:
                     return _status(data), b"".join(parts[b"o"]), b"".join(parts[b"e"])
                 parts[kind].append(data)
 
-    def said(self) -> bytes:
+    def error_output(self) -> bytes:
         """What ssh wrote to its standard error."""
         self._errors.seek(0)
         return self._errors.read()
 
-    def let_go(self) -> None:
+    def start_closing(self) -> None:
         """Close the connection: no more commands follow."""
         if self._process.stdin is not None and self.owner == os.getpid():
             self._process.stdin.close()
 
     def close(self) -> None:
         """Close the connection, and wait until its process has ended."""
-        self.let_go()
+        self.start_closing()
         try:
             self._process.wait(2)
         except subprocess.TimeoutExpired:
@@ -135,9 +135,9 @@ class Agent:
             chunk = os.read(self._out, 65536)
             if not chunk:
                 code = self._process.wait()
-                said = self.said().decode(errors="replace").strip().splitlines()
+                error_output = self.error_output().decode(errors="replace").strip().splitlines()
                 if code == 255 or (sshpass and 0 < code < 7):
-                    raise Unreachable(said[-1] if said else "ssh failed without a message")
+                    raise Unreachable(error_output[-1] if error_output else "ssh failed without a message")
                 raise Unable(f"exit status {code}")
             self._buffer += chunk
             if len(self._buffer) > GREETING and HELLO not in self._buffer:
@@ -219,10 +219,10 @@ class HostConnection:
                 self._agent.close()
             self._agent, self._tried = None, False
 
-    def let_go(self) -> None:
+    def start_closing(self) -> None:
         """Start to close."""
         if self._agent is not None:
-            self._agent.let_go()
+            self._agent.start_closing()
 
     def close(self) -> None:
         """Close, and wait for it."""
@@ -268,7 +268,7 @@ class Connections:
         self._lines: dict[tuple[str, ...], HostConnection] = {}
         self._lock = threading.Lock()
 
-    def line(self, backend: SshBackend) -> HostConnection | None:
+    def connection(self, backend: SshBackend) -> HostConnection | None:
         """The way that *backend* takes; None when its ssh arguments need a shell to be understood."""
         words = self._words(backend)
         if words is None:
@@ -279,21 +279,21 @@ class Connections:
                 self._lines[words] = HostConnection(words, patience, persistent=self.persistent)
             return self._lines[words]
 
-    def look(self, backends: Iterable[SshBackend], *, again: bool = False) -> list[str]:
+    def open_all(self, backends: Iterable[SshBackend], *, again: bool = False) -> list[str]:
         """Open connections to all *backends* side by side. For each: empty, or ssh's message if that failed."""
-        lines = [self.line(backend) for backend in backends]
+        lines = [self.connection(backend) for backend in backends]
         if not lines:
             return []
         with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-            return list(pool.map(lambda line: line.open(again=again) if line else "", lines))
+            return list(pool.map(lambda connection: connection.open(again=again) if connection else "", lines))
 
     def close(self) -> None:
         """Close everything, side by side."""
         lines = list(self._lines.values())
-        for line in lines:
-            line.let_go()
-        for line in lines:
-            line.close()
+        for connection in lines:
+            connection.start_closing()
+        for connection in lines:
+            connection.close()
 
     def _words(self, backend: SshBackend) -> tuple[str, ...] | None:
         """Testinfra's own ssh command for *backend*, as words, ready to have a command added."""
@@ -323,8 +323,10 @@ def install_backend(connections: Connections, aliases: Callable[[str], SshBacken
         """testinfra's ssh backend, through an agent that stays."""
 
         def run_ssh(self, command: str) -> base.CommandResult:
-            told = self.ssh_config or self.ssh_identity_file or self.ssh_extra_args or self.host.user or self.host.port
-            target = None if told else aliases(self.host.name)
+            has_own_options = (
+                self.ssh_config or self.ssh_identity_file or self.ssh_extra_args or self.host.user or self.host.port
+            )
+            target = None if has_own_options else aliases(self.host.name)
             if target is not None and target is not self and target.host != self.host:
                 return target.run_ssh(command)
             return _answer_of_agent(self, connections, command) or super().run_ssh(command)
@@ -336,16 +338,16 @@ def install_backend(connections: Connections, aliases: Callable[[str], SshBacken
 
 def _answer_of_agent(backend: SshBackend, connections: Connections, command: str) -> base.CommandResult | None:
     """The result of *command* from the agent on the host of *backend*; None if no agent runs it."""
-    line = connections.line(backend) if connections.persistent else None
-    agent = line.agent() if line else None
-    if line is None or agent is None:
+    connection = connections.connection(backend) if connections.persistent else None
+    agent = connection.agent() if connection else None
+    if connection is None or agent is None:
         return None
     encoded = backend.encode(command)
     try:
         answer = agent.run(encoded)
     except EOFError:
-        answer = (255, b"", agent.said() or b"the connection was closed")
-        line.lost()
+        answer = (255, b"", agent.error_output() or b"the connection was closed")
+        connection.lost()
     if answer is None:
         return None
     result = backend.result(answer[0], encoded, answer[1], answer[2])

@@ -22,23 +22,25 @@ def answer(inventory: str, listed: Path, connections: Path) -> None:
     The file *connections* has variables by host that define how it is reached, if testinfra would not find them.
     """
     _known.update(json.loads(listed.read_text(encoding="utf-8")))
-    ways = json.loads(connections.read_text(encoding="utf-8"))
+    connections_by_host = json.loads(connections.read_text(encoding="utf-8"))
     ordinary, ordinary_host = ansible_runner.get_ansible_inventory, ansible_runner.get_ansible_host
 
     def known(config: configparser.ConfigParser, inventory_file: str | None) -> Any:
         return _known if inventory_file == inventory else ordinary(config, inventory_file)
 
-    def reached(config: configparser.ConfigParser, inventory: dict[str, Any], host: str, **more: Any) -> Any:
-        if inventory is _known and host in ways:
+    def host_with_connection(
+        config: configparser.ConfigParser, inventory: dict[str, Any], host: str, **more: Any
+    ) -> Any:
+        if inventory is _known and host in connections_by_host:
             variables = inventory["_meta"]["hostvars"]
-            hostvars = {**variables, host: {**variables.get(host, {}), **ways[host]}}
+            hostvars = {**variables, host: {**variables.get(host, {}), **connections_by_host[host]}}
             inventory = {**inventory, "_meta": {"hostvars": hostvars}}
         return ordinary_host(config, inventory, host, **more)
 
-    ansible_runner.get_ansible_inventory, ansible_runner.get_ansible_host = known, reached
+    ansible_runner.get_ansible_inventory, ansible_runner.get_ansible_host = known, host_with_connection
 
 
-def way(host: Any) -> SshBackend | None:
+def ssh_backend(host: Any) -> SshBackend | None:
     """The SSH backend that testinfra will use for *host*; None if it will not be SSH, or is not known."""
     backend = getattr(host, "backend", None)
     if isinstance(backend, SshBackend):

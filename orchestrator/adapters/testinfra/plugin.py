@@ -35,7 +35,7 @@ class Reporter:
         self._path = path
         self._tests: dict[str, dict[str, Any]] = {}
         self._reruns: dict[str, int] = {}
-        self._told = 0
+        self._reported = 0
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Called for set-up, call and tear-down of each test; with xdist, on the controller only."""
@@ -60,14 +60,14 @@ class Reporter:
         if dict(report.user_properties).get("orchestrator_nobody"):
             known |= {"nobody": True, "message": "it is for other hosts"}
         if report.when == "teardown":
-            self._tell(report, self._tests.pop(report.nodeid))
+            self._write_result(report, self._tests.pop(report.nodeid))
 
-    def _tell(self, report: pytest.TestReport, known: dict[str, Any]) -> None:
+    def _write_result(self, report: pytest.TestReport, known: dict[str, Any]) -> None:
         name, host = _name_and_host(report)
         self._result(report.nodeid, name, host, known)
 
     def _result(self, node: str, name: str, host: str, known: dict[str, Any]) -> None:
-        self._told += 1
+        self._reported += 1
         self.write(
             {
                 "kind": "test",
@@ -107,7 +107,7 @@ class Reporter:
             known.setdefault("message", "did not complete")
             self._result(node, node, "", known)
         self._tests.clear()
-        counts = {"told": self._told, "collected": session.testscollected}
+        counts = {"told": self._reported, "collected": session.testscollected}
         self.write({"kind": "end", "status": int(session.exitstatus), **counts})
 
     def write(self, event: dict[str, Any]) -> None:
@@ -211,8 +211,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
         connections.shorten_results()
 
-        listed, ways = (Path(os.environ[f"ORCHESTRATOR_{name}"]) for name in ("INVENTORY_LIST", "CONNECTIONS"))
-        known.answer(os.environ["ORCHESTRATOR_INVENTORY"], listed, ways)
+        listed, backends = (Path(os.environ[f"ORCHESTRATOR_{name}"]) for name in ("INVENTORY_LIST", "CONNECTIONS"))
+        known.answer(os.environ["ORCHESTRATOR_INVENTORY"], listed, backends)
         persistent = os.environ.get("ORCHESTRATOR_AGENT") == "1"
         config.stash[CONNECTIONS] = connections.Connections(persistent=persistent)
         if persistent:
@@ -228,8 +228,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
     if opened is not None and report.failed:
         from orchestrator.adapters.testinfra import known
 
-        ways = [way for way in map(known.way, _hosts(item)) if way is not None]
-        why = next(filter(None, opened.look(ways, again=not opened.persistent)), "")
+        backends = [backend for backend in map(known.ssh_backend, _hosts(item)) if backend is not None]
+        why = next(filter(None, opened.open_all(backends, again=not opened.persistent)), "")
         if why:
             report.user_properties.append(("orchestrator_unreachable", why))
 
@@ -255,8 +255,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         from orchestrator.adapters.testinfra import known
 
         wanted = {id(host): host for item in session.items for host in _hosts(item)}
-        ways = [way for way in map(known.way, wanted.values()) if way is not None]
-        threading.Thread(target=opened.look, args=(ways,), daemon=True).start()
+        backends = [backend for backend in map(known.ssh_backend, wanted.values()) if backend is not None]
+        threading.Thread(target=opened.open_all, args=(backends,), daemon=True).start()
 
 
 def _hosts(item: pytest.Item) -> list[Any]:

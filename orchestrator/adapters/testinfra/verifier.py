@@ -92,8 +92,8 @@ class TestinfraVerifier:
         self._known.of_context(context, None)
         return made
 
-    def _run(self, made: SuiteJob, take: OnEvent, more: Mapping[str, str]) -> JobOutcome:
+    def _run(self, suite_job: SuiteJob, take: OnEvent, more: Mapping[str, str]) -> JobOutcome:
         """Run the job, or follow the one that runs already; its copy is removed when it has ended."""
-        outcome = self._jobs.run(made.prepare(more), take)
-        made.discard()
+        outcome = self._jobs.run(suite_job.prepare(more), take)
+        suite_job.discard()
         return outcome

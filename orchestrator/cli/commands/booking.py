@@ -63,7 +63,7 @@ def extend(booking: str, until: datetime, as_json: bool) -> None:
 @click.option("--to", "holder", required=True, metavar="HOLDER", help="user:NAME or team:NAME.")
 @why_option
 @json_option
-def hand_over(booking: str, holder: str, message: str, as_json: bool) -> None:
+def hand_over_command(booking: str, holder: str, message: str, as_json: bool) -> None:
     """Give BOOKING with its time to another holder. Users who wait for it are notified."""
     from orchestrator.management.application import open_managed
     from orchestrator.management.bookings.decisions import hand_over_booking

@@ -34,9 +34,9 @@ def command(release: str, target: Path | None, as_json: bool) -> None:
 
     app = open_application(Path.cwd())
     warnings: list[OrchestratorError] = []
-    tell = warnings.append if as_json else warn
+    on_warning = warnings.append if as_json else warn
     local = app if app.executes_here else open_local(Path.cwd())
-    package = local.releases.build(local.actor, release, target, tell)
+    package = local.releases.build(local.actor, release, target, on_warning)
     app.upload(Path(package.path), package.digest)
     if as_json:
         data = {"release": package.ref.to_json(), "file": package.path, "files": len(package.manifest.files)}

@@ -133,7 +133,7 @@ def up(environment: str, replace: tuple[str, ...], yes: bool, wait: float, as_js
     """
     from orchestrator.app.environments import update_refusal
     from orchestrator.app.requests import Provision
-    from orchestrator.cli.follow_run import do
+    from orchestrator.cli.follow_run import execute_and_report
     from orchestrator.domain.plan import Acknowledgements
 
     app, named = _open(environment, acts=True), Acknowledgements(replace=replace)
@@ -145,7 +145,7 @@ def up(environment: str, replace: tuple[str, ...], yes: bool, wait: float, as_js
             raise why
     confirm(f"Bring {environment} up to date?", yes)
     request = Provision(targets=(environment,), wait=wait, agreement=named)
-    return do(app, app.submissions.submit(app.actor, request), as_json=as_json)
+    return execute_and_report(app, app.submissions.submit(app.actor, request), as_json=as_json)
 
 
 @command.command("destroy")
@@ -161,7 +161,7 @@ def destroy(environment: str, delete: tuple[str, ...], yes: bool, wait: float, a
     """
     from orchestrator.app.environments import destruction_refusal
     from orchestrator.app.requests import Destroy
-    from orchestrator.cli.follow_run import do
+    from orchestrator.cli.follow_run import execute_and_report
     from orchestrator.domain.plan import Acknowledgements
 
     app, named = _open(environment, acts=True), Acknowledgements(replace=delete)
@@ -175,7 +175,7 @@ def destroy(environment: str, delete: tuple[str, ...], yes: bool, wait: float, a
             raise why
     confirm(f"Destroy {environment}?", yes)
     request = Destroy(targets=(environment,), wait=wait, agreement=named)
-    return do(app, app.submissions.submit(app.actor, request), as_json=as_json)
+    return execute_and_report(app, app.submissions.submit(app.actor, request), as_json=as_json)
 
 
 @command.command("resolve")
@@ -196,7 +196,7 @@ def resolve(
     one is removed from the list, and created by the next update. Changes only the state.
     """
     from orchestrator.app.requests import Resolve
-    from orchestrator.cli.follow_run import do
+    from orchestrator.cli.follow_run import execute_and_report
 
     app = _open(environment)
     app.stacks.existing_stack(app.actor, environment)
@@ -205,7 +205,7 @@ def resolve(
         raise click.UsageError("name what was created: --created URN=ID, --absent URN or --all-absent")
     forgotten = [*absent, *(["*"] if all_absent else [])]
     request = Resolve(targets=(environment,), created=made, absent=tuple(forgotten), reason=message)
-    return do(app, app.submissions.submit(app.actor, request), as_json=as_json)
+    return execute_and_report(app, app.submissions.submit(app.actor, request), as_json=as_json)
 
 
 @command.command("override")
@@ -232,7 +232,7 @@ def override(
     With --live, declares the live side: after a switch that did not complete, or after a manual switch.
     """
     from orchestrator.app.requests import AssumeHost, AssumeLiveSide
-    from orchestrator.cli.follow_run import do
+    from orchestrator.cli.follow_run import execute_and_report
     from orchestrator.domain.sides import Side
 
     app = _open(environment, acts=True)
@@ -243,10 +243,10 @@ def override(
     if live is not None or wanted is None:
         side: Side = "blue" if live == "blue" else "green"
         assumed = AssumeLiveSide(targets=(environment,), live=side, reason=message)
-        return do(app, app.submissions.submit(app.actor, assumed), as_json=as_json)
+        return execute_and_report(app, app.submissions.submit(app.actor, assumed), as_json=as_json)
     release = None if wanted == "none" else app.releases.reference(app.actor, wanted)
     request = AssumeHost(targets=(environment,), host=str(host), running=release, reason=message)
-    return do(app, app.submissions.submit(app.actor, request), as_json=as_json)
+    return execute_and_report(app, app.submissions.submit(app.actor, request), as_json=as_json)
 
 
 @command.command("reap")
@@ -266,11 +266,11 @@ def reap(environment: str | None, as_json: bool) -> int:
     app = open_application(Path.cwd())
     done: list[dict[str, Any]] = []
     for left in app.recovery.leftovers(app.actor, environment):
-        asked = app.recovery.reap(app.actor, left)
+        submitted = app.recovery.reap(app.actor, left)
         if not as_json:
             note(f"destroying what {left.run.id} made in {left.run.environment} (stack {left.stack}) …")
-        os.waitpid(app.run_in_background(asked.root), 0)
-        run = app.queries.current_run(app.actor, asked.root)
+        os.waitpid(app.run_in_background(submitted.root), 0)
+        run = app.queries.current_run(app.actor, submitted.root)
         gone = not any(other.run.id == left.run.id for other in app.recovery.leftovers(app.actor, left.run.environment))
         done.append({"run": left.run.id, "environment": left.run.environment, "stack": left.stack,
                      "until": left.until, "by": run.id, "gone": gone, "message": run.message})  # fmt: skip
@@ -312,7 +312,7 @@ def inventory(environment: str, show_variables: bool, as_json: bool) -> None:
     """Print the hosts and groups of ENVIRONMENT, as playbooks and suites will see them."""
     app = _open(environment)
     found = app.stacks.inventory(app.actor, environment, secret=show_variables)
-    shown = found if show_variables else found.outline()
+    shown = found if show_variables else found.hosts_only()
     with revealed(clear=show_variables):
         if as_json:
             print_json("EnvironmentInventory", {"environment": environment, "digest": found.digest, **shown.to_json()})
@@ -357,11 +357,11 @@ def _open(environment: str, *, acts: bool = False) -> "Application":
 def _preview(app: "Application", spec: "StackSpec") -> "StackPreview":
     note(f"previewing {spec.stack} …")
 
-    def tell(entry: "Entry") -> None:
+    def print_entry(entry: "Entry") -> None:
         if entry.kind == "notice" and entry.data.get("level") == "warning":
             note(f"warning: {entry.data['text']}")
 
-    return app.stacks.preview(app.actor, spec.environment, spec, tell)
+    return app.stacks.preview(app.actor, spec.environment, spec, print_entry)
 
 
 def _print_preview(found: "StackPreview", spec: "StackSpec", *, err: bool = False) -> None:

@@ -42,9 +42,9 @@ def command(environment: str, token: int | None, wait: float, as_json: bool) -> 
     app = open_application(Path.cwd())
     recover(app)
     app.require_environment(environment)
-    asked = app.submissions.submit(app.actor, Observe(targets=(environment,), wait=wait, token=token))
+    submitted = app.submissions.submit(app.actor, Observe(targets=(environment,), wait=wait, token=token))
     before = {state.host: state for state in app.queries.hosts(app.actor, environment)}
-    code = exit_of(execute(app, app.actor, asked))
+    code = exit_of(execute(app, app.actor, submitted))
     after = app.queries.hosts(app.actor, environment)
     changed = {}
     for state in after:
@@ -54,7 +54,7 @@ def command(environment: str, token: int | None, wait: float, as_json: bool) -> 
             changed[state.host] = f"was {was}, is {release_of(state)} ({state.truth})"
     if as_json:
         status = environment_status(app, environment)
-        print_json("Observed", {"root": asked.root, "exit": int(code), "changed": changed, "environment": status})
+        print_json("Observed", {"root": submitted.root, "exit": int(code), "changed": changed, "environment": status})
         return int(code)
     print_environment(app.queries.facts(app.actor, environment))
     for host, text in changed.items():

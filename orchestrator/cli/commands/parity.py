@@ -48,13 +48,13 @@ def command(left: str, right: str, as_json: bool) -> int:
 def _print(found: "Parity") -> None:
     from orchestrator.domain.text import counted
 
-    told = (
+    summary = (
         counted(len(found.differences), "difference")
         if found.differences
         else "no differences, other than allowed ones"
     )
     unknown = f", {len(found.unknown)} unknown" if found.unknown else ""
-    out(f"{paint(f'{found.left} and {found.right}', bold=True)}: {told}{unknown}")
+    out(f"{paint(f'{found.left} and {found.right}', bold=True)}: {summary}{unknown}")
     for item in found.differences:
         out(f"  {paint('✘', fg='red')} {found.say(item)}")
     for text in found.unknown:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.command("plan")
 @click.argument("release", required=False, shell_complete=completing.releases)
 @to_option("The environment, or the list of waves.")
-@click.option("--rollback", "back", metavar="ENV", help="Show the rollback of ENV instead of a promotion.")
+@click.option("--rollback", "rollback", metavar="ENV", help="Show the rollback of ENV instead of a promotion.")
 @click.option(
     "-o",
     "--out",
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 def command(
     release: str | None,
     environment: str | None,
-    back: str | None,
+    rollback: str | None,
     target: Path | None,
     check: bool,
     redeploy: bool,
     replace: tuple[str, ...],
-    no_return: tuple[str, ...],
+    points_of_no_return: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Show what promoting RELEASE into an environment would do, without any change.
@@ -63,16 +63,16 @@ def command(
     from orchestrator.cli.report import UsageProblem
     from orchestrator.domain.plan import Acknowledgements
 
-    if back is not None and (release is not None or environment is not None):
+    if rollback is not None and (release is not None or environment is not None):
         raise UsageProblem("--rollback is about an environment and no release", "orchestrator plan --rollback ENV")
-    if back is None and (release is None or environment is None):
+    if rollback is None and (release is None or environment is None):
         raise UsageProblem("a RELEASE and --to ENV are needed, or --rollback ENV", "orchestrator plan --help")
     app = open_application(Path.cwd())
     plan: Plan | RollbackPlan | WavePlan
-    if back is not None:
-        plan = _returning(app, back)
+    if rollback is not None:
+        plan = _rollback(app, rollback)
     else:
-        named = Acknowledgements(replace=replace, no_return=no_return)
+        named = Acknowledgements(replace=replace, no_return=points_of_no_return)
         plan = _promotion(app, str(release), str(environment), named, check=check, redeploy=redeploy)
     _deliver(app, plan, target, as_json=as_json)
 
@@ -138,7 +138,7 @@ def _risk_lines(risk: "Risk | None") -> list[str]:
     return [] if risk is None else [*(str(line) for line in risk.lines if line.points), risk.arithmetic]
 
 
-def _returning(app: "Application", environment: str) -> "Plan | RollbackPlan":
+def _rollback(app: "Application", environment: str) -> "Plan | RollbackPlan":
     found = app.plans.current_rollback(app.actor, environment)
     if found is not None:
         return found

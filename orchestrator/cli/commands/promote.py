@@ -139,7 +139,7 @@ def _wanted(words: dict[str, Any]) -> "_PromoteOptions":
         words["release"],
         words["environment"],
         words["plan"],
-        Acknowledgements(replace=words["replace"], no_return=words["no_return"]),
+        Acknowledgements(replace=words["replace"], no_return=words["points_of_no_return"]),
         words["redeploy"],
         why if words["allow_rolled_back"] else "",
         why if words["overrun"] else "",
@@ -178,7 +178,7 @@ def _promote(
     as_json: bool,
 ) -> int:
     """Promote as far as that needs no run request, and request the environments after that."""
-    from orchestrator.cli.follow_run import do
+    from orchestrator.cli.follow_run import execute_and_report
     from orchestrator.cli.requesting import after_path, request, request_rollout
 
     free, held = _divided(app, package, wanted, requesting)
@@ -188,13 +188,13 @@ def _promote(
     if not free and held:
         single = approved if approved is not None and approved.kind == "Plan" else None
         return request(app, package, held, single, requesting, as_json=as_json)
-    if requesting.leave:
-        return _leave(app, package, replace(wanted, targets=free), held, requesting, as_json=as_json)
-    code = do(app, app.submissions.submit(app.actor, replace(wanted, targets=free)), as_json=as_json)
+    if requesting.is_queued:
+        return _enqueue(app, package, replace(wanted, targets=free), held, requesting, as_json=as_json)
+    code = execute_and_report(app, app.submissions.submit(app.actor, replace(wanted, targets=free)), as_json=as_json)
     return after_path(app, package, held, code, requesting, as_json=as_json) if held else code
 
 
-def _leave(
+def _enqueue(
     app: "Application",
     package: "Package",
     wanted: "Promote",
@@ -211,13 +211,13 @@ def _leave(
     from orchestrator.cli.requesting import plan_path, print_requests, record_path, reported
 
     plans = plan_path(app, package, held, requesting, coming=wanted.targets)
-    asked = app.submissions.submit(app.actor, wanted, queue=requesting.queue)
+    submitted = app.submissions.submit(app.actor, wanted, queue=requesting.queue)
 
     def start(recorded: "tuple[RunRequest, ...]" = ()) -> int:
         names = tuple(each.id for each in recorded)
         if requesting.queue:
-            return report_enqueued(asked, requesting.queue, names, as_json=as_json)
-        return start_in_background(app, asked, names, as_json=as_json)
+            return report_enqueued(submitted, requesting.queue, names, as_json=as_json)
+        return start_in_background(app, submitted, names, as_json=as_json)
 
     try:
         with reported(held):

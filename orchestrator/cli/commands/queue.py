@@ -68,9 +68,9 @@ def _rows(found: "dict[str, QueueFacts]", coming: dict[str, list[dict[str, Any]]
         for place, wait in enumerate(item.waiting, start=1)
     ]
     return rows + [
-        [name, "–", walk["run"], _release(walk), walk["by"], "–", f"wave {walk['wave']} of its rollout"]
+        [name, "–", rollout["run"], _release(rollout), rollout["by"], "–", f"wave {rollout['wave']} of its rollout"]
         for name in found
-        for walk in coming.get(name, [])
+        for rollout in coming.get(name, [])
     ]
 
 
@@ -89,8 +89,8 @@ def _holder(name: str, facts: "QueueFacts") -> list[str]:
     )
 
 
-def _release(walk: dict[str, Any]) -> str:
-    return f"{walk['release']['name']} {walk['release']['version']}"
+def _release(rollout: dict[str, Any]) -> str:
+    return f"{rollout['release']['name']} {rollout['release']['version']}"
 
 
 def _for_what(facts: "QueueFacts", place: int) -> str:

@@ -29,7 +29,7 @@ def command(release: str, environment: str, wait: float, detach: bool, queue: st
     """
     from orchestrator.app.opening import open_application
     from orchestrator.app.requests import Rehearse
-    from orchestrator.cli.follow_run import do, report_enqueued, start_in_background
+    from orchestrator.cli.follow_run import execute_and_report, report_enqueued, start_in_background
     from orchestrator.cli.recovery import recover
     from orchestrator.cli.report import building, warn
     from orchestrator.cli.requesting import PromotionOptions, governed, request
@@ -39,10 +39,16 @@ def command(release: str, environment: str, wait: float, detach: bool, queue: st
     recover(app)
     package = app.releases.package(app.actor, release, warn, building)
     targets = app.plans.targets(app.actor, package, environment, redeploy=True, rehearsal=True)
-    requesting = PromotionOptions(NOTHING, queue=queue, wait=wait, leave=bool(queue) or detach, rehearsal=True)
+    requesting = PromotionOptions(NOTHING, queue=queue, wait=wait, is_queued=bool(queue) or detach, rehearsal=True)
     if governed(app, package, environment, requesting):
         return request(app, package, (environment,), None, requesting, as_json=as_json)
-    asked = app.submissions.submit(app.actor, Rehearse(package=package.ref, targets=targets, wait=wait), queue=queue)
+    submitted = app.submissions.submit(
+        app.actor, Rehearse(package=package.ref, targets=targets, wait=wait), queue=queue
+    )
     if queue:
-        return report_enqueued(asked, queue, as_json=as_json)
-    return start_in_background(app, asked, as_json=as_json) if detach else do(app, asked, as_json=as_json)
+        return report_enqueued(submitted, queue, as_json=as_json)
+    return (
+        start_in_background(app, submitted, as_json=as_json)
+        if detach
+        else execute_and_report(app, submitted, as_json=as_json)
+    )

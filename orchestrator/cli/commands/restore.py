@@ -96,7 +96,7 @@ def _return(
     """An environment as it was at a time."""
     from orchestrator.app.opening import open_application
     from orchestrator.app.requests import RollBack
-    from orchestrator.cli.follow_run import do, report_enqueued
+    from orchestrator.cli.follow_run import execute_and_report, report_enqueued
     from orchestrator.cli.planned import print_plan
     from orchestrator.cli.recovery import recover
     from orchestrator.cli.words import when
@@ -113,8 +113,12 @@ def _return(
     app.plans.require_executable(app.actor, plan)
     confirm(f"Restore {environment} as of {when(then.at)}?", yes)
     request = RollBack(package=package.ref, targets=(environment,), plan_digest=plan.digest, wait=wait, at=then.at)
-    asked = app.submissions.submit(app.actor, request, queue=queue)
-    return report_enqueued(asked, queue, as_json=as_json) if queue else do(app, asked, as_json=as_json)
+    submitted = app.submissions.submit(app.actor, request, queue=queue)
+    return (
+        report_enqueued(submitted, queue, as_json=as_json)
+        if queue
+        else execute_and_report(app, submitted, as_json=as_json)
+    )
 
 
 def _replace(file: Path | None, passphrase: bytes | None, *, undo: bool, yes: bool, as_json: bool) -> None:

@@ -29,42 +29,44 @@ def command(run: str, background: bool, as_json: bool) -> int:
     already works on the run, it is followed.
     """
     from orchestrator.app.opening import open_application
-    from orchestrator.cli.execution import follow, walk_of
-    from orchestrator.cli.follow_run import do, tell
+    from orchestrator.cli.execution import follow, request_and_run
+    from orchestrator.cli.follow_run import execute_and_report, report_end
     from orchestrator.domain.access.principals import SYSTEM_ACTOR
     from orchestrator.domain.errors import OrchestratorError
 
     ignore_broken_pipe()
     app = open_application(Path.cwd())
     actor = SYSTEM_ACTOR if background else app.actor  # the token of the user may have expired since the request
-    asked, found = walk_of(app, actor, run)
-    runs = app.queries.runs_of(actor, asked.root)[::-1]
-    if found.ended and asked.waves is not None and found.kind != "waves":
+    request, found = request_and_run(app, actor, run)
+    runs = app.queries.runs_of(actor, request.root)[::-1]
+    if found.ended and request.waves is not None and found.kind != "waves":
         raise OrchestratorError("R141", f"{found.id} has ended: {found.state}")
-    if all(item.ended for item in runs) and (asked.waves or not _goes_on(runs, len(asked.targets))):
+    if all(item.ended for item in runs) and (request.waves or not _goes_on(runs, len(request.targets))):
         raise OrchestratorError("R141", f"{found.id} has ended: {found.state}")
-    present = found if asked.waves is not None else app.queries.current_run(actor, asked.root)
+    present = found if request.waves is not None else app.queries.current_run(actor, request.root)
     if present.control == "pause":
         app.control.request(app.actor, present, "")
-    if not background and app.queries.has_worker(actor, asked.root):
-        note(f"another process executes {asked.root}; following it")
-        return tell(app, asked, follow(app, asked), as_json=as_json)
-    note(f"resuming {asked.root}")
-    return _when_free(app, asked, as_json=as_json) if background else do(app, asked, as_json=as_json)
+    if not background and app.queries.has_worker(actor, request.root):
+        note(f"another process executes {request.root}; following it")
+        return report_end(app, request, follow(app, request), as_json=as_json)
+    note(f"resuming {request.root}")
+    return (
+        _when_free(app, request, as_json=as_json) if background else execute_and_report(app, request, as_json=as_json)
+    )
 
 
-def _when_free(app: "Application", asked: "RunRequest", *, as_json: bool) -> int:
+def _when_free(app: "Application", request: "RunRequest", *, as_json: bool) -> int:
     """Do it once the previous process has released the claim."""
     import time
 
-    from orchestrator.cli.follow_run import do
+    from orchestrator.cli.follow_run import execute_and_report
     from orchestrator.domain.access.principals import SYSTEM_ACTOR
 
     deadline = time.monotonic() + PATIENCE
     reader = app.queries.reader(SYSTEM_ACTOR)
-    while reader.has_worker(asked.root) and time.monotonic() < deadline:
+    while reader.has_worker(request.root) and time.monotonic() < deadline:
         time.sleep(0.05)
-    return do(app, asked, as_json=as_json)
+    return execute_and_report(app, request, as_json=as_json)
 
 
 def _goes_on(runs: "list[Run]", targets: int) -> bool:

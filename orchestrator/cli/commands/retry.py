@@ -25,9 +25,11 @@ def command(run: str, step: str | None, as_json: bool) -> int:
     from it.
     """
     from orchestrator.app.opening import open_application
-    from orchestrator.cli.follow_run import do
+    from orchestrator.cli.follow_run import execute_and_report
     from orchestrator.cli.recovery import recover
 
     app = open_application(Path.cwd())
     recover(app)
-    return do(app, app.submissions.retry(app.actor, app.queries.find_run(app.actor, run), step), as_json=as_json)
+    return execute_and_report(
+        app, app.submissions.retry(app.actor, app.queries.find_run(app.actor, run), step), as_json=as_json
+    )

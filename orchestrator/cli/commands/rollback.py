@@ -56,7 +56,7 @@ def command(
     """
     from orchestrator.app.opening import open_application
     from orchestrator.app.requests import RollBack
-    from orchestrator.cli.follow_run import do, report_enqueued
+    from orchestrator.cli.follow_run import execute_and_report, report_enqueued
     from orchestrator.cli.planned import print_plan
     from orchestrator.cli.recovery import recover
 
@@ -81,5 +81,7 @@ def command(
     app.plans.require_executable(app.actor, plan)
     confirm(f"Roll back {environment} to {package.ref}?", yes)
     request = RollBack(package=package.ref, targets=(environment,), plan_digest=plan.digest, wait=wait)
-    asked = app.submissions.submit(app.actor, request, queue=queue)
-    return report_enqueued(asked, queue, as_json=as_json) if queue else do(app, asked, as_json=as_json)
+    submitted = app.submissions.submit(app.actor, request, queue=queue)
+    if queue:
+        return report_enqueued(submitted, queue, as_json=as_json)
+    return execute_and_report(app, submitted, as_json=as_json)

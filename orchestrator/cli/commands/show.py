@@ -39,9 +39,9 @@ def command(run: str, as_json: bool) -> None:
 
 def places_of(story: "RunView") -> tuple[str, ...]:
     """The environments of a run; of a promotion in waves all of them."""
-    if story.walk is None:
+    if story.wave_progress is None:
         return (story.run.environment,)
-    return tuple(place.environment for wave in story.walk.story for place in wave.environments)
+    return tuple(place.environment for wave in story.wave_progress.story for place in wave.environments)
 
 
 def run_document(app: "Application", run: str) -> dict[str, Any]:
@@ -77,9 +77,9 @@ def _print(story: "RunView", facts: "RunFacts") -> None:
     out_folded(f"requested by {run.by or 'unknown'}, {when(run.requested_at)}; plan {short(run.plan)}")
     for step in story.steps.values():
         _print_step(step, run.id, goes_on=facts.activity in {"working", "waiting"})
-    if story.walk is not None:
-        out(waves(story.walk.story, columns=screen()))
-    for line in rollback_lines(story.way_back):
+    if story.wave_progress is not None:
+        out(waves(story.wave_progress.story, columns=screen()))
+    for line in rollback_lines(story.rollback_plan):
         out_folded(f"  ← {line}")
     if story.rehearsed:
         _print_rehearsal(story.rehearsed)
@@ -89,7 +89,7 @@ def _print(story: "RunView", facts: "RunFacts") -> None:
             for state in story.hosts.values()
         ]
         out(table(["host", "release", "digest", "truth"], rows, columns=screen()))
-    _aside(story)
+    _print_notices(story)
     _end(story, facts)
 
 
@@ -152,7 +152,7 @@ def _print_rehearsal(found: dict[str, Any]) -> None:
         out_folded(f"  {paint('–', fg='bright_black')} {item} the second time")
 
 
-def _aside(story: "RunView") -> None:
+def _print_notices(story: "RunView") -> None:
     """Print what decided nothing: flaky checks, alerts, and the downtime."""
     from orchestrator.cli.words import duration_text
     from orchestrator.domain.text import counted

@@ -72,7 +72,7 @@ def _lines(app: "Application", environment: str | None, *, every: bool) -> list[
     for item in facts:
         lines += status_lines(item, every=every)
     for waves in _waves(app, environment):
-        lines += walk_lines(waves_status(app, waves))
+        lines += rollout_lines(waves_status(app, waves))
     messages = [f"{paint('message', fg='yellow')}: {message.text}" for message in _messages(app, environment)]
     return [*lines, *_request_lines(app, environment), *messages]
 
@@ -119,16 +119,16 @@ def waves_status(app: "Application", waves: "Waves") -> dict[str, Any]:
     """How far the last rollout through *waves* has come, as JSON data."""
     newest = app.queries.newest_run(app.actor, waves.name)
     run = newest if newest is not None and newest.kind == "waves" else None
-    walk = app.queries.story(app.actor, run.id).walk if run else None
+    progress = app.queries.story(app.actor, run.id).wave_progress if run else None
     return {
         "rollout": waves.to_json(),
         "last_run": app.queries.run_facts(app.actor, run).to_json() if run else None,
-        "waves": [wave.to_json() for wave in walk.story] if walk else None,
-        "soaking": walk.soaking or None if walk else None,
+        "waves": [wave.to_json() for wave in progress.story] if progress else None,
+        "soaking": progress.soaking or None if progress else None,
     }
 
 
-def walk_lines(item: dict[str, Any]) -> list[str]:
+def rollout_lines(item: dict[str, Any]) -> list[str]:
     """A wave rollout that is running or was held; nothing of one that succeeded, or was never started."""
     from orchestrator.cli.words import activity_words, waves, when
     from orchestrator.domain.facts import RunFacts

@@ -36,7 +36,7 @@ def command(paths: tuple[Path, ...], as_json: bool) -> int:
     if errors:
         note(f"{len(errors)} error{'s' * (len(errors) > 1)} in {counted(len(checked), 'file')}")
         return int(errors[0].exit)
-    said = f"{counted(len(checked), 'file')} {'is' if len(checked) == 1 else 'are'} valid"
-    for line in folded(f"{paint('✔', fg='green')} {said}: {', '.join(checked)}", indent=2):
+    summary = f"{counted(len(checked), 'file')} {'is' if len(checked) == 1 else 'are'} valid"
+    for line in folded(f"{paint('✔', fg='green')} {summary}: {', '.join(checked)}", indent=2):
         out(line)
     return int(Exit.OK)

@@ -24,20 +24,20 @@ def command(run: str, as_json: bool) -> int:
     With --json each record of the journal is one line.
     """
     from orchestrator.app.opening import open_application
-    from orchestrator.cli.execution import follow, walk_of
-    from orchestrator.cli.follow_run import tell
+    from orchestrator.cli.execution import follow, request_and_run
+    from orchestrator.cli.follow_run import report_end
 
     app = open_application(Path.cwd())
-    asked, found = walk_of(app, app.actor, run)
+    request, found = request_and_run(app, app.actor, run)
     if as_json:
-        return _lines(app, asked)
-    stories = follow(app, asked)
+        return _lines(app, request)
+    stories = follow(app, request)
     if stories and any(not story.run.ended for story in stories):
         note(f"interrupted: orchestrator resume {found.id}")
-    return tell(app, asked, stories, as_json=False)
+    return report_end(app, request, stories, as_json=False)
 
 
-def _lines(app: "Application", asked: "RunRequest") -> int:
+def _lines(app: "Application", request: "RunRequest") -> int:
     import time
 
     from orchestrator.cli.execution import POLL, Follower, exit_of
@@ -51,9 +51,9 @@ def _lines(app: "Application", asked: "RunRequest") -> int:
             del story
             print_json_line("Record", record.to_json())
 
-    follower = Follower(app, app.actor, asked, Records())
+    follower = Follower(app, app.actor, request, Records())
     while True:
-        working = follower.reader.has_worker(asked.root)
+        working = follower.reader.has_worker(request.root)
         follower.poll()
         if not working:
             return int(exit_of(follower.stories))

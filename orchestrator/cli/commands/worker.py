@@ -40,13 +40,13 @@ def command(queue: str, concurrency: int, once: bool, as_json: bool) -> int:
     from orchestrator.cli.output import note, print_json_line
     from orchestrator.domain.worker import WorkerConfig
 
-    def tell(news: "WorkerEvent") -> None:
+    def print_event(event: "WorkerEvent") -> None:
         if as_json:
-            data = {"what": news.what, "root": news.root, "process": news.process, "why": news.why}
+            data = {"what": event.what, "root": event.root, "process": event.process, "why": event.why}
             print_json_line("WorkerEvent", data)
         else:
-            process = f"(process {news.process})" if news.process else ""
-            note(" ".join(word for word in (news.what, news.root, process, news.why) if word))
+            process = f"(process {event.process})" if event.process else ""
+            note(" ".join(word for word in (event.what, event.root, process, event.why) if word))
 
-    run_worker(open_application(Path.cwd()), WorkerConfig(queue, concurrency, once), tell)
+    run_worker(open_application(Path.cwd()), WorkerConfig(queue, concurrency, once), print_event)
     return 0

@@ -149,9 +149,9 @@ def difference(current: Access, file: AccessFile, *, prune: bool, at: str) -> Ac
         old = {key_of(entry): entry for entry in before[section]}
         new = {key_of(entry): _keep_disabled(entry, old.get(key_of(entry))) for entry in entries}
         changes += _changes(section, old, new)
-        gone = [entry for key, entry in old.items() if key not in new]
-        removals += _removals(section, gone)
-        left = [_disabled(entry, at) for entry in gone] if prune else gone
+        removed = [entry for key, entry in old.items() if key not in new]
+        removals += _removals(section, removed)
+        left = [_disabled(entry, at) for entry in removed] if prune else removed
         after[section] = tuple(entry for entry in (*new.values(), *left) if entry is not None)
     fields = {**after, "users": after["people"], "absences": current.absences}
     del fields["people"]
@@ -178,8 +178,8 @@ def _changes(section: str, old: Mapping[str, Entry], new: Mapping[str, Entry]) -
             )
 
 
-def _removals(section: str, gone: Iterable[Entry]) -> Iterator[AccessChange]:
-    for entry in gone:
+def _removals(section: str, removed: Iterable[Entry]) -> Iterator[AccessChange]:
+    for entry in removed:
         if not isinstance(entry, User | ServiceAccount):
             yield AccessChange("remove", section, key_of(entry))
         elif entry.is_active:

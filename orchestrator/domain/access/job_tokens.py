@@ -91,11 +91,11 @@ def accepting(job: JobClaims, accounts: Iterable[ServiceAccount]) -> tuple[Servi
     if len(found) > 1:
         raise job_refusal(f"several service accounts accept the token: {few(sorted(found))}", "name one with --for")
     if not found:
-        raise job_refusal("; ".join(dict.fromkeys(_lacking(job, account, trust) for account, trust in candidates)))
+        raise job_refusal("; ".join(dict.fromkeys(_missing(job, account, trust) for account, trust in candidates)))
     return next(iter(found.values()))
 
 
-def _lacking(job: JobClaims, account: ServiceAccount, trust: Trust) -> str:
+def _missing(job: JobClaims, account: ServiceAccount, trust: Trust) -> str:
     """Why *account* does not accept the token by *trust*."""
     if trust.audience not in job.audiences:
         audiences = few([text[:LONGEST_TEXT] for text in job.audiences])

@@ -51,7 +51,7 @@ class HostState(Model):
         """Whether the package with this digest is known, or at least assumed, to run on it."""
         return self.truth in {"seen", "assumed"} and self.digest == digest and not self.differs
 
-    def aside(self, digest: str) -> bool:
+    def is_other_standby(self, digest: str) -> bool:
         """Whether it is a standby host with another release than the package with this digest, as it should."""
         return self.is_standby and not self.runs(digest)
 
@@ -75,18 +75,18 @@ class HostState(Model):
         )
 
 
-def after_switch(states: Iterable[HostState], told: Mapping[str, Any], at: str) -> list[HostState]:
-    """The state of an environment's hosts (before: *states*) after the entry `switched` with the data *told*."""
+def after_switch(states: Iterable[HostState], switched: Mapping[str, Any], at: str) -> list[HostState]:
+    """The state of an environment's hosts (before: *states*) after the entry `switched` with the data *switched*."""
     known = {state.host: state for state in states}
-    sides = {host: side for side, hosts in told["sides"].items() for host in hosts}
+    sides = {host: side for side, hosts in switched["sides"].items() for host in hosts}
     for host in sides:
         known.setdefault(host, HostState(host=host, truth="empty", since=at))
     return [
         state.model_copy(
             update={
                 "side": sides.get(host),
-                "is_standby": host in sides and told["live"] is not None and sides[host] != told["live"],
-                "switch_uncertain": host in sides and bool(told["switch_uncertain"]),
+                "is_standby": host in sides and switched["live"] is not None and sides[host] != switched["live"],
+                "switch_uncertain": host in sides and bool(switched["switch_uncertain"]),
             }
         )
         for host, state in known.items()

@@ -42,6 +42,6 @@ class PlannedWatch(Model):
     flaky: Flaky | None = None
 
     @property
-    def look(self) -> ObservationWindow:
+    def observation(self) -> ObservationWindow:
         """When its gates are checked."""
         return ObservationWindow(seconds=self.seconds, every=self.every, gates=self.gates, flaky=self.flaky)

@@ -43,12 +43,12 @@ class PlannedSides(Model):
         hosts = sides.hosts if self.router is None else tuple(inventory.select(self.router))
         return self.switch.model_copy(update={"limit": hosts})
 
-    def retired(self, base: Iterable[HostState], sides: Sides, live: Side) -> tuple[str, ...]:
-        """The hosts of the side other than *live* that *retire* runs on: those that had something before (*base*)."""
-        used = {state.host for state in base if state.truth != "empty"}
+    def retired(self, current_hosts: Iterable[HostState], sides: Sides, live: Side) -> tuple[str, ...]:
+        """The hosts of the side other than *live* that *retire* runs on: those that are not empty."""
+        used = {state.host for state in current_hosts if state.truth != "empty"}
         return tuple(host for host in sides.of(other(live)) if host in used)
 
-    def way_back(self, base: Iterable[HostState], sides: Sides, digest: str) -> Side | None:
+    def rollback_side(self, current_hosts: Iterable[HostState], sides: Sides, digest: str) -> Side | None:
         """The side to which a failure switches back; None: there is none.
 
         That is the one that was live. If that was not known, it is the other one, if all its hosts ran the package
@@ -56,5 +56,5 @@ class PlannedSides(Model):
         """
         if self.live is not None or self.to is None:
             return self.live
-        there, old = {state.host for state in base if state.runs(digest)}, sides.of(other(self.to))
-        return other(self.to) if old and set(old) <= there else None
+        deployed, old = {state.host for state in current_hosts if state.runs(digest)}, sides.of(other(self.to))
+        return other(self.to) if old and set(old) <= deployed else None

@@ -78,16 +78,24 @@ def _text(step: Step, task: Task | None) -> str:
     plan = step.plan
     if task is None:
         words = {PlanEvent.COMPLETE: "is completed", PlanEvent.ABORT: "was aborted", PlanEvent.START: "has started"}
-        said = words.get(step.event, "") if isinstance(step.event, PlanEvent) else ""
-        return f"{plan.id} '{plan.title}' {said}" + (f": {step.note}" if step.note else "") if said else ""
-    said = {
+        words_of_event = words.get(step.event, "") if isinstance(step.event, PlanEvent) else ""
+        return (
+            f"{plan.id} '{plan.title}' {words_of_event}" + (f": {step.note}" if step.note else "")
+            if words_of_event
+            else ""
+        )
+    words_of_event = {
         TaskEvent.READY: "is ready to be done",
         TaskEvent.REQUEST_HELP: "needs help",
         TaskEvent.FAIL: "failed",
         TaskEvent.PASS: "is late, and later tasks start",
         TaskEvent.RETRY: "is ready to be done again",
     }.get(step.event, "") if isinstance(step.event, TaskEvent) else ""  # fmt: skip
-    return f"{plan.id}:{task.name} '{task.title}' {said}" + (f": {step.note}" if step.note else "") if said else ""
+    return (
+        f"{plan.id}:{task.name} '{task.title}' {words_of_event}" + (f": {step.note}" if step.note else "")
+        if words_of_event
+        else ""
+    )
 
 
 def users_about(

@@ -37,36 +37,36 @@ def with_parameters(text: str, parameters: Mapping[str, str]) -> str:
     return REFERENCE.sub(lambda match: parameters[match[2]], text)
 
 
-def task_of(made: TaskTemplate, parameters: Mapping[str, str], start_at: datetime, actor: Actor) -> Task:
-    """The task that *made* describes, entered by *actor* in a plan that starts at *start_at*.
+def task_of(template: TaskTemplate, parameters: Mapping[str, str], start_at: datetime, actor: Actor) -> Task:
+    """The task that *template* describes, entered by *actor* in a plan that starts at *start_at*.
 
     Raises G401 if a value does not fit.
     """
-    earliest = start_at + span(made.start) if made.start is not None else None
+    earliest = start_at + span(template.start) if template.start is not None else None
     begin = earliest or start_at
-    lasts = span(made.duration)
+    lasts = span(template.duration)
     try:
         return Task(
-            name=made.name,
-            title=with_parameters(made.title or made.name, parameters),
-            kind=made.kind,
-            instructions=with_parameters(made.instructions, parameters),
-            owner=with_parameters(made.owner or "", parameters),
-            group=with_parameters(made.group or "", parameters),
-            after=tuple(with_parameters(key, parameters) for key in made.after),
+            name=template.name,
+            title=with_parameters(template.title or template.name, parameters),
+            kind=template.kind,
+            instructions=with_parameters(template.instructions, parameters),
+            owner=with_parameters(template.owner or "", parameters),
+            group=with_parameters(template.group or "", parameters),
+            after=tuple(with_parameters(key, parameters) for key in template.after),
             not_before=earliest,
             duration_s=round(lasts.total_seconds()),
-            timeout_s=max(1, round(span(made.timeout).total_seconds())) if made.timeout is not None else None,
-            on_timeout=made.on_timeout,
-            promotion=_with_values(made.promotion, parameters),
-            rollback=_with_values(made.rollback, parameters),
-            actor=actor if made.kind == "automated" else None,
+            timeout_s=max(1, round(span(template.timeout).total_seconds())) if template.timeout is not None else None,
+            on_timeout=template.on_timeout,
+            promotion=_with_values(template.promotion, parameters),
+            rollback=_with_values(template.rollback, parameters),
+            actor=actor if template.kind == "automated" else None,
             planned=TaskSpan(start=begin, end=begin + lasts),
         )
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise OrchestratorError("G401", f"{made.name}: {where}: {first['msg']}") from error
+        raise OrchestratorError("G401", f"{template.name}: {where}: {first['msg']}") from error
 
 
 def _with_values(work: M | None, parameters: Mapping[str, str]) -> M | None:

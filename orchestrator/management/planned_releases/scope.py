@@ -56,7 +56,7 @@ def freeze(task: Change, release: PlannedRelease) -> PlannedRelease:
     unready = not_ready(release, requests_of(task, release))
     for key in release.requests:
         if key in unready:
-            _leave(task, release, key, f"deferred at the freeze of {release.id}: {unready[key]}")
+            _unplan(task, release, key, f"deferred at the freeze of {release.id}: {unready[key]}")
     at = task.now.earliest
     deferred = tuple(Deferral(item=item, at=at, reason=why) for item, why in unready.items())
     after = release.after(
@@ -71,7 +71,7 @@ def freeze(task: Change, release: PlannedRelease) -> PlannedRelease:
     return put(task, after, ReleaseEvent.FREEZE, text, deferred=sorted(unready))
 
 
-def _leave(task: Change, release: PlannedRelease, key: str, reason: str) -> None:
+def _unplan(task: Change, release: PlannedRelease, key: str, reason: str) -> None:
     """Let the request *key* leave *release*, if it is still planned in it."""
     request = task.records.get(CHANGE_REQUESTS, key)
     if request is not None and request.state is ChangeState.PLANNED and request.release == release.id:
@@ -100,7 +100,7 @@ def without_scope(
     _check_in(release, {name for name in packages if not any(name in _names(p) for p in release.packages)})
     for key in release.requests:
         if key in gone:
-            _leave(task, release, key, reason or f"removed from {release.id}")
+            _unplan(task, release, key, reason or f"removed from {release.id}")
     update = {
         "requests": tuple(key for key in release.requests if key not in gone),
         "packages": tuple(package for package in release.packages if package.name not in names),

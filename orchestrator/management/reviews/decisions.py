@@ -77,8 +77,10 @@ def add_feedback(acting: Acting, subject: str, text: str, rating: int | None = N
 
     def work(task: Change) -> Review:
         review = task.existing(RELEASE_REVIEWS, subject)
-        said = Feedback(by=str(acting.actor), at=task.now.earliest, text=text, rating=rating)
-        return _put(task, review.model_copy(update={"feedback": (*review.feedback, said)}), "feedback", rating=rating)
+        feedback = Feedback(by=str(acting.actor), at=task.now.earliest, text=text, rating=rating)
+        return _put(
+            task, review.model_copy(update={"feedback": (*review.feedback, feedback)}), "feedback", rating=rating
+        )
 
     return change(acting, Action.EDIT_REQUESTS, work)
 

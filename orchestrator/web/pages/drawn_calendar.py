@@ -19,7 +19,7 @@ LOOKS = {"window": "window", "hard-freeze": "freeze", "soft-freeze": "freeze", "
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing with a time: a window, freeze, booking or run. *look* is how it is drawn, *path* its page."""
+    """One thing with a time: a window, freeze, booking or run. *css_class* is how it is drawn, *path* its page."""
 
     kind: str
     title: str
@@ -29,7 +29,7 @@ class Entry:
     path: str = ""
 
     @property
-    def look(self) -> str:
+    def css_class(self) -> str:
         """The class of its drawing."""
         return LOOKS.get(self.kind, self.kind)
 
@@ -118,7 +118,7 @@ def rows_of(span: Span, names: Iterable[str], found: dict[str, list[Entry]]) -> 
         row, free = Row(name), [0] * (LANES + 1)
         for entry in found.get(name, ()):
             column, width = _place(span, entry)
-            windows = entry.look == "window"
+            windows = entry.css_class == "window"
             lane = 1 if windows else next((n for n in range(2, LANES + 1) if free[n] <= column), 0)
             if not lane:
                 row.hidden += 1

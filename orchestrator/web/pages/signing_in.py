@@ -139,8 +139,8 @@ def _use_link(request: Request, form: dict[str, str], text: str) -> Response:
     return _with_cookie(request, after_form("/"), made)
 
 
-def _with_cookie(request: Request, response: Response, made: NewSession) -> Response:
+def _with_cookie(request: Request, response: Response, session: NewSession) -> Response:
     """*response* with the cookie of a new session, for this browser session."""
     secure = request.url.scheme == "https"
-    response.set_cookie(cookie_name(request), made.value, path="/", secure=secure, httponly=True, samesite="lax")
+    response.set_cookie(cookie_name(request), session.value, path="/", secure=secure, httponly=True, samesite="lax")
     return response

@@ -330,15 +330,15 @@ def test_a_restore_is_all_or_nothing(
         return real(path, target)
 
     monkeypatch.setattr(Path, "rename", rename)
-    putting_back = restoring._put_back
-    monkeypatch.setattr(restoring, "_put_back", lambda _: None)  # the dead do nothing
+    putting_back = restoring._move_back
+    monkeypatch.setattr(restoring, "_move_back", lambda _: None)  # the dead do nothing
     died = False
     try:
         restore_backup(places, file, "now", SECRET)
     except Died:
         died = True
     monkeypatch.setattr(Path, "rename", real)
-    monkeypatch.setattr(restoring, "_put_back", putting_back)
+    monkeypatch.setattr(restoring, "_move_back", putting_back)
     if died and at % 2 == 0:
         assert undo_restore(places)
         assert content(places.state) == before

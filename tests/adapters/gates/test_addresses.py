@@ -63,7 +63,7 @@ def test_a_gate_does_not_request_it(url: str) -> None:
     """The gate is unknown at once, and says why; nothing was sent."""
     began = time.monotonic()
     answer = fetch_url(url, 5)
-    assert (answer.there, "no gate or probe connects" in answer.trouble) == (False, True)
+    assert (answer.is_reachable, "no gate or probe connects" in answer.trouble) == (False, True)
     assert time.monotonic() - began < 2
 
 
@@ -73,7 +73,7 @@ def test_a_redirect_is_checked_again(status: int) -> None:
     with serving() as server:
         server.answers["/"] = (status, "http://169.254.169.254/latest/meta-data")
         answer = fetch_url(f"{server.url}/", 5)
-    assert (answer.there, answer.text, "169.254.169.254" in answer.trouble) == (False, "", True)
+    assert (answer.is_reachable, answer.text, "169.254.169.254" in answer.trouble) == (False, "", True)
 
 
 def test_a_redirect_to_a_service_is_followed() -> None:
