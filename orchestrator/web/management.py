@@ -92,12 +92,14 @@ def draft_of(fields: dict[str, Any]) -> ChangeDraft:
     return checked_model(ChangeDraft, fields)
 
 
-def enter_edit(app: "ManagedApplication", acting: Acting, key: str, fields: dict[str, Any]) -> ChangeRequest:
-    """Change *fields* of a draft. Raises N110 and what the use case raises."""
+def enter_edit(
+    app: "ManagedApplication", acting: Acting, key: str, fields: dict[str, Any], expected: ChangeRequest | None = None
+) -> ChangeRequest:
+    """Change *fields* of a draft, if it is as *expected*. Raises N110 and what the use case raises."""
     if not fields:
         raise OrchestratorError("N110", "at least one field is required")
     draft_of({"title": "any", **fields})
-    return changes.edit_change(acting, key, fields, app.change_sources)
+    return changes.edit_change(acting, key, fields, app.change_sources, expected)
 
 
 def rank_change(acting: Acting, key: str, rank: float | None, reason: str) -> ChangeRequest:

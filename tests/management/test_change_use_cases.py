@@ -118,3 +118,15 @@ def test_lists_are_pages_in_the_order_of_the_rank() -> None:
     assert queries.count_changes(viewer)[ChangeState.DRAFT] == 4
     shown = queries.show_change(viewer, "R-1", Sources(drifting=("production",)))
     assert shown.is_stale
+
+
+def test_a_draft_that_was_changed_meanwhile_stays() -> None:
+    """An edit of a version that another user has replaced is refused (N145), and changes nothing."""
+    desk, sources = Desk(), Sources()
+    acting = desk.acting("release-manager")
+    decisions.add_change(acting, DRAFT, sources)
+    read = decisions.edit_change(acting, "R-1", {"value": 5}, sources)
+    changed = decisions.edit_change(acting, "R-1", {"value": 4}, sources, read)
+    with pytest.raises(OrchestratorError, match="N145"):
+        decisions.edit_change(acting, "R-1", {"value": 1}, sources, read)
+    assert decisions.edit_change(acting, "R-1", {}, sources, changed).value == 4

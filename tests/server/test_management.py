@@ -174,3 +174,17 @@ def test_times_are_shown_in_the_zone_of_the_reader(office: RequestProject, site:
     assert 'value="2031-07-01T11:00"' in ann.get("/bookings/B-1").text
     bob.cookies.set("zone", "../../etc/passwd")
     assert f"{exact}08:00 UTC</time>" in bob.get("/bookings/B-1").text
+
+
+def test_an_edit_of_an_older_version_is_refused(site: Site) -> None:
+    """With `If-Match` an edit changes only the version that was read; after the edit of another user it is 412 and changes nothing."""
+    olga, ann = site.signed_in("olga"), site.signed_in("ann")
+    assert olga.post("/api/v1/change-requests", {"title": "Sell gift cards"}).status_code == 201
+    place = "/api/v1/change-requests/R-1"
+    read = olga.get(place).headers["etag"]
+    assert ann.post(f"{place}/edit", {"value": 5}, **{"if-match": read}).status_code == 200
+    stale = olga.post(f"{place}/edit", {"value": 1}, **{"if-match": read})
+    assert (stale.status_code, stale.json()["code"]) == (412, "N145")
+    assert olga.get(place).json()["request"]["value"] == 5
+    for tag in (olga.get(place).headers["etag"], "*"):
+        assert olga.post(f"{place}/edit", {"value": 2}, **{"if-match": tag}).status_code == 200

@@ -223,4 +223,11 @@ CODES: tuple[ErrorCode, ...] = (
         "Raise the version. A package that no environment has seen can be removed: `orchestrator package remove`.",
         Exit.NOT_ALLOWED,
     ),
+    ErrorCode(
+        "N145",
+        "newer version of an object",
+        "The header `If-Match` has the ETag of an earlier version of the object. Nothing was changed.",
+        "Read the object again, and repeat the change with its new ETag.",
+        Exit.UNEXPECTED_CHANGES,
+    ),
 )

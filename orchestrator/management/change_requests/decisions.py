@@ -37,11 +37,18 @@ def add_change(acting: Acting, draft: ChangeDraft, sources: ChangeSources, *, su
 
 
 @forwarded
-def edit_change(acting: Acting, key: str, fields: dict[str, Any], sources: ChangeSources) -> ChangeRequest:
-    """Change *fields* of a draft. Raises A110, and G102 for a request that is not a draft."""
+def edit_change(
+    acting: Acting, key: str, fields: dict[str, Any], sources: ChangeSources, expected: ChangeRequest | None = None
+) -> ChangeRequest:
+    """Change *fields* of a draft. Raises A110, and G102 for a request that is not a draft.
+
+    Raises N145 if the request is not as *expected*: another user has changed it since it was read.
+    """
 
     def work(task: Change) -> ChangeRequest:
         request = _own(task, key)
+        if expected is not None and request != expected:
+            raise OrchestratorError("N145", f"{request.id} has changed since it was read")
         if request.state is not ChangeState.DRAFT:
             raise OrchestratorError("G102", f"{request.id} is {request.state}, and only drafts change")
         return _edit(task, request, {**_fields(request), **fields}, sources)

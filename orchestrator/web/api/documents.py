@@ -33,11 +33,22 @@ def ordered_document(kind: str, data: dict[str, Any]) -> bytes:
 def tagged_document(request: Request, kind: str, data: dict[str, Any]) -> Response:
     """A document with a weak ETag; 304 if the client has it already."""
     body = encoded_document(kind, data)
-    tag = f'W/"{hashlib.sha256(body).hexdigest()[:32]}"'
+    tag = _tag(body)
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
     return Response(body, headers=headers, media_type="application/json")
+
+
+def _tag(body: bytes) -> str:
+    """The ETag of a document."""
+    return f'W/"{hashlib.sha256(body).hexdigest()[:32]}"'
+
+
+def require_tag(tag: str, kind: str, data: dict[str, Any]) -> None:
+    """Return if *tag* is `*`, or the ETag that the document has at the moment. Raises N145."""
+    if tag.strip() not in {"*", _tag(encoded_document(kind, data))}:
+        raise OrchestratorError("N145", f"this {kind} has changed since it was read")
 
 
 def checked_cursor(text: str | None, form: re.Pattern[str]) -> str | None:

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response
 
 from orchestrator.management.bookings.queries import (
@@ -21,7 +21,7 @@ from orchestrator.management.documents import booking_item, change_item
 from orchestrator.management.measures.queries import MeasureFilter, show_measures
 from orchestrator.web import management
 from orchestrator.web.api.changing import Key, Result, Writer, reply_once
-from orchestrator.web.api.documents import PREFIX, Limit, Who, tagged_document
+from orchestrator.web.api.documents import PREFIX, Limit, Who, require_tag, tagged_document
 from orchestrator.web.api.management_orders import (
     BookingEventOrder,
     BookingOrder,
@@ -37,6 +37,9 @@ Hours = Annotated[float, Query(gt=0, le=90 * 24)]
 Days = Annotated[float, Query(gt=0, le=366)]
 Word = Annotated[str | None, Query(max_length=200)]
 PageCursor = Annotated[str | None, Query(max_length=200, pattern=r"^[A-Z0-9:.TZ-]{1,60} [BR]-\d{1,9}$")]
+Match = Annotated[
+    str | None, Header(alias="If-Match", description="The ETag of the version that is changed.", max_length=200)
+]
 router = APIRouter(prefix=PREFIX)
 
 
@@ -89,12 +92,18 @@ def post_change(request: Request, who: Writer, order: ChangeOrder, key: Key = No
 
 
 @router.post("/change-requests/{change}/edit", tags=["change requests"])
-def post_edit(request: Request, who: Writer, change: str, order: ChangeEdit, key: Key = None) -> Response:
-    """Change fields of a draft. Lists are replaced."""
+def post_edit(
+    request: Request, who: Writer, change: str, order: ChangeEdit, key: Key = None, match: Match = None
+) -> Response:
+    """Change fields of a draft. Lists are replaced. With `If-Match` only the version that was read is changed."""
     app, fields = managed_application(request), order.model_dump(mode="json", exclude_unset=True)
 
     def work() -> Result:
-        edited = management.enter_edit(app, app.acting_as(who.actor), change, fields)
+        acting, expected = app.acting_as(who.actor), None
+        if match is not None:
+            expected = show_change(acting, change, app.change_sources).request
+            require_tag(match, "ChangeRequest", change_item(expected))
+        edited = management.enter_edit(app, acting, change, fields, expected)
         return 200, "ChangeRequest", change_item(edited)
 
     return reply_once(request, who, key, order, work)
