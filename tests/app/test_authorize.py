@@ -24,6 +24,7 @@ from orchestrator.app.requests import KINDS, AssumeHost, AssumeLiveSide, Promote
 from orchestrator.app.retention import Retention
 from orchestrator.app.rights import ACTIONS
 from orchestrator.app.submit import Submissions
+from orchestrator.app.uploads import PackageUploads
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.errors import OrchestratorError
@@ -31,7 +32,8 @@ from orchestrator.domain.journal import Run
 
 APP = Path(inspect.getfile(UseCases)).parent
 GROUPS = (
-    Clients, Control, Environments, Execution, Inspections, Maintenance, Plans, Queries, Recovery, Releases, Retention, Submissions,
+    Clients, Control, Environments, Execution, Inspections, Maintenance, PackageUploads, Plans, Queries, Recovery, Releases,
+    Retention, Submissions,
 )  # fmt: skip
 ANN = Actor(name="ann")
 RUN = Run(id="abc-staging", root="abc", kind="promotion", environment="staging")
@@ -111,7 +113,7 @@ def test_control_needs_its_right_in_the_environment_of_the_run(wish: Any) -> Non
         rights = NoRights()
         with pytest.raises(OrchestratorError, match="may not run:control"):
             made(Control, Untouchable(rights)).request(ANN, run, wish)
-        assert rights.asked == [Right(Action.CONTROL_RUN, environment)]
+        assert rights.asked == [Right(Action.CONTROL_RUN, environment, about="run:abc-staging")]
 
 
 def test_a_request_needs_its_right_in_each_environment() -> None:
