@@ -73,7 +73,7 @@ class Lines:
         elif record.kind == "notice" and _worth_saying(record):
             self.write(f"  {output.paint('○', fg='yellow', err=True)} {record.data['text']}")
         elif record.kind == "control" and record.data["control"]:
-            by = record.data.get("by") or "somebody"
+            by = record.data.get("by") or "unknown"
             self.write(f"  {output.paint('!', fg='yellow', err=True)} {by} requested: {record.data['control']}")
         elif record.kind == "state":
             self._state(story, record)

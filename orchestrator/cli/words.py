@@ -167,7 +167,7 @@ def rollback_lines(plan: Mapping[str, Any], *, plays: bool = False) -> list[str]
     lines += skipped_lines(skipped, PackageRef.from_json(plan["release"]))
     lines.append(f"verified by {', '.join(suite['name'] for suite in plan['verify'])}")
     if plan["untouched"]:
-        lines.append(f"left alone: {list_names(plan['untouched'])}")
+        lines.append(f"not changed: {list_names(plan['untouched'])}")
     return [*lines, f"plan {short(plan['digest'])}"]
 
 

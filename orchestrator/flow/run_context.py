@@ -318,7 +318,7 @@ class RunContext:
             self.ownership.park()
         if begun or self.going_back or self.state is State.CLOSING or run.control not in STOPPING:
             return None
-        message = f"{STOPPING[run.control]} by {run.control_by or 'somebody'}"
+        message = f"{STOPPING[run.control]} by {run.control_by or 'unknown'}"
         return StepResult(outcome=Outcome.ABORTED, message=message, data={"code": STOPPED, "untouched": True})
 
     def _held(self, name: str, emit: Emit, *, begun: bool) -> StepResult | None:
@@ -333,7 +333,7 @@ class RunContext:
         if run.control != "abort" or run.control_at == known or result.outcome is not Outcome.ERRORED:
             return result
         data = {**result.data, "code": STOPPED, "how": "stopped"}
-        message = f"aborted by {run.control_by or 'somebody'}: {result.message}"
+        message = f"aborted by {run.control_by or 'unknown'}: {result.message}"
         return result.model_copy(update={"outcome": Outcome.ABORTED, "message": message, "data": data})
 
     def alert(self, step: str, text: str, key: str, *, notify: bool = True) -> None:

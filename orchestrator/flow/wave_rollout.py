@@ -300,7 +300,7 @@ class WaveRollout:
             self.ownership.check()
             while (run := self.services.store.run(self.request.root)).control == "pause":
                 self.ownership.park()
-            return f"{STOPPING[run.control]} by {run.control_by or 'somebody'}" if run.control in STOPPING else ""
+            return f"{STOPPING[run.control]} by {run.control_by or 'unknown'}" if run.control in STOPPING else ""
 
         why = str(self.durable.step(name, read_control))
         self.stopped = self.stopped or bool(why)

@@ -102,7 +102,7 @@ def show(environment: str, as_json: bool) -> None:
     out(f"  stack       {spec.stack if spec else 'none: no Pulumi program'}{both}")
     out(f"  definition  {spec.definition if spec else '–'}")
     out(f"  rollback    {'automatic' if item.rollback.automatic else 'only on request'}")
-    out(f"  held by     {f'{lease.holder} ({lease.reason})' if lease else 'nobody'}")
+    out(f"  held by     {f'{lease.holder} ({lease.reason})' if lease else '–'}")
     out(f"  calendar    {'; '.join(calendar_lines(calendar)) or 'open'}")
 
 
