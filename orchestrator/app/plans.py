@@ -185,6 +185,11 @@ class Plans(UseCases):
         return made
 
     @use_case(Action.VIEW)
+    def needs_request(self, actor: Actor, package: str, environment: str) -> bool:
+        """Whether the rules require votes for a promotion of packages called *package* into *environment*."""
+        return admission.approval_rules(self._parts.services).govern(package, environment)
+
+    @use_case(Action.VIEW)
     def risk(self, actor: Actor, plan: Plan) -> Risk:
         """The risk of *plan*, by its factors."""
         return plan_risk(self._parts.services, plan)

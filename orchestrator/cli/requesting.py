@@ -63,7 +63,7 @@ class PromotionOptions:
 
 def governed(app: "Application", package: "Package", environment: str, wanted: PromotionOptions) -> bool:
     """Whether a promotion of *package* into *environment* needs a run request."""
-    return wanted.needs_request or app.request_rules().approvals.govern(package.ref.name, environment)
+    return wanted.needs_request or app.plans.needs_request(app.actor, package.ref.name, environment)
 
 
 def request(

@@ -159,6 +159,7 @@ GROUP_READS: dict[str, tuple[str, ...]] = {
         "targets",
         "wave_targets",
         "risk",
+        "needs_request",
         "kept",
         "kept_document",
         "current_rollback",
