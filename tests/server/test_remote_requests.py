@@ -10,7 +10,7 @@ from orchestrator.cli.planned import plan_text
 from orchestrator.domain.moments import parse_moment
 from orchestrator.management.worker_calls import answer_call
 from tests.cli.request_project import RequestProject, office
-from tests.server.remote_site import Said, difference, said, serving
+from tests.server.remote_site import Said, said, serving
 
 __all__ = ["office"]  # the fixture
 IDS = re.compile(r"\b[0-9a-f]{6}\b|\b[0-9a-f]{64}\b|\b[0-9a-f]{12}\b")
