@@ -1,6 +1,6 @@
 """The port of the register: management records and the audit stream of one project."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
@@ -15,6 +15,8 @@ from orchestrator.domain.worker_calls import WorkerCall
 
 T = TypeVar("T", bound=Model)
 R = TypeVar("R")
+AT_ONCE = 500
+"""The number of records that are read at once by what needs all of a kind."""
 
 
 class Records(Protocol):
@@ -29,12 +31,15 @@ class Records(Protocol):
         parts: Sequence[str] | None = None,
         *,
         start: str = "",
+        prefix: str = "",
+        newest_first: bool = False,
         cursor: str | None = None,
         limit: int = PAGE_SIZE,
     ) -> Page[T]:
-        """A page of the records of a *kind* with positions, in their order, from the position *start* on.
+        """A page of the records of *kind*, in the order of position and key, or against it with *newest_first*.
 
-        With *parts* only those in one of them. *cursor* is that of the page before.
+        With *parts* only those in one of them, with *start* those from this position on, with *prefix* those whose keys
+        start with it, in the order of their keys. *cursor* is that of the page before.
         """
 
     def count(self, kind: RecordKind[T]) -> dict[str, int]:
@@ -54,6 +59,18 @@ class Records(Protocol):
 
     def newest_time(self) -> datetime | None:
         """The time of the newest entry of the audit stream; None if it is empty."""
+
+
+def each_record(
+    records: Records, kind: RecordKind[T], parts: Sequence[str] | None = None, *, start: str = "", prefix: str = ""
+) -> Iterator[T]:
+    """Every record that `Records.page` lists, read page by page as they are consumed."""
+    cursor: str | None = None
+    while True:
+        page = records.page(kind, parts, start=start, prefix=prefix, cursor=cursor, limit=AT_ONCE)
+        yield from page.items
+        if (cursor := page.cursor) is None:
+            return
 
 
 class Changes(Records, Protocol):

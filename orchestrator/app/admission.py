@@ -25,7 +25,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.register import OPEN, OVERRIDES, REQUESTS, REVIEWS
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.risk.kinds import ChangeKind
-from orchestrator.register_ports import Changes, Records
+from orchestrator.register_ports import Changes, Records, each_record
 
 DECIDED_LATER = frozenset({ConditionKind.APPROVAL, ConditionKind.SEPARATION, ConditionKind.LEASE})
 """What does not refuse a promotion that is requested: it waits for votes, and for its turn."""
@@ -154,7 +154,7 @@ def _request(records: Records, promotion: Promotion) -> RunRequest | None:
 
 def overrides_of(records: Records, package: str, environment: str) -> tuple[Override, ...]:
     """Every override that was recorded for *package* in *environment*, also those that no longer count."""
-    return tuple(each for each in records.all(OVERRIDES, environment) if each.package == package)
+    return tuple(each_record(records, OVERRIDES, prefix=f"{package} {environment} "))
 
 
 @forwarded

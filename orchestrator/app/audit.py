@@ -1,7 +1,8 @@
 """The audit stream: list, show, verify, explain and export."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from orchestrator.app.acting import Acting, Change, View, change, read_register, unknown
 from orchestrator.app.forwarding import forwarded
@@ -11,14 +12,30 @@ from orchestrator.domain.audit.chain import AuditEntry, AuditHead, Fault, Findin
 from orchestrator.domain.audit.export import AuditExport, AuditFilter, describe, population
 from orchestrator.domain.audit.restores import RecordedRestore, explanation, recorded_restores
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.register_ports import AuditKeys
+from orchestrator.register_ports import AT_ONCE, AuditKeys, Records
 
 
 @forwarded
-def list_entries(acting: Acting, chosen: AuditFilter, limit: int | None = None) -> tuple[AuditEntry, ...]:
-    """The entries that fit *chosen*, in order; with *limit* only the newest ones."""
-    found = read_register(acting, Action.READ_AUDIT, lambda view: population(view.records.audit(), chosen))
-    return found if limit is None else found[max(0, len(found) - limit) :]
+def list_entries(
+    acting: Acting, chosen: AuditFilter, limit: int | None = None, before: int | None = None
+) -> tuple[AuditEntry, ...]:
+    """The entries that fit *chosen*, in order; with *limit* only the newest ones, of those *before* an index."""
+
+    def work(view: View) -> tuple[AuditEntry, ...]:
+        newest_first = (entry for entry in _newest_first(view.records, before) if chosen.fits(entry))
+        return tuple(islice(newest_first, limit))[::-1]
+
+    return read_register(acting, Action.READ_AUDIT, work)
+
+
+def _newest_first(records: Records, before: int | None) -> Iterator[AuditEntry]:
+    """The entries before an index, read *AT_ONCE* at a time as they are consumed."""
+    end = records.head().index if before is None else before - 1
+    while end > 0:
+        start = max(0, end - AT_ONCE)
+        page = records.audit(after=start, limit=end - start)
+        yield from (entry for entry in reversed(page) if entry.index <= end)
+        end = start
 
 
 @forwarded

@@ -70,7 +70,7 @@ class AutomaticPromotions:
         if release is None or runs_there(services, name, release):
             return None
         before = services.environment(name)[0].after or ""
-        verified_at = max(mark.at for mark in services.store.verified(before, release.digest))
+        verified_at = services.store.verified(before, release.digest, limit=1)[0].at
         chosen = RunFilter(environment=name, digest=release.digest, kinds=tuple(PROMOTION_KINDS))
         if any(run.requested_at >= verified_at for run in services.store.list_runs(chosen, limit=1).items):
             return None

@@ -18,9 +18,11 @@ from orchestrator.domain.calendar.verdict import (
     LineStop,
     calendar_verdict,
 )
+from orchestrator.domain.listing import Page
 from orchestrator.domain.register import CALENDAR_RULES, LINE_STOPS, OPEN, OVERRIDES
 
 EVERYWHERE = "*"
+MOST_OVERRIDES = 200  # that documents show, the newest first
 
 
 def calendar_of(view: View, declared: Iterable[CalendarRule] = ()) -> Calendar:
@@ -58,9 +60,13 @@ def states(
 
 
 @forwarded
-def recorded_overrides(acting: Acting) -> tuple[Override, ...]:
-    """Every override, also those that no longer count: they are shown permanently."""
-    return read_register(acting, Action.VIEW, lambda view: view.records.all(OVERRIDES))
+def recorded_overrides(acting: Acting, *, cursor: str | None = None, limit: int = MOST_OVERRIDES) -> Page[Override]:
+    """A page of the overrides, the newest first, also those that no longer count."""
+    return read_register(
+        acting,
+        Action.VIEW,
+        lambda view: view.records.page(OVERRIDES, newest_first=True, cursor=cursor, limit=limit),
+    )
 
 
 @forwarded

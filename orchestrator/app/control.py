@@ -10,6 +10,7 @@ from orchestrator.app.rights import control_rights
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.journal import ControlVerb, Entry, Lease, Run, add_seconds
+from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.locks import lock_run
 from orchestrator.ports import Store
 
@@ -58,7 +59,7 @@ class Control(UseCases):
         store, now = self._parts.store, self._parts.services.clock.now()
         while True:
             run = lock_run(kind, secrets.token_hex(3), environment, str(actor), now)
-            if not store.runs_of(run.root):
+            if not store.list_runs(RunFilter(request_id=run.root), limit=1).items:
                 return run
 
     @use_case(Action.RUN_WORKER, recorded=False)

@@ -4,7 +4,9 @@ from orchestrator.app.parts import Parts
 from orchestrator.app.requests import Request, parse_request
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import LOCK_KINDS, Run, busy, queued
+from orchestrator.domain.listing import RunFilter
 from orchestrator.ports import Store
+from orchestrator.ports.lists import each_run, queue_of
 
 
 def recorded_request(store: Store, root: str) -> Request:
@@ -12,7 +14,7 @@ def recorded_request(store: Store, root: str) -> Request:
     try:
         return parse_request(store.work(root).request)
     except OrchestratorError:
-        if any(run.kind in LOCK_KINDS for run in store.runs_of(root)):
+        if store.list_runs(RunFilter(request_id=root, kinds=tuple(sorted(LOCK_KINDS))), limit=1).items:
             text = f"{root} records a lock or its end"
             raise OrchestratorError("R141", text, hint="orchestrator lock status lists the locks") from None
         raise
@@ -20,7 +22,7 @@ def recorded_request(store: Store, root: str) -> Request:
 
 def current_run(store: Store, root: str) -> Run:
     """The run of *root* that continues, or its last one; of a rollout in waves the run of all of it. Raises R101."""
-    runs = store.runs_of(root)[::-1]
+    runs = list(each_run(store, RunFilter(request_id=root)))
     if not runs:
         raise OrchestratorError("R101", f"there is no run {root!r}")
     whole = next((run for run in runs if run.kind == "waves"), None)
@@ -29,7 +31,7 @@ def current_run(store: Store, root: str) -> Run:
 
 def open_runs(store: Store, root: str) -> list[Run]:
     """The runs of *root* that have not ended, oldest first."""
-    return [run for run in store.runs_of(root) if not run.ended]
+    return list(each_run(store, RunFilter(request_id=root, is_open=True)))[::-1]
 
 
 def is_paused(store: Store, root: str) -> bool:
@@ -51,6 +53,6 @@ def require_free(parts: Parts, environment: str) -> None:
     held = parts.store.lease(environment)
     if held is not None:
         raise busy(held, parts.services.clock.now())
-    for waiting in parts.store.queue(environment):
+    for waiting in queue_of(parts.store, environment):
         if waiting.superseded_by is None:
             raise queued(waiting, parts.services.clock.now())

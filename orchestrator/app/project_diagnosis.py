@@ -13,6 +13,7 @@ from orchestrator.app.queries import Queries
 from orchestrator.domain.diagnosis import Check, Level, ShowTime
 from orchestrator.domain.errors import OrchestratorError, lookup
 from orchestrator.domain.text import counted
+from orchestrator.ports.lists import each_request
 
 RUN_JOB = re.compile(r"[0-9a-f]{6}-")  # the jobs of runs, not those of plans and inspections
 
@@ -93,7 +94,7 @@ class ProjectDiagnosis:
     def workers(self, show_time: ShowTime) -> Check:
         """Who works on what, and what waits for which workers. Times are written by *show_time*."""
         try:
-            works = self._parts.store.pending()
+            works = list(each_request(self._parts.store))
             claimed = {work.root for work in works if self._parts.engine.works_on(work)}
         finally:
             self._parts.close()

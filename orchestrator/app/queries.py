@@ -29,7 +29,7 @@ from orchestrator.domain.text import clean_text
 from orchestrator.inspect.facts import facts_of, facts_of_all, queue_facts, run_facts
 from orchestrator.inspect.release_history import last_verified
 from orchestrator.planning.candidates import candidate
-from orchestrator.ports.lists import each_run
+from orchestrator.ports.lists import each_request, each_run, queue_of, queues_of, runs_of_request
 from orchestrator.written_files import written_files
 
 RECORDS_AT_ONCE = 500
@@ -121,7 +121,7 @@ class Queries(UseCases):
         """A page of the runs that *chosen* accepts, newest first, each with its current activity."""
         page = self._parts.store.list_runs(chosen, cursor=cursor, limit=limit)
         names = tuple({run.environment for run in page.items})
-        queues = self._parts.store.queues_of(names) if names else {}
+        queues = queues_of(self._parts.store, names) if names else {}
         found = (
             run_facts(self._parts.store, run, queues.get(run.environment, []), self._works_on) for run in page.items
         )
@@ -140,7 +140,7 @@ class Queries(UseCases):
     @use_case(Action.VIEW)
     def runs_of(self, actor: Actor, root: str) -> list[Run]:
         """Every run of *root*, oldest first."""
-        return self._parts.store.runs_of(root)
+        return runs_of_request(self._parts.store, root)
 
     @use_case(Action.VIEW)
     def reader(self, actor: Actor) -> RunReader:
@@ -181,13 +181,13 @@ class Queries(UseCases):
     @use_case(Action.VIEW)
     def run_facts(self, actor: Actor, run: Run) -> RunFacts:
         """*run*, and its current activity."""
-        return run_facts(self._parts.store, run, self._parts.store.queue(run.environment), self._works_on)
+        return run_facts(self._parts.store, run, queue_of(self._parts.store, run.environment), self._works_on)
 
     @use_case(Action.VIEW)
     def coming(self, actor: Actor) -> dict[str, list[dict[str, object]]]:
         """The promotions in waves that will reach each environment with a wave that has not started, as JSON data."""
         found: dict[str, list[dict[str, object]]] = {}
-        for work in self._parts.store.pending():
+        for work in each_request(self._parts.store):
             request = parse_request(work.request)
             run = current_run(self._parts.store, work.root) if request.waves is not None else None
             progress = RunView.of(run, self._parts.store.records(run.id)).wave_progress if run is not None else None

@@ -11,6 +11,7 @@ from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.journal import Run, request_parameters
 from orchestrator.inspect.leftovers import Leftover, leftovers
+from orchestrator.ports.lists import each_request
 
 
 class Recovery(UseCases):
@@ -44,7 +45,7 @@ class Recovery(UseCases):
             if run.control != "cancel":
                 record_control(self._parts.store, str(actor), run, "cancel", "what it created has expired")
             return recorded_request(self._parts.store, run.root)
-        for work in self._parts.store.pending():
+        for work in each_request(self._parts.store):
             if work.request["kind"] == "reap" and request_parameters(work.request).get("run") == run.id:
                 return parse_request(work.request)
         return record_request(self._parts, actor, Reap(targets=(run.environment,), leftover=run.id), queue)

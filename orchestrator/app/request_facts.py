@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial, reduce
+from itertools import islice
 
 from orchestrator.app.acting import OBJECTS, Acting, Change, View, read_own, unknown
 from orchestrator.app.admission import Promotion, facts_at
@@ -18,13 +19,14 @@ from orchestrator.domain.approval.votes import ApprovalVerdict, approval_everywh
 from orchestrator.domain.calendar.fit import Estimate
 from orchestrator.domain.calendar.rules import CalendarRule
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.register import REQUESTS
+from orchestrator.domain.register import ENDED, OPEN, REQUESTS
 from orchestrator.planning.admission import approval_rules
 from orchestrator.planning.durations import estimated
 from orchestrator.planning.path_facts import path_facts
-from orchestrator.register_ports import Records
+from orchestrator.register_ports import Records, each_record
 from orchestrator.services import Services
 
+MOST_NAMES = 200  # requests from which the nearest name is chosen
 OF_WAVE = frozenset(ConditionKind) - {
     ConditionKind.RIGHT,
     ConditionKind.APPROVAL,
@@ -114,14 +116,25 @@ def find_request(records: Records, wanted: str) -> RunRequest:
     exact = records.get(REQUESTS, wanted)
     if exact is not None:
         return exact
-    everything = records.all(REQUESTS)
-    found = [request for request in everything if wanted and wanted in {request.run, *_starts(request, wanted)}]
+    found = _named(records, wanted) if wanted else []
     if len(found) > 1:
         names = ", ".join(request.id for request in found[:6])
         raise OrchestratorError("R102", f"{wanted!r} fits {len(found)} run requests: {names}")
     if not found:
-        raise unknown(f"{OBJECTS[REQUESTS.name]} request", wanted, [request.id for request in everything])
+        newest = records.page(REQUESTS, newest_first=True, limit=MOST_NAMES).items
+        raise unknown(f"{OBJECTS[REQUESTS.name]} request", wanted, [request.id for request in newest])
     return found[0]
+
+
+def _named(records: Records, wanted: str) -> list[RunRequest]:
+    """The requests whose ids start with *wanted*, or that the run *wanted* executes.
+
+    A run that a request got later has another id. Those that have ended are read page by page if no other one is found.
+    """
+    found = {request.id: request for request in records.page(REQUESTS, prefix=wanted, limit=MOST_NAMES).items}
+    found |= {request.id: request for request in records.all(REQUESTS, OPEN) if request.run == wanted}
+    ended = (request for request in each_record(records, REQUESTS, [ENDED]) if request.run == wanted)
+    return list(found.values()) or list(islice(ended, 1))
 
 
 def request_of(acting: Acting, wanted: str) -> RunRequest:
@@ -135,10 +148,6 @@ def request_of(acting: Acting, wanted: str) -> RunRequest:
             raise
 
     return read_own(acting, work)
-
-
-def _starts(request: RunRequest, wanted: str) -> tuple[str, ...]:
-    return (wanted,) if request.id.startswith(wanted) else ()
 
 
 def make_move(task: Change, request: RunRequest, event: RequestEvent, note: str = "") -> RunRequest:

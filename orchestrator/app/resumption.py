@@ -13,6 +13,7 @@ from orchestrator.app.requests import RunRequest
 from orchestrator.domain.access.principals import SYSTEM_ACTOR
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import QueuedRequest, Run, add_seconds, is_past
+from orchestrator.ports.lists import queue_entry, queue_of
 
 GRACE_S = 15.0  # a process has this time between requesting something and starting it
 PAUSE_S = 2.0  # between two checks of what a waiting run waits for
@@ -102,7 +103,7 @@ class Resumption:
     def _leaves(self, run: Run) -> bool:
         """Whether *run* leaves the queue: it only waited in it, had no effect, and was not detached."""
         lease = self._parts.store.lease(run.environment)
-        waits = any(wait.run == run.id for wait in self._parts.store.queue(run.environment))
+        waits = queue_entry(self._parts.store, run.environment, run.id) is not None
         only_waited = waits and (lease is None or lease.holder != run.id)
         return only_waited and not self._queries.detached(self._parts.actor, run)
 
@@ -132,7 +133,7 @@ class Blockers:
         """The runs that this one waits for, in each of its environments."""
         store = self._parts.store
         for environment in self._request.targets:
-            queue = [wait.run for wait in store.queue(environment) if wait.superseded_by is None]
+            queue = [wait.run for wait in queue_of(store, environment) if wait.superseded_by is None]
             mine = [run for run in queue if run.startswith(f"{self._request.root}-")]
             if not mine:
                 continue

@@ -7,7 +7,7 @@ from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.register import REQUESTS, VOTES
 from orchestrator.domain.retention import Removable
 from orchestrator.flow import prune
-from orchestrator.register_ports import Records
+from orchestrator.register_ports import Records, each_record
 
 
 class Retention(UseCases):
@@ -31,9 +31,9 @@ class Retention(UseCases):
         """The plans that run requests and votes name."""
 
         def named(records: Records) -> frozenset[str]:
-            requests = records.all(REQUESTS)
-            plans = {request.plan for request in requests}
-            plans |= {plan for request in requests if request.rollout for plan in request.rollout.plans.values()}
-            return frozenset(plans | {cast.vote.plan for cast in records.all(VOTES)})
+            plans = {cast.vote.plan for cast in each_record(records, VOTES)}
+            for request in each_record(records, REQUESTS):
+                plans |= {request.plan, *(request.rollout.plans.values() if request.rollout else ())}
+            return frozenset(plans)
 
         return self._parts.acting_as(actor).register.reading(named)

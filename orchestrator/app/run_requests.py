@@ -1,5 +1,6 @@
 """Run requests: recording one, withdrawing it, and raising its risk."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from orchestrator.app.acting import Acting, Change, Denied, View, change, read_own, read_register
@@ -22,6 +23,7 @@ from orchestrator.domain.approval.requests import RunRequest, current_state
 from orchestrator.domain.approval.reviews import EmergencyReview, overdue, overdue_text, review_verdict
 from orchestrator.domain.approval.votes import ApprovalVerdict, Vote
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.listing import PAGE_SIZE, Page
 from orchestrator.domain.register import (
     BUILDERS,
     OPEN,
@@ -65,7 +67,9 @@ ENDED = frozenset(state for state, moves in REQUEST_TABLE.items() if not moves)
 
 
 def request_view(view: View, request: RunRequest, rules: RequestRules) -> RequestView:
-    """The current view of *request*."""
+    """The current view of *request*. For one that has ended, the journal is not read: nothing starts it any more."""
+    if request.has_ended:
+        rules = RequestRules(rules.approvals, rules.declared)
     verdict = approval_of(view, request)
     admission = start_admission(view, request, request.requested_by, rules)
     review = view.records.get(REVIEWS, request.id)
@@ -213,16 +217,34 @@ def raise_request_risk(acting: Acting, wanted: str, level: Level, reason: str, r
 
 
 @forwarded
-def list_requests(acting: Acting, rules: RequestRules, *, everything: bool = False) -> tuple[RequestView, ...]:
-    """The requests that have not ended, or whose review is open, the oldest first; with *everything* all of them."""
+def list_requests(
+    acting: Acting,
+    rules: RequestRules,
+    *,
+    everything: bool = False,
+    cursor: str | None = None,
+    limit: int = PAGE_SIZE,
+) -> Page[RequestView]:
+    """The requests that have not ended, or whose review is open, the oldest first.
 
-    def work(view: View) -> tuple[RequestView, ...]:
-        seen = [request for request in view.records.all(REQUESTS) if _may_view(view, request)]
-        found = [request_view(view, request, rules) for request in seen]
-        chosen = [each for each in found if everything or each.is_open]
-        return tuple(sorted(chosen, key=lambda each: each.request.requested_at))
+    With *everything* a page of all requests, the newest first. A page has fewer rows if the actor may not view some.
+    """
+
+    def work(view: View) -> Page[RequestView]:
+        if everything:
+            page = view.records.page(REQUESTS, newest_first=True, cursor=cursor, limit=limit)
+            return Page[RequestView](items=_views(view, page.items, rules), cursor=page.cursor)
+        reviews = (view.records.get(REQUESTS, review.run) for review in view.records.all(REVIEWS, OPEN))
+        found = {each.id: each for each in (*view.records.all(REQUESTS, OPEN), *reviews) if each is not None}
+        oldest_first = sorted(found.values(), key=lambda request: (request.requested_at, request.id))
+        return Page[RequestView](items=tuple(each for each in _views(view, oldest_first, rules) if each.is_open))
 
     return read_register(acting, Action.VIEW, work)
+
+
+def _views(view: View, requests: Iterable[RunRequest], rules: RequestRules) -> tuple[RequestView, ...]:
+    """The current views of those of *requests* that the actor may view."""
+    return tuple(request_view(view, request, rules) for request in requests if _may_view(view, request))
 
 
 def _may_view(view: View, request: RunRequest) -> bool:

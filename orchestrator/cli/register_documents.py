@@ -247,11 +247,12 @@ class RunRequestDocument(RequestItem, Document):
 
 
 class RunRequestsDocument(Document):
-    """`orchestrator approvals --json`. *messages* are for the actor."""
+    """`orchestrator approvals --json`. *messages* are for the actor, *cursor* is of the next page with `--all`."""
 
     kind: Literal["RunRequests"]
     requests: tuple[RequestItem, ...]
     messages: tuple[Message, ...]
+    cursor: str | None
     worker: bool
 
 

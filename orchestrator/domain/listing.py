@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 from orchestrator.domain.journal import Kind, Run
 from orchestrator.domain.model import Model
+from orchestrator.domain.plan.hosts import HostState
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.step import Outcome
@@ -103,6 +104,13 @@ class ReleasePlace(Model):
     run: str | None = None
     run_kind: Kind | None = None
     run_state: State | None = None
+
+
+class HostRow(Model):
+    """What is known of one host of an *environment*."""
+
+    environment: str
+    state: HostState
 
 
 class EnvironmentSummary(Model):

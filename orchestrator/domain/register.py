@@ -78,8 +78,8 @@ class SchedulerLease(Model):
 class RecordKind(Generic[T]):
     """One kind of record: its *name*, its *model*, what identifies one (*key*), and the *part* in which it is found.
 
-    Records with a *position* are listed in its order, page by page; it has no space. *noun* is what the audit stream
-    calls a record.
+    Records are listed page by page in the order of their *position* and key; it has no space. *noun* is what the audit
+    stream calls a record.
     """
 
     name: str
@@ -104,15 +104,22 @@ LINE_STOPS = RecordKind(
     "line_stops", LineStop, lambda stop: stop.id, lambda stop: ENDED if stop.resumed_at is not None else OPEN
 )
 REQUESTS = RecordKind(
-    "run_requests", RunRequest, lambda request: request.id, lambda request: ENDED if request.has_ended else OPEN
+    "run_requests",
+    RunRequest,
+    lambda request: request.id,
+    lambda request: ENDED if request.has_ended else OPEN,
+    lambda request: moment_text(request.requested_at),
 )
 VOTES = RecordKind("votes", CastVote, lambda cast: f"{cast.request} {cast.number:06}", lambda cast: cast.request)
-OVERRIDES = RecordKind("overrides", Override, lambda each: each.key, lambda each: each.environment)
+OVERRIDES = RecordKind(
+    "overrides", Override, lambda each: each.key, lambda each: each.environment, lambda each: moment_text(each.at)
+)
 REVIEWS = RecordKind(
     "emergency_reviews",
     EmergencyReview,
     lambda review: review.run,
     lambda review: OPEN if review.completed_at is None else ENDED,
+    lambda review: moment_text(review.opened_at),
 )
 OUTBOX = RecordKind("outbox", Message, lambda message: message.dedup, lambda message: message.state)
 BUILDERS = RecordKind("package_builders", PackageBuilder, lambda built: built.digest)

@@ -29,6 +29,7 @@ from orchestrator.engine.points import failpoint
 from orchestrator.engine.records import complete_requests, remove_request
 from orchestrator.file_system import is_locked
 from orchestrator.ports import Jobs, Parallel, RunOwnership, Store
+from orchestrator.ports.lists import each_request
 from orchestrator.resources import as_error, full, is_exhausted, shortage
 from orchestrator.secret_values import SecretValues
 
@@ -74,8 +75,7 @@ class Steps:
     def sleep(self, name: str, seconds: float, awake: Callable[[], bool] = lambda: False) -> None:
         """Wait until a time that is written down first; what has passed before a restart counts."""
         until = float(self._recorded(name, lambda: time.time() + seconds))
-        left = min(seconds, until - time.time())  # a clock that was set back does not lengthen the wait
-        end = time.monotonic() + left
+        end = time.monotonic() + min(seconds, until - time.time())  # a clock set back does not lengthen the wait
         while time.monotonic() < end and not awake():
             if self._stop_signal.is_requested:
                 self._stop_signal.park_forever()
@@ -279,7 +279,7 @@ class Engine:
 
     def leftover(self) -> list[QueuedRequest]:
         """The requests that are not done and have no worker; oldest first."""
-        return [work for work in self._store.pending() if not self.works_on(work)]
+        return [work for work in each_request(self._store) if not self.works_on(work)]
 
     def complete_requests(self, by: str) -> set[str]:
         """The requests whose records of durable execution were complete *by* a time (ISO 8601)."""

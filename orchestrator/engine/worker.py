@@ -26,6 +26,7 @@ from orchestrator.domain.worker import WorkerConfig, WorkerEvent
 from orchestrator.engine.call_processes import Begin, CallProcesses
 from orchestrator.engine.durable import Engine
 from orchestrator.ports import Store
+from orchestrator.ports.lists import each_takeable, queue_of
 from orchestrator.secret_values import process_secrets
 
 TIDY = 30.0  # seconds between checks for what is past its time
@@ -137,7 +138,7 @@ class Worker:
             return 0
         self._read = now
         mine = set(self._children.values())
-        for work in self._store.takeable(self._rules.queue, self._put_aside):
+        for work in each_takeable(self._store, self._rules.queue, self._put_aside):
             if free <= 0 or self.stopping:
                 self._read = float("-inf")  # there may be more as soon as one has ended
                 break
@@ -320,7 +321,7 @@ class _StoreView:
 
     def _queue(self, environment: str) -> list[QueueEntry]:
         if environment not in self._queues:
-            self._queues[environment] = self._store.queue(environment)
+            self._queues[environment] = queue_of(self._store, environment)
         return self._queues[environment]
 
     def _holder(self, environment: str) -> str:

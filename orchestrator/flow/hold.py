@@ -15,6 +15,7 @@ from orchestrator.domain.text import age, undated
 from orchestrator.flow.run_context import RunContext
 from orchestrator.planning.durations import HELD
 from orchestrator.ports import Emit
+from orchestrator.ports.lists import queue_entry
 
 POLL = 0.5
 OVER = "held-over"
@@ -123,7 +124,7 @@ def _keep_waiting(ctx: RunContext, *, late: bool) -> None:
     if ctx.control() == "pause":
         ctx.ownership.park()
     ctx.ownership.check()  # a process that has to end, or was replaced, waits no longer
-    mine = next((wait for wait in store.queue(run.environment) if wait.run == run.id), None)
+    mine = queue_entry(store, run.environment, run.id)
     if mine is not None and mine.superseded_by is None and not late:
         return
     store.dequeue(run.environment, run.id)

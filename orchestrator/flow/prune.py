@@ -26,7 +26,7 @@ from orchestrator.domain.moments import moment_text
 from orchestrator.domain.retention import Removable, is_old
 from orchestrator.file_system import is_locked
 from orchestrator.inspect.facts import recent
-from orchestrator.ports.lists import each_run
+from orchestrator.ports.lists import each_host, each_request, each_run, runs_of_request
 from orchestrator.services import Services
 from orchestrator.trees import discard, entries
 
@@ -126,13 +126,12 @@ def _needed(services: Services, newest: int) -> _Needed:
         for row in store.list_environments(names, limit=PAGE).items:
             verified |= {row.verified_by_run} if row.verified_by_run else set()
             digests |= {row.release.digest} if row.release else set()
-        for states in store.hosts_of(names).values():
-            digests |= {state.digest for state in states if state.digest is not None}
+        digests |= {row.state.digest for row in each_host(store, names) if row.state.digest is not None}
         for name in names:
             newest_runs = store.runs(name, limit=newest)
             runs |= {run.id: run for run in (*newest_runs, *_unfinished(recent(store, name)))}
     digests |= {run.release.digest for run in runs.values() if run.release is not None}
-    waiting = json.dumps([work.request for work in store.pending()])
+    waiting = json.dumps([work.request for work in each_request(store)])
     plain = frozenset(digest.removeprefix("sha256:") for digest in digests)
     return _Needed(frozenset({*runs, *verified}), plain, waiting)
 
@@ -171,7 +170,8 @@ def _old(services: Services, records: Records, cutoff: str, needed: frozenset[st
     requests = [
         root
         for root in records.requests(cutoff)
-        if _is_done(services, root) and all(is_old(run, cutoff, needed) for run in services.store.runs_of(root))
+        if _is_done(services, root)
+        and all(is_old(run, cutoff, needed) for run in runs_of_request(services.store, root))
     ]
     return old, requests
 

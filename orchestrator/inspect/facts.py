@@ -29,7 +29,7 @@ from orchestrator.domain.text import few
 from orchestrator.inspect.facts_reader import FactsReader, FactsStore
 from orchestrator.inspect.leftovers import GONE
 from orchestrator.ports import Store
-from orchestrator.ports.lists import each_run
+from orchestrator.ports.lists import each_run, queue_of, queues_of
 from orchestrator.services import Services
 
 Working = Callable[[str], bool]
@@ -52,7 +52,7 @@ def facts_of(services: Services, name: str, working: Working, reader: FactsStore
     environment, _ = services.environment(name)
     store = reader or services.store
     runs = recent(store, name)
-    waiting, lease = store.queue(name), store.lease(name)
+    waiting, lease = queue_of(store, name), store.lease(name)
     still_open = each_run(store, RunFilter(environment=name, is_open=True))
     open_runs = tuple(run_facts(store, run, waiting, working) for run in still_open)
     holder = next((run for run in open_runs if lease is not None and run.id == lease.holder), None)
@@ -79,7 +79,7 @@ def facts_of(services: Services, name: str, working: Working, reader: FactsStore
 
 def queue_facts(store: Store, names: tuple[str, ...], working: Working) -> dict[str, QueueFacts]:
     """The queues of the environments *names*: all are read at once, and then the runs that have a lease."""
-    leases, queues = store.leases_of(names), store.queues_of(names)
+    leases, queues = store.leases_of(names), queues_of(store, names)
     found = {}
     for name in names:
         lease, waiting = leases.get(name), queues[name]

@@ -8,7 +8,7 @@ from orchestrator.domain.journal import Lease, QueuedRequest, QueueEntry, Record
 from orchestrator.domain.listing import ALL_RUNS, PAGE_SIZE, EnvironmentSummary, Page, RunFilter
 from orchestrator.domain.plan import HostState
 from orchestrator.ports import Store
-from orchestrator.ports.lists import each_run
+from orchestrator.ports.lists import each_host, each_run, queues_of
 
 
 class FactsStore(Protocol):
@@ -33,7 +33,14 @@ class FactsStore(Protocol):
     def lease(self, environment: str) -> Lease | None:
         """The lease of the environment."""
 
-    def queue(self, environment: str) -> list[QueueEntry]:
+    def list_queue(
+        self,
+        environments: tuple[str, ...],
+        run: str | None = None,
+        *,
+        cursor: str | None = None,
+        limit: int = PAGE_SIZE,
+    ) -> Page[QueueEntry]:
         """The runs that wait, in order."""
 
     def records(self, run: str, after: int = 0, limit: int | None = None) -> list[Record]:
@@ -57,8 +64,10 @@ class FactsReader:
 
     def __init__(self, store: Store, names: tuple[str, ...], keys: tuple[str, ...]) -> None:
         self._store = store
-        self._leases, self._queues = store.leases_of(names), store.queues_of(names)
-        self._hosts = store.hosts_of(names)
+        self._leases, self._queues = store.leases_of(names), queues_of(store, names)
+        self._hosts: dict[str, list[HostState]] = {name: [] for name in names}
+        for host in each_host(store, names):
+            self._hosts[host.environment].append(host.state)
         rows = store.list_environments(names, limit=max(1, len(names))).items
         self._summaries = {row.environment: row for row in rows}
         self._open: dict[str, list[Run]] = {}
@@ -100,9 +109,18 @@ class FactsReader:
         """The lease of the environment."""
         return self._leases.get(environment)
 
-    def queue(self, environment: str) -> list[QueueEntry]:
-        """The runs that wait, in order."""
-        return self._queues[environment]
+    def list_queue(
+        self,
+        environments: tuple[str, ...],
+        run: str | None = None,
+        *,
+        cursor: str | None = None,
+        limit: int = PAGE_SIZE,
+    ) -> Page[QueueEntry]:
+        """The runs that wait for *environments*."""
+        del cursor, limit
+        found = (entry for name in environments for entry in self._queues[name])
+        return Page(items=tuple(entry for entry in found if run in {None, entry.run}))
 
     def records(self, run: str, after: int = 0, limit: int | None = None) -> list[Record]:
         """The run's records."""

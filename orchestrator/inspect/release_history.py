@@ -1,5 +1,6 @@
 """The release history of an environment: its rollback targets, and the steps that a rollback undoes."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from orchestrator.domain.release import Package, PackageRef, Step
 from orchestrator.domain.release_history import verified_history
 from orchestrator.domain.started import StartedStep
 from orchestrator.domain.step import StepResult
-from orchestrator.ports.lists import RunLists, each_run
+from orchestrator.ports.lists import RunLists, each_run, each_verified
 from orchestrator.ports.store import RunJournal
 from orchestrator.services import Services
 
@@ -37,15 +38,18 @@ def mark_of(services: Services, environment: str, digest: str) -> Verified | Non
 
 def release_history(services: Services, environment: str) -> tuple[Verified, ...]:
     """The releases that a rollback of *environment* goes through, the current one first, each once."""
-    marks = services.store.verified(environment)
-    return verified_history(marks, runs_of_marks(services.store, marks))
+    return history_of_marks(services.store, list(each_verified(services.store, environment)))
 
 
-def runs_of_marks(store: RunLists, marks: Sequence[Verified]) -> dict[str, Run]:
-    """The runs that verified *marks*, by their ids."""
-    ids = list(dict.fromkeys(mark.run for mark in marks))
+def history_of_marks(store: RunLists, marks: Sequence[Verified]) -> tuple[Verified, ...]:
+    """The history of *marks*, which are all of an environment. See `verified_history`.
+
+    Runs are read only of releases that were verified more than once: the others have one place.
+    """
+    counts = Counter(mark.release.digest for mark in marks)
+    ids = list(dict.fromkeys(mark.run for mark in marks if counts[mark.release.digest] > 1))
     pages = (tuple(ids[at : at + PAGE]) for at in range(0, len(ids), PAGE))
-    return {run.id: run for page in pages for run in store.runs_named(page)}
+    return verified_history(marks, {run.id: run for page in pages for run in store.runs_named(page)})
 
 
 def rollback_target(services: Services, environment: str, version: str | None = None) -> PackageRef:
@@ -56,7 +60,7 @@ def rollback_target(services: Services, environment: str, version: str | None = 
     """
     services.environment(environment)
     if version is not None:
-        marks = [mark for mark in services.store.verified(environment) if mark.release.version == version]
+        marks = [mark for mark in each_verified(services.store, environment) if mark.release.version == version]
         wanted = f"version {version} was never"
     else:
         history = release_history(services, environment)
@@ -85,7 +89,7 @@ def as_of(services: Services, environment: str, when: str) -> RestorePoint:
     """
     services.environment(environment)
     at = _time(services, environment, when)
-    mark = next((mark for mark in services.store.verified(environment) if is_past(mark.at, at)), None)
+    mark = next((mark for mark in each_verified(services.store, environment) if is_past(mark.at, at)), None)
     if mark is None:
         raise OrchestratorError("R204", f"no release had been verified in {environment} by {at}")
     if mark.release.digest not in {other.release.digest for other in release_history(services, environment)}:

@@ -7,11 +7,11 @@ from orchestrator.domain.environment import Environment
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.plan import StackSpec
 from orchestrator.domain.release import PackageRef
-from orchestrator.domain.release_history import verified_history
 from orchestrator.domain.secret import Secret
 from orchestrator.domain.sides import SIDES, Side, joined
 from orchestrator.inspect.blue_green import BlueGreenState
-from orchestrator.inspect.release_history import runs_of_marks
+from orchestrator.inspect.release_history import history_of_marks
+from orchestrator.ports.lists import each_verified
 from orchestrator.services import Services
 
 
@@ -91,8 +91,7 @@ def context_of(
 ) -> Context:
     """What playbooks and suites may know of the run *run_id* in the environment *name*."""
     environment, _ = services.environment(name)
-    marks = services.store.verified(name) if environment.controller_files else []
-    runs = runs_of_marks(services.store, marks)
+    marks = list(each_verified(services.store, name)) if environment.controller_files else []
     return Context(
         run=run_id,
         environment=name,
@@ -106,6 +105,6 @@ def context_of(
         secret_files=environment.secret_paths,
         verified=(marks[0].release.digest, marks[0].run) if marks else None,
         targets=frozenset(mark.release.digest for mark in marks),
-        older=frozenset(mark.release.digest for mark in verified_history(marks, runs)[1:]),
+        older=frozenset(mark.release.digest for mark in history_of_marks(services.store, marks)[1:]),
         credentials=environment.credentials,
     )

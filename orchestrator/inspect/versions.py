@@ -1,5 +1,7 @@
 """A version identifies one content once an environment has seen it. Until then another build may replace it."""
 
+from collections.abc import Iterator
+
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.facts import had_effect
 from orchestrator.domain.journal import Run
@@ -7,7 +9,7 @@ from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.release import Manifest, PackageRef, Release
 from orchestrator.ports import Packages, Store
-from orchestrator.ports.lists import each_run
+from orchestrator.ports.lists import each_host, each_run
 
 PAGE = 500  # environments
 SHOWN = 8  # files that a message names
@@ -16,20 +18,20 @@ SHOWN = 8  # files that a message names
 def uses(store: Store, digest: str) -> list[str]:
     """The runs and hosts that have to do with the package *digest*: runs that have not ended, or had an effect."""
     found = [run.id for run in each_run(store, RunFilter(digest=digest)) if _counts(run)]
-    for environment, hosts in store.hosts_of(_environments(store)).items():
-        found += [f"{host.host} in {environment}" for host in hosts if _has(host, digest)]
+    for names in _environments(store):
+        hosts = each_host(store, names)
+        found += [f"{row.state.host} in {row.environment}" for row in hosts if _has(row.state, digest)]
     return found
 
 
-def _environments(store: Store) -> tuple[str, ...]:
-    """The names of all environments that a run was for."""
-    found: list[str] = []
+def _environments(store: Store) -> Iterator[tuple[str, ...]]:
+    """The names of all environments that a run was for, page by page."""
     cursor: str | None = None
     while True:
         page = store.list_environments(cursor=cursor, limit=PAGE)
-        found += [row.environment for row in page.items]
+        yield tuple(row.environment for row in page.items)
         if (cursor := page.cursor) is None:
-            return tuple(found)
+            return
 
 
 def _has(host: HostState, digest: str) -> bool:

@@ -11,6 +11,7 @@ from orchestrator.domain.release import PackageRef
 from orchestrator.inspect.release_history import last_verified, mark_of
 from orchestrator.planning.conditions import missing_rehearsal
 from orchestrator.planning.guard import rolled_back_releases
+from orchestrator.ports.lists import queue_entry
 from orchestrator.services import Services
 
 
@@ -62,7 +63,7 @@ def _superseded_by(services: Services, ref: PackageRef, name: str) -> str:
     run = next(iter(services.store.list_runs(chosen, limit=1).items), None)
     if run is None:
         return ""
-    waiting = next((wait for wait in services.store.queue(name) if wait.run == run.id), None)
+    waiting = queue_entry(services.store, name, run.id)
     if waiting is not None:
         return waiting.superseded_by or ""
     if run.state is not State.FAILED:

@@ -4,22 +4,26 @@ A cursor is the one of the page before (`Page.cursor`). `Store` keeps all of the
 that part.
 """
 
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from typing import Protocol, TypeVar
 
-from orchestrator.domain.journal import Lease, QueuedRequest, QueueEntry, Record, Run
+from orchestrator.domain.journal import Lease, QueuedRequest, QueueEntry, Record, Run, Verified
 from orchestrator.domain.listing import (
     ALL_RUNS,
     PAGE_SIZE,
     EnvironmentSummary,
     FeedEntry,
+    HostRow,
     Page,
     ReleasePlace,
     ReleaseRow,
     RunFilter,
     StepRow,
 )
-from orchestrator.domain.plan import HostState
+
+AT_ONCE = 500
+"""The number of rows that are read at once by what needs all rows of a list."""
+T = TypeVar("T")
 
 
 class ListsRuns(Protocol):
@@ -43,9 +47,6 @@ class RunLists(ListsRuns, Protocol):
     def entries_of(self, runs: tuple[str, ...], keys: tuple[str, ...]) -> list[Record]:
         """The entries of several runs that have one of *keys*, in one query."""
 
-    def runs_of(self, request_id: str) -> list[Run]:
-        """The runs of one request, oldest first."""
-
     def list_steps(self, run: str, *, cursor: str | None = None, limit: int = PAGE_SIZE) -> Page[StepRow]:
         """The steps of *run*, in the order in which they were started."""
 
@@ -55,11 +56,22 @@ class RunLists(ListsRuns, Protocol):
 
 def each_run(store: ListsRuns, chosen: RunFilter, at_once: int = PAGE_SIZE) -> Iterator[Run]:
     """Every run that *chosen* accepts, newest first, read *at_once* at a time as they are consumed."""
-    page = store.list_runs(chosen, limit=at_once)
-    yield from page.items
-    while page.cursor is not None:
-        page = store.list_runs(chosen, cursor=page.cursor, limit=at_once)
+    return _each(lambda cursor: store.list_runs(chosen, cursor=cursor, limit=at_once))
+
+
+def _each(read: Callable[[str | None], Page[T]]) -> Iterator[T]:
+    """Every item of a list, page by page; *read* gets the cursor of each page."""
+    cursor: str | None = None
+    while True:
+        page = read(cursor)
         yield from page.items
+        if (cursor := page.cursor) is None:
+            return
+
+
+def runs_of_request(store: ListsRuns, request_id: str) -> list[Run]:
+    """The runs of one request, oldest first."""
+    return list(each_run(store, RunFilter(request_id=request_id)))[::-1]
 
 
 class ReleaseLists(Protocol):
@@ -78,6 +90,16 @@ class ReleaseLists(Protocol):
     ) -> Page[ReleasePlace]:
         """The environments that have something to do with the release, by name."""
 
+    def list_verified(
+        self, environment: str, digest: str | None = None, *, cursor: str | None = None, limit: int = PAGE_SIZE
+    ) -> Page[Verified]:
+        """The releases whose tests passed in *environment*, newest first; with *digest* only that one."""
+
+
+def each_verified(store: ReleaseLists, environment: str, at_once: int = AT_ONCE) -> Iterator[Verified]:
+    """The releases whose tests passed in *environment*, newest first, read *at_once* at a time."""
+    return _each(lambda cursor: store.list_verified(environment, cursor=cursor, limit=at_once))
+
 
 class HostLists(Protocol):
     """Environments and their hosts."""
@@ -87,8 +109,15 @@ class HostLists(Protocol):
     ) -> Page[EnvironmentSummary]:
         """A row for each environment that a run was for, by name: of all, or of those in *environments*."""
 
-    def hosts_of(self, environments: tuple[str, ...]) -> dict[str, list[HostState]]:
-        """What is known of the hosts of several environments, in one query."""
+    def list_hosts(
+        self, environments: tuple[str, ...], *, cursor: str | None = None, limit: int = PAGE_SIZE
+    ) -> Page[HostRow]:
+        """The recorded states of the hosts of several environments, by the names of environment and host."""
+
+
+def each_host(store: HostLists, environments: tuple[str, ...], at_once: int = AT_ONCE) -> Iterator[HostRow]:
+    """What is known of each host of *environments*, read *at_once* at a time."""
+    return _each(lambda cursor: store.list_hosts(environments, cursor=cursor, limit=at_once))
 
 
 class LeaseLists(Protocol):
@@ -101,11 +130,72 @@ class LeaseLists(Protocol):
 class QueueLists(Protocol):
     """What waits for environments and for workers."""
 
-    def queues_of(self, environments: tuple[str, ...]) -> dict[str, list[QueueEntry]]:
-        """The queues of several environments, in one query."""
+    def list_queue(
+        self,
+        environments: tuple[str, ...],
+        run: str | None = None,
+        *,
+        cursor: str | None = None,
+        limit: int = PAGE_SIZE,
+    ) -> Page[QueueEntry]:
+        """The runs that wait for *environments*, in order for each; with *run* only that one.
+
+        Those that were superseded are listed until they have noticed.
+        """
 
     def list_requests(self, *, cursor: str | None = None, limit: int = PAGE_SIZE) -> Page[QueuedRequest]:
         """The requests that are not done, oldest first."""
+
+    def takeable(
+        self, queue: str, unread: Callable[[str, str], None], *, cursor: str | None = None, limit: int = PAGE_SIZE
+    ) -> Page[QueuedRequest]:
+        """What was left to the workers of *queue*, is not done, and waits for no environment, oldest first.
+
+        It costs as much whether one request waits for an environment or a thousand do. *unread* is called with the root
+        of each that this program cannot read, and why: a newer one wrote it.
+        """
+
+
+class ListsQueues(Protocol):
+    """What lists the runs that wait."""
+
+    def list_queue(
+        self,
+        environments: tuple[str, ...],
+        run: str | None = None,
+        *,
+        cursor: str | None = None,
+        limit: int = PAGE_SIZE,
+    ) -> Page[QueueEntry]:
+        """The runs that wait for *environments*; see `QueueLists`."""
+
+
+def queue_of(store: ListsQueues, environment: str) -> list[QueueEntry]:
+    """The runs that wait for *environment*, in order."""
+    return list(_each(lambda cursor: store.list_queue((environment,), cursor=cursor, limit=AT_ONCE)))
+
+
+def queues_of(store: ListsQueues, environments: tuple[str, ...]) -> dict[str, list[QueueEntry]]:
+    """The queues of several environments."""
+    found: dict[str, list[QueueEntry]] = {name: [] for name in environments}
+    for entry in _each(lambda cursor: store.list_queue(environments, cursor=cursor, limit=AT_ONCE)):
+        found[entry.environment].append(entry)
+    return found
+
+
+def queue_entry(store: ListsQueues, environment: str, run: str) -> QueueEntry | None:
+    """The place of *run* in the queue of *environment*; None if it does not wait."""
+    return next(iter(store.list_queue((environment,), run, limit=1).items), None)
+
+
+def each_request(store: QueueLists, at_once: int = AT_ONCE) -> Iterator[QueuedRequest]:
+    """The requests that are not done, oldest first, read *at_once* at a time."""
+    return _each(lambda cursor: store.list_requests(cursor=cursor, limit=at_once))
+
+
+def each_takeable(store: QueueLists, queue: str, unread: Callable[[str, str], None]) -> Iterator[QueuedRequest]:
+    """The requests that the workers of *queue* can take, oldest first, read as they are consumed."""
+    return _each(lambda cursor: store.takeable(queue, unread, cursor=cursor))
 
 
 class Feed(Protocol):

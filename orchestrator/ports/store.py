@@ -1,6 +1,6 @@
 """The journal and what is folded from it, divided by purpose. Every method is one transaction."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Protocol
 
 from orchestrator.domain.journal import Entry, Lease, QueuedRequest, QueueEntry, Record, Run, Verified
@@ -97,9 +97,6 @@ class WaitingRuns(Protocol):
     def dequeue(self, environment: str, run: str) -> None:
         """Wait no longer."""
 
-    def queue(self, environment: str) -> list[QueueEntry]:
-        """Who waits, in order; those that were superseded as well, until they have noticed."""
-
 
 class Requests(Protocol):
     """The requests, and the workers that have claimed them."""
@@ -112,16 +109,6 @@ class Requests(Protocol):
 
     def work(self, root: str) -> QueuedRequest:
         """The request with this *root*. Raises R101."""
-
-    def pending(self) -> list[QueuedRequest]:
-        """The requests that are not done, oldest first."""
-
-    def takeable(self, queue: str, unread: Callable[[str, str], None]) -> list[QueuedRequest]:
-        """What was left to the workers of *queue*, is not done, and waits for no environment, oldest first.
-
-        It costs as much whether one request waits for an environment or a thousand do. *unread* is called with the root
-        of each that this program cannot read, and why: a newer one wrote it.
-        """
 
     def claim(self, root: str, worker: str, host: str, ttl: float, *, dead: bool = False) -> QueuedRequest:
         """Claim it as *worker* for *ttl* seconds; *dead*: the previous worker is known to have ended.

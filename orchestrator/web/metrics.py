@@ -87,7 +87,7 @@ def project_figures(app: "Application", actor: Actor) -> tuple[Family, ...]:
     facts = app.queries.facts_of_all(actor, tuple(app.environments))
     page = app.queries.run_page(actor, OPEN_RUNS, None, MOST_RUNS).items
     runs = Counter((str(run.kind), str(run.activity)) for run in page)
-    waiting = Counter((each.state.value,) for each in list_requests(app.acting_as(actor), app.request_rules()))
+    waiting = Counter((each.state.value,) for each in list_requests(app.acting_as(actor), app.request_rules()).items)
     problems = Counter((item.name, str(problem.kind)) for item in facts for problem in item.problems)
     queues = tuple(({"environment": item.name}, len(item.waiting)) for item in facts)
     is_open = tuple(({"environment": item.name}, int(not item.calendar or item.calendar.open)) for item in facts)

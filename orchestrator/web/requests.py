@@ -3,10 +3,10 @@
 import hmac
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 from urllib.parse import parse_qsl, urlsplit
 
-from fastapi import Request
+from fastapi import Query, Request
 from pydantic import ValidationError
 from pydantic_core import to_json
 
@@ -31,6 +31,8 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 ZONE_COOKIE = "zone"
 UTC_NAME = "UTC"
 FIRST_YEAR, LAST_YEAR = 1970, 2200
+RequestCursor = Annotated[str | None, Query(max_length=200, pattern=r"^[0-9:.TZ-]{1,40} \S{1,120}$")]
+"""The cursor of a list of run requests: the time and the id of the last one."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from orchestrator.domain.journal import Record, Run
+from orchestrator.ports.lists import queue_of
 from tests.campaigns.simulated import Simulation
 from tests.checker.invariants import Done, Seen, Told, violations
 
@@ -31,7 +32,7 @@ def judged(simulation: Simulation, root: str) -> list[str]:
             before={host: kept.before.get(host, simulation.old.digest) for host in hosts},
             verified=_stands(run, verified[0].release.digest if verified else None),
             leases=[lease.holder] if lease else [],
-            waiting=[wait.run for wait in kept.store.queue(environment)],
+            waiting=[wait.run for wait in queue_of(kept.store, environment)],
             batches=batches_of(run.id, kept.store.records(run.id)),
             routed={router: to for (where, router), to in world.routed.items() if where == environment},
             live=kept.live,

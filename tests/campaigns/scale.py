@@ -1,18 +1,23 @@
 """The store at scale: `python -m tests.campaigns.scale --environments 500 --runs 100000`.
 
 Fills a store with environments, runs and journals in the format of the store's own models, and measures what each
-document costs in a warm process, in processor time. The ratio is to the same with fewer runs (`--beside 1000`).
+document costs in a warm process, in processor time. The ratio is to the same with fewer runs (`--beside 1000`). The
+processor and wall times of whole commands are printed beside, without a limit: most of these is the start of Python.
 """
 
 import argparse
 import gc
+import os
 import random
+import resource
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +27,10 @@ from orchestrator.adapters.database import tables
 from orchestrator.adapters.database.engine import open_database
 from orchestrator.adapters.database.read_tables import feed
 from orchestrator.adapters.database.rebuild import rebuild
+from orchestrator.app.audit import list_entries
+from orchestrator.app.calendar import recorded_overrides
+from orchestrator.app.run_requests import list_requests
+from orchestrator.domain.audit.export import AuditFilter
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Entry, Kind, QueuedRequest, Record, Run, Verified
 from orchestrator.domain.listing import RunFilter
@@ -33,8 +42,11 @@ from orchestrator.domain.step import HostResult, Outcome, StepResult, TestResult
 from orchestrator.domain.story import RunView
 from orchestrator.management.measures.queries import MeasureFilter, show_measures
 from orchestrator.wiring import App, open_app
+from tests.campaigns.scale_register import fill_register
 from tests.postgres import serving
 
+ROOT = Path(__file__).resolve().parents[2]
+EVERYTHING = AuditFilter(start=datetime(1970, 1, 1, tzinfo=UTC), end=datetime(9999, 12, 31, tzinfo=UTC))
 HEAD = "apiVersion: orchestrator/v1\nkind: {kind}\nname: {name}\n"
 ROLLED_BACK, OPEN = 0.07, 4  # the share of runs that were rolled back, and the runs that have not ended
 GOAL, LIST_MS, RUN_MS = 3.0, 200.0, 50.0
@@ -139,11 +151,14 @@ def mark_of(run: Run) -> Verified:
 
 def fill(url: str, size: Size) -> int:
     """Fill the store at *url*. Returns the number of entries."""
-    engine, entries = open_database(url), 0
+    engine, entries, index = open_database(url), 0, 1
     states: dict[tuple[str, str], HostState] = {}
     with engine.begin() as db:
         for start in range(0, size.runs, CHUNK):
-            entries += _fill_runs(db, range(start, min(start + CHUNK, size.runs)), size, states)
+            numbers = range(start, min(start + CHUNK, size.runs))
+            entries += _fill_runs(db, numbers, size, states)
+            promotions = [(number, run_of(number, size)) for number in numbers if number % 2]
+            index = fill_register(db, promotions, index)
         rows = [
             {"environment": environment, "host": host, "data": state.model_dump_json()}
             for (environment, host), state in states.items()
@@ -177,7 +192,9 @@ def _fill_runs(db: sa.Connection, numbers: range, size: Size, states: dict[tuple
                     host=host, truth="seen", release=run.release, since=run.ended_at, run=run.id
                 )
         if number % 2 == 0:
+            assert run.release is not None
             asked: dict[str, Any] = {"root": run.root, "kind": run.kind, "targets": [run.environment], "by": run.by}
+            asked |= {"release": run.release.to_json(), "plan": run.plan, "parameters": {}}
             work = QueuedRequest(root=run.root, request=asked, done=run.ended)
             works.append(
                 {
@@ -258,6 +275,10 @@ def documents(size: Size) -> list[Document]:
         Document("leases and queues (queue)", lambda app, _: app.queries.queue_facts(app.actor, tuple(names(size)))),
         Document("requests that are not done", lambda app, _: app.store.list_requests()),
         Document("measures of an environment", lambda app, c: show_measures(app.acting, app.measure_sources, MeasureFilter(environments=(environment(c),)))),
+        Document("run requests that wait (approvals)", lambda app, _: list_requests(app.acting, app.request_rules())),
+        Document("run requests, 50 (approvals --all)", lambda app, _: list_requests(app.acting, app.request_rules(), everything=True)),
+        Document("overrides, 200 (calendar list)", lambda app, _: recorded_overrides(app.acting)),
+        Document("audit entries, 50 (audit list)", lambda app, _: list_entries(app.acting, EVERYTHING, 50)),
         Document("feed, 50", lambda app, c: app.store.feed(cursor=f"0.{c.randrange(1, size.runs * 20)}")),
     ]  # fmt: skip
 
@@ -290,6 +311,45 @@ def measure(folder: Path, url: str, size: Size, repeats: int, *, whole: bool) ->
     return found
 
 
+def whole_commands(size: Size) -> dict[str, tuple[str, ...]]:
+    """The commands that are measured as processes."""
+    run = run_of(size.runs // 2, size)
+    return {
+        "--version": ("--version",),
+        "history --json": ("history", "--json"),
+        "show RUN --json": ("show", run.id, "--json"),
+        "status ENV --json": ("status", run.environment, "--json"),
+        "status --json": ("status", "--json"),
+        "queue --json": ("queue", "--json"),
+        "matrix -n 20 --json": ("matrix", "-n", "20", "--environment", run.environment, "--json"),
+        "watch RUN (ended)": ("watch", run.id),
+    }
+
+
+def measure_commands(folder: Path, url: str, size: Size, repeats: int) -> dict[str, tuple[float, float]]:
+    """The best processor and wall times of whole commands, in seconds. Raises RuntimeError if one fails."""
+    environ = {**os.environ, "ORCHESTRATOR_STORE": url, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+    found: dict[str, tuple[float, float]] = {}
+    for name, words in whole_commands(size).items():
+        times: list[tuple[float, float]] = []
+        for _ in range(repeats):
+            before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+            done = subprocess.run(
+                [sys.executable, "-m", "orchestrator", *words],
+                cwd=folder,
+                env=environ,
+                capture_output=True,
+                check=False,
+            )
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            if done.returncode:
+                raise RuntimeError(f"{name} ended with {done.returncode}: {done.stdout.decode()}{done.stderr.decode()}")
+            spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            times.append((spent, time.monotonic() - started))
+        found[name] = min(times)
+    return found
+
+
 @contextmanager
 def filled(kind: str, size: Size) -> Iterator[tuple[Path, str, int]]:
     """A project with a store of that kind and size: its folder, its URL, and the number of its entries."""
@@ -309,6 +369,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--stores", default="sqlite,postgres")
     parser.add_argument("--repeats", type=int, default=100)
     parser.add_argument("--whole", action="store_true", help="also the matrix over everything")
+    parser.add_argument("--commands", type=int, default=3, help="repetitions of each whole command; 0: none")
     chosen = parser.parse_args(words)
     missed = 0
     for kind in chosen.stores.split(","):
@@ -335,6 +396,10 @@ def main(words: list[str] | None = None) -> int:
                     f"| {name} | {p50:.2f} | {p99:.2f} | {ratio:.1f} | {limit:g} | {'met' if is_held else 'missed'} |",
                     flush=True,
                 )
+            if chosen.commands:
+                print("\n| command | processor s | wall s |\n| --- | --- | --- |")
+                for name, (spent, wall) in measure_commands(folder, url, size, chosen.commands).items():
+                    print(f"| {name} | {spent:.2f} | {wall:.2f} |", flush=True)
     return 1 if missed else 0
 
 

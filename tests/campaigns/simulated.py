@@ -36,6 +36,7 @@ from orchestrator.flow import WORKFLOWS
 from orchestrator.flow.halt import OwnershipLost
 from orchestrator.flow.run_context import RunContext
 from orchestrator.ports import Emit, Provisioned, SavedPlan
+from orchestrator.ports.lists import queue_of
 from orchestrator.services import Services
 
 HEAD = {"apiVersion": "orchestrator/v1"}
@@ -336,7 +337,7 @@ class Calendar:
             return ""
         if self._kept.store.clock.monotonic() < max(self._kept.closed.values()):
             lease = self._kept.store.lease("production")
-            if self._kept.store.queue("production") and lease is not None and lease.holder == run.id:
+            if queue_of(self._kept.store, "production") and lease is not None and lease.holder == run.id:
                 self._kept.trace.append(("calendar", run.id, "kept", "", ""))
             return "hard freeze"
         if self._kept.trace and ("calendar", run.id, "open", "", "") not in self._kept.trace:

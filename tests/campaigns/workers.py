@@ -41,6 +41,7 @@ from orchestrator.domain.release import Package, Release, Requirement
 from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.domain.worker import WorkerConfig
 from orchestrator.ports import Emit
+from orchestrator.ports.lists import each_request, queue_of
 from orchestrator.processes import kill_tree, tagged
 from orchestrator.wiring import App
 from tests.checker.invariants import Done, Seen, Told, violations
@@ -350,7 +351,7 @@ def _work_off(app: Simulated, workers: Workers, every: float, peace: float) -> N
     """
     now = time.monotonic()
     kill_at, left, ended_at = now + every, -1, now
-    while works := app.store.pending():
+    while works := list(each_request(app.store)):
         now = time.monotonic()
         if len(works) != left:
             left, ended_at = len(works), now
@@ -394,7 +395,7 @@ def _judged(app: Simulated, asked: list[str], leftovers: list[str]) -> tuple[lis
             ledgers=[Done(done["host"], done["run"], done["step"], done["fence"]) for done in found],
             verified=verified[0].release.digest if verified else None,
             leases=[lease.holder] if lease else [],
-            waiting=[wait.run for wait in app.store.queue(name)],
+            waiting=[wait.run for wait in queue_of(app.store, name)],
             leftovers=leftovers,
         )
         wrong += violations(seen)

@@ -4,6 +4,7 @@ import pytest
 
 from orchestrator.app.scheduler import DutyReport
 from orchestrator.cli.planned import plan_text
+from orchestrator.ports.lists import queue_of
 from tests.cli.memory_project import MemoryProject, project
 
 __all__ = ["project"]  # the fixture
@@ -27,7 +28,7 @@ def duties(project: MemoryProject) -> list[DutyReport]:
 
 def requested(project: MemoryProject) -> list[str]:
     """The releases that wait for production, by their versions."""
-    return [str(wait.release.version) for wait in project.store.queue(PLACE) if wait.release is not None]
+    return [str(wait.release.version) for wait in queue_of(project.store, PLACE) if wait.release is not None]
 
 
 def test_what_was_verified_before_is_promoted_once(project: MemoryProject) -> None:

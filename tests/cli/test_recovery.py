@@ -14,6 +14,7 @@ import pytest
 
 from orchestrator.app.requests import Promote
 from orchestrator.domain.journal import QueuedRequest, Run
+from orchestrator.ports.lists import queue_of
 from orchestrator.wiring import App
 from tests.cli.test_waves import REF, Yard
 
@@ -112,7 +113,7 @@ def test_a_process_that_only_waited_leaves_the_queue(yard: Yard, detached: bool)
     if detached:
         app.control.detach(app.actor, run)
     process = yard.start("resume", "bbb222")
-    eventually(lambda: any(wait.run == run.id for wait in app.store.queue("eu-1")))
+    eventually(lambda: any(wait.run == run.id for wait in queue_of(app.store, "eu-1")))
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     yard.run("unlock", "eu-1")
@@ -122,5 +123,5 @@ def test_a_process_that_only_waited_leaves_the_queue(yard: Yard, detached: bool)
     assert ("bbb222 leaves the queue: its process ended while it waited" in said.err) is not detached
     eventually(lambda: seen(yard, "bbb222").ended)
     assert (seen(yard, "bbb222").message == "cancelled while it waited") is not detached
-    assert app.store.queue("eu-1") == []
+    assert queue_of(app.store, "eu-1") == []
     app.close()

@@ -8,6 +8,7 @@ from orchestrator.app import access
 from orchestrator.cli.register_documents import MODELS
 from orchestrator.domain.access.principals import Binding
 from orchestrator.domain.promotion import State
+from orchestrator.ports.lists import each_request, runs_of_request
 from tests.cli.request_project import PLACE, RULE, RequestProject, office
 
 __all__ = ["office"]  # the fixture
@@ -46,7 +47,9 @@ def test_a_promotion_in_waves_is_approved_as_a_whole(rollout: RequestProject) ->
     done = rollout.execute_rollout(run)
     assert (done.kind, done.state, done.by) == ("waves", State.SUCCEEDED, "ann")
     plans = asked["request"]["rollout"]["plans"]
-    assert {each.environment: each.plan for each in rollout.store.runs_of(run) if each.kind == "promotion"} == plans
+    assert {
+        each.environment: each.plan for each in runs_of_request(rollout.store, run) if each.kind == "promotion"
+    } == plans
     assert rollout.duties() == [f"{run} is finished: {run} ended: succeeded"]
 
 
@@ -79,7 +82,7 @@ def test_waves_hold_what_a_request_did_not_approve(rollout: RequestProject) -> N
     assert "line" in rollout.tells("vic", "approvals", run)
     rollout.by("ann", "line", "resume", "staging")
     rollout.duties()
-    rollout.store.pending()
+    list(each_request(rollout.store))
     asked = rollout.store.work(run).request
     asked["parameters"]["waves"]["plans"] = {}
     done = rollout.execute_rollout(run)

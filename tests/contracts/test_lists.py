@@ -20,6 +20,7 @@ from orchestrator.domain.listing import FeedEntry, Page, RunFilter
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
 from orchestrator.ports import Store
+from orchestrator.ports.lists import queue_entry, queue_of, queues_of, runs_of_request
 
 REFS = [
     PackageRef(name=name, version=f"1.{n}.0", digest="sha256:" + f"{n}" * 64)
@@ -133,8 +134,8 @@ def test_a_page_stays_while_runs_begin(store: Store) -> None:
 def test_the_runs_of_a_request(store: Store) -> None:
     """The runs of a request are listed oldest first, and none of another."""
     filled(store)
-    assert [run.id for run in store.runs_of("r01")] == ["r02-production", "r03-staging"]
-    assert store.runs_of("r0") == []
+    assert [run.id for run in runs_of_request(store, "r01")] == ["r02-production", "r03-staging"]
+    assert runs_of_request(store, "r0") == []
 
 
 def test_runs_and_entries_by_name(store: Store) -> None:
@@ -180,9 +181,11 @@ def test_every_adapter_lists_the_same(store: Store) -> None:
     assert store.release_places(digests, ENVIRONMENTS) == memory.release_places(digests, ENVIRONMENTS)
     assert len(memory.release_places(digests, ENVIRONMENTS)) == 6
     assert every(store.places_of_release, digests[0], limit=1) == every(memory.places_of_release, digests[0])
-    assert {name: [state.host for state in found] for name, found in store.hosts_of(ENVIRONMENTS).items()} == {
-        name: [f"{name}-a", f"{name}-b"] for name in ENVIRONMENTS
-    }
+    wanted = [(name, f"{name}-{letter}") for name in sorted(ENVIRONMENTS) for letter in "ab"]
+    for limit in (1, 3, 50):
+        found = every(store.list_hosts, (*ENVIRONMENTS, "none"), limit=limit)
+        assert [(row.environment, row.state.host) for row in found] == wanted
+    assert store.list_hosts(()).items == ()
 
 
 def test_holders_and_queues_of_several_environments(store: Store) -> None:
@@ -193,7 +196,46 @@ def test_holders_and_queues_of_several_environments(store: Store) -> None:
     store.enqueue("staging", made[3], supersede=False)
     assert set(store.leases_of(("staging", "production", "none"))) == {"staging"}
     assert store.leases_of(("staging",))["staging"].holder == made[1].id
-    assert store.queues_of(("staging", "none")) == {"staging": store.queue("staging"), "none": []}
+    assert [entry.run for entry in queue_of(store, "staging")] == [made[3].id]
+    assert queues_of(store, ("staging", "none")) == {"staging": queue_of(store, "staging"), "none": []}
+
+
+def test_queues_are_read_page_by_page(store: Store) -> None:
+    """The runs that wait are listed by environment and in their order, in pages of any size, or one run alone."""
+    made = filled(store, 8)
+    for run in reversed(made):
+        store.enqueue(run.environment, run, supersede=False)
+    wanted = [run.id for name in sorted(ENVIRONMENTS) for run in reversed(made) if run.environment == name]
+    for limit in (1, 3, 50):
+        assert [entry.run for entry in every(store.list_queue, ENVIRONMENTS, limit=limit)] == wanted
+    assert [entry.run for entry in store.list_queue(("staging",), limit=1).items] == [made[7].id]
+    found = queue_entry(store, "staging", made[3].id)
+    assert found is not None
+    assert found.run == made[3].id
+    assert (queue_entry(store, "production", made[3].id), queue_entry(store, "staging", "none")) == (None, None)
+
+
+def test_verified_releases_are_read_page_by_page(store: Store) -> None:
+    """What was verified in an environment is listed newest first, in pages of any size, of all releases or of one."""
+    filled(store, 40)
+    marks = store.verified("staging")
+    assert len(marks) > 5
+    for limit in (1, 3, 50):
+        assert every(store.list_verified, "staging", limit=limit) == marks
+        one = [mark for mark in marks if mark.release.digest == REFS[1].digest]
+        assert every(store.list_verified, "staging", REFS[1].digest, limit=limit) == one
+
+
+def test_takeable_requests_are_read_page_by_page(store: Store) -> None:
+    """What workers can take is listed oldest first, in pages of any size; what waits for an environment is not on it."""
+    runs = [Run(id=f"q{n}-staging", root=f"q{n}", kind="promotion", environment="staging") for n in range(7)]
+    for run in runs:
+        store.submit(QueuedRequest(root=run.root, queue="default", request={"n": run.root}), run)
+    for run in runs[2:4]:
+        store.enqueue("staging", run, supersede=False)  # q3 waits behind q2
+    for limit in (1, 2, 50):
+        found = every(store.takeable, "default", lambda _root, _why: None, limit=limit)
+        assert [work.root for work in found] == ["q0", "q1", "q2", "q4", "q5", "q6"]
 
 
 def test_requests_that_are_not_done(store: Store) -> None:

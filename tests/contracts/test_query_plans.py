@@ -1,18 +1,30 @@
-"""How SQLite executes the queries of the lists, and that nothing reads every run."""
+"""How SQLite executes the queries of the lists of the store and of the register, and that nothing reads every run."""
 
 import ast
+import json
+import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import sqlalchemy as sa
 
 import orchestrator
+from orchestrator.adapters.audit_head import HeadFile
 from orchestrator.adapters.clock import SystemClock
+from orchestrator.adapters.database.read_tables import ALL_TABLES
+from orchestrator.adapters.database.register import DatabaseRegister
+from orchestrator.adapters.database.sign_ins import DatabaseSignIns
 from orchestrator.adapters.database.store import DatabaseStore
+from orchestrator.adapters.memory.keys import MemoryKeys
 from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.promotion import State
+from orchestrator.domain.register import ENDED, KINDS, OPEN, REQUESTS, RecordKind
+from orchestrator.management.kinds import MANAGEMENT_KINDS
+from orchestrator.ports.lists import runs_of_request
+from orchestrator.register_ports import Records
 from tests.campaigns.scale import Size, fill, names, run_of
 
 SIZE = Size(environments=4, runs=200)
@@ -20,11 +32,13 @@ RUN = run_of(20, SIZE)
 DIGEST = RUN.release.digest if RUN.release else ""
 NAMES = tuple(names(SIZE))
 
+T = TypeVar("T", DatabaseStore, DatabaseRegister, DatabaseSignIns)
+
 LISTS: dict[str, Callable[[DatabaseStore], Any]] = {
     "runs": lambda store: store.list_runs(),
     "runs after a cursor": lambda store: store.list_runs(cursor="50"),
     "runs of an environment": lambda store: store.list_runs(RunFilter(environment=NAMES[0]), cursor="50"),
-    "runs of a request": lambda store: store.runs_of(RUN.root),
+    "runs of a request": lambda store: runs_of_request(store, RUN.root),
     "runs of a release": lambda store: store.list_runs(RunFilter(digest=DIGEST)),
     "runs of a name": lambda store: store.list_runs(RunFilter(name="shop0"), cursor="50"),
     "runs in a state": lambda store: store.list_runs(RunFilter(states=(State.ROLLED_BACK,)), cursor="50"),
@@ -47,9 +61,15 @@ LISTS: dict[str, Callable[[DatabaseStore], Any]] = {
     "places of a release": lambda store: store.places_of_release(DIGEST, cursor="a"),
     "environments": lambda store: store.list_environments(cursor="a"),
     "some environments": lambda store: store.list_environments(NAMES[:2]),
-    "hosts of environments": lambda store: store.hosts_of(NAMES),
+    "hosts of environments": lambda store: store.list_hosts(NAMES),
+    "hosts after a cursor": lambda store: store.list_hosts(NAMES, cursor=json.dumps([NAMES[0], "a"])),
     "leases": lambda store: store.leases_of(NAMES),
-    "queues": lambda store: store.queues_of(NAMES),
+    "queues": lambda store: store.list_queue(NAMES),
+    "queues after a cursor": lambda store: store.list_queue(NAMES, cursor=json.dumps([NAMES[0], 1])),
+    "the place of a run in a queue": lambda store: store.list_queue(NAMES[:1], RUN.id),
+    "verified releases": lambda store: store.list_verified(NAMES[0]),
+    "verified releases after a cursor": lambda store: store.list_verified(NAMES[0], DIGEST, cursor="50"),
+    "requests for workers": lambda store: store.takeable("default", lambda _root, _why: None, cursor="1"),
     "requests": lambda store: store.list_requests(cursor="1"),
     "the feed": lambda store: store.feed(cursor="0.10"),
     "the end of the feed": lambda store: store.feed_end(),
@@ -66,21 +86,22 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseStore]:
     made.close()
 
 
-def plans(store: DatabaseStore, make: Callable[[DatabaseStore], Any]) -> list[tuple[str, list[str]]]:
-    """Each statement that *make* executes, with the lines of its plan."""
+def plans(store: T, make: Callable[[T], Any]) -> list[tuple[str, list[str]]]:
+    """Each statement that *make* executes on the store or the register, with the lines of its plan."""
     found: list[tuple[str, Any]] = []
 
     def keep(_c: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:
         found.append((statement, parameters))
 
-    sa.event.listen(store._engine, "before_cursor_execute", keep)
+    engine = store._engine
+    sa.event.listen(sa.Engine, "before_cursor_execute", keep)
     try:
         make(store)
     finally:
-        sa.event.remove(store._engine, "before_cursor_execute", keep)
+        sa.event.remove(sa.Engine, "before_cursor_execute", keep)
     chosen = [(statement, values) for statement, values in found if statement.startswith("SELECT")]
     assert chosen
-    with store._engine.connect() as db:
+    with engine.connect() as db:
         return [
             (statement, [str(row[3]) for row in db.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)])
             for statement, values in chosen
@@ -101,6 +122,88 @@ def test_no_list_reads_a_whole_table(store: DatabaseStore, name: str) -> None:
         assert not reads_all(statement, plan), (statement, plan)
 
 
+def lists_of(kind: RecordKind[Any]) -> dict[str, Callable[[Records], Any]]:
+    """How the records of *kind* are read."""
+    place = f"2026-01-01T00:00:00.000Z {kind.name}"
+    found: dict[str, Callable[[Records], Any]] = {
+        "of a part": lambda records: records.all(kind, OPEN),
+        "a page": lambda records: records.page(kind),
+        "a page after a cursor": lambda records: records.page(kind, cursor=place),
+        "the newest": lambda records: records.page(kind, newest_first=True, cursor=place),
+        "of some parts": lambda records: records.page(kind, [OPEN, ENDED], cursor=place),
+        "by the beginning of their keys": lambda records: records.page(kind, prefix="a", cursor=" ab"),
+        "one": lambda records: records.get(kind, "a"),
+    }
+    if kind.position is not None:
+        found["from a position on"] = lambda records: records.page(kind, start="2026")
+    return found
+
+
+KINDS_OF_ALL: tuple[RecordKind[Any], ...] = (*KINDS, *MANAGEMENT_KINDS)
+EVERY_KIND = {kind.name: kind for kind in KINDS_OF_ALL}
+
+
+@pytest.fixture(scope="module")
+def register(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseRegister]:
+    folder = tmp_path_factory.mktemp("register")
+    url = f"sqlite:///{folder}/state.db"
+    made = DatabaseRegister(url, SystemClock(), "shop", MemoryKeys(), HeadFile(folder / "head"))
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("name", EVERY_KIND)
+def test_no_list_of_records_reads_a_whole_table(register: DatabaseRegister, name: str) -> None:
+    """Each list of each kind of record searches an index by more than the project, or reads one page of it in order."""
+    for read in lists_of(EVERY_KIND[name]).values():
+        for statement, plan in plans(register, partial(DatabaseRegister.reading, work=read)):
+            assert not reads_project(statement, plan), (statement, plan)
+
+
+def test_no_list_of_audit_entries_reads_the_whole_stream(register: DatabaseRegister) -> None:
+    """Pages of the audit stream, its newest entry and what explains it are read by an index."""
+    lists: tuple[Callable[[Any], Any], ...] = (
+        lambda records: records.audit(after=5, limit=10),
+        lambda records: records.head(),
+        lambda records: records.newest_time(),
+        lambda records: (records.restores(), records.breaks()),
+    )
+    for read in lists:
+        for statement, plan in plans(register, partial(DatabaseRegister.reading, work=read)):
+            assert not reads_project(statement, plan), (statement, plan)
+
+
+def test_no_list_of_sessions_reads_a_whole_table(tmp_path: Path) -> None:
+    """Sessions and failed sign-ins are found by an index."""
+    sign_ins = DatabaseSignIns(f"sqlite:///{tmp_path}/state.db", "shop")
+    for statement, plan in plans(sign_ins, lambda opened: (opened.sessions_of("ann"), opened.failures("ann"))):
+        assert not reads_project(statement, plan), (statement, plan)
+    sign_ins.close()
+
+
+def reads_project(statement: str, plan: list[str]) -> bool:
+    """Whether a plan reads a whole table, or everything of a project that it does not read in order up to a limit."""
+    everything = any(ONLY_PROJECT.search(line) for line in plan)
+    is_sorted = any("TEMP B-TREE FOR ORDER BY" in line for line in plan)
+    return reads_all(statement, plan) or (everything and ("LIMIT" not in statement or is_sorted))
+
+
+def test_a_search_by_the_project_alone_is_noticed(register: DatabaseRegister) -> None:
+    """A query for all records of a project is one that this check refuses."""
+    read = plans(register, lambda opened: opened.reading(lambda records: records.all(REQUESTS)))
+    assert any(reads_project(*plan) for plan in read)
+
+
+def test_every_table_has_a_project(store: DatabaseStore) -> None:
+    """Each table has a column `project`, in the program and in a database that the migrations made."""
+    inspector = sa.inspect(store._engine)
+    made = {name: {column["name"] for column in inspector.get_columns(name)} for name in inspector.get_table_names()}
+    assert made.keys() - {"alembic_version"} == ALL_TABLES.keys()
+    for name, table in ALL_TABLES.items():
+        assert made[name] == {column.name for column in table.columns}
+        assert "project" in made[name], name
+
+
 def test_a_scan_is_noticed(store: DatabaseStore) -> None:
     """A query that reads every run is one that this check refuses."""
     assert any(reads_all(*plan) for plan in plans(store, lambda opened: opened.runs()))
@@ -110,17 +213,21 @@ def test_a_scan_is_noticed(store: DatabaseStore) -> None:
     assert reads_all(query, plan)
 
 
+ONLY_PROJECT = re.compile(r"\(project=\?\)$")
 SOURCES = Path(orchestrator.__file__).parent
+MOST_ARGUMENTS = {"runs": 1, "verified": 2}
+"""Methods that return the newest rows, and the number of their arguments before the limit."""
 
 
 def unbounded(path: Path) -> list[str]:
-    """The calls in *path* that read all runs of the store, or all runs of an environment at once."""
+    """The calls in *path* that read all runs of the store, or all runs or verified releases of an environment at once."""
     found = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            limited = len(node.args) > 1 or any(keyword.arg == "limit" for keyword in node.keywords)
-            if node.func.attr == "runs" and "store" in ast.unparse(node.func.value).lower() and not limited:
-                found.append(f"{path.name}:{node.lineno} reads all runs of an environment")
+            most = MOST_ARGUMENTS.get(node.func.attr)
+            limited = most is None or len(node.args) > most or any(each.arg == "limit" for each in node.keywords)
+            if "store" in ast.unparse(node.func.value).lower() and not limited:
+                found.append(f"{path.name}:{node.lineno} reads all of {node.func.attr}")
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "each_run":
             chosen = node.args[1] if len(node.args) > 1 else None
             if not isinstance(chosen, ast.Name) and not getattr(chosen, "keywords", None):
@@ -137,5 +244,6 @@ def test_an_unbounded_read_is_noticed(tmp_path: Path) -> None:
     """A module that reads all runs of an environment, or of the store, is one that this check refuses."""
     (tmp_path / "it.py").write_text(
         "services.store.runs(name)\nstore.runs(name, limit=5)\neach_run(store, RunFilter())\n"
+        "store.verified(name, digest)\nstore.verified(name, digest, limit=1)\n"
     )
-    assert len(unbounded(tmp_path / "it.py")) == 2
+    assert len(unbounded(tmp_path / "it.py")) == 3

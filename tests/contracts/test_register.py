@@ -6,8 +6,10 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from orchestrator.adapters.audit_head import HeadFile
 from orchestrator.adapters.clock import SystemClock
@@ -16,15 +18,16 @@ from orchestrator.adapters.database.tables import LISTED, MANAGEMENT, REGISTER
 from orchestrator.adapters.memory.keys import MemoryKeys
 from orchestrator.adapters.memory.register import MemoryRegister
 from orchestrator.domain.access.principals import Actor, User
+from orchestrator.domain.admission.overrides import Override
 from orchestrator.domain.audit.chain import AuditHead, AuditRecord, Fault, record_by
 from orchestrator.domain.calendar.verdict import LineStop
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.register import KINDS, LINE_STOPS, OPEN, USERS
+from orchestrator.domain.register import KINDS, LINE_STOPS, OPEN, OVERRIDES, USERS, RecordKind
 from orchestrator.domain.secret import Secret
 from orchestrator.management.change_requests.model import ChangeRequest
 from orchestrator.management.change_requests.store import CHANGE_REQUESTS
 from orchestrator.management.kinds import MANAGEMENT_KINDS
-from orchestrator.register_ports import Changes, Records, Register
+from orchestrator.register_ports import Changes, Records, Register, each_record
 from orchestrator.secret_values import SecretValues, process_secrets, use
 
 ANN = Actor(name="ann")
@@ -220,10 +223,8 @@ def test_records_are_listed_page_by_page(register: Register) -> None:
 
     register.changing("ann", write)
 
-    def titles(*parts: str, cursor: str | None = None, limit: int = 50, start: str = "") -> tuple[str, str | None]:
-        page = register.reading(
-            lambda records: records.page(CHANGE_REQUESTS, parts or None, cursor=cursor, limit=limit, start=start)
-        )
+    def titles(*parts: str, **given: Any) -> tuple[str, str | None]:
+        page = register.reading(lambda records: records.page(CHANGE_REQUESTS, parts or None, **given))
         return "".join(request.title for request in page.items), page.cursor
 
     assert titles() == ("dceba", None)
@@ -232,14 +233,76 @@ def test_records_are_listed_page_by_page(register: Register) -> None:
     assert (first, second, last) == ("dc", "eba", None)
     assert titles("closed") == ("", None)
     assert titles(start="098.5") == ("ba", None)
+    last_two, cursor = titles(newest_first=True, limit=2)
+    rest, end = titles(newest_first=True, cursor=cursor)
+    assert (last_two, rest, end) == ("ab", "ecd", None)
+    assert titles("draft", newest_first=True, limit=1)[0] == "a"
     assert register.reading(lambda records: records.count(CHANGE_REQUESTS)) == {"draft": 5}
+
+
+def test_records_are_listed_by_the_beginning_of_their_keys(register: Register) -> None:
+    """Records of any kind are listed in pages in the order of their keys, also those alone whose keys begin with a text."""
+
+    def write(changes: Changes) -> None:
+        for name in ("anna", "ann", "bob"):
+            changes.put(USERS, User(name=name))
+        changes.record(about("ann"))
+
+    def listed(**given: Any) -> list[str]:
+        return [user.name for user in register.reading(lambda records: records.page(USERS, **given)).items]
+
+    register.changing("ann", write)
+    assert (listed(), listed(newest_first=True)) == (["ann", "anna", "bob"], ["bob", "anna", "ann"])
+    assert [listed(prefix=text) for text in ("ann", "anna", "an_", "a%")] == [["ann", "anna"], ["anna"], [], []]
+    first = register.reading(lambda records: records.page(USERS, prefix="ann", limit=1))
+    assert listed(prefix="ann", cursor=first.cursor) == ["anna"]
+    everyone = register.reading(lambda records: tuple(each_record(records, USERS)))
+    assert everyone == register.reading(lambda records: records.all(USERS))
+
+
+def test_records_of_an_earlier_schema_get_their_positions(tmp_path: Path) -> None:
+    """After the upgrade, overrides that were recorded before it are listed in the order of their times."""
+    from alembic import command
+
+    from orchestrator.adapters.database.engine import alembic_config
+
+    file = tmp_path / "state.db"
+    engine, config = sa.create_engine(f"sqlite:///{file}"), alembic_config()
+    fields = {"package": f"sha256:{'1' * 64}", "environment": "staging", "entry": "windows", "text": "t", "by": "ann"}
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0019")
+        for hour in (9, 7, 8):
+            at = AT.replace(hour=hour)
+            value = Override(**fields, reason=str(hour), at=at, until=at)
+            row = {
+                "project": "shop",
+                "key": value.key,
+                "part": "staging",
+                "data": value.model_dump_json(),
+                "version": 1,
+            }
+            row |= dict.fromkeys(("created_at", "created_by", "changed_at", "changed_by"), "x")
+            names = ", ".join(row)
+            connection.execute(
+                sa.text(f"INSERT INTO overrides ({names}) VALUES ({', '.join(f':{n}' for n in row)})"), row
+            )
+    engine.dispose()
+    register = DatabaseRegister(f"sqlite:///{file}", SystemClock(), "shop", MemoryKeys(), HeadFile(tmp_path / "head"))
+    page = register.reading(lambda records: records.page(OVERRIDES, newest_first=True, limit=2))
+    assert [each.reason for each in page.items] == ["9", "8"]
+    assert [each.reason for each in register.reading(lambda r: r.page(OVERRIDES, start="2026-11-29T07:30").items)] == [
+        "8",
+        "9",
+    ]
+    register.close()
 
 
 def test_every_kind_has_a_table() -> None:
     """The database has one table for each kind of record that the register keeps."""
-    assert tuple(kind.name for kind in KINDS) == REGISTER
-    assert {kind.name for kind in MANAGEMENT_KINDS} == {*MANAGEMENT, *LISTED}
-    assert {kind.name for kind in MANAGEMENT_KINDS if kind.position is not None} == {*LISTED}
+    kinds: list[RecordKind[Any]] = [*KINDS, *MANAGEMENT_KINDS]
+    assert {kind.name for kind in kinds} == {*REGISTER, *MANAGEMENT, *LISTED}
+    assert {kind.name for kind in kinds if kind.position is not None} == {*LISTED}
 
 
 @pytest.mark.parametrize("store", ["sqlite", "postgres"])

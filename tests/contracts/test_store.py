@@ -18,6 +18,7 @@ from orchestrator.domain.plan import HostState
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
 from orchestrator.ports import Store
+from orchestrator.ports.lists import each_takeable, queue_of
 
 REF = PackageRef(name="shop", version="1.0.0", digest="sha256:" + "a" * 64)
 OTHER = PackageRef(name="shop", version="1.1.0", digest="sha256:" + "b" * 64)
@@ -241,9 +242,9 @@ def test_who_holds_waits_no_longer(store: Store) -> None:
     waiting = run()
     store.acquire("staging", waiting.id, "ann", "a promotion")
     store.enqueue("staging", waiting, supersede=False)
-    assert [wait.run for wait in store.queue("staging")] == [waiting.id]
+    assert [wait.run for wait in queue_of(store, "staging")] == [waiting.id]
     store.acquire("staging", waiting.id, "ann", "a promotion")
-    assert store.queue("staging") == []
+    assert queue_of(store, "staging") == []
 
 
 def test_a_raised_fence_is_passed_by_its_holder(store: Store) -> None:
@@ -355,12 +356,12 @@ def test_a_process_that_was_replaced_gets_no_place(store: Store) -> None:
     with pytest.raises(OrchestratorError) as refused:
         store.enqueue("staging", made, supersede=False, worker="first")
     assert refused.value.code == "S103"
-    assert store.queue("staging") == []
+    assert queue_of(store, "staging") == []
     assert store.enqueue("staging", made, supersede=False, worker="second").run == "r1-staging"
 
 
 def takeable(store: Store, queue: str = "q") -> list[str]:
-    return [work.root for work in store.takeable(queue, lambda _root, _why: None)]
+    return [work.root for work in each_takeable(store, queue, lambda _root, _why: None)]
 
 
 def test_what_waits_for_nobody_can_be_taken(store: Store) -> None:

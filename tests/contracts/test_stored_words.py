@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from orchestrator.adapters.clock import SystemClock
 from orchestrator.adapters.database.store import DatabaseStore
 from orchestrator.domain.promotion import State
+from orchestrator.ports.lists import queue_of
 from tests.contracts.test_database import make_schema
 from tests.postgres import Server
 
@@ -96,7 +97,7 @@ def test_rows_have_the_current_words(store: DatabaseStore) -> None:
     assert (host.is_standby, host.switch_uncertain) == (True, True)
     assert (work.request["kind"], work.request["retry"]["step"]) == ("override", "deploy")
     assert set(work.request["parameters"]) == {"host", "acknowledgements"}
-    assert [entry.run for entry in store.queue("staging")] == ["r1-staging"]
+    assert [entry.run for entry in queue_of(store, "staging")] == ["r1-staging"]
 
 
 def test_run_requests_have_the_current_words(store: DatabaseStore) -> None:

@@ -10,6 +10,7 @@ from orchestrator.domain.journal import Entry, Run
 from orchestrator.domain.promotion import State
 from orchestrator.flow import going_back, promotion
 from orchestrator.flow.run_context import RunContext
+from orchestrator.ports.lists import queue_of
 from orchestrator.services import Services
 from tests.flow.test_promotion import Stage, release
 
@@ -121,7 +122,7 @@ def test_a_held_run_is_cancelled_without_an_effect(
     ctx.services = replace(ctx.services, entrance=freeze)
     ctx.durable = MemoryDurable({}, freeze.reached)
     run = promotion(ctx)
-    assert (run.state, stage.store.queue("production"), stage.store.lease("production")) == (state, [], None)
+    assert (run.state, queue_of(stage.store, "production"), stage.store.lease("production")) == (state, [], None)
 
 
 def test_a_rollback_is_never_held(stage: Stage) -> None:

@@ -159,12 +159,6 @@ class DatabaseLeases:
                 queue_entries.delete().where(queue_entries.c.environment == environment, queue_entries.c.run == run)
             )
 
-    @retry_on_disconnect
-    def queue(self, environment: str) -> list[QueueEntry]:
-        """Who waits, in order."""
-        with translate_errors(), self._engine.connect().execution_options(reading=True) as db:
-            return _queue(db, environment)
-
 
 def one_at_a_time(db: sa.Connection) -> None:
     """Let no other process assign numbers until this transaction has ended; SQLite has one writer anyway."""

@@ -1,6 +1,7 @@
 """The lists of the store on SQLAlchemy Core. Each is one query over an index; none uses an offset."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,14 +17,24 @@ from orchestrator.adapters.database.read_tables import (
     run_steps,
 )
 from orchestrator.adapters.database.rebuild import rebuild
-from orchestrator.adapters.database.tables import hosts, leases, queue_entries, queued_requests, records, runs
+from orchestrator.adapters.database.tables import (
+    hosts,
+    leases,
+    queue_entries,
+    queued_requests,
+    records,
+    runs,
+    verified,
+)
+from orchestrator.adapters.database.takeable import takeable_requests
 from orchestrator.adapters.database.values import decode, readable_requests
-from orchestrator.domain.journal import Lease, QueuedRequest, QueueEntry, Record, Run, is_past
+from orchestrator.domain.journal import Lease, QueuedRequest, QueueEntry, Record, Run, Verified, is_past
 from orchestrator.domain.listing import (
     ALL_RUNS,
     PAGE_SIZE,
     EnvironmentSummary,
     FeedEntry,
+    HostRow,
     Page,
     ReleasePlace,
     ReleaseRow,
@@ -75,18 +86,13 @@ class DatabaseLists:
         query = sa.select(records.c.data).where(records.c.run.in_(runs), records.c.key.in_(keys))
         return [decode(Record, row.data) for row in self._rows(query)]
 
-    def runs_of(self, request_id: str) -> list[Run]:
-        """The runs of one request, oldest first."""
-        query = sa.select(runs.c.data).where(runs.c.root == request_id).order_by(runs.c.number)
-        return [decode(Run, row.data) for row in self._rows(query)]
-
     def list_steps(self, run: str, *, cursor: str | None = None, limit: int = PAGE_SIZE) -> Page[StepRow]:
         """The steps of *run*, in the order in which they were started."""
         query = sa.select(run_steps).where(run_steps.c.run == run)
         if cursor is not None:
             query = query.where(run_steps.c.first_seq > int(cursor))
         rows = self._rows(query.order_by(run_steps.c.first_seq).limit(limit + 1))
-        items = tuple(StepRow.from_json(_without(row, "run")) for row in rows[:limit])
+        items = tuple(StepRow.from_json(_without(row, "run", "project")) for row in rows[:limit])
         return Page(items=items, cursor=str(rows[limit - 1].first_seq) if len(rows) > limit else None)
 
     def hosts_of_release(self, environment: str, digest: str, verbs: frozenset[str]) -> set[str]:
@@ -134,6 +140,20 @@ class DatabaseLists:
         items = tuple(_place(row) for row in rows[:limit])
         return Page(items=items, cursor=items[-1].environment if len(rows) > limit else None)
 
+    def list_verified(
+        self, environment: str, digest: str | None = None, *, cursor: str | None = None, limit: int = PAGE_SIZE
+    ) -> Page[Verified]:
+        """The releases whose tests passed in *environment*, newest first; with *digest* only that one."""
+        c = verified.c
+        query = sa.select(c.number, c.data).where(c.environment == environment)
+        if digest is not None:
+            query = query.where(c.digest == digest)
+        if cursor is not None:
+            query = query.where(c.number < int(cursor))
+        rows = self._rows(query.order_by(c.number.desc()).limit(limit + 1))
+        items = tuple(decode(Verified, row.data) for row in rows[:limit])
+        return Page(items=items, cursor=str(rows[limit - 1].number) if len(rows) > limit else None)
+
     # -- environments --------------------------------------------------------------------------------------------------
 
     def list_environments(
@@ -144,14 +164,18 @@ class DatabaseLists:
         items = tuple(_summary(row) for row in rows[:limit])
         return Page(items=items, cursor=items[-1].environment if len(rows) > limit else None)
 
-    def hosts_of(self, environments: tuple[str, ...]) -> dict[str, list[HostState]]:
-        """The recorded states of the hosts of several environments, in one query."""
-        chosen = hosts.c.environment.in_(environments)
-        query = sa.select(hosts.c.environment, hosts.c.data).where(chosen).order_by(hosts.c.environment, hosts.c.host)
-        found: dict[str, list[HostState]] = {name: [] for name in environments}
-        for row in self._rows(query):
-            found[row.environment].append(decode(HostState, row.data))
-        return found
+    def list_hosts(
+        self, environments: tuple[str, ...], *, cursor: str | None = None, limit: int = PAGE_SIZE
+    ) -> Page[HostRow]:
+        """The recorded states of the hosts of several environments, by the names of environment and host."""
+        c = hosts.c
+        query = sa.select(c.environment, c.host, c.data).where(c.environment.in_(environments))
+        if cursor is not None:
+            query = query.where(sa.tuple_(c.environment, c.host) > sa.tuple_(*map(sa.literal, json.loads(cursor))))
+        rows = self._rows(query.order_by(c.environment, c.host).limit(limit + 1))
+        items = tuple(HostRow(environment=row.environment, state=decode(HostState, row.data)) for row in rows[:limit])
+        last = rows[limit - 1] if len(rows) > limit else None
+        return Page(items=items, cursor=json.dumps([last.environment, last.host]) if last is not None else None)
 
     def leases_of(self, environments: tuple[str, ...]) -> dict[str, Lease]:
         """The leases of several environments, in one query; nothing for one that is free."""
@@ -162,21 +186,39 @@ class DatabaseLists:
 
     # -- what waits ----------------------------------------------------------------------------------------------------
 
-    def queues_of(self, environments: tuple[str, ...]) -> dict[str, list[QueueEntry]]:
-        """The queues of several environments, in one query."""
-        query = sa.select(queue_entries.c.environment, queue_entries.c.data).where(
-            queue_entries.c.environment.in_(environments)
-        )
-        found: dict[str, list[QueueEntry]] = {name: [] for name in environments}
-        for row in self._rows(query.order_by(queue_entries.c.environment, queue_entries.c.number)):
-            found[row.environment].append(decode(QueueEntry, row.data))
-        return found
+    def list_queue(
+        self,
+        environments: tuple[str, ...],
+        run: str | None = None,
+        *,
+        cursor: str | None = None,
+        limit: int = PAGE_SIZE,
+    ) -> Page[QueueEntry]:
+        """The runs that wait for *environments*, in order for each; with *run* only that one."""
+        c = queue_entries.c
+        query = sa.select(c.environment, c.number, c.data).where(c.environment.in_(environments))
+        if run is not None:
+            query = query.where(c.run == run)
+        if cursor is not None:
+            query = query.where(sa.tuple_(c.environment, c.number) > sa.tuple_(*map(sa.literal, json.loads(cursor))))
+        rows = self._rows(query.order_by(c.environment, c.number).limit(limit + 1))
+        items = tuple(decode(QueueEntry, row.data) for row in rows[:limit])
+        last = rows[limit - 1] if len(rows) > limit else None
+        return Page(items=items, cursor=json.dumps([last.environment, last.number]) if last is not None else None)
 
     def list_requests(self, *, cursor: str | None = None, limit: int = PAGE_SIZE) -> Page[QueuedRequest]:
         """The requests that are not done, oldest first."""
         rows = self._rows(requests_query(cursor, limit + 1))
-        items = tuple(readable_requests(rows[:limit], lambda _root, _why: None))
-        return Page(items=items, cursor=str(rows[limit - 1].number) if len(rows) > limit else None)
+        return _requests(rows, limit, lambda _root, _why: None)
+
+    def takeable(
+        self, queue: str, unread: Callable[[str, str], None], *, cursor: str | None = None, limit: int = PAGE_SIZE
+    ) -> Page[QueuedRequest]:
+        """The requests that are not done and do not wait, in one statement."""
+        query = takeable_requests(self._engine.dialect.name, queue, self._clock.now())
+        if cursor is not None:
+            query = query.where(queued_requests.c.number > int(cursor))
+        return _requests(self._rows(query.limit(limit + 1)), limit, unread)
 
     # -- the feed ------------------------------------------------------------------------------------------------------
 
@@ -296,6 +338,12 @@ def feed_query(dialect: str, cursor: str | None, limit: int, *, newest: bool = F
             query = query.where(c.id > int(number))
     order = [c.tx, c.id] if dialect == "postgresql" else [c.id]
     return query.order_by(*(column.desc() if newest else column for column in order)).limit(limit)
+
+
+def _requests(rows: "Sequence[sa.Row[Any]]", limit: int, unread: Callable[[str, str], None]) -> Page[QueuedRequest]:
+    """The page of the first *limit* of *rows*. What a newer program wrote is left out."""
+    items = tuple(readable_requests(rows[:limit], unread))
+    return Page(items=items, cursor=str(rows[limit - 1].number) if len(rows) > limit else None)
 
 
 def _cursor(row: "sa.Row[Any]") -> str:

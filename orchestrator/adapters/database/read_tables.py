@@ -74,6 +74,7 @@ run_steps = sa.Table(
     sa.Column("tests_bad", sa.Integer, nullable=False, server_default="0"),
     sa.Column("first_seq", sa.Integer, nullable=False),
     sa.Column("last_seq", sa.Integer),
+    project_column(),
     sa.Index("run_steps_order", "run", "first_seq"),
 )
 
@@ -86,6 +87,7 @@ run_hosts = sa.Table(
     sa.Column("verb", sa.Text, nullable=False),
     sa.Column("outcome", sa.Text),
     sa.Column("touched", sa.Boolean),
+    project_column(),
     sa.Index("run_hosts_host", "host", "run"),
 )
 

@@ -174,21 +174,32 @@ class DatabaseChanges:
         parts: Sequence[str] | None = None,
         *,
         start: str = "",
+        prefix: str = "",
+        newest_first: bool = False,
         cursor: str | None = None,
         limit: int = PAGE_SIZE,
     ) -> Page[T]:
         """A page of the records in their order."""
-        table = register_tables[kind.name]
-        place = sa.tuple_(table.c.position, table.c.key)
-        query = sa.select(table.c.position, table.c.key, table.c.data).where(
-            table.c.project == self._project, table.c.position >= start
-        )
-        query = query if parts is None else query.where(table.c.part.in_(parts))
-        query = query if cursor is None else query.where(place > sa.tuple_(*map(sa.literal, split_cursor(cursor))))
-        rows = self._db.execute(query.order_by(table.c.position, table.c.key).limit(limit + 1)).all()
+        c = register_tables[kind.name].c
+        by_position = kind.position is not None and not prefix
+        place = (c.position, c.key) if by_position else (c.key,)
+        query = sa.select(*place, c.data).where(c.project == self._project)
+        if parts is not None:
+            query = query.where(c.part.in_(parts))
+        if start:
+            query = query.where(c.position >= start)
+        if prefix:
+            query = query.where(begins_with(self._db.dialect.name, c.key, prefix))
+        if cursor is not None:
+            last, after = sa.tuple_(*place), sa.tuple_(*map(sa.literal, split_cursor(cursor)[-len(place) :]))
+            query = query.where(last < after if newest_first else last > after)
+        order = (column.desc() if newest_first else column for column in place)
+        rows = self._db.execute(query.order_by(*order).limit(limit + 1)).all()
         items = tuple(decode(kind.model, str(row.data)) for row in rows[:limit])
-        last = rows[limit - 1] if len(rows) > limit else None
-        return Page(items=items, cursor=f"{last.position} {last.key}" if last is not None else None)
+        if len(rows) <= limit:
+            return Page(items=items)
+        end = rows[limit - 1]
+        return Page(items=items, cursor=f"{end.position if by_position else ''} {end.key}")
 
     def count(self, kind: RecordKind[T]) -> dict[str, int]:
         """How many records each part has."""
@@ -308,6 +319,13 @@ class DatabaseChanges:
 
     def _is(self, table: sa.Table, key: str) -> "sa.ColumnElement[bool]":
         return sa.and_(table.c.project == self._project, table.c.key == key)
+
+
+def begins_with(dialect: str, column: "sa.ColumnElement[str]", beginning: str) -> "sa.ColumnElement[bool]":
+    """Whether the text in *column* starts with *beginning*, by an index; see `lists.beginning_query`."""
+    if dialect == "postgresql":
+        return column.startswith(beginning, autoescape=True)
+    return sa.and_(column >= beginning, column < f"{beginning}\U0010ffff")
 
 
 # Each command reads every kind of right several times. A statement that is built once is also compiled once.

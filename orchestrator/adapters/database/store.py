@@ -1,6 +1,6 @@
 """The `Store` port on SQLAlchemy Core. Every method is one transaction; what is folded moves with its record."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,8 +11,8 @@ from orchestrator.adapters.database.lists import DatabaseLists, beginning_query
 from orchestrator.adapters.database.read_model import ReadModel, add_run, lock_environment
 from orchestrator.adapters.database.read_tables import run_list
 from orchestrator.adapters.database.tables import fences, hosts, queued_requests, records, runs, verified
-from orchestrator.adapters.database.takeable import Pulse, takeable_requests
-from orchestrator.adapters.database.values import decode, readable_requests
+from orchestrator.adapters.database.takeable import Pulse
+from orchestrator.adapters.database.values import decode
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import (
     LOCK_KINDS,
@@ -170,20 +170,6 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
         if not found:
             raise OrchestratorError("R101", f"there is no run {root!r}")
         return decode(QueuedRequest, found[0])
-
-    def pending(self) -> list[QueuedRequest]:
-        """The requests that are not done, oldest first. Those that a newer program wrote are left out."""
-        query = (
-            sa.select(queued_requests.c.root, queued_requests.c.data)
-            .where(queued_requests.c.done.is_(False))
-            .order_by(queued_requests.c.number)
-        )
-        return readable_requests(self._rows(query), lambda _root, _why: None)
-
-    def takeable(self, queue: str, unread: Callable[[str, str], None]) -> list[QueuedRequest]:
-        """The requests that are not done and do not wait, in one statement."""
-        rows = self._rows(takeable_requests(self._engine.dialect.name, queue, self._clock.now()))
-        return readable_requests(rows, unread)
 
     def news(self) -> bool:
         """Whether anything may have been written since the last call."""

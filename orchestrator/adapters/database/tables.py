@@ -36,6 +36,7 @@ records = sa.Table(
     sa.Column("seq", sa.Integer, primary_key=True),
     sa.Column("key", sa.Text),
     sa.Column("data", sa.Text, nullable=False),
+    project_column(),
     sa.UniqueConstraint("run", "key"),
 )
 
@@ -122,12 +123,13 @@ def _register_table(name: str, *more: sa.schema.SchemaItem) -> sa.Table:
     )
 
 
-def _listed_table(name: str) -> sa.Table:
+def _listed_table(name: str, *more: sa.schema.SchemaItem) -> sa.Table:
     """The table of a kind of record that is listed page by page, in the order of *position* and key."""
     position = sa.Column("position", sa.Text, nullable=False)
     return _register_table(
         name,
         position,
+        *more,
         sa.Index(f"{name}_position", "project", "position", "key"),
         sa.Index(f"{name}_part_position", "project", "part", "position", "key"),
     )
@@ -135,18 +137,19 @@ def _listed_table(name: str) -> sa.Table:
 
 REGISTER = (
     "users", "user_groups", "service_accounts", "own_roles", "bindings", "absences", "tokens",
-    "calendar_rules", "line_stops", "run_requests", "votes", "overrides", "emergency_reviews", "outbox",
+    "calendar_rules", "line_stops", "votes", "outbox",
     "plan_texts", "package_builders", "passwords", "sign_in_links",
 )  # fmt: skip
-"""The kinds of management records, by name; `domain/register.py` describes them."""
+"""The kinds of management records that are found by their key or part; `domain/register.py` describes them."""
 
 MANAGEMENT = ("counters", "booking_quotas")
 """The kinds of `orchestrator/management` that are found by their key."""
 
 LISTED = (
+    "run_requests", "overrides", "emergency_reviews",
     "change_requests", "bookings", "planned_releases", "implementation_plans", "release_reviews", "review_actions",
 )  # fmt: skip
-"""The kinds of `orchestrator/management` that have a position."""
+"""The kinds that have a position: those of `domain/register.py` and those of `orchestrator/management`."""
 
 register_tables = {
     **{name: _register_table(name) for name in (*REGISTER, *MANAGEMENT)},
@@ -218,5 +221,6 @@ audit = sa.Table(
     sa.Index("audit_call", "project", "call"),
     sa.Index("audit_at", "project", "at"),
     sa.Index("audit_actor", "project", "actor", "index"),
+    sa.Index("audit_action", "project", "action", "index"),
     sa.Index("audit_object", "project", "object", "index"),
 )

@@ -42,7 +42,8 @@ def takeable_requests(dialect: str, queue: str, now: str) -> "sa.Select[Any]":
     chosen = sa.and_(
         queued_requests.c.done.is_(False), json_text(queued_requests.c.data, "queue") == queue, sa.or_(~mine, free)
     )
-    return sa.select(queued_requests.c.root, queued_requests.c.data).where(chosen).order_by(queued_requests.c.number)
+    columns = (queued_requests.c.root, queued_requests.c.number, queued_requests.c.data)
+    return sa.select(*columns).where(chosen).order_by(queued_requests.c.number)
 
 
 class Pulse:

@@ -1,5 +1,6 @@
 """The lists of the store in memory: folded from the journal each time, and so a check on what a database keeps."""
 
+import json
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -10,6 +11,7 @@ from orchestrator.domain.listing import (
     PAGE_SIZE,
     EnvironmentSummary,
     FeedEntry,
+    HostRow,
     Page,
     ReleasePlace,
     ReleaseRow,
@@ -46,7 +48,7 @@ class MemoryLists:
     ) -> Page[Run]:
         """The runs that *chosen* accepts, newest first."""
         numbered = [(str(number), run) for number, run in enumerate(self._runs.values(), 1) if chosen.accepts(run)]
-        return _page([item for item in reversed(numbered) if cursor is None or int(item[0]) < int(cursor)], limit)
+        return page_of([item for item in reversed(numbered) if cursor is None or int(item[0]) < int(cursor)], limit)
 
     def count_runs(self, chosen: RunFilter) -> int:
         """How many runs *chosen* accepts."""
@@ -60,10 +62,6 @@ class MemoryLists:
         """The entries of several runs that have one of *keys*."""
         return [record for run in runs for record in self._records.get(run, ()) if record.key in keys]
 
-    def runs_of(self, request_id: str) -> list[Run]:
-        """The runs of one request, oldest first."""
-        return [run for run in self._runs.values() if run.root == request_id]
-
     def list_steps(self, run: str, *, cursor: str | None = None, limit: int = PAGE_SIZE) -> Page[StepRow]:
         """The steps of *run*, in the order in which they were started."""
         steps: dict[str, StepRow] = {}
@@ -74,7 +72,7 @@ class MemoryLists:
                 steps[record.step] = _finished(steps[record.step], record)
         ordered = sorted(steps.values(), key=lambda step: step.first_seq)
         numbered = [(str(step.first_seq), step) for step in ordered]
-        return _page([item for item in numbered if cursor is None or int(item[0]) > int(cursor)], limit)
+        return page_of([item for item in numbered if cursor is None or int(item[0]) > int(cursor)], limit)
 
     def hosts_of_release(self, environment: str, digest: str, verbs: frozenset[str]) -> set[str]:
         """The hosts on which a step with one of *verbs* was started in *environment* by a run for the release."""
@@ -97,7 +95,7 @@ class MemoryLists:
                 found[run.release.digest] = (number, row.model_copy(update={"last_run": run.id}))
         newest = sorted(found.values(), key=lambda item: item[0], reverse=True)
         numbered = [(str(number), row) for number, row in newest if name in {None, row.release.name}]
-        return _page([item for item in numbered if cursor is None or int(item[0]) < int(cursor)], limit)
+        return page_of([item for item in numbered if cursor is None or int(item[0]) < int(cursor)], limit)
 
     def release_places(self, digests: tuple[str, ...], environments: tuple[str, ...]) -> list[ReleasePlace]:
         """The state of each of the releases in each of *environments*; nothing where it never was."""
@@ -112,7 +110,7 @@ class MemoryLists:
         """The environments that have something to do with the release, by name."""
         found = [self._place(environment, digest) for environment in self._environments()]
         numbered = [(place.environment, place) for place in found if place is not None]
-        return _page([item for item in numbered if cursor is None or item[0] > cursor], limit)
+        return page_of([item for item in numbered if cursor is None or item[0] > cursor], limit)
 
     def _place(self, environment: str, digest: str) -> ReleasePlace | None:
         states = [state for state in self._states(environment) if state.runs(digest)]
@@ -133,6 +131,15 @@ class MemoryLists:
             run_state=run.state if run else None,
         )
 
+    def list_verified(
+        self, environment: str, digest: str | None = None, *, cursor: str | None = None, limit: int = PAGE_SIZE
+    ) -> Page[Verified]:
+        """The releases whose tests passed in *environment*, newest first; with *digest* only that one."""
+        marks = self._verified.get(environment, [])
+        every = ((str(len(marks) - at), mark) for at, mark in enumerate(marks))
+        numbered = [item for item in every if digest in {None, item[1].release.digest}]
+        return page_of([item for item in numbered if cursor is None or int(item[0]) < int(cursor)], limit)
+
     # -- environments --------------------------------------------------------------------------------------------------
 
     def list_environments(
@@ -140,7 +147,7 @@ class MemoryLists:
     ) -> Page[EnvironmentSummary]:
         """A row for each environment that a run was for, by name: of all, or of those in *environments*."""
         names = [name for name in self._environments() if environments is None or name in environments]
-        return _page([(name, self._summary(name)) for name in names if cursor is None or name > cursor], limit)
+        return page_of([(name, self._summary(name)) for name in names if cursor is None or name > cursor], limit)
 
     def _summary(self, environment: str) -> EnvironmentSummary:
         runs = [run for run in self._runs.values() if run.environment == environment]
@@ -169,9 +176,17 @@ class MemoryLists:
         marks = self._verified.get(environment, [])
         return next((mark for mark in marks if digest in {None, mark.release.digest}), None)
 
-    def hosts_of(self, environments: tuple[str, ...]) -> dict[str, list[HostState]]:
-        """The recorded states of the hosts of several environments."""
-        return {name: self._states(name) for name in environments}
+    def list_hosts(
+        self, environments: tuple[str, ...], *, cursor: str | None = None, limit: int = PAGE_SIZE
+    ) -> Page[HostRow]:
+        """The recorded states of the hosts of several environments, by the names of environment and host."""
+        after = tuple(json.loads(cursor)) if cursor is not None else ("", "")
+        numbered = [
+            (json.dumps(place), HostRow(environment=place[0], state=state))
+            for place, state in sorted(self._hosts.items())
+            if place[0] in environments and place > after
+        ]
+        return page_of(numbered, limit)
 
     def leases_of(self, environments: tuple[str, ...]) -> dict[str, Lease]:
         """The leases of several environments; nothing for one that is free."""
@@ -181,14 +196,28 @@ class MemoryLists:
 
     # -- what waits ----------------------------------------------------------------------------------------------------
 
-    def queues_of(self, environments: tuple[str, ...]) -> dict[str, list[QueueEntry]]:
-        """The queues of several environments."""
-        return {name: [wait for wait in self._waits if wait.environment == name] for name in environments}
+    def list_queue(
+        self,
+        environments: tuple[str, ...],
+        run: str | None = None,
+        *,
+        cursor: str | None = None,
+        limit: int = PAGE_SIZE,
+    ) -> Page[QueueEntry]:
+        """The runs that wait for *environments*, in order for each; with *run* only that one."""
+        after = tuple(json.loads(cursor)) if cursor is not None else ("", 0)
+        placed = {(wait.environment, wait.number): wait for wait in self._waits}
+        numbered = [
+            (json.dumps(place), wait)
+            for place, wait in sorted(placed.items())
+            if place[0] in environments and place > after and run in {None, wait.run}
+        ]
+        return page_of(numbered, limit)
 
     def list_requests(self, *, cursor: str | None = None, limit: int = PAGE_SIZE) -> Page[QueuedRequest]:
         """The requests that are not done, oldest first."""
         numbered = [(str(number), work) for number, work in enumerate(self._works.values(), 1) if not work.done]
-        return _page([item for item in numbered if cursor is None or int(item[0]) > int(cursor)], limit)
+        return page_of([item for item in numbered if cursor is None or int(item[0]) > int(cursor)], limit)
 
     # -- the feed ------------------------------------------------------------------------------------------------------
 
@@ -212,7 +241,8 @@ def _with_run(summary: EnvironmentSummary, run: Run) -> EnvironmentSummary:
     return summary.model_copy(update=newest)
 
 
-def _page(numbered: Sequence[tuple[str, T]], limit: int) -> Page[T]:
+def page_of(numbered: Sequence[tuple[str, T]], limit: int) -> Page[T]:
+    """The page of the first *limit* items, each with its cursor."""
     items = tuple(item for _, item in numbered[:limit])
     return Page(items=items, cursor=numbered[limit - 1][0] if len(numbered) > limit else None)
 

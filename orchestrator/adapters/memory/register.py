@@ -106,17 +106,22 @@ class MemoryChanges:
         parts: Sequence[str] | None = None,
         *,
         start: str = "",
+        prefix: str = "",
+        newest_first: bool = False,
         cursor: str | None = None,
         limit: int = PAGE_SIZE,
     ) -> Page[T]:
         """A page of the records in their order."""
-        assert kind.position is not None
-        placed = {(kind.position(value), kind.key(value)): value for value in self.all(kind)}
-        after = split_cursor(cursor) if cursor is not None else ("", "")
+        position = kind.position if kind.position is not None and not prefix else lambda _: ""
+        placed = {(position(value), kind.key(value)): value for value in self.all(kind)}
+        after = split_cursor(cursor) if cursor is not None else None
         found = [
             place
-            for place in sorted(placed)
-            if place > after and place[0] >= start and (parts is None or kind.part(placed[place]) in parts)
+            for place in sorted(placed, reverse=newest_first)
+            if (after is None or (place < after if newest_first else place > after))
+            and place[0] >= start
+            and place[1].startswith(prefix)
+            and (parts is None or kind.part(placed[place]) in parts)
         ]
         last = " ".join(found[limit - 1]) if len(found) > limit else None
         return Page(items=tuple(placed[place] for place in found[:limit]), cursor=last)

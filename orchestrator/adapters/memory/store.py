@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from orchestrator.adapters.memory.lists import MemoryLists
+from orchestrator.adapters.memory.lists import MemoryLists, page_of
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.fencing import HIGHEST
 from orchestrator.domain.journal import (
@@ -26,6 +26,7 @@ from orchestrator.domain.journal import (
     stale,
     taken,
 )
+from orchestrator.domain.listing import PAGE_SIZE, Page
 from orchestrator.domain.locks import lock_holder, locked_entries, unlocked_entries
 from orchestrator.domain.plan import HostState, after_switch
 
@@ -158,7 +159,7 @@ class MemoryStore(MemoryLists):
         if held is not None and held.worker == worker and held.fence >= self._fences.get(environment, 0):
             self.dequeue(environment, holder)
             return held
-        ahead = next((wait for wait in self.queue(environment) if wait.superseded_by is None), None)
+        ahead = next((wait for wait in self._queue(environment) if wait.superseded_by is None), None)
         if held is None and ahead is not None and ahead.run != holder:
             raise queued(ahead, now)
         self._fences[environment] = self._fences.get(environment, 0) + 1
@@ -245,8 +246,7 @@ class MemoryStore(MemoryLists):
         """Wait no longer."""
         self._waits = [wait for wait in self._waits if (wait.environment, wait.run) != (environment, run)]
 
-    def queue(self, environment: str) -> list[QueueEntry]:
-        """Who waits, in order."""
+    def _queue(self, environment: str) -> list[QueueEntry]:
         return [wait for wait in self._waits if wait.environment == environment]
 
     # -- requests and their workers -----------------------------------------------------------------------------------
@@ -265,14 +265,17 @@ class MemoryStore(MemoryLists):
             raise OrchestratorError("R101", f"there is no run {root!r}")
         return self._works[root]
 
-    def pending(self) -> list[QueuedRequest]:
-        """The requests that are not done, oldest first."""
-        return [work for work in self._works.values() if not work.done]
-
-    def takeable(self, queue: str, unread: Callable[[str, str], None]) -> list[QueuedRequest]:
+    def takeable(
+        self, queue: str, unread: Callable[[str, str], None], *, cursor: str | None = None, limit: int = PAGE_SIZE
+    ) -> Page[QueuedRequest]:
         """The requests that are not done and do not wait."""
         del unread
-        return [work for work in self.pending() if work.queue == queue and self._waits_for_nobody(work)]
+        numbered = [
+            (str(number), work)
+            for number, work in enumerate(self._works.values(), 1)
+            if not work.done and work.queue == queue and self._waits_for_nobody(work)
+        ]
+        return page_of([item for item in numbered if cursor is None or int(item[0]) > int(cursor)], limit)
 
     def _waits_for_nobody(self, work: QueuedRequest) -> bool:
         mine = [wait for wait in self._waits if self._runs[wait.run].root == work.root]
@@ -282,7 +285,7 @@ class MemoryStore(MemoryLists):
         if wait.superseded_by is not None or self._runs[wait.run].control in {"cancel", "abort"}:
             return True
         held = self.lease(wait.environment)
-        first = next(other for other in self.queue(wait.environment) if other.superseded_by is None)
+        first = next(other for other in self._queue(wait.environment) if other.superseded_by is None)
         return (held is None or held.holder == wait.run) and first.run == wait.run
 
     def news(self) -> bool:
@@ -302,7 +305,7 @@ class MemoryStore(MemoryLists):
     def renew(self, worker: str, ttl: float) -> list[str]:
         """Renew the claims of *worker*."""
         until = add_seconds(self.clock.now(), ttl)
-        mine = [work for work in self.pending() if work.worker == worker]
+        mine = [work for work in self._works.values() if not work.done and work.worker == worker]
         for work in mine:
             self._works[work.root] = work.model_copy(update={"until": until})
         return [work.root for work in mine]

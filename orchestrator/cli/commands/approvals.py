@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 @click.command("approvals")
 @click.argument("run", required=False, shell_complete=completing.run_requests)
 @click.option("--mine", is_flag=True, help="Only those that you can approve, and messages for you.")
-@click.option("--all", "everything", is_flag=True, help="Also those that have ended.")
+@click.option("--all", "everything", is_flag=True, help="All promotions, also ended ones, the newest first.")
+@click.option("-n", "--limit", type=click.IntRange(1), default=50, show_default=True, help="Maximum number with --all.")
+@click.option("--cursor", help="Continue after the page that printed this cursor, with --all.")
 @json_option
-def command(run: str | None, mine: bool, everything: bool, as_json: bool) -> None:
+def command(run: str | None, mine: bool, everything: bool, limit: int, cursor: str | None, as_json: bool) -> None:
     """List the promotions that wait, with what they wait for; or show RUN with its plan, risk and votes.
 
     Emergencies that wait for their approval afterwards are listed too.
@@ -32,16 +34,18 @@ def command(run: str | None, mine: bool, everything: bool, as_json: bool) -> Non
         seen, text = show_request(app.acting, run, rules)
         print_request(app, seen, as_json=as_json, text=text)
         return
-    found = list_requests(app.acting, rules, everything=everything)
-    found = tuple(each for each in found if not mine or str(app.acting.actor) in each.could)
+    page = list_requests(app.acting, rules, everything=everything, cursor=cursor, limit=limit)
+    found = tuple(each for each in page.items if not mine or str(app.acting.actor) in each.could)
     messages = own_messages(app.acting)
     if as_json:
         data = {"requests": [item(each) for each in found], "messages": [each.to_json() for each in messages]}
-        print_json("RunRequests", {**data, "worker": app.scheduler_runs()})
+        print_json("RunRequests", {**data, "cursor": page.cursor, "worker": app.scheduler_runs()})
         return
     for message in messages:
         note(f"for you: {message.text}")
     _print(app, found)
+    if page.cursor is not None:
+        note(f"older promotions: --cursor '{page.cursor}'")
 
 
 def _print(app: "Application", found: "tuple[RequestView, ...]") -> None:

@@ -49,6 +49,7 @@ def _filter(start: datetime | None, end: datetime | None, environment: str | Non
     default=50,
     help="Show the newest N entries (default: 50).",
 )
+@click.option("--cursor", type=click.IntRange(min=1), metavar="INDEX", help="Only entries before this one.")
 @json_option
 def show_all(
     start: datetime | None,
@@ -57,12 +58,14 @@ def show_all(
     actor: str | None,
     action: str | None,
     limit: int,
+    cursor: int | None,
     as_json: bool,
 ) -> None:
     """List entries, oldest first."""
     from orchestrator.app.audit import list_entries
 
-    found = list_entries(open_project().acting, _filter(start, end, environment, actor=actor, action=action), limit)
+    chosen = _filter(start, end, environment, actor=actor, action=action)
+    found = list_entries(open_project().acting, chosen, limit, cursor)
     if as_json:
         print_json("AuditEntries", {"entries": [entry.to_json() for entry in found]})
         return

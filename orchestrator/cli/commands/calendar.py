@@ -38,7 +38,7 @@ def show_all(as_json: bool) -> None:
     app = open_project()
     rules = app.declared_rules()
     calendar, now = show_calendar(app.acting, rules), verdicts(app.acting, rules)
-    overrides = recorded_overrides(app.acting)
+    overrides = recorded_overrides(app.acting).items
     if as_json:
         document = {
             "environments": {name: verdict.to_json() for name, verdict in now.items()},

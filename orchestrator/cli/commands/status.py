@@ -88,7 +88,7 @@ def _requests(app: "Application", environment: str | None) -> "list[RequestView]
     """The requests that wait, or whose review is open."""
     from orchestrator.app.run_requests import list_requests
 
-    found = list_requests(app.acting, app.request_rules())
+    found = list_requests(app.acting, app.request_rules()).items
     return [seen for seen in found if environment is None or environment in seen.request.environments]
 
 

@@ -20,6 +20,7 @@ from orchestrator.management.change_requests.risk import ChangeFacts, change_ris
 from orchestrator.management.change_requests.state import ChangeEvent, ChangeState
 from orchestrator.management.change_requests.store import CHANGE_REQUESTS
 from orchestrator.management.numbers import next_number
+from orchestrator.register_ports import each_record
 
 NOUN = "change-request"
 
@@ -150,7 +151,7 @@ def import_changes(acting: Acting, incoming: Iterable[Incoming], sources: Change
     drafts = tuple(incoming)
 
     def work(task: Change) -> ChangeImport:
-        found = compare_import(task.records.all(CHANGE_REQUESTS), drafts)
+        found = compare_import(each_record(task.records, CHANGE_REQUESTS), drafts)
         for each in found.added:
             _add(task, each, sources)
         for request, each in found.changed:

@@ -21,6 +21,7 @@ from orchestrator.management.change_requests.ports import ChangeSources
 from orchestrator.management.change_requests.risk import ChangeRisk, change_risk
 from orchestrator.management.change_requests.state import OPEN_STATES, ChangeState
 from orchestrator.management.change_requests.store import CHANGE_REQUESTS
+from orchestrator.register_ports import each_record
 
 YESTERDAY = timedelta(days=1)
 
@@ -117,4 +118,8 @@ def read_commits(
 
 def preview_changes(acting: Acting, incoming: Sequence[Incoming]) -> ChangeImport:
     """What importing *incoming* would add, change and skip."""
-    return read_register(acting, Action.VIEW, lambda view: compare_import(view.records.all(CHANGE_REQUESTS), incoming))
+
+    def work(view: View) -> ChangeImport:
+        return compare_import(each_record(view.records, CHANGE_REQUESTS), incoming)
+
+    return read_register(acting, Action.VIEW, work)

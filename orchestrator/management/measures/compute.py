@@ -18,6 +18,8 @@ from orchestrator.management.measures.model import (
     WeekMeasures,
 )
 
+LONGEST_WAIT = timedelta(days=90)
+"""The time for which a request can wait before its run ends."""
 REWORK_TIME = timedelta(days=7)
 """A manual rollback counts against a deployment that ended at most this long before. Rework follows within it, too."""
 

@@ -1,18 +1,17 @@
 """The facts of measures from the journal."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from orchestrator.domain.journal import PROMOTION_KINDS, Run
 from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.moments import moment_text, parse_moment
 from orchestrator.domain.promotion import State
+from orchestrator.management.measures.compute import LONGEST_WAIT
 from orchestrator.ports.lists import each_run
 from orchestrator.services import Services
 
 KINDS = (*sorted(PROMOTION_KINDS), "rollback")
-LONGEST_WAIT = timedelta(days=90)
-"""The time for which a request can wait before its run ends."""
 AT_ONCE = 500
 """How many runs are read in one query."""
 MOVES = tuple(f"state:{number}" for number in range(1, 200))

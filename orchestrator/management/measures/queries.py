@@ -8,13 +8,14 @@ from orchestrator.app.acting import Acting, View, read_register, unknown
 from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.journal import Run
-from orchestrator.domain.moments import Moment
+from orchestrator.domain.moments import Moment, moment_text
 from orchestrator.domain.promotion import State
 from orchestrator.domain.register import REVIEWS
-from orchestrator.management.measures.compute import REWORK_TIME, compute_measures
+from orchestrator.management.measures.compute import LONGEST_WAIT, REWORK_TIME, compute_measures
 from orchestrator.management.measures.deployments import RunDetails, deployments_of
 from orchestrator.management.measures.model import Measures, MeasureSpan
 from orchestrator.management.measures.ports import MeasureSources
+from orchestrator.register_ports import each_record
 
 DEFAULT_PERIOD = timedelta(days=90)
 
@@ -39,7 +40,8 @@ def show_measures(acting: Acting, sources: MeasureSources, chosen: MeasureFilter
     def work(view: View) -> tuple[MeasureSpan, frozenset[str]]:
         until = wanted.until or view.now.latest
         span = MeasureSpan(since=wanted.since or until - DEFAULT_PERIOD, until=until)
-        return span, frozenset(review.run for review in view.records.all(REVIEWS))
+        start = moment_text(span.since - REWORK_TIME - LONGEST_WAIT)
+        return span, frozenset(review.run for review in each_record(view.records, REVIEWS, start=start))
 
     span, emergencies = read_register(acting, Action.VIEW, work)
     previous = sources.previous()

@@ -9,6 +9,7 @@ from orchestrator.domain.moments import parse_moment
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
 from orchestrator.management.planned_releases.ports import PackagePlace, PlaceState
+from orchestrator.ports.lists import each_verified
 from orchestrator.services import Services
 
 KINDS = tuple(sorted(PROMOTION_KINDS))
@@ -20,7 +21,7 @@ def package_place(services: Services, environment: str, package: PackageRef) -> 
     It counts as rolled back if its newest promotion there ended so, or if a rollback has verified another package of
     its name since. A newer release that takes its place does not change that it was verified.
     """
-    marks = [mark for mark in services.store.verified(environment) if mark.release.name == package.name]
+    marks = [mark for mark in each_verified(services.store, environment) if mark.release.name == package.name]
     mine = next((mark for mark in marks if mark.release.digest == package.digest), None)
     replaces = _replaced(marks, package)
     chosen = RunFilter(environment=environment, digest=package.digest, kinds=KINDS)

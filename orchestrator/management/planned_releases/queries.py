@@ -15,6 +15,7 @@ from orchestrator.management.planned_releases.resources import resource_conflict
 from orchestrator.management.planned_releases.scope import not_ready
 from orchestrator.management.planned_releases.state import CHANGEABLE
 from orchestrator.management.planned_releases.store import PLANNED_RELEASES
+from orchestrator.register_ports import each_record
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,6 @@ def show_schedule(acting: Acting, *, ended: bool = False) -> tuple[PlannedReleas
     """Every planned release by its release time, with *ended* also those that have ended."""
 
     def work(view: View) -> tuple[PlannedRelease, ...]:
-        found = [r for part in ([OPEN, ENDED] if ended else [OPEN]) for r in view.records.all(PLANNED_RELEASES, part)]
-        return tuple(sorted(found, key=lambda release: (release.release_at, release.number)))
+        return tuple(each_record(view.records, PLANNED_RELEASES, None if ended else [OPEN]))
 
     return read_register(acting, Action.VIEW, work)

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from orchestrator.app.acting import Acting, Change, View, change, read_own
 from orchestrator.domain.access.actions import Action
-from orchestrator.domain.moments import Now
-from orchestrator.domain.register import ENDED, OPEN, REVIEWS
+from orchestrator.domain.moments import Now, moment_text
+from orchestrator.domain.register import OPEN, REVIEWS
 from orchestrator.management.planned_releases.model import PlannedRelease
 from orchestrator.management.planned_releases.state import ReleaseState
 from orchestrator.management.planned_releases.store import PLANNED_RELEASES
@@ -21,6 +21,7 @@ from orchestrator.management.reviews.decisions import (
 from orchestrator.management.reviews.model import ReviewAction
 from orchestrator.management.reviews.ports import ReviewedRun, ReviewSources
 from orchestrator.management.reviews.store import RELEASE_REVIEWS, REVIEW_ACTIONS
+from orchestrator.register_ports import each_record
 
 OPENED_WITHIN = timedelta(days=7)
 """Reviews are opened for what ended at most this long ago: a project with an old history gets none for it."""
@@ -49,14 +50,15 @@ def _done(task: Change, sources: ReviewSources) -> Iterator[str]:
 
 def _due_runs(view: View, sources: ReviewSources) -> list[ReviewedRun]:
     since = view.now.earliest - OPENED_WITHIN
-    emergencies = frozenset(each.run for each in view.records.all(REVIEWS) if each.opened_at >= since - OPENED_WITHIN)
+    start = moment_text(since - OPENED_WITHIN)
+    emergencies = frozenset(each.run for each in each_record(view.records, REVIEWS, start=start))
     found = sources.reviewed_runs(since, emergencies)
     return [each for each in found if view.records.get(RELEASE_REVIEWS, each.run.id) is None]
 
 
 def _due_releases(view: View) -> list[PlannedRelease]:
     since = view.now.earliest - OPENED_WITHIN
-    every = (each for part in (OPEN, ENDED) for each in view.records.all(PLANNED_RELEASES, part))
+    every = each_record(view.records, PLANNED_RELEASES)
     return [
         each
         for each in every

@@ -12,7 +12,7 @@ from orchestrator.domain.run_reason import ending_reason
 from orchestrator.domain.story import RunView, seconds_between
 from orchestrator.management.reviews.model import ReviewFacts, Wait
 from orchestrator.management.reviews.ports import ReviewedRun
-from orchestrator.ports.lists import each_run
+from orchestrator.ports.lists import each_run, runs_of_request
 from orchestrator.services import Services
 
 LONGEST_RUN = timedelta(days=7)
@@ -31,7 +31,7 @@ def reviewed_runs(services: Services, since: datetime, emergencies: frozenset[st
 
 def _emergencies(services: Services, since: datetime, requests: frozenset[str]) -> Iterator[ReviewedRun]:
     for request in requests:
-        for run in services.store.runs_of(request):
+        for run in runs_of_request(services.store, request):
             if run.ended_at is not None and run.ended_at >= moment_text(since) and run.state is not State.FAILED:
                 yield ReviewedRun(run, "emergency")
 

@@ -1,6 +1,7 @@
 """What users see of reviews and actions."""
 
 from dataclasses import dataclass
+from itertools import islice
 
 from orchestrator.app.acting import Acting, View, read_register
 from orchestrator.app.forwarding import forwarded
@@ -9,6 +10,7 @@ from orchestrator.domain.listing import PAGE_SIZE, Page
 from orchestrator.domain.register import ENDED, OPEN
 from orchestrator.management.reviews.model import Review, ReviewAction
 from orchestrator.management.reviews.store import RELEASE_REVIEWS, REVIEW_ACTIONS
+from orchestrator.register_ports import each_record
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,8 @@ def show_review(acting: Acting, subject: str) -> ShownReview:
 
     def work(view: View) -> ShownReview:
         review = view.existing(RELEASE_REVIEWS, subject)
-        actions = [each for part in (OPEN, ENDED) for each in view.records.all(REVIEW_ACTIONS, part)]
-        mine = sorted((each for each in actions if each.review == review.id), key=lambda each: each.number)
+        mine = [each for each in each_record(view.records, REVIEW_ACTIONS) if each.review == review.id]
+        mine.sort(key=lambda each: each.number)
         return ShownReview(review, tuple(mine))
 
     return read_register(acting, Action.VIEW, work)
@@ -53,9 +55,8 @@ def list_actions(
     def work(view: View) -> Page[ReviewAction]:
         if not mine:
             return view.records.page(REVIEW_ACTIONS, parts, cursor=cursor, limit=limit)
-        every = (each for part in parts for each in view.records.all(REVIEW_ACTIONS, part))
-        own = [each for each in every if each.owner == str(acting.actor)]
-        return Page(items=tuple(sorted(own, key=lambda each: (each.due, each.number))[:limit]))
+        every = each_record(view.records, REVIEW_ACTIONS, parts)
+        return Page(items=tuple(islice((each for each in every if each.owner == str(acting.actor)), limit)))
 
     return read_register(acting, Action.VIEW, work)
 

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator
 
 from orchestrator.app.acting import View
+from orchestrator.app.admission import overrides_of
 from orchestrator.domain.journal import Run
 from orchestrator.domain.moments import minute_text, parse_moment
-from orchestrator.domain.register import OVERRIDES, REQUESTS, VOTES
+from orchestrator.domain.register import REQUESTS, VOTES
 from orchestrator.management.planned_releases.model import Phase, PlannedRelease
 from orchestrator.management.reviews.model import PlannedTime, ReviewFacts, Wait
 from orchestrator.management.reviews.ports import ReviewSources
@@ -76,6 +77,5 @@ def _votes(view: View, run: Run) -> Iterator[str]:
 
 def _overrides(view: View, run: Run) -> Iterator[str]:
     digest = run.release.digest if run.release is not None else ""
-    for each in view.records.all(OVERRIDES, run.environment):
-        if each.package == digest:
-            yield f"{each.text} was passed by {each.by}: {each.reason}"
+    for each in overrides_of(view.records, digest, run.environment):
+        yield f"{each.text} was passed by {each.by}: {each.reason}"

@@ -20,7 +20,7 @@ from orchestrator.domain.promotion import State
 from orchestrator.domain.run_reason import ending_reason
 from orchestrator.web import changes
 from orchestrator.web.api.documents import PREFIX, Cursor, Limit, Who, checked_cursor, request_data, tagged_document
-from orchestrator.web.requests import application
+from orchestrator.web.requests import RequestCursor, application
 from orchestrator.web.searching import search
 
 RUN_CURSOR = re.compile(r"[0-9]{1,18}")
@@ -151,17 +151,21 @@ def get_calendar(request: Request, who: Who) -> Response:
         "environments": {name: each.to_json() for name, each in states(acting, declared).items()},
         "rules": [rule.to_json() for rule in shown.rules],
         "line_stops": [stop.to_json() for stop in shown.line_stops],
-        "overrides": [override.to_json() for override in recorded_overrides(acting)],
+        "overrides": [override.to_json() for override in recorded_overrides(acting).items],
     }
     return tagged_document(request, "Calendar", data)
 
 
 @router.get("/requests", tags=["requests"])
-def get_requests(request: Request, who: Who, *, everything: bool = False) -> Response:
-    """The promotions that wait; with *everything* also those that have ended."""
+def get_requests(
+    request: Request, who: Who, *, everything: bool = False, cursor: RequestCursor = None, limit: Limit = 50
+) -> Response:
+    """The promotions that wait; with *everything* a page of all requests, the newest first."""
     app = application(request)
-    found = list_requests(app.acting_as(who.actor), app.request_rules(), everything=everything)
-    return tagged_document(request, "RunRequests", {"requests": [request_data(each) for each in found]})
+    acting, rules = app.acting_as(who.actor), app.request_rules()
+    found = list_requests(acting, rules, everything=everything, cursor=cursor, limit=limit)
+    data = {"requests": [request_data(each) for each in found.items], "cursor": found.cursor}
+    return tagged_document(request, "RunRequests", data)
 
 
 @router.get("/requests/{run}", tags=["requests"])

@@ -56,7 +56,7 @@ def calendar_page(
     about: dict[str, Any] = {
         "states": states(acting, declared),
         "stops": [stop for stop in shown.line_stops if stop.resumed_at is None],
-        "overrides": recorded_overrides(acting),
+        "overrides": recorded_overrides(acting).items,
         "environments": tuple(app.environments),
         "has_rules": bool(shown.rules),
         "actions": {

@@ -26,7 +26,7 @@ def plan_page(request: Request, who: Who, plan: str) -> HTMLResponse:
     app = application(request)
     found, risk = plan_with_risk(app, who.actor, plan)
     acting = app.acting_as(who.actor)
-    waiting = [each for each in list_requests(acting, app.request_rules()) if each.request.plan == found.digest]
+    waiting = [each for each in list_requests(acting, app.request_rules()).items if each.request.plan == found.digest]
     votable = [
         each for each in waiting if is_votable(each, is_allowed(acting, Action.APPROVE, each.request.environment))
     ]

@@ -19,7 +19,7 @@ from orchestrator.domain.moments import parse_moment
 from orchestrator.domain.run_reason import ending_reason
 from orchestrator.web.changes import is_allowed
 from orchestrator.web.pages.rendering import Who, rendered
-from orchestrator.web.requests import application
+from orchestrator.web.requests import RequestCursor, application
 from orchestrator.web.searching import search
 
 OPEN_RUNS = RunFilter(is_open=True)
@@ -34,7 +34,7 @@ def home_page(request: Request, who: Who) -> HTMLResponse:
     """What needs the reader, what is under way, and what is closed."""
     app = application(request)
     acting = app.acting_as(who.actor)
-    waiting = list_requests(acting, app.request_rules())
+    waiting = list_requests(acting, app.request_rules()).items
     facts = app.queries.facts_of_all(who.actor, tuple(app.environments))
     return rendered(
         request,
@@ -91,11 +91,13 @@ def story_page(request: Request, who: Who, run: str, part: Word = None) -> HTMLR
 
 
 @router.get("/requests")
-def requests_page(request: Request, who: Who, *, everything: bool = False) -> HTMLResponse:
-    """The promotions that wait, the oldest first; with *everything* also those that have ended."""
+def requests_page(
+    request: Request, who: Who, *, everything: bool = False, cursor: RequestCursor = None
+) -> HTMLResponse:
+    """The promotions that wait, the oldest first; with *everything* a page of all requests, the newest first."""
     app = application(request)
-    found = list_requests(app.acting_as(who.actor), app.request_rules(), everything=everything)
-    return rendered(request, "requests", who, requests=found, everything=everything)
+    found = list_requests(app.acting_as(who.actor), app.request_rules(), everything=everything, cursor=cursor)
+    return rendered(request, "requests", who, requests=found.items, everything=everything, cursor=found.cursor)
 
 
 @router.get("/requests/{run}")
@@ -162,10 +164,9 @@ def audit_page(
     now = parse_moment(acting.clock.now())
     period = (now - timedelta(days=AUDIT_DAYS), now + timedelta(days=1))
     fields = {"actor": actor or None, "action": action or None, "environment": environment or None}
-    found = list_entries(acting, AuditFilter(start=period[0], end=period[1], **fields))
-    older = [entry for entry in found if before is None or entry.index < before]
-    shown = older[-AUDIT_PAGE:][::-1]
-    more = shown[-1].index if len(older) > len(shown) else None
+    found = list_entries(acting, AuditFilter(start=period[0], end=period[1], **fields), AUDIT_PAGE + 1, before)[::-1]
+    shown = found[:AUDIT_PAGE]
+    more = shown[-1].index if len(found) > len(shown) else None
     chosen = {name: value or "" for name, value in fields.items()}
     return rendered(request, "audit", who, entries=shown, more=more, chosen=chosen, days=AUDIT_DAYS)
 
