@@ -41,7 +41,7 @@ def test_what_was_verified_before_is_promoted_once(project: MemoryProject) -> No
     assert requested(project) == ["1.0.0"]
     assert duties(project) == []
     entries = project.json("audit", "list")["entries"]
-    [wait] = project.store.queue(PLACE)
+    [wait] = queue_of(project.store, PLACE)
     found = [(entry["actor"], entry["object"]) for entry in entries if entry["action"] == "promote"]
     assert found == [("system", f"environment:{PLACE}"), ("system", f"run:{wait.run}")]
 

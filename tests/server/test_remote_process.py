@@ -17,6 +17,7 @@ from orchestrator.app import access, people, tokens
 from orchestrator.cli import main
 from orchestrator.domain.access.actions import BUILT_IN
 from orchestrator.domain.access.principals import Binding, User
+from orchestrator.ports.lists import each_request
 from orchestrator.wiring import App, open_app
 from tests.server.remote_site import Said, difference, serving_application
 from tests.server.test_process import free_port
@@ -104,9 +105,9 @@ def test_a_run_goes_on_when_its_follower_is_killed(
         words = [sys.executable, "-m", "orchestrator", "--server", url, "promote", "1.0.0", "--to", "staging"]
         with subprocess.Popen(words, cwd=tmp_path, env=environ, stderr=subprocess.PIPE, text=True) as follower:
             deadline = time.monotonic() + 60
-            while not app.store.pending() and time.monotonic() < deadline:
+            while not list(each_request(app.store)) and time.monotonic() < deadline:
                 time.sleep(0.05)
-            [work] = app.store.pending()
+            [work] = each_request(app.store)
             assert follower.stderr is not None
             assert "no worker is running" in follower.stderr.readline()
             follower.send_signal(signal.SIGKILL)

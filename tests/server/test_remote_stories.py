@@ -22,6 +22,7 @@ from orchestrator.domain.access.actions import BUILT_IN
 from orchestrator.domain.access.principals import Binding, User
 from orchestrator.domain.moments import parse_moment
 from orchestrator.management.worker_calls import answer_call
+from orchestrator.ports.lists import each_request
 from orchestrator.wiring import App
 from tests.app.memory_application import MemoryApplication, MemoryComposition
 from tests.cli.memory_project import MemoryProject
@@ -39,7 +40,7 @@ def do_work(app: MemoryApplication, stop: threading.Event) -> None:
         call = app.worker_calls.take("worker", now)
         if call is not None:
             answer_call(app, call)
-        for work in app.store.pending():
+        for work in each_request(app.store):
             if work.queue == "default":
                 app.engine.begin(work.root, work.request)()
 
