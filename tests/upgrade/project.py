@@ -1,4 +1,8 @@
-"""The project of the upgrade test: a release, and environments whose only host each is a folder of this machine."""
+"""The project of the upgrade test: three releases, and environments whose hosts are folders of this machine.
+
+Most environments have one host. `pair` has a host on each of two sides. `brief` has a stack that is made for each
+promotion, and kept if that fails. `bare` has a stack, and no release is for it.
+"""
 
 import json
 from pathlib import Path
@@ -7,7 +11,10 @@ FOLDER = Path("/tmp/upgrade-_ghiy4yx/hello")
 """Where the project is recorded and laid: digests of its plans cover this path."""
 INTERPRETER = "/usr/bin/python3"
 """Of the hosts: digests of inventories cover this path, so that it is the same on every machine."""
-NAMES = ("staging", "edge-a", "edge-b", "late", "cut", "broken")
+NAMES = ("staging", "edge-a", "edge-b", "late", "cut", "broken", "pair", "brief")
+"""The environments with hosts."""
+PAIR = {"blue": "pair-1", "green": "pair-2"}
+PROGRAM = 'import pulumi\n\npulumi.export("answer", 42)\n'
 FILES = {
     "orchestrator.yaml": """
 apiVersion: orchestrator/v1
@@ -46,6 +53,53 @@ environments: [staging, edge-a, edge-b, late, cut, broken]
 steps: [{name: deploy, playbook: playbooks/deploy.yml}]
 verify: [{name: smoke, tests: tests/smoke}]
 """,
+    "releases/sides/release.yaml": """
+apiVersion: orchestrator/v1
+kind: Release
+name: sides
+version: "1.0.0"
+artifacts: [{path: app/hello.txt}]
+environments: [pair]
+steps:
+  - name: deploy
+    playbook: playbooks/deploy.yml
+    rollout:
+      strategy: blue_green
+      blue_green: {blue: blue, green: green, switch: playbooks/switch.yml}
+verify: [{name: smoke, tests: tests/smoke}]
+""",
+    "releases/short/release.yaml": """
+apiVersion: orchestrator/v1
+kind: Release
+name: short
+version: "1.0.0"
+artifacts: [{path: app/hello.txt}]
+environments: [brief]
+steps: [{name: deploy, playbook: playbooks/deploy.yml}]
+verify: [{name: smoke, tests: tests/smoke}]
+""",
+    "playbooks/switch.yml": """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - ansible.builtin.raw: echo {{ orchestrator_release.sides.live }} > {{ host_root }}/live
+""",
+    "environments/brief/Pulumi.yaml": "name: brief\nruntime: python\n",
+    "environments/brief/__main__.py": PROGRAM,
+    "environments/brief/environment.yaml": """
+apiVersion: orchestrator/v1
+kind: Environment
+name: brief
+inventory: {files: [inventory-brief.yml]}
+ephemeral: {ttl: 4h, keep_on_failure: true}
+""",
+    "environments/bare/Pulumi.yaml": "name: bare\nruntime: python\n",
+    "environments/bare/__main__.py": PROGRAM,
+    "environments/bare/environment.yaml": """
+apiVersion: orchestrator/v1
+kind: Environment
+name: bare
+""",
 }
 ENVIRONMENT = """
 apiVersion: orchestrator/v1
@@ -58,13 +112,18 @@ ISOLATION = "isolation: {write: [hosts]}\n"
 
 
 def inventory_of(folder: Path, name: str) -> str:
-    """The inventory of the environment *name* of the project in *folder*: this machine."""
+    """The inventory of the environment *name* of the project in *folder*: this machine, for each of its hosts."""
+    hosts = list(PAIR.values()) if name == "pair" else [name]
     about = {
-        "ansible_connection": "local",
-        "host_root": f"{folder}/hosts/{name}",
-        "ansible_python_interpreter": INTERPRETER,
+        host: {
+            "ansible_connection": "local",
+            "host_root": f"{folder}/hosts/{host}",
+            "ansible_python_interpreter": INTERPRETER,
+        }
+        for host in hosts
     }
-    return json.dumps({"all": {"hosts": {name: about}}})
+    sides: dict[str, object] = {side: {"hosts": {host: {}}} for side, host in PAIR.items()} if name == "pair" else {}
+    return json.dumps({"all": {"hosts": about, **({"children": sides} if sides else {})}})
 
 
 def lay_inventories(folder: Path) -> None:
@@ -76,10 +135,10 @@ def lay_inventories(folder: Path) -> None:
 def lay_project(folder: Path, *, isolated: bool) -> None:
     """Write the files of the project to *folder*, and the folders that are its hosts."""
     files = {f"environments/{name}/environment.yaml": ENVIRONMENT.format(name=name) for name in NAMES}
-    for path, text in {**FILES, **files}.items():
+    for path, text in {**files, **FILES}.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        isolation = ISOLATION if isolated and path in files else ""
+        isolation = ISOLATION if isolated and path.endswith("environment.yaml") else ""
         (folder / path).write_text(text.lstrip("\n") + isolation)
-    for name in NAMES:
+    for name in {*NAMES, *PAIR.values()} - {"pair"}:
         (folder / "hosts" / name).mkdir(parents=True)
     lay_inventories(folder)

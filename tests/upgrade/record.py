@@ -1,6 +1,6 @@
 """Makes the data of the upgrade test: a project with a run of every kind, as an earlier version of the program leaves it.
 
-    python -m tests.upgrade.record COMMIT tests/upgrade/data/NAME.tar.gz
+    python -m tests.upgrade.record COMMIT tests/upgrade/data/NAME.tar.xz
 
 COMMIT is checked out into a folder of its own, and its program executes every command. The databases are kept as SQL.
 What the project does is decided by NAME: see `PERFORMED`.
@@ -45,8 +45,8 @@ class Recorder:
     def release(self, version: str) -> None:
         """Make *version* the one that the sources have."""
         (self.folder / "app/hello.txt").write_text(f"{version}\n")
-        text = FILES["releases/hello/release.yaml"].lstrip("\n")
-        (self.folder / "releases/hello/release.yaml").write_text(text.replace("1.0.0", version))
+        for file in (name for name in FILES if name.startswith("releases/")):
+            (self.folder / file).write_text(FILES[file].lstrip("\n").replace("1.0.0", version))
 
     def run(self, *words: str, code: int | None = 0) -> str:
         """What a command prints. Raises RuntimeError if it does not end with *code*."""
@@ -122,10 +122,20 @@ def perform(project: Recorder) -> None:
     project.run("promote", "releases/hello", "--to", "edges")
     project.run("promote", "releases/hello", "--to", "late")
     project.run("promote", "releases/hello", "--to", "cut")
-    then = project.rows("SELECT data FROM verified ORDER BY number DESC LIMIT 1")[0][0]
+    project.run("promote", "releases/sides", "--to", "pair")
+    project.run("promote", "releases/short", "--to", "brief")
+    for words in (
+        ("up", "bare", "--yes"),
+        ("resolve", "bare", "--all-absent", "-m", "none"),
+        ("destroy", "bare", "--yes"),
+    ):
+        project.run("environment", *words)
+    then = project.rows("SELECT data FROM verified WHERE environment = 'edge-b' ORDER BY number DESC LIMIT 1")[0][0]
     project.release("2.0.0")
     project.run("promote", "releases/hello", "--to", "staging")
     project.run("rollback", "staging", "--yes")
+    project.run("promote", "releases/sides", "--to", "pair")
+    project.run("accept", "pair", "--live", "green", "-m", "checked at the router")
     project.run("rehearse", "releases/hello", "--in", "edge-a", code=None)  # ports of this machine may have changed
     project.run("promote", "releases/hello", "--to", "edge-b")
     project.run("restore", "edge-b", "--at", json.loads(then)["at"], "--yes")
@@ -134,14 +144,16 @@ def perform(project: Recorder) -> None:
     lost.write_text(lost.read_text().replace(INTERPRETER, "/nowhere/python"))
     project.run("observe", "edge-b", code=None)
     lay_inventories(project.folder)
-    project.run(
-        "accept", "edge-b", "edge-b", "--release", "1.0.0", "-m", "by hand", code=None
-    )  # refused, if it responded
-    (project.folder / "hosts/broken/refuse").touch()
-    project.run("promote", "releases/hello", "--to", "broken", code=5)
-    (project.folder / "hosts/broken/refuse").unlink()
+    for release, environment in (("hello", "broken"), ("short", "brief")):
+        (project.folder / "hosts" / environment / "refuse").touch()
+        project.run("promote", f"releases/{release}", "--to", environment, code=5)
+        (project.folder / "hosts" / environment / "refuse").unlink()
+    project.run("environment", "reap", "brief")
+    project.run("retry", str(project.rows("SELECT id FROM runs WHERE environment = 'broken'")[0][0]))
     project.interrupted("late", pause=True)
     project.interrupted("cut", pause=False)
+    override = ("accept", "edge-b", "edge-b", "--release", "hello-1.0.0", "-m", "by hand")
+    project.run(*override, code=None)  # refused, if it responded
 
 
 def perform_options(project: Recorder) -> None:
@@ -159,7 +171,7 @@ def perform_options(project: Recorder) -> None:
     project.interrupted("cut", pause=False)
 
 
-PERFORMED = {"before-names": perform, "before-options": perform_options}
+PERFORMED = {"every-kind": perform, "before-names": perform, "before-options": perform_options}
 
 
 def make(commit: str, target: Path) -> None:
@@ -173,7 +185,7 @@ def make(commit: str, target: Path) -> None:
         lay_project(folder, isolated=(program / "orchestrator/isolation").is_dir())
         project = Recorder(program, folder)
         try:
-            PERFORMED[target.name.removesuffix(".tar.gz")](project)
+            PERFORMED[target.name.removesuffix(".tar.xz")](project)
             pack(folder, target)
         finally:
             shutil.rmtree(folder.parent)
@@ -194,7 +206,7 @@ def pack(folder: Path, target: Path) -> None:
             if str(folder).encode() in data:
                 file.write_bytes(data.replace(str(folder).encode(), PLACE.encode()))
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(target, "w:gz") as archive:
+    with tarfile.open(target, "w:xz") as archive:
         archive.add(folder, ".", filter=_kept)
 
 
@@ -208,6 +220,7 @@ def _kept(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
         or unpacked
         or passing
         or (len(parts) == 1 and parts[0].startswith("inventory-"))
+        or parts[:1] == ("dist",)  # the state has each package
     ):
         return None
     member.uid = member.gid = 0

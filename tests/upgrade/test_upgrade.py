@@ -1,8 +1,9 @@
 """Projects of earlier versions are upgraded: this version shows their runs in its words, and resumes them.
 
-`data/` has a project for each commit in `BASES`: the first one with a run of every kind, the second one with a run and
-a request for which an option was given that has another name now. `record.py` made it with the program of the
-commit: `python -m tests.upgrade.record COMMIT tests/upgrade/data/NAME.tar.gz`.
+`data/` has a project for each commit in `BASES`: the first one with a run for each type of request, the second one after
+a part of the words were renamed, the third one with a run and a request for which an option was given that has another
+name now. `record.py` made it with the program of the commit: `python -m tests.upgrade.record COMMIT
+tests/upgrade/data/NAME.tar.xz`.
 """
 
 import contextlib
@@ -10,19 +11,21 @@ import sqlite3
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from orchestrator.app.requests import Request, Unknown, parse_request
+from orchestrator.domain.journal import LOCK_KINDS, Kind
 from orchestrator.planning.plan_store import load_any
 from tests.journeys.conftest import Project
 from tests.upgrade.project import FOLDER, ISOLATION, NAMES, lay_inventories
 from tests.upgrade.record import PLACE
 
 DATA = Path(__file__).parent / "data"
-BASES = {"before-names": "414d87c", "before-options": "c40e3fc"}
+BASES = {"every-kind": "32a87dd", "before-names": "414d87c", "before-options": "c40e3fc"}
 """The data, and the commit that made it."""
-FORMS = {"before-names": "orchestrator/v1", "before-options": "orchestrator/v2"}
+FORMS = {"every-kind": "orchestrator/v1", "before-names": "orchestrator/v1", "before-options": "orchestrator/v2"}
 """The forms of plans in the data."""
 pytestmark = pytest.mark.xdist_group("test_upgrade")
 EARLIER = (
@@ -42,7 +45,7 @@ def lay(name: str) -> Project:
     """The project of the data *name* where it was recorded, with its databases."""
     project = Project(FOLDER)
     project.root.mkdir(parents=True)
-    with tarfile.open(DATA / f"{name}.tar.gz") as archive:
+    with tarfile.open(DATA / f"{name}.tar.xz") as archive:
         archive.extractall(project.root, filter="data")
     for file in project.root.rglob("*"):
         if file.is_file() and not file.is_symlink() and file.suffix != ".release":
@@ -58,7 +61,7 @@ def lay(name: str) -> Project:
     lay_inventories(project.root)
     for host in NAMES:
         environment = project.root / f"environments/{host}/environment.yaml"
-        if ISOLATION not in environment.read_text():
+        if environment.is_file() and ISOLATION not in environment.read_text():
             environment.write_text(environment.read_text() + ISOLATION)
     return project
 
@@ -72,6 +75,13 @@ def laid(name: str) -> Iterator[Project]:
     finally:
         project.clean()
         FOLDER.parent.rmdir()
+
+
+@pytest.fixture
+def every() -> Iterator[Project]:
+    """The project with a run for each type of request, as the last version before the words of the field left it."""
+    with laid("every-kind") as project:
+        yield project
 
 
 @pytest.fixture
@@ -114,6 +124,50 @@ def test_the_runs_of_an_earlier_version_are_shown_in_current_words(hello: Projec
         assert [word for word in EARLIER if word in text] == []
 
 
+STATES = {
+    ("bare", "provision"): {"succeeded"},
+    ("bare", "resolve"): {"succeeded"},
+    ("bare", "destroy"): {"succeeded"},
+    ("brief", "promotion"): {"succeeded", "needs intervention"},
+    ("brief", "reap"): {"succeeded"},
+    ("broken", "promotion"): {"succeeded", "needs intervention"},
+    ("edge-a", "rehearsal"): {"rolled back"},
+    ("edge-b", "override"): {"failed"},
+    ("edge-b", "rollback"): {"rolled back"},
+    ("pair", "promotion"): {"succeeded"},
+    ("pair", "override"): {"succeeded"},
+    ("staging", "observe"): {"succeeded"},
+    ("staging", "rollback"): {"rolled back"},
+}
+"""The states of runs in the project with every kind, for some environments and kinds."""
+
+
+def test_a_run_for_each_type_of_request_is_read(every: Project) -> None:
+    """An upgraded project has a run of each type of request, in current words, with the state in which it ended."""
+    runs = every.run("history", "-n", "200", "--json").json["runs"]
+    with every.opened() as app:
+        recorded = [app.store.records(run["id"], limit=1)[0] for run in runs]
+        types = {type(parse_request(record.data)) for record in recorded if record.kind == "requested"}
+    assert types == set(get_args(Request)) - {Unknown}  # a request of a newer program
+    assert {run["kind"] for run in runs} == set(get_args(Kind)) - LOCK_KINDS  # recorded since a later version
+    found: dict[tuple[str, str], set[str]] = {}
+    for run in runs:
+        found.setdefault((run["environment"], run["kind"]), set()).add(run["state"])
+    assert {place: found.get(place) for place in STATES} == STATES
+    for text in documents(every, runs):
+        assert [word for word in EARLIER if word in text] == []
+
+
+def test_the_environments_of_every_kind_are_shown(every: Project) -> None:
+    """Of an upgraded project with two sides, the live side and its release are shown; an ephemeral stack is gone."""
+    pair = every.status("pair")
+    assert (pair["release"]["version"], every.releases("pair")) == ("2.0.0", {"pair-1": "1.0.0", "pair-2": "2.0.0"})
+    assert {host["host"]: host["side"] for host in pair["hosts"]} == {"pair-1": "blue", "pair-2": "green"}
+    assert every.run("show", newest(every, "pair")["id"]).code == 0
+    assert every.status("brief")["hosts"] == []
+    assert "nothing is left" in every.run("environment", "reap").out
+
+
 def newest(project: Project, environment: str) -> dict[str, Any]:
     """The newest run in *environment*."""
     runs: list[dict[str, Any]] = project.run("history", environment, "--json").json["runs"]
@@ -132,6 +186,24 @@ def test_runs_of_an_earlier_version_are_resumed_and_rolled_back(hello: Project) 
     hello.run("rollback", "cut", "--yes")
     assert hello.releases("cut") == {"cut": "1.0.0"}
     assert hello.run("audit", "verify", code=None).code == 0
+
+
+@pytest.mark.long
+def test_a_project_with_every_kind_goes_on(every: Project) -> None:
+    """Interrupted runs complete, both sides and an ephemeral environment get releases, and old releases come back."""
+    for environment in ("cut", "late"):
+        every.run("resume", newest(every, environment)["id"])
+        assert (newest(every, environment)["state"], every.releases(environment)) == (
+            "succeeded",
+            {environment: "2.0.0"},
+        )
+    for environment in ("cut", "pair"):
+        every.run("rollback", environment, "--yes")
+        assert newest(every, environment)["state"] == "rolled back"
+    assert (every.releases("cut"), every.status("pair")["release"]["version"]) == ({"cut": "1.0.0"}, "1.0.0")
+    every.run("promote", "short-2.0.0", "--to", "brief")
+    assert newest(every, "brief")["state"] == "succeeded"
+    assert every.run("audit", "verify", code=None).code == 0
 
 
 @pytest.mark.parametrize("name", BASES)
