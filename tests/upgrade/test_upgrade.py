@@ -165,7 +165,7 @@ def test_the_environments_of_every_kind_are_shown(every: Project) -> None:
     assert {host["host"]: host["side"] for host in pair["hosts"]} == {"pair-1": "blue", "pair-2": "green"}
     assert every.run("show", newest(every, "pair")["id"]).code == 0
     assert every.status("brief")["hosts"] == []
-    assert "nothing is left" in every.run("environment", "reap").out
+    assert "no ephemeral environment is left" in every.run("environment", "reap").out
 
 
 def newest(project: Project, environment: str) -> dict[str, Any]:
