@@ -9,6 +9,7 @@ from datetime import timedelta
 from orchestrator.cli.planned import plan_text
 from orchestrator.domain.moments import parse_moment
 from orchestrator.management.worker_calls import answer_call
+from orchestrator.ports.lists import each_request
 from tests.cli.request_project import RequestProject, office
 from tests.server.remote_site import Said, said, serving
 
@@ -25,7 +26,7 @@ def do_work(office: RequestProject, stop: threading.Event) -> None:
         call = app.worker_calls.take("worker", parse_moment(app.services.clock.now()) + timedelta(seconds=1))
         if call is not None:
             answer_call(app, call)
-        for work in office.store.pending():
+        for work in each_request(office.store):
             office.execute(f"{work.root}-production")
     scheduler.release_lease()
     app.close()
