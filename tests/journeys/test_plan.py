@@ -22,7 +22,7 @@ def test_the_approved_plan_is_the_one_that_runs(running: Project) -> None:
         "[web1] then [web2]",
         "Install, configure, switch, restart and probe",
         "Verify   smoke: tests/smoke",
-        "Way back shop 1.0.0",
+        "Rollback shop 1.0.0",
     ):
         assert text in said.out
     document = json.loads(file.read_text())
