@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.wiring import open_app
+from tests.archives import extract
 from tests.journeys.conftest import Project
 from tests.journeys.upgrade_data import inventory
 
@@ -23,7 +24,7 @@ BASES = {"before-issue-13": "ed047c9", "before-issue-14": "32a87dd"}
 def laid(name: str, folder: Path) -> Project:
     """The project of the data *name* in *folder*, with its host there."""
     with tarfile.open(DATA / f"{name}.tar.gz") as archive:
-        archive.extractall(folder / "hello", filter="data")
+        extract(archive, folder / "hello")
     project = Project(folder / "hello")
     (project.root / "inventory.yml").write_text(inventory(project.root))
     environment = project.root / "environments/staging/environment.yaml"  # its host is a folder of the project

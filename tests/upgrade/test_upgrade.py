@@ -18,6 +18,7 @@ import pytest
 from orchestrator.app.requests import Request, Unknown, parse_request
 from orchestrator.domain.journal import LOCK_KINDS, Kind
 from orchestrator.planning.plan_store import load_any
+from tests.archives import extract
 from tests.journeys.conftest import Project
 from tests.upgrade.project import FOLDER, ISOLATION, NAMES, lay_inventories
 from tests.upgrade.record import PLACE
@@ -46,7 +47,7 @@ def lay(name: str) -> Project:
     project = Project(FOLDER)
     project.root.mkdir(parents=True)
     with tarfile.open(DATA / f"{name}.tar.xz") as archive:
-        archive.extractall(project.root, filter="data")
+        extract(archive, project.root)
     for file in project.root.rglob("*"):
         if file.is_file() and not file.is_symlink() and file.suffix != ".release":
             data = file.read_bytes()

@@ -22,6 +22,7 @@ from orchestrator.adapters.archive.galaxy_process import GalaxyProcess
 from orchestrator.adapters.archive.packages import SealedPackages
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.packing import GalaxyRule, Packing
+from tests.archives import extract
 from tests.galaxy_server import Galaxy, collection, galaxy
 
 TASK = "- debug: {msg: hi}\n"
@@ -47,7 +48,7 @@ class FolderGalaxy(GalaxyProcess):
             version = max((v for v in found if Version(v) in wanted), key=Version)
             archive, needs = found[version]
             with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-                tar.extractall(folder, filter="data")
+                extract(tar, folder)
             info = target / f"ansible_collections/{name}-{version}.info"
             info.mkdir()
             namespace, _, short = name.partition(".")

@@ -19,6 +19,7 @@ from orchestrator.adapters.archive.galaxy import Installer, SearchPaths
 from orchestrator.adapters.archive.galaxy_lock import RequirementsLock
 from orchestrator.adapters.archive.galaxy_process import GalaxyProcess
 from orchestrator.domain.errors import OrchestratorError
+from tests.archives import extract
 from tests.campaigns.hostile.case import HELD, Case, Defence, Outcome, Yard, replaced
 from tests.galaxy_server import Galaxy
 
@@ -58,7 +59,7 @@ class Folder(GalaxyProcess):
         version = entry["version"] if entry.get("version") in found else max(found)
         archive, needs = found[version]
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            tar.extractall(folder, filter="data")
+            extract(tar, folder)
         info = target / f"ansible_collections/{name}-{version}.info"
         info.mkdir()
         namespace, _, short = name.partition(".")
