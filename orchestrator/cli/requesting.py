@@ -141,7 +141,12 @@ def print_requests(app: "Application", recorded: "tuple[RunRequest, ...]", *, as
 
     seen = [_seen(app, each) for each in recorded]
     if as_json and len(seen) > 1:
-        data = {"requests": [item(each) for each in seen], "messages": [], "worker": app.scheduler_runs()}
+        data = {
+            "requests": [item(each) for each in seen],
+            "messages": [],
+            "cursor": None,
+            "worker": app.scheduler_runs(),
+        }
         output.print_json("RunRequests", data)
         return
     for each in seen:

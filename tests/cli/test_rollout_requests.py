@@ -99,6 +99,7 @@ def test_waves_of_an_emergency_and_rights_everywhere(rollout: RequestProject) ->
         app = rollout.app()
         access.revoke(app.acting, "release-manager", "user:ann", "*", "*")
         access.grant(app.acting, Binding(role="release-manager", to="user:ann", environment="staging"))
+        access.grant(app.acting, Binding(role="viewer", to="user:ann"))
         app.register.close()
     code, text = rollout.refused("ann", "promote", "1.0.0", "--to", "both")
     assert (code, "promote in production" in text) == ("A101", True)

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 @click.argument("run", required=False, shell_complete=completing.run_requests)
 @click.option("--mine", is_flag=True, help="Only those that you can approve, and messages for you.")
 @click.option("--all", "everything", is_flag=True, help="All promotions, also ended ones, the newest first.")
-@click.option("-n", "--limit", type=click.IntRange(1), default=50, show_default=True, help="Maximum number with --all.")
+@click.option(
+    "-n",
+    "--limit",
+    metavar="N",
+    type=click.IntRange(1),
+    default=50,
+    show_default=True,
+    help="Maximum number with --all.",
+)
 @click.option("--cursor", help="Continue after the page that printed this cursor, with --all.")
 @json_option
 def command(run: str | None, mine: bool, everything: bool, limit: int, cursor: str | None, as_json: bool) -> None:
