@@ -1,7 +1,10 @@
 """What every test may use."""
 
 import gc
+import logging
 import os
+import signal
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +38,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """Measure the cost of each test, and end what failed tests leave, here and in the processes of xdist."""
     config.pluginmanager.register(Costs(), "costs")
     config.pluginmanager.register(Leftovers(), "leftovers")
+    # Without it DBOS adds a handler for the standard error of its first test, which is closed in the next one.
+    logging.getLogger("dbos").addHandler(logging.NullHandler())
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # fixtures end what they have started
 
 
 def pytest_xdist_auto_num_workers() -> int:
