@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orchestrator.config.implementation import implementation_files, load_implementation
@@ -88,6 +88,7 @@ ACTIONS = st.lists(
 
 
 @given(ACTIONS)
+@example([("a", TaskEvent.REQUEST_HELP, 0), ("a", TaskEvent.READY, 30)])
 def test_nothing_downstream_runs_before_what_it_comes_after(actions: list[tuple[str, TaskEvent, int]]) -> None:
     """After any events, times and restarts, a task that has become ready comes after tasks that have ended or let it pass."""
     found = run(plan(task("a", timeout_s=1800, on_timeout="continue"), task("b", "a", timeout_s=600, on_timeout="fail"),
@@ -100,8 +101,12 @@ def test_nothing_downstream_runs_before_what_it_comes_after(actions: list[tuple[
         assert current is not None
         # a user does not skip over what the program decides: `ready` is an event of time only
         if event is not TaskEvent.READY and TASK_TABLE.allows(current.state, event) and not found.has_ended:
-            ended = {"ended_at": now} if TASK_TABLE.moves[current.state][event] in TASK_TABLE.ends else {}
-            found = run(found.with_tasks([current.after_event(event, found.id, **ended)]), now)
+            fields: dict[str, Any] = (
+                {"ended_at": now} if TASK_TABLE.moves[current.state][event] in TASK_TABLE.ends else {}
+            )
+            if event is TaskEvent.REQUEST_HELP:
+                fields["due_at"] = None  # as the use case does: no time ends a task that needs help
+            found = run(found.with_tasks([current.after_event(event, found.id, **fields)]), now)
         for each in found.tasks:
             if each.state not in {S.PENDING, S.SKIPPED, S.ABORTED}:
                 assert missing_of(found, each, lambda _key: False) == ()
