@@ -69,7 +69,7 @@ def test_ctrl_c_cancels(running: Project) -> None:
     _, err = process.communicate(timeout=60)
     assert process.returncode == 4, err
     assert "deploy batch 1 of 2 is completed" in err
-    assert "not begun: deploy batch 2 of 2, smoke everywhere" in err
+    assert "not started: deploy batch 2 of 2, smoke everywhere" in err
     steps = {step["name"]: step for step in running.run("show", run, "--json").json["steps"]}
     assert steps["deploy.1"]["outcome"] == "succeeded"
     assert steps["verify.smoke.deploy.1"]["outcome"] == "aborted"

@@ -42,9 +42,8 @@ EARLIER = (
 )
 
 
-def lay(name: str) -> Project:
-    """The project of the data *name* where it was recorded, with its databases."""
-    project = Project(FOLDER)
+def lay(project: Project, name: str) -> None:
+    """Lay the data *name* into the folder of *project*, where it was recorded, with its databases."""
     project.root.mkdir(parents=True)
     with tarfile.open(DATA / f"{name}.tar.xz") as archive:
         extract(archive, project.root)
@@ -64,14 +63,14 @@ def lay(name: str) -> Project:
         environment = project.root / f"environments/{host}/environment.yaml"
         if environment.is_file() and ISOLATION not in environment.read_text():
             environment.write_text(environment.read_text() + ISOLATION)
-    return project
 
 
 @contextlib.contextmanager
 def laid(name: str) -> Iterator[Project]:
     """The project of the data *name*, removed afterwards."""
-    project = lay(name)
+    project = Project(FOLDER)
     try:
+        lay(project, name)
         yield project
     finally:
         project.clean()
