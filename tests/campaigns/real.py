@@ -36,7 +36,7 @@ EFFECTS = ("provision", "deploy.1", "deploy.2", "restore.deploy", "restore.stack
 INSIDE = (*EFFECTS, "verify.")
 """How jobs begin that are also killed in their midst."""
 ALONE, ENGINE, WHOLE = "", " with its engine", " with its whole job"
-TRUTHFUL, ENDED = 5.0, 60.0  # seconds until status tells the truth, and until the run has ended
+TRUTHFUL, ENDED = 5.0, 240.0  # seconds until status tells the truth, and until the run has ended, on a busy machine
 
 
 @dataclass
