@@ -89,7 +89,7 @@ def test_a_file_and_a_resource_edited_by_hand_are_named(running: Project, change
         plan = running.run("plan", "releases/1.1.0", "--to", "production").out
         assert "cannot be executed: drift: web2: file current/server.py was edited" in plan
         refused = running.run("promote", "releases/1.1.0", "--to", "production", code=3).err
-        assert "production is not as its last release left it" in refused
+        assert "production has drifted from its last release" in refused
         assert "web2: file current/server.py was edited" in refused
         changed.write_text("Small and near")
         running.run("promote", "releases/1.0.0", "--to", "production", "--redeploy")

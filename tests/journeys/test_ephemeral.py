@@ -75,7 +75,7 @@ def test_each_release_has_its_own_and_a_worker_reaps_it(shop: Project) -> None:
     assert "staging is kept for inspection until" in said.err
     [mine] = [stack for stack in there(shop) if stack.startswith("staging-")]
     assert mine.startswith("staging-staging-1.2.0-")
-    assert "is past its time: orchestrator environment reap staging" in shop.run("status").err
+    assert "created has expired: orchestrator environment reap staging" in shop.run("status").err
     shop.replace(PROGRAM, '"7,5"', '"7.5"')
     shop.run("promote", "releases/1.1.0", "--to", "staging")
     assert there(shop)[mine]
