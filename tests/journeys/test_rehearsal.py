@@ -91,6 +91,6 @@ def test_what_the_way_back_leaves_behind_is_caught(running: Project, monkeypatch
         assert "the rollback from shop 1.2.0 to shop 1.1.0 was never rehearsed" in refused
         assert set(running.releases("production").values()) == {"1.1.0"}
         again = running.run("rehearse", "releases/1.2.0", "--in", "staging", code=3).err
-        assert "exists already" in again
+        assert "is deployed already" in again
     finally:
         file.write_text(text)
