@@ -57,9 +57,9 @@ class ApprovalParts:
         """Raise R203 if the release of *plan* was rolled back there, and *allow_rolled_back* is empty."""
         from orchestrator.planning import guard
 
-        digest = plan.release.digest
-        decided = () if allow_rolled_back else (digest,)
-        before = guard.rolled_back_releases(self.services, plan.environment, decided).get(digest)
+        if allow_rolled_back:
+            return
+        before = guard.rolled_back_by(self.services, plan.environment, plan.release.digest)
         if before is not None:
             raise guard.rolled_back_refusal(plan.environment, before, str(plan.release))
 

@@ -7,7 +7,7 @@ environment is not promoted to it again automatically, nor by a user who gives n
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Entry
 from orchestrator.flow.run_context import RunContext
-from orchestrator.planning.guard import rolled_back_refusal, rolled_back_releases
+from orchestrator.planning.guard import rolled_back_by, rolled_back_refusal
 from orchestrator.ports import Emit
 
 
@@ -22,7 +22,7 @@ def promotion_refusal(ctx: RunContext, emit: Emit) -> OrchestratorError | None:
     run = ctx.run
     if run.kind != "promotion" or run.release is None:
         return None
-    before = rolled_back_releases(ctx.services, run.environment, (run.release.digest,)).get(run.release.digest)
+    before = rolled_back_by(ctx.services, run.environment, run.release.digest)
     if before is None:
         return None
     if not ctx.override_reason:

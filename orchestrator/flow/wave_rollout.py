@@ -128,7 +128,7 @@ def admitted_environments(
 def refuse_rolled_back(services: Services, names: tuple[str, ...], ref: PackageRef) -> None:
     """Refuse a release that was rolled back in one of the environments *names*. Raises R203."""
     for name in names:
-        before = guard.rolled_back_releases(services, name, (ref.digest,)).get(ref.digest)
+        before = guard.rolled_back_by(services, name, ref.digest)
         if before is not None:
             raise guard.rolled_back_refusal(name, before, str(ref))
 

@@ -28,6 +28,23 @@ def rolled_back_releases(services: Services, environment: str, digests: Collecti
     A promotion that a user has stopped does not count against its release. An ephemeral environment has none. Runs are
     read from the newest one on, until each package is decided.
     """
+    return _decided(services, environment, digests, oldest="")
+
+
+def rolled_back_by(services: Services, environment: str, digest: str) -> Run | None:
+    """The run that rolled the package *digest* back in *environment*; None if none did, or if it succeeded since.
+
+    It is what `rolled_back_releases` finds, but a package that was never there costs one query, and not all runs.
+    """
+    of_package = RunFilter(environment=environment, digest=digest, kinds=VERIFYING_KINDS)
+    oldest = ""
+    for run in each_run(services.store, of_package):
+        oldest = run.id
+    return _decided(services, environment, (digest,), oldest).get(digest) if oldest else None
+
+
+def _decided(services: Services, environment: str, digests: Collection[str], oldest: str) -> dict[str, Run]:
+    """What the runs of *environment* show of *digests*; none before the run *oldest* is read, unless it is empty."""
     if not digests or services.environment(environment)[0].ephemeral is not None:
         return {}
     decision = _Decision(digests)
@@ -35,6 +52,8 @@ def rolled_back_releases(services: Services, environment: str, digests: Collecti
         if not decision.undecided:
             break
         decision.take(run, _verdict(services, run))
+        if run.id == oldest:
+            break
     return decision.found | decision.bad
 
 

@@ -62,7 +62,7 @@ def _rolled_back_note(services: Services, wanted: PlanRequest) -> list[str]:
     if wanted.action != "promote":
         return []
     digest = wanted.package.digest
-    before = guard.rolled_back_releases(services, wanted.environment, (digest,)).get(digest)
+    before = guard.rolled_back_by(services, wanted.environment, digest)
     return [guard.rolled_back_refusal(wanted.environment, before, str(wanted.package.ref)).message] if before else []
 
 

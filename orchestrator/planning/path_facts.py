@@ -10,7 +10,7 @@ from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
 from orchestrator.inspect.release_history import last_verified, mark_of
 from orchestrator.planning.conditions import missing_rehearsal
-from orchestrator.planning.guard import rolled_back_releases
+from orchestrator.planning.guard import rolled_back_by
 from orchestrator.ports.lists import queue_entry
 from orchestrator.services import Services
 
@@ -22,7 +22,7 @@ def path_facts(services: Services, ref: PackageRef, name: str, *, allow_rolled_b
     """
     environment = services.environment(name)[0]
     mark = mark_of(services, environment.after, ref.digest) if environment.after else None
-    before = None if allow_rolled_back else rolled_back_releases(services, name, (ref.digest,)).get(ref.digest)
+    before = None if allow_rolled_back else rolled_back_by(services, name, ref.digest)
     return PathFacts(
         previous=environment.after or "",
         verified_at=parse_moment(mark.at) if mark is not None else None,

@@ -275,7 +275,7 @@ def documents(size: Size) -> list[Document]:
         Document("leases and queues (queue)", lambda app, _: app.queries.queue_facts(app.actor, tuple(names(size)))),
         Document("requests that are not done", lambda app, _: app.store.list_requests()),
         Document("measures of an environment", lambda app, c: show_measures(app.acting, app.measure_sources, MeasureFilter(environments=(environment(c),)))),
-        Document("run requests that wait, 10 (approvals)", lambda app, _: list_requests(app.acting, app.request_rules(), limit=10)),
+        Document("run requests that wait (approvals)", lambda app, _: list_requests(app.acting, app.request_rules())),
         Document("run requests, 50 (approvals --all)", lambda app, _: list_requests(app.acting, app.request_rules(), everything=True)),
         Document("overrides, 200 (calendar list)", lambda app, _: recorded_overrides(app.acting)),
         Document("audit entries, 50 (audit list)", lambda app, _: list_entries(app.acting, EVERYTHING, 50)),

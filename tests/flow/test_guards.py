@@ -193,3 +193,4 @@ def test_the_newest_runs_decide_as_all_of_them_would(tmp_path: Path, events: lis
     for digest in every:
         alone = guard.rolled_back_releases(stage.services(), "production", (digest,))
         assert alone == {key: run for key, run in wanted.items() if key == digest}
+        assert guard.rolled_back_by(stage.services(), "production", digest) == wanted.get(digest)
