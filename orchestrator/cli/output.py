@@ -45,6 +45,20 @@ def json_option(function: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output.")(function)
 
 
+def page_options(items: str, limit: int = 50) -> Callable[[F], F]:
+    """The options `--limit` and `--cursor` of a list of *items*, which arrive as *limit* and *cursor*."""
+
+    def decorate(function: F) -> F:
+        cursor = click.option("--cursor", help="Continue after the page that printed this cursor.")
+        help_ = f"Maximum number of {items}."
+        maximum = click.option(
+            "-n", "--limit", type=click.IntRange(1), metavar="N", default=limit, show_default=True, help=help_
+        )
+        return maximum(cursor(function))
+
+    return decorate
+
+
 def yes_option(function: F) -> F:
     """The option `--yes`, which arrives as *yes*."""
     return click.option("-y", "--yes", is_flag=True, help="Do not prompt for confirmation.")(function)

@@ -8,7 +8,7 @@ import click
 
 from orchestrator.cli import completing
 from orchestrator.cli.groups import SubcommandGroup
-from orchestrator.cli.output import json_option, note, screen
+from orchestrator.cli.output import json_option, note, page_options, screen
 from orchestrator.cli.register_options import MOMENT
 from orchestrator.cli.reviews import print_action, print_actions
 
@@ -70,16 +70,7 @@ def cancel(action: str, message: str, as_json: bool) -> None:
 @command.command("list")
 @click.option("--mine", is_flag=True, help="Only those that you own.")
 @click.option("--all", "ended", is_flag=True, help="Include actions that have ended.")
-@click.option(
-    "-n",
-    "--limit",
-    type=click.IntRange(1),
-    metavar="N",
-    default=50,
-    show_default=True,
-    help="Maximum number of actions.",
-)
-@click.option("--cursor", help="Continue after the page that printed this cursor.")
+@page_options("actions")
 @json_option
 def list_(mine: bool, ended: bool, limit: int, cursor: str | None, as_json: bool) -> None:
     """List actions by their due time."""

@@ -6,23 +6,14 @@ import click
 
 from orchestrator.cli import completing
 from orchestrator.cli.bookings import HEADS, booking_row
-from orchestrator.cli.output import json_option, note, out, print_json, screen, table
+from orchestrator.cli.output import json_option, note, out, page_options, print_json, screen, table
 
 
 @click.command("bookings")
 @click.option("--environment", metavar="ENV", shell_complete=completing.environments, help="Only of this environment.")
 @click.option("--mine", is_flag=True, help="Only those that you hold or have made.")
 @click.option("--all", "ended", is_flag=True, help="Include bookings that have ended.")
-@click.option(
-    "-n",
-    "--limit",
-    type=click.IntRange(1),
-    metavar="N",
-    default=50,
-    show_default=True,
-    help="Maximum number of bookings.",
-)
-@click.option("--cursor", help="Continue after the page that printed this cursor.")
+@page_options("bookings")
 @json_option
 def command(environment: str | None, mine: bool, ended: bool, limit: int, cursor: str | None, as_json: bool) -> None:
     """List bookings by their end: those that hold an environment, and those that wait for one."""

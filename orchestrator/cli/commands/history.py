@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli.completing import places
-from orchestrator.cli.output import Cell, folded, json_option, note, out, print_json, screen, table, width
+from orchestrator.cli.output import Cell, folded, json_option, note, out, page_options, print_json, screen, table, width
 
 if TYPE_CHECKING:
     from orchestrator.domain.facts import RunFacts
@@ -14,10 +14,7 @@ if TYPE_CHECKING:
 
 @click.command("history")
 @click.argument("environment", required=False, shell_complete=places)
-@click.option(
-    "-n", "--limit", type=click.IntRange(1), metavar="N", default=20, show_default=True, help="Maximum number of runs."
-)
-@click.option("--cursor", help="Continue after the page that printed this cursor.")
+@page_options("runs", limit=20)
 @json_option
 def command(environment: str | None, limit: int, cursor: str | None, as_json: bool) -> None:
     """List the runs, newest first; with ENVIRONMENT those of one environment, or of a list of waves."""

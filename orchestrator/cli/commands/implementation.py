@@ -27,7 +27,7 @@ from orchestrator.cli.implementation_plans import (
     shown_document,
     task_lines,
 )
-from orchestrator.cli.output import confirm, json_option, note, out, out_folded, print_json, screen, table
+from orchestrator.cli.output import confirm, json_option, note, out, out_folded, page_options, print_json, screen, table
 from orchestrator.cli.register_options import MOMENT
 
 if TYPE_CHECKING:
@@ -83,10 +83,7 @@ def start(
 
 @command.command("list")
 @click.option("--all", "ended", is_flag=True, help="Include plans that have ended.")
-@click.option(
-    "-n", "--limit", type=click.IntRange(1), metavar="N", default=50, show_default=True, help="Maximum number of plans."
-)
-@click.option("--cursor", help="Continue after the page that printed this cursor.")
+@page_options("plans")
 @json_option
 def list_(ended: bool, limit: int, cursor: str | None, as_json: bool) -> None:
     """List implementation plans by their start."""

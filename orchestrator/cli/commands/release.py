@@ -8,7 +8,7 @@ import click
 
 from orchestrator.cli import completing
 from orchestrator.cli.groups import SubcommandGroup
-from orchestrator.cli.output import json_option, masked, note, out, out_folded, print_json, screen, table
+from orchestrator.cli.output import json_option, masked, note, out, out_folded, page_options, print_json, screen, table
 from orchestrator.cli.planned_releases import (
     HEADS,
     planned_release_row,
@@ -121,16 +121,7 @@ def edit(release: str, message: str, as_json: bool, **fields: Any) -> None:
 @command.command("list")
 @click.option("--all", "ended", is_flag=True, help="Include releases that have ended.")
 @click.option("--refresh", is_flag=True, help="Update the releases from their runs first, as a worker does.")
-@click.option(
-    "-n",
-    "--limit",
-    type=click.IntRange(1),
-    metavar="N",
-    default=50,
-    show_default=True,
-    help="Maximum number of releases.",
-)
-@click.option("--cursor", help="Continue after the page that printed this cursor.")
+@page_options("releases")
 @json_option
 def list_(ended: bool, refresh: bool, limit: int, cursor: str | None, as_json: bool) -> None:
     """List planned releases by their release time."""

@@ -17,7 +17,7 @@ from orchestrator.cli.change_requests import (
     print_change,
 )
 from orchestrator.cli.groups import SubcommandGroup
-from orchestrator.cli.output import json_option, note, out, out_folded, print_json, screen, table
+from orchestrator.cli.output import json_option, note, out, out_folded, page_options, print_json, screen, table
 from orchestrator.cli.register_options import MOMENT, model_of
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -131,16 +131,7 @@ def submit(request: str, as_json: bool) -> None:
     help="Only in this state, such as accepted. May be repeated.",
 )
 @click.option("--all", "everything", is_flag=True, help="Include requests that have ended.")
-@click.option(
-    "-n",
-    "--limit",
-    type=click.IntRange(1),
-    metavar="N",
-    default=50,
-    show_default=True,
-    help="Maximum number of requests.",
-)
-@click.option("--cursor", help="Continue after the page that printed this cursor.")
+@page_options("requests")
 @json_option
 def show_all(states: tuple[str, ...], everything: bool, limit: int, cursor: str | None, as_json: bool) -> None:
     """List change requests, the highest rank first. A `*` marks a rank that was set by hand."""

@@ -8,7 +8,7 @@ import click
 
 from orchestrator.cli import completing
 from orchestrator.cli.groups import SubcommandGroup
-from orchestrator.cli.output import json_option, note, out, print_json, screen, table
+from orchestrator.cli.output import json_option, note, out, page_options, print_json, screen, table
 from orchestrator.cli.register_options import MOMENT
 from orchestrator.cli.reviews import HEADS, print_review, review_item, review_row
 
@@ -44,16 +44,7 @@ def command() -> None:
 
 @command.command("list")
 @click.option("--all", "ended", is_flag=True, help="Include closed reviews.")
-@click.option(
-    "-n",
-    "--limit",
-    type=click.IntRange(1),
-    metavar="N",
-    default=50,
-    show_default=True,
-    help="Maximum number of reviews.",
-)
-@click.option("--cursor", help="Continue after the page that printed this cursor.")
+@page_options("reviews")
 @json_option
 def list_(ended: bool, limit: int, cursor: str | None, as_json: bool) -> None:
     """List reviews by their due time."""
