@@ -127,8 +127,8 @@ class LeaseLists(Protocol):
         """The leases of several environments, in one query; nothing for one that is free."""
 
 
-class QueueLists(Protocol):
-    """What waits for environments and for workers."""
+class ListsQueues(Protocol):
+    """What lists the runs that wait."""
 
     def list_queue(
         self,
@@ -143,6 +143,10 @@ class QueueLists(Protocol):
         Those that were superseded are listed until they have noticed.
         """
 
+
+class QueueLists(ListsQueues, Protocol):
+    """What waits for environments and for workers."""
+
     def list_requests(self, *, cursor: str | None = None, limit: int = PAGE_SIZE) -> Page[QueuedRequest]:
         """The requests that are not done, oldest first."""
 
@@ -154,20 +158,6 @@ class QueueLists(Protocol):
         It costs as much whether one request waits for an environment or a thousand do. *unread* is called with the root
         of each that this program cannot read, and why: a newer one wrote it.
         """
-
-
-class ListsQueues(Protocol):
-    """What lists the runs that wait."""
-
-    def list_queue(
-        self,
-        environments: tuple[str, ...],
-        run: str | None = None,
-        *,
-        cursor: str | None = None,
-        limit: int = PAGE_SIZE,
-    ) -> Page[QueueEntry]:
-        """The runs that wait for *environments*; see `QueueLists`."""
 
 
 def queue_of(store: ListsQueues, environment: str) -> list[QueueEntry]:

@@ -27,7 +27,7 @@ from orchestrator.adapters.database.tables import (
     verified,
 )
 from orchestrator.adapters.database.takeable import takeable_requests
-from orchestrator.adapters.database.values import decode, readable_requests
+from orchestrator.adapters.database.values import decode, readable_requests, starts_with
 from orchestrator.domain.journal import Lease, QueuedRequest, QueueEntry, Record, Run, Verified, is_past
 from orchestrator.domain.listing import (
     ALL_RUNS,
@@ -242,15 +242,9 @@ class DatabaseLists:
 
 
 def beginning_query(dialect: str, beginning: str) -> "sa.Select[Any]":
-    """The query for the runs whose id starts with *beginning*.
-
-    SQLite compares text byte by byte, so they are a range of its index. Postgres may compare by the rules of a
-    language. It has an index for patterns instead.
-    """
-    if dialect == "postgresql":
-        return sa.select(runs.c.data).where(runs.c.id.startswith(beginning, autoescape=True)).order_by(runs.c.number)
-    last = f"{beginning}\U0010ffff"
-    return sa.select(runs.c.data).where(runs.c.id >= beginning, runs.c.id < last).order_by(runs.c.id)
+    """The query for the runs whose id starts with *beginning*."""
+    order = runs.c.number if dialect == "postgresql" else runs.c.id
+    return sa.select(runs.c.data).where(starts_with(dialect, runs.c.id, beginning)).order_by(order)
 
 
 def runs_query(chosen: RunFilter, cursor: str | None, limit: int) -> "sa.Select[Any]":

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from orchestrator.adapters.database.engine import open_database, retry_on_disconnect, translate_errors
 from orchestrator.adapters.database.tables import audit, register_tables, scheduler_leases
-from orchestrator.adapters.database.values import decode
+from orchestrator.adapters.database.values import decode, starts_with
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.audit.breaks import ExplainedBreak, explained_break, recorded_breaks
 from orchestrator.domain.audit.chain import AuditEntry, AuditHead, AuditRecord, empty_head, head_of
@@ -189,7 +189,7 @@ class DatabaseChanges:
         if start:
             query = query.where(c.position >= start)
         if prefix:
-            query = query.where(begins_with(self._db.dialect.name, c.key, prefix))
+            query = query.where(starts_with(self._db.dialect.name, c.key, prefix))
         if cursor is not None:
             last, after = sa.tuple_(*place), sa.tuple_(*map(sa.literal, split_cursor(cursor)[-len(place) :]))
             query = query.where(last < after if newest_first else last > after)
@@ -319,13 +319,6 @@ class DatabaseChanges:
 
     def _is(self, table: sa.Table, key: str) -> "sa.ColumnElement[bool]":
         return sa.and_(table.c.project == self._project, table.c.key == key)
-
-
-def begins_with(dialect: str, column: "sa.ColumnElement[str]", beginning: str) -> "sa.ColumnElement[bool]":
-    """Whether the text in *column* starts with *beginning*, by an index; see `lists.beginning_query`."""
-    if dialect == "postgresql":
-        return column.startswith(beginning, autoescape=True)
-    return sa.and_(column >= beginning, column < f"{beginning}\U0010ffff")
 
 
 # Each command reads every kind of right several times. A statement that is built once is also compiled once.

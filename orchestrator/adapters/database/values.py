@@ -34,6 +34,17 @@ def as_stored(value: T) -> T:
     return value if secrets.redactor.is_empty else secrets.document(value)
 
 
+def starts_with(dialect: str, column: "sa.ColumnElement[str]", beginning: str) -> "sa.ColumnElement[bool]":
+    """Whether the text in *column* starts with *beginning*, in a form for which the *dialect* uses an index.
+
+    SQLite compares text byte by byte, so the texts are a range of its index. Postgres may compare by the rules of a
+    language. It has an index for patterns instead.
+    """
+    if dialect == "postgresql":
+        return column.startswith(beginning, autoescape=True)
+    return sa.and_(column >= beginning, column < f"{beginning}\U0010ffff")
+
+
 def readable_requests(rows: "Sequence[sa.Row[Any]]", unread: Callable[[str, str], None]) -> list[QueuedRequest]:
     """The requests in *rows*. *unread* is called with the root of each that this program cannot read, and why."""
     found = []
