@@ -11,7 +11,7 @@ from orchestrator.app.calendar import states
 from orchestrator.app.control import DETACHED
 from orchestrator.app.journal import current_run, has_process, is_paused, open_runs
 from orchestrator.app.parts import Parts
-from orchestrator.app.release_matrix import every_release, release_rows
+from orchestrator.app.release_matrix import find_releases, release_page, release_rows
 from orchestrator.app.requests import parse_request
 from orchestrator.app.run_reader import RunReader
 from orchestrator.domain.access.actions import Action
@@ -20,7 +20,7 @@ from orchestrator.domain.admission.documents import NextPromotion, next_promotio
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.facts import EnvironmentFacts, QueueFacts, RunFacts
 from orchestrator.domain.journal import Lease, Record, Run
-from orchestrator.domain.listing import Page, RunFilter
+from orchestrator.domain.listing import ALL_RELEASES, PAGE_SIZE, Page, ReleaseFilter, RunFilter
 from orchestrator.domain.log_lines import LogFilter, OutputPart, read_lines
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.release import PackageRef
@@ -94,9 +94,16 @@ class Queries(UseCases):
         return None
 
     @use_case(Action.VIEW)
-    def releases(self, actor: Actor) -> list[PackageRef]:
-        """Every release that is kept or was ever verified here, newest first."""
-        return every_release(self._parts)
+    def releases(
+        self, actor: Actor, chosen: ReleaseFilter = ALL_RELEASES, cursor: str | None = None, limit: int = PAGE_SIZE
+    ) -> Page[PackageRef]:
+        """A page of the releases that are kept or were ever verified here; see `release_page`."""
+        return release_page(self._parts, chosen, cursor=cursor, limit=limit)
+
+    @use_case(Action.VIEW)
+    def find_releases(self, actor: Actor, words: tuple[str, ...], limit: int) -> list[PackageRef]:
+        """The newest *limit* releases whose name, version or digest contain all of *words*, in lower case."""
+        return find_releases(self._parts, words, limit)
 
     @use_case(Action.VIEW)
     def release_rows(

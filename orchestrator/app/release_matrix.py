@@ -1,8 +1,19 @@
 """The matrix: every release in every environment."""
 
+from collections.abc import Mapping, Sequence
+
 from orchestrator.app.parts import Parts
 from orchestrator.domain.facts import EnvironmentFacts
-from orchestrator.domain.listing import ReleasePlace
+from orchestrator.domain.listing import (
+    ALL_RELEASES,
+    PAGE_SIZE,
+    Page,
+    ReleaseFilter,
+    ReleasePlace,
+    ReleaseRow,
+    has_words,
+)
+from orchestrator.domain.plan import HostState
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
 from orchestrator.inspect.release_history import on_all_hosts
@@ -11,21 +22,69 @@ from orchestrator.planning.guard import rolled_back_releases
 PAGE = 200  # releases
 
 
-def every_release(parts: Parts) -> list[PackageRef]:
-    """Every release that is kept or was ever verified here, newest first."""
-    found = {ref.digest: ref for ref in parts.packages.refs()}
-    names = tuple(parts.environments)
-    order: dict[str, int] = {}
-    cursor: str | None = None
-    while True:
-        page = parts.store.list_releases(cursor=cursor, limit=PAGE)
-        refs = {row.release.digest: row.release for row in page.items}
-        verified = {place.digest for place in parts.store.release_places(tuple(refs), names) if place.verified_at}
-        found |= {digest: ref for digest, ref in refs.items() if digest in verified}
-        order |= {digest: -at for at, digest in enumerate(refs, len(order))}
+def release_page(
+    parts: Parts, chosen: ReleaseFilter = ALL_RELEASES, *, cursor: str | None = None, limit: int = PAGE_SIZE
+) -> Page[PackageRef]:
+    """A page of the releases that are kept or were ever verified here.
+
+    Those that no run was for come first, by name and version, then the others, the one with the newest run first. The
+    *cursor* has the form `RELEASE_CURSOR`.
+    """
+    kept = {ref.digest: ref for ref in parts.packages.refs() if chosen.accepts(ref)}
+    if cursor is None or not cursor.isdigit():
+        new = _without_run(parts, kept, cursor)
+        if len(new) > limit or (len(new) == limit and _has_runs(parts, chosen)):
+            return Page(items=tuple(new[:limit]), cursor=_key(new[limit - 1]))
+        cursor = None
+    else:
+        new = []
+    found = list(new)
+    while len(found) < limit:
+        page = _listed(parts, chosen, cursor, min(limit - len(found), PAGE))
+        found += _shown(parts, tuple(row.release for row in page.items), kept)
         if (cursor := page.cursor) is None:
             break
-    return sorted(found.values(), key=lambda ref: (order.get(ref.digest, 1), ref.name), reverse=True)
+    return Page(items=tuple(found), cursor=cursor)
+
+
+def find_releases(parts: Parts, words: tuple[str, ...], limit: int) -> list[PackageRef]:
+    """The newest *limit* releases whose name, version or digest contain all of *words*, of those of `release_page`."""
+    kept = {ref.digest: ref for ref in parts.packages.refs()}
+    new = [ref for ref in _without_run(parts, kept, None) if has_words(ref, words)]
+    found = tuple(row.release for row in parts.store.find_releases(words, limit=4 * limit))
+    return [*new, *_shown(parts, found, kept)][:limit]
+
+
+def _key(ref: PackageRef) -> str:
+    """The cursor after a release that no run was for."""
+    return f"{ref.name}/{ref.version}/{ref.digest}"
+
+
+def _without_run(parts: Parts, kept: dict[str, PackageRef], cursor: str | None) -> list[PackageRef]:
+    """Those of the packages *kept* that no run was for, after *cursor*."""
+    later = {digest: ref for digest, ref in kept.items() if cursor is None or _key(ref) > cursor}
+    digests = tuple(later)
+    for at in range(0, len(digests), PAGE):
+        part = ReleaseFilter(digests=digests[at : at + PAGE])
+        for row in _listed(parts, part, None, PAGE).items:
+            later.pop(row.release.digest, None)
+    return sorted(later.values(), key=_key)
+
+
+def _listed(parts: Parts, chosen: ReleaseFilter, cursor: str | None, limit: int) -> Page[ReleaseRow]:
+    return parts.store.list_releases(chosen, cursor=cursor, limit=limit)
+
+
+def _has_runs(parts: Parts, chosen: ReleaseFilter) -> bool:
+    return bool(_listed(parts, chosen, None, 1).items)
+
+
+def _shown(parts: Parts, refs: tuple[PackageRef, ...], kept: Mapping[str, PackageRef]) -> list[PackageRef]:
+    """Those of *refs* that are kept or were ever verified, in their order."""
+    gone = tuple(ref.digest for ref in refs if ref.digest not in kept)
+    places = parts.store.release_places(gone, tuple(parts.environments)) if gone else []
+    verified = {place.digest for place in places if place.verified_at}
+    return [ref for ref in refs if ref.digest in kept or ref.digest in verified]
 
 
 def release_rows(parts: Parts, refs: list[PackageRef], facts: list[EnvironmentFacts]) -> list[dict[str, object]]:
@@ -34,52 +93,64 @@ def release_rows(parts: Parts, refs: list[PackageRef], facts: list[EnvironmentFa
     rows: list[dict[str, object]] = []
     for at in range(0, len(refs), PAGE):
         part = refs[at : at + PAGE]
-        found = parts.store.release_places(tuple(ref.digest for ref in part), names)
-        places = {(place.digest, place.environment): place for place in found}
-        had = {name: {place.digest for place in found if place.environment == name} for name in names}
-        rolled_back = {name: rolled_back_releases(parts.services, name, had[name]) for name in names}
+        places: dict[str, list[ReleasePlace]] = {name: [] for name in names}
+        for place in parts.store.release_places(tuple(ref.digest for ref in part), names):
+            places[place.environment].append(place)
+        columns = {item.name: _Column(parts, item, places[item.name]) for item in facts}
         for ref in part:
-            cells = {
-                item.name: _place(
-                    parts,
-                    ref,
-                    item,
-                    places.get((ref.digest, item.name)),
-                    is_rollback=ref.digest in rolled_back[item.name],
-                )
-                for item in facts
-            }
+            cells = {name: column.cell(ref.digest) for name, column in columns.items()}
             rows.append({"release": ref.to_json(), "in": cells})
     return rows
 
 
-def _place(
-    parts: Parts, ref: PackageRef, facts: EnvironmentFacts, place: ReleasePlace | None, *, is_rollback: bool
-) -> dict[str, object]:
-    """What the release is in one environment, as JSON data: only runs that had an effect count."""
-    ended_there = place is not None and place.run_kind != "rollback" and place.run_state is State.ROLLED_BACK
-    verified_at = place.verified_at if place is not None else None
-    stuck = [problem.run for problem in facts.problems if problem.kind == "intervention" and problem.run]
-    problem = next((run for run in stuck if (of := parts.store.run(run).release) and of.digest == ref.digest), None)
-    return {
-        "state": _state(
-            parts, ref, facts, left=is_rollback or ended_there, verified=bool(verified_at), stuck=bool(problem)
-        ),
-        "hosts": [host.host for host in facts.hosts if host.runs(ref.digest)],
-        "of": len(facts.hosts),
-        "problem": problem,
-        "verified_at": verified_at,
-        "run": place.run if place is not None else None,
-    }
+class _Column:
+    """What one environment has of the releases of a page, whose *places* in it are given."""
+
+    def __init__(self, parts: Parts, facts: EnvironmentFacts, places: Sequence[ReleasePlace]) -> None:
+        self._parts, self._facts = parts, facts
+        self._places = {place.digest: place for place in places}
+        self._left = {place.digest for place in places if _ended_as_rolled_back(place)}
+        self._left |= set(rolled_back_releases(parts.services, facts.name, self._places))
+        self._stuck: dict[str, str] = {}
+        for problem in facts.problems:
+            release = parts.store.run(problem.run).release if problem.kind == "intervention" and problem.run else None
+            if release is not None:
+                self._stuck.setdefault(release.digest, str(problem.run))
+        self._hosts: dict[str, list[HostState]] = {}
+        for host in facts.hosts:
+            if host.digest is not None and host.runs(host.digest):
+                self._hosts.setdefault(host.digest, []).append(host)
+        self._known = {*self._places, *self._left, *self._stuck, *self._hosts}
+        self._absent = self._cell("")
+
+    def cell(self, digest: str) -> dict[str, object]:
+        """What the release *digest* is here, as JSON data: only runs that had an effect count."""
+        return self._cell(digest) if digest in self._known else self._absent
+
+    def _cell(self, digest: str) -> dict[str, object]:
+        place = self._places.get(digest)
+        return {
+            "state": self._state(digest, is_verified=place is not None and bool(place.verified_at)),
+            "hosts": [host.host for host in self._hosts.get(digest, ())],
+            "of": len(self._facts.hosts),
+            "problem": self._stuck.get(digest),
+            "verified_at": place.verified_at if place is not None else None,
+            "run": place.run if place is not None else None,
+        }
+
+    def _state(self, digest: str, *, is_verified: bool) -> str:
+        if digest in self._stuck:
+            return "needs intervention"
+        if hosts := self._hosts.get(digest):
+            if all(host.is_standby for host in hosts):
+                return "standby"
+            facts = self._facts
+            return "current" if on_all_hosts(self._parts.services, facts.name, digest, facts.hosts) else "partly"
+        if digest in self._left:
+            return "rolled back"
+        return "verified" if is_verified else "absent"
 
 
-def _state(parts: Parts, ref: PackageRef, facts: EnvironmentFacts, *, left: bool, verified: bool, stuck: bool) -> str:
-    if stuck:
-        return "needs intervention"
-    if any(host.runs(ref.digest) for host in facts.serving):
-        return "current" if on_all_hosts(parts.services, facts.name, ref.digest, facts.hosts) else "partly"
-    if any(host.runs(ref.digest) for host in facts.hosts):
-        return "standby"
-    if left:
-        return "rolled back"
-    return "verified" if verified else "absent"
+def _ended_as_rolled_back(place: ReleasePlace) -> bool:
+    """Whether the newest run of the release there was rolled back, and was not itself a rollback to it."""
+    return place.run_kind != "rollback" and place.run_state is State.ROLLED_BACK

@@ -110,7 +110,7 @@ class Row(Model):
 
 
 class MatrixDocument(Document):
-    """`orchestrator matrix --json`."""
+    """`orchestrator matrix --json`. *cursor* is for the next page; it is null on the last one."""
 
     kind: Literal["Matrix"]
     project: str
@@ -119,6 +119,7 @@ class MatrixDocument(Document):
     calendar: dict[str, EnvironmentCalendar]
     problems: tuple[Problem, ...]
     releases: tuple[Row, ...]
+    cursor: str | None
 
 
 class StepDocument(Model):

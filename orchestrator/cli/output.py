@@ -59,6 +59,13 @@ def page_options(items: str, limit: int = 50) -> Callable[[F], F]:
     return decorate
 
 
+def checked_cursor(cursor: str | None, form: re.Pattern[str]) -> str | None:
+    """*cursor*, if it has the *form* of those of a list. Raises click.BadParameter."""
+    if cursor is not None and not form.fullmatch(cursor):
+        raise click.BadParameter(f"{cursor!r} is not a cursor of this list", param_hint="--cursor")
+    return cursor
+
+
 def yes_option(function: F) -> F:
     """The option `--yes`, which arrives as *yes*."""
     return click.option("-y", "--yes", is_flag=True, help="Do not prompt for confirmation.")(function)

@@ -3,6 +3,8 @@
 The read model is derived from the journal. It is written in the transaction of each journal entry, and can be rebuilt.
 """
 
+import re
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 from orchestrator.domain.journal import Kind, Run
@@ -49,6 +51,24 @@ class RunFilter(Model):
 
 ALL_RUNS = RunFilter()
 
+
+class ReleaseFilter(Model):
+    """Which releases are listed: those named *name*, or of *digests*. A field that is None does not limit the list."""
+
+    name: str | None = None
+    digests: tuple[str, ...] | None = None
+
+    def accepts(self, ref: PackageRef) -> bool:
+        """Whether *ref* is on the list."""
+        return self.name in {None, ref.name} and (self.digests is None or ref.digest in self.digests)
+
+
+ALL_RELEASES = ReleaseFilter()
+RUN_CURSOR = re.compile(r"[0-9]{1,18}")
+"""The cursor of a list of runs: the number of one."""
+RELEASE_CURSOR = re.compile(r"[0-9]{1,18}|[^/]{1,200}/[^/]{1,200}/sha256:[0-9a-f]{64}")
+"""The cursor of a list of releases: the number of a run, or a release that no run was for."""
+
 T = TypeVar("T")
 
 
@@ -87,6 +107,17 @@ class ReleaseRow(Model):
     number: int
     first_run: str
     last_run: str
+
+
+def has_words(ref: PackageRef, words: Sequence[str]) -> bool:
+    """Whether each of *words*, in lower case, is part of the name, the version or the digest of *ref*."""
+    text = release_text(ref.name, ref.version, ref.digest)
+    return all(word in text for word in words)
+
+
+def release_text(name: str, version: str, digest: str) -> str:
+    """What a search for a release looks at."""
+    return f"{name} {version} {name}-{version} {digest}".lower()
 
 
 class ReleasePlace(Model):

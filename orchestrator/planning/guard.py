@@ -14,6 +14,8 @@ from orchestrator.services import Services
 Verdict = Literal["bad", "good", "stuck", "restored"]
 UNVERIFIED = frozenset({State.REQUESTED, State.PLANNING, State.BUILDING, State.FAILED})
 """The states in which a promotion has not verified anything."""
+FEW = 10
+"""How many runs are read at once: the newest ones mostly decide."""
 
 
 def rolled_back_refusal(environment: str, before: Run, what: str) -> OrchestratorError:
@@ -48,7 +50,7 @@ def _decided(services: Services, environment: str, digests: Collection[str], old
     if not digests or services.environment(environment)[0].ephemeral is not None:
         return {}
     decision = _Decision(digests)
-    for run in each_run(services.store, RunFilter(environment=environment, kinds=VERIFYING_KINDS)):
+    for run in each_run(services.store, RunFilter(environment=environment, kinds=VERIFYING_KINDS), FEW):
         if not decision.undecided:
             break
         decision.take(run, _verdict(services, run))

@@ -9,12 +9,14 @@ from typing import Protocol, TypeVar
 
 from orchestrator.domain.journal import Lease, QueuedRequest, QueueEntry, Record, Run, Verified
 from orchestrator.domain.listing import (
+    ALL_RELEASES,
     ALL_RUNS,
     PAGE_SIZE,
     EnvironmentSummary,
     FeedEntry,
     HostRow,
     Page,
+    ReleaseFilter,
     ReleasePlace,
     ReleaseRow,
     RunFilter,
@@ -78,9 +80,12 @@ class ReleaseLists(Protocol):
     """Releases, and the environments that had them."""
 
     def list_releases(
-        self, name: str | None = None, *, cursor: str | None = None, limit: int = PAGE_SIZE
+        self, chosen: ReleaseFilter = ALL_RELEASES, *, cursor: str | None = None, limit: int = PAGE_SIZE
     ) -> Page[ReleaseRow]:
-        """The releases that a run was for, of all names or of one, the one with the newest run first."""
+        """The releases that a run was for and that *chosen* accepts, the one with the newest run first."""
+
+    def find_releases(self, words: tuple[str, ...], limit: int = PAGE_SIZE) -> list[ReleaseRow]:
+        """The first *limit* of them that contain all of *words*; see `has_words`."""
 
     def release_places(self, digests: tuple[str, ...], environments: tuple[str, ...]) -> list[ReleasePlace]:
         """What each of the releases is in each of *environments*; nothing where it never was."""

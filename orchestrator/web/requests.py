@@ -15,6 +15,7 @@ from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.access.sign_in import Session, form_token
 from orchestrator.domain.calendar.zones import to_utc, zone_names
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.listing import RELEASE_CURSOR
 from orchestrator.domain.model import Model
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 ZONE_COOKIE = "zone"
 UTC_NAME = "UTC"
 FIRST_YEAR, LAST_YEAR = 1970, 2200
+ReleaseCursor = Annotated[str | None, Query(pattern=f"^(?:{RELEASE_CURSOR.pattern})$", max_length=500)]
+"""The cursor of a list of releases."""
 RequestCursor = Annotated[str | None, Query(max_length=200, pattern=r"^[0-9:.TZ-]{1,40} \S{1,120}$")]
 """The cursor of a list of run requests: the time and the id of the last one."""
 

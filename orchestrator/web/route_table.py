@@ -24,7 +24,7 @@ PROBES = Public("for supervisors of the process; without data of the project")
 
 REQUESTING = ("plans.find", "plans.require_executable", "plans.risk", "run_requests.request_promotion")
 ROLLING_BACK = ("releases.rollback_package", "submissions.submit(RollBack)")
-SEARCHING = ("queries.releases", "queries.find_runs", "people.show_access")
+SEARCHING = ("queries.find_releases", "queries.find_runs", "people.show_access")
 CHANGE_EVENTS = {
     name: f"change_requests.{name}_change"
     for name in ("submit", "accept", "reject", "defer", "reopen", "withdraw", "close")

@@ -51,11 +51,9 @@ def _environments(app: "Application", words: list[str]) -> list[Hit]:
 
 
 def _releases(app: "Application", actor: Actor, words: list[str]) -> list[Hit]:
-    refs = app.queries.releases(actor)
-    found = [ref for ref in refs if _fits(words, f"{ref.name} {ref.version} {ref.name}-{ref.version} {ref.digest}")]
     return [
         Hit("release", f"{ref.name} {ref.version}", ref.digest, f"/matrix?release={quote(ref.digest)}")
-        for ref in found[:MOST]
+        for ref in app.queries.find_releases(actor, tuple(words), MOST)
     ]
 
 

@@ -33,7 +33,7 @@ from orchestrator.app.run_requests import list_requests
 from orchestrator.domain.audit.export import AuditFilter
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Entry, Kind, QueuedRequest, Record, Run, Verified
-from orchestrator.domain.listing import RunFilter
+from orchestrator.domain.listing import ReleaseFilter, RunFilter
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.promotion import State
@@ -229,11 +229,15 @@ def lay(folder: Path, size: Size) -> Path:
 
 
 class Document(NamedTuple):
-    """Something that is printed: how it is made for a number drawn by chance, and its limit in milliseconds."""
+    """Something that is printed: how it is made for a number drawn by chance, and its limit in milliseconds.
+
+    *grows* if it sums up every run of a period, or looks at every release: its ratio has no goal.
+    """
 
     name: str
     make: Callable[[App, random.Random], object]
     limit: float = LIST_MS
+    grows: bool = False
 
 
 def documents(size: Size) -> list[Document]:
@@ -252,7 +256,7 @@ def documents(size: Size) -> list[Document]:
     def some(app: App, chance: random.Random) -> object:
         run = any_run(chance)
         pair = tuple(name for name in names(size) if name.startswith(run.environment[:4]))[:8]
-        page = app.store.list_releases(run.release.name if run.release else None)
+        page = app.store.list_releases(ReleaseFilter(name=run.release.name if run.release else None))
         return app.store.release_places(tuple(row.release.digest for row in page.items), pair)
 
     kinds: tuple[Kind, ...] = ("promotion",)
@@ -272,9 +276,11 @@ def documents(size: Size) -> list[Document]:
         Document("environments, all", lambda app, _: app.store.list_environments(limit=size.environments)),
         Document("releases, 50", lambda app, _: app.store.list_releases()),
         Document("matrix, 50 releases by 8 environments", some),
+        Document("matrix, 50 releases by all environments (matrix)", matrix_page),
+        Document("releases that are searched for", lambda app, c: app.queries.find_releases(app.actor, (f"1.{c.randrange(size.runs // 2)}.0",), 20), grows=True),
         Document("leases and queues (queue)", lambda app, _: app.queries.queue_facts(app.actor, tuple(names(size)))),
         Document("requests that are not done", lambda app, _: app.store.list_requests()),
-        Document("measures of an environment", lambda app, c: show_measures(app.acting, app.measure_sources, MeasureFilter(environments=(environment(c),)))),
+        Document("measures of an environment, 90 days", lambda app, c: show_measures(app.acting, app.measure_sources, MeasureFilter(environments=(environment(c),))), grows=True),
         Document("run requests that wait (approvals)", lambda app, _: list_requests(app.acting, app.request_rules())),
         Document("run requests, 50 (approvals --all)", lambda app, _: list_requests(app.acting, app.request_rules(), everything=True)),
         Document("overrides, 200 (calendar list)", lambda app, _: recorded_overrides(app.acting)),
@@ -283,21 +289,19 @@ def documents(size: Size) -> list[Document]:
     ]  # fmt: skip
 
 
-def whole_matrix(app: App, _chance: random.Random) -> object:
-    """The matrix of every release and environment, as the command prints it today."""
+def matrix_page(app: App, _chance: random.Random) -> object:
+    """The first page of the matrix, as the command and the page show it."""
     facts = app.queries.facts_of_all(app.actor, tuple(app.environments))
-    return app.queries.release_rows(app.actor, app.queries.releases(app.actor), facts)
+    return app.queries.release_rows(app.actor, list(app.queries.releases(app.actor).items), facts)
 
 
-def measure(folder: Path, url: str, size: Size, repeats: int, *, whole: bool) -> dict[str, tuple[float, float, float]]:
-    """The p50 and p99 of each document in milliseconds of processor time, and its limit."""
+def measure(folder: Path, url: str, size: Size, repeats: int) -> dict[str, tuple[float, float, Document]]:
+    """The p50 and p99 of each document in milliseconds of processor time."""
     app = open_app(folder, environ={"ORCHESTRATOR_STORE": url})
     chance, found = random.Random(1), {}
     chosen = documents(size)
     gc.collect()
     gc.freeze()  # as the server does when it has started
-    if whole:
-        chosen.append(Document("matrix, all (one table)", whole_matrix, float("inf")))
     for document in chosen:
         times: list[float] = []
         document.make(app, chance)
@@ -306,7 +310,7 @@ def measure(folder: Path, url: str, size: Size, repeats: int, *, whole: bool) ->
             document.make(app, chance)
             times.append(1000 * (time.process_time() - started))
         times.sort()
-        found[document.name] = (statistics.median(times), times[int(0.99 * (len(times) - 1) + 0.5)], document.limit)
+        found[document.name] = (statistics.median(times), times[int(0.99 * (len(times) - 1) + 0.5)], document)
     app.store.close()
     return found
 
@@ -368,16 +372,15 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--beside", type=int, default=1000, help="runs of the store that ratios are to; 0: none")
     parser.add_argument("--stores", default="sqlite,postgres")
     parser.add_argument("--repeats", type=int, default=100)
-    parser.add_argument("--whole", action="store_true", help="also the matrix over everything")
     parser.add_argument("--commands", type=int, default=3, help="repetitions of each whole command; 0: none")
     chosen = parser.parse_args(words)
     missed = 0
     for kind in chosen.stores.split(","):
-        base: dict[str, tuple[float, float, float]] = {}
+        base: dict[str, tuple[float, float, Document]] = {}
         if chosen.beside:
             small = Size(chosen.environments, chosen.beside)
             with filled(kind, small) as (folder, url, _):
-                base = measure(folder, url, small, chosen.repeats, whole=chosen.whole)
+                base = measure(folder, url, small, chosen.repeats)
         size = Size(chosen.environments, chosen.runs)
         started = time.process_time()
         with filled(kind, size) as (folder, url, entries):
@@ -388,9 +391,9 @@ def main(words: list[str] | None = None) -> int:
             print(
                 "| document | p50 ms | p99 ms | ratio | limit ms | |\n| --- | --- | --- | --- | --- | --- |", flush=True
             )
-            for name, (p50, p99, limit) in measure(folder, url, size, chosen.repeats, whole=chosen.whole).items():
+            for name, (p50, p99, document) in measure(folder, url, size, chosen.repeats).items():
                 ratio = max(p50, LEAST) / max(base[name][0], LEAST) if name in base else 0.0
-                is_held = p99 <= limit and ratio <= GOAL
+                limit, is_held = document.limit, p99 <= document.limit and (ratio <= GOAL or document.grows)
                 missed += not is_held
                 print(
                     f"| {name} | {p50:.2f} | {p99:.2f} | {ratio:.1f} | {limit:g} | {'met' if is_held else 'missed'} |",

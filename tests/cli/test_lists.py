@@ -33,3 +33,22 @@ def test_a_rebuild_counts_the_runs(project: MemoryProject) -> None:
     project.go("staging", "1.0.0")
     assert project.json("store", "rebuild")["runs"] == 1
     assert "1 run" in project.say("store", "rebuild")
+
+
+def test_the_matrix_is_read_page_by_page(project: MemoryProject) -> None:
+    """The pages of `matrix` together have each release once: first those that no run was for, then the newest first."""
+    for version in ("1.0.0", "1.1.0", "1.2.0"):
+        project.go("staging", version)
+    for version in ("2.0.0", "2.1.0"):
+        project.packages.put(project.release(version))
+    for limit in (1, 2, 3, 5, 9):
+        found: list[str] = []
+        cursor: str | None = None
+        while not found or cursor is not None:
+            words = ("--cursor", cursor) if cursor is not None else ()
+            page = project.json("matrix", "-n", str(limit), *words)
+            assert len(page["releases"]) == min(limit, 5 - len(found))
+            found += [row["release"]["version"] for row in page["releases"]]
+            cursor = page["cursor"]
+        assert found == ["2.0.0", "2.1.0", "1.2.0", "1.1.0", "1.0.0"]
+    project.say("matrix", "--cursor", "later", code=2)

@@ -48,6 +48,7 @@ CANNOT_GROW = {
     "Provisioner.unused_settings": PARTS,
     "Records.all": "see `test_records_that_accumulate_are_read_in_pages`",
     "Records.count": "one number for each part: the states of a kind",
+    "ReleaseLists.find_releases": "the newest, at most a limit that each caller gives; the list is `list_releases`",
     "ReleaseLists.release_places": "at most one row for each pair of a release and an environment that the caller gives",
     "ReleaseSources.built": FILES,
     "Requests.renew": "what one worker does at the same time",

@@ -16,7 +16,7 @@ from orchestrator.adapters.database.read_tables import feed
 from orchestrator.adapters.database.store import DatabaseStore
 from orchestrator.adapters.memory.store import MemoryStore
 from orchestrator.domain.journal import Entry, QueuedRequest, Run, Verified
-from orchestrator.domain.listing import FeedEntry, Page, RunFilter
+from orchestrator.domain.listing import FeedEntry, Page, ReleaseFilter, RunFilter
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
 from orchestrator.ports import Store
@@ -174,7 +174,12 @@ def test_every_adapter_lists_the_same(store: Store) -> None:
     memory = MemoryStore()
     filled(memory)
     assert every(store.list_releases) == every(memory.list_releases)
-    assert every(store.list_releases, "shop", limit=1) == every(memory.list_releases, "shop")
+    for chosen in (ReleaseFilter(name="shop"), ReleaseFilter(digests=(REFS[1].digest, "sha256:none"))):
+        assert every(store.list_releases, chosen, limit=1) == every(memory.list_releases, chosen)
+    assert [row.release for row in store.list_releases(chosen).items] == [REFS[1]]
+    for words in ((), (REFS[0].name,), (REFS[0].version, "sha256"), (f"{REFS[0].name}-{REFS[0].version}",), ("%",)):
+        assert store.find_releases(words, 2) == memory.find_releases(words, 2)
+    assert [row.release for row in store.find_releases((REFS[1].digest,))] == [REFS[1]]
     assert every(store.list_environments, limit=1) == every(memory.list_environments)
     assert store.list_environments(("staging", "none")) == memory.list_environments(("staging", "none"))
     digests = tuple(ref.digest for ref in REFS)

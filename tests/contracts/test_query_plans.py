@@ -19,7 +19,7 @@ from orchestrator.adapters.database.register import DatabaseRegister
 from orchestrator.adapters.database.sign_ins import DatabaseSignIns
 from orchestrator.adapters.database.store import DatabaseStore
 from orchestrator.adapters.memory.keys import MemoryKeys
-from orchestrator.domain.listing import RunFilter
+from orchestrator.domain.listing import ReleaseFilter, RunFilter
 from orchestrator.domain.promotion import State
 from orchestrator.domain.register import ENDED, KINDS, OPEN, REQUESTS, RecordKind
 from orchestrator.management.kinds import MANAGEMENT_KINDS
@@ -56,7 +56,11 @@ LISTS: dict[str, Callable[[DatabaseStore], Any]] = {
     "steps": lambda store: store.list_steps(RUN.id, cursor="2"),
     "hosts of a release": lambda store: store.hosts_of_release(RUN.environment, DIGEST, frozenset({"deploy"})),
     "releases": lambda store: store.list_releases(cursor="50"),
-    "releases of a name": lambda store: store.list_releases("shop0", cursor="50"),
+    "releases of a name": lambda store: store.list_releases(ReleaseFilter(name="shop0"), cursor="50"),
+    "releases of some digests": lambda store: store.list_releases(
+        ReleaseFilter(digests=(DIGEST, "sha256:0")), cursor="50"
+    ),
+    "releases that have words": lambda store: store.find_releases(("shop", "1.1")),
     "places of releases": lambda store: store.release_places((DIGEST,), NAMES),
     "places of a release": lambda store: store.places_of_release(DIGEST, cursor="a"),
     "environments": lambda store: store.list_environments(cursor="a"),

@@ -141,6 +141,27 @@ def test_lists_have_cursors_and_documents_have_tags(site: Site, project: MemoryP
     assert found[0] in ann.get(f"/runs/{found[0]}").text
 
 
+def test_the_matrix_is_read_page_by_page(site: Site, project: MemoryProject) -> None:  # noqa: F811
+    """Pages of the matrix contain each release once, as document and as page, and a search finds each."""
+    for version in ("1.1.0", "1.2.0"):
+        project.go("staging", version)
+    project.packages.put(project.release("2.0.0"))
+    ann, found, path = site.user("ann", "viewer"), list[str](), "/matrix?limit=1"
+    while path:
+        [row] = ann.get(f"/api/v1{path}").json()["releases"]
+        found.append(row["release"]["version"])
+        page = ann.get(path)
+        assert (page.status_code, row["release"]["digest"][7:15] in page.text) == (200, True)
+        link = page.text.partition('href="/matrix?cursor=')[2].partition('"')[0]
+        path = f"/matrix?limit=1&cursor={link}" if link else ""
+    assert (found[0], sorted(found[1:], reverse=True)) == ("2.0.0", found[1:])
+    for version in found:
+        [hit] = [hit for hit in ann.get(f"/api/v1/search?q={version}").json()["hits"] if hit["kind"] == "release"]
+        shown = ann.get(hit["path"]).text
+        assert [each for each in found if f"{each}<small" in shown] == [version]
+    assert ann.get("/api/v1/matrix?cursor=none").json()["code"] == "N110"
+
+
 def test_events_continue_where_a_listener_was(site: Site, project: MemoryProject) -> None:  # noqa: F811
     """A listener that reconnects with the id of its last event gets every later entry of its environments once, in order."""
     store = project.store

@@ -30,12 +30,14 @@ from orchestrator.adapters.database.takeable import takeable_requests
 from orchestrator.adapters.database.values import decode, readable_requests, starts_with
 from orchestrator.domain.journal import Lease, QueuedRequest, QueueEntry, Record, Run, Verified, is_past
 from orchestrator.domain.listing import (
+    ALL_RELEASES,
     ALL_RUNS,
     PAGE_SIZE,
     EnvironmentSummary,
     FeedEntry,
     HostRow,
     Page,
+    ReleaseFilter,
     ReleasePlace,
     ReleaseRow,
     RunFilter,
@@ -107,20 +109,20 @@ class DatabaseLists:
     # -- releases ------------------------------------------------------------------------------------------------------
 
     def list_releases(
-        self, name: str | None = None, *, cursor: str | None = None, limit: int = PAGE_SIZE
+        self, chosen: ReleaseFilter = ALL_RELEASES, *, cursor: str | None = None, limit: int = PAGE_SIZE
     ) -> Page[ReleaseRow]:
-        """The releases that a run was for, of all names or of one, the one with the newest run first."""
-        rows = self._rows(releases_query(name, cursor, limit + 1))
-        items = tuple(
-            ReleaseRow(
-                release=PackageRef(name=row.name, version=row.version, digest=row.digest),
-                number=row.number,
-                first_run=row.first_run,
-                last_run=row.last_run,
-            )
-            for row in rows[:limit]
-        )
+        """The releases that a run was for and that *chosen* accepts, the one with the newest run first."""
+        rows = self._rows(releases_query(chosen, cursor, limit + 1))
+        items = tuple(_release(row) for row in rows[:limit])
         return Page(items=items, cursor=str(rows[limit - 1].last_number) if len(rows) > limit else None)
+
+    def find_releases(self, words: tuple[str, ...], limit: int = PAGE_SIZE) -> list[ReleaseRow]:
+        """The first *limit* of them that contain all of *words*. Each release is looked at until so many are found."""
+        c = release_list.c
+        space, dash = sa.literal(" "), sa.literal("-")
+        text = sa.func.lower(c.name + space + c.version + space + c.name + dash + c.version + space + c.digest)
+        fit = [text.contains(word, autoescape=True) for word in words]
+        return [_release(row) for row in self._rows(releases_query(ALL_RELEASES, None, limit).where(*fit))]
 
     def release_places(self, digests: tuple[str, ...], environments: tuple[str, ...]) -> list[ReleasePlace]:
         """The state of each of the releases in each of *environments*; nothing where it never was."""
@@ -275,7 +277,7 @@ def _accepted(chosen: RunFilter) -> Iterator["sa.ColumnElement[bool]"]:
         yield c.ended_at.is_(None) if chosen.is_open else c.ended_at.is_not(None)
 
 
-def releases_query(name: str | None, cursor: str | None, limit: int) -> "sa.Select[Any]":
+def releases_query(chosen: ReleaseFilter, cursor: str | None, limit: int) -> "sa.Select[Any]":
     """The query for a page of releases, with the ids of their first and last runs."""
     first, last, c = run_list.alias("first"), run_list.alias("last"), release_list.c
     query = (
@@ -283,8 +285,10 @@ def releases_query(name: str | None, cursor: str | None, limit: int) -> "sa.Sele
         .join(first, first.c.number == c.number)
         .join(last, last.c.number == c.last_number)
     )
-    if name is not None:
-        query = query.where(c.name == name)
+    if chosen.name is not None:
+        query = query.where(c.name == chosen.name)
+    if chosen.digests is not None:
+        query = query.where(last.c.digest.in_(chosen.digests))  # which has an index that starts with it
     if cursor is not None:
         query = query.where(c.last_number < int(cursor))
     return query.order_by(c.last_number.desc()).limit(limit)
@@ -346,6 +350,11 @@ def _cursor(row: "sa.Row[Any]") -> str:
 
 def _without(row: "sa.Row[Any]", *names: str) -> dict[str, object]:
     return {str(name): value for name, value in row._mapping.items() if name not in names}  # noqa: SLF001 - public
+
+
+def _release(row: "sa.Row[Any]") -> ReleaseRow:
+    release = PackageRef(name=row.name, version=row.version, digest=row.digest)
+    return ReleaseRow(release=release, number=row.number, first_run=row.first_run, last_run=row.last_run)
 
 
 def _place(row: "sa.Row[Any]") -> ReleasePlace:

@@ -7,16 +7,19 @@ from typing import Any, TypeVar
 from orchestrator.domain.facts import RELEASING, had_effect
 from orchestrator.domain.journal import LOCK_KINDS, Lease, QueuedRequest, QueueEntry, Record, Run, Verified, is_past
 from orchestrator.domain.listing import (
+    ALL_RELEASES,
     ALL_RUNS,
     PAGE_SIZE,
     EnvironmentSummary,
     FeedEntry,
     HostRow,
     Page,
+    ReleaseFilter,
     ReleasePlace,
     ReleaseRow,
     RunFilter,
     StepRow,
+    has_words,
 )
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.release import PackageRef
@@ -84,18 +87,25 @@ class MemoryLists:
     # -- releases ------------------------------------------------------------------------------------------------------
 
     def list_releases(
-        self, name: str | None = None, *, cursor: str | None = None, limit: int = PAGE_SIZE
+        self, chosen: ReleaseFilter = ALL_RELEASES, *, cursor: str | None = None, limit: int = PAGE_SIZE
     ) -> Page[ReleaseRow]:
-        """The releases that a run was for, of all names or of one, the one with the newest run first."""
+        """The releases that a run was for and that *chosen* accepts, the one with the newest run first."""
+        numbered = [(str(number), row) for number, row in self._releases() if chosen.accepts(row.release)]
+        return page_of([item for item in numbered if cursor is None or int(item[0]) < int(cursor)], limit)
+
+    def find_releases(self, words: tuple[str, ...], limit: int = PAGE_SIZE) -> list[ReleaseRow]:
+        """The first *limit* of them that contain all of *words*."""
+        return [row for _, row in self._releases() if has_words(row.release, words)][:limit]
+
+    def _releases(self) -> list[tuple[int, ReleaseRow]]:
+        """Each release with the number of its newest run, that one first."""
         found: dict[str, tuple[int, ReleaseRow]] = {}
         for number, run in enumerate(self._runs.values(), 1):
             if run.release is not None:
                 first = ReleaseRow(release=run.release, number=number, first_run=run.id, last_run=run.id)
                 row = found.get(run.release.digest, (number, first))[1]
                 found[run.release.digest] = (number, row.model_copy(update={"last_run": run.id}))
-        newest = sorted(found.values(), key=lambda item: item[0], reverse=True)
-        numbered = [(str(number), row) for number, row in newest if name in {None, row.release.name}]
-        return page_of([item for item in numbered if cursor is None or int(item[0]) < int(cursor)], limit)
+        return sorted(found.values(), key=lambda item: item[0], reverse=True)
 
     def release_places(self, digests: tuple[str, ...], environments: tuple[str, ...]) -> list[ReleasePlace]:
         """The state of each of the releases in each of *environments*; nothing where it never was."""

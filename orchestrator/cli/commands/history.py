@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli.completing import places
-from orchestrator.cli.output import Cell, folded, json_option, note, out, page_options, print_json, screen, table, width
+from orchestrator.cli.output import (
+    Cell,
+    checked_cursor,
+    folded,
+    json_option,
+    note,
+    out,
+    page_options,
+    print_json,
+    screen,
+    table,
+    width,
+)
 
 if TYPE_CHECKING:
     from orchestrator.domain.facts import RunFacts
@@ -21,13 +33,15 @@ def command(environment: str | None, limit: int, cursor: str | None, as_json: bo
     from orchestrator.app.opening import open_application
     from orchestrator.cli.recovery import remind
     from orchestrator.cli.situation import calendar_data, calendars_of
-    from orchestrator.domain.listing import RunFilter
+    from orchestrator.domain.listing import RUN_CURSOR, RunFilter
 
     app = open_application(Path.cwd())
     remind(app)
     if environment is not None and app.plans.waves(app.actor, environment) is None:
         app.require_environment(environment)
-    page = app.queries.run_page(app.actor, RunFilter(environment=environment), _checked(cursor), limit)
+    page = app.queries.run_page(
+        app.actor, RunFilter(environment=environment), checked_cursor(cursor, RUN_CURSOR), limit
+    )
     runs = list(page.items)
     if as_json:
         calendar = calendar_data(calendars_of(app, sorted({run.environment for run in runs})))
@@ -38,13 +52,6 @@ def command(environment: str | None, limit: int, cursor: str | None, as_json: bo
         out(_listed(runs, screen()))
         if page.cursor is not None:
             note(f"older runs: --cursor {page.cursor}")
-
-
-def _checked(cursor: str | None) -> str | None:
-    """*cursor*, if it is one of this list."""
-    if cursor is not None and not (cursor.isascii() and cursor.isdigit()):
-        raise click.BadParameter(f"{cursor!r} is not a cursor of this list", param_hint="--cursor")
-    return cursor
 
 
 def _listed(runs: "list[RunFacts]", columns: int | None) -> str:

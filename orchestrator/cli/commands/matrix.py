@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orchestrator.cli.completing import environments
-from orchestrator.cli.output import Cell, json_option, note, out, print_json, screen, table
+from orchestrator.cli.output import (
+    Cell,
+    checked_cursor,
+    json_option,
+    note,
+    out,
+    page_options,
+    print_json,
+    screen,
+    table,
+)
 from orchestrator.domain.text import counted
 
 if TYPE_CHECKING:
@@ -32,11 +42,9 @@ COLOURS = {
     help="Show only this environment. May be repeated.",
 )
 @click.option("--name", metavar="NAME", help="Show only releases with this name.")
-@click.option(
-    "-n", "--limit", type=click.IntRange(1), metavar="N", default=50, show_default=True, help="Number of releases."
-)
+@page_options("releases")
 @json_option
-def command(chosen: tuple[str, ...], name: str | None, limit: int, as_json: bool) -> None:
+def command(chosen: tuple[str, ...], name: str | None, limit: int, cursor: str | None, as_json: bool) -> None:
     """Show the releases of all environments: one row for each release, one column for each environment of the path.
 
     Problems come first. A release is listed in an environment if it had an effect in it.
@@ -45,7 +53,9 @@ def command(chosen: tuple[str, ...], name: str | None, limit: int, as_json: bool
     from orchestrator.app.opening import open_application
     from orchestrator.cli.recovery import remind
     from orchestrator.cli.situation import problem_lines
+    from orchestrator.domain.listing import RELEASE_CURSOR, ReleaseFilter
 
+    after = checked_cursor(cursor, RELEASE_CURSOR)
     app = open_application(Path.cwd())
     remind(app)
     for wanted in chosen:
@@ -53,11 +63,11 @@ def command(chosen: tuple[str, ...], name: str | None, limit: int, as_json: bool
     facts = app.queries.facts_of_all(
         app.actor, tuple(item for item in app.environments if not chosen or item in chosen)
     )
-    refs = [ref for ref in app.queries.releases(app.actor) if name in {None, ref.name}]
-    rows = app.queries.release_rows(app.actor, refs[:limit], facts)
+    page = app.queries.releases(app.actor, ReleaseFilter(name=name), after, limit)
+    rows = app.queries.release_rows(app.actor, list(page.items), facts)
     problems = _shown_problems(facts, rows)
     if as_json:
-        about = {**_about(facts), "problems": [problem.to_json() for problem in problems]}
+        about = {**_about(facts), "problems": [problem.to_json() for problem in problems], "cursor": page.cursor}
         print_json("Matrix", {"project": app.project.name, **about, "releases": rows})
         return
     for line in problem_lines(problems):
@@ -66,8 +76,8 @@ def command(chosen: tuple[str, ...], name: str | None, limit: int, as_json: bool
         out("no releases yet; orchestrator build makes one")
         return
     _print_rows(rows, facts)
-    if len(refs) > limit:
-        note(f"{counted(len(refs) - limit, 'older release')} not shown: -n {len(refs)}")
+    if page.cursor is not None:
+        note(f"older releases: --cursor {page.cursor}")
 
 
 def _shown_problems(facts: "list[EnvironmentFacts]", rows: list[dict[str, Any]]) -> "list[Problem]":

@@ -14,16 +14,15 @@ from orchestrator.app.run_requests import list_requests, show_request
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Kind
-from orchestrator.domain.listing import FeedEntry, RunFilter
+from orchestrator.domain.listing import RUN_CURSOR, FeedEntry, ReleaseFilter, RunFilter
 from orchestrator.domain.log_lines import LogFilter
 from orchestrator.domain.promotion import State
 from orchestrator.domain.run_reason import ending_reason
 from orchestrator.web import changes
 from orchestrator.web.api.documents import PREFIX, Cursor, Limit, Who, checked_cursor, request_data, tagged_document
-from orchestrator.web.requests import RequestCursor, application
+from orchestrator.web.requests import ReleaseCursor, RequestCursor, application
 from orchestrator.web.searching import search
 
-RUN_CURSOR = re.compile(r"[0-9]{1,18}")
 FEED_CURSOR = re.compile(r"[0-9]{1,20}\.[0-9]{1,18}")
 Filter = Annotated[str | None, Query(max_length=200)]
 router = APIRouter(prefix=PREFIX)
@@ -60,18 +59,21 @@ def get_environment(request: Request, who: Who, environment: str) -> Response:
 
 
 @router.get("/matrix", tags=["environments"])
-def get_matrix(request: Request, who: Who, name: str | None = None, limit: Limit = 50) -> Response:
+def get_matrix(
+    request: Request, who: Who, name: Filter = None, cursor: ReleaseCursor = None, limit: Limit = 50
+) -> Response:
     """Every release in every environment, newest first."""
     app = application(request)
     facts = app.queries.facts_of_all(who.actor, tuple(app.environments))
-    refs = [ref for ref in app.queries.releases(who.actor) if name in {None, ref.name}]
+    page = app.queries.releases(who.actor, ReleaseFilter(name=name), cursor, limit)
     data = {
         "project": app.project.name,
         "environments": [item.name for item in facts],
         "destroyed": [item.name for item in facts if item.destroyed is not None],
         "calendar": {item.name: item.calendar.to_json() for item in facts if item.calendar is not None},
         "problems": [problem.to_json() for item in facts for problem in item.problems],
-        "releases": app.queries.release_rows(who.actor, refs[:limit], facts),
+        "releases": app.queries.release_rows(who.actor, list(page.items), facts),
+        "cursor": page.cursor,
     }
     return tagged_document(request, "Matrix", data)
 

@@ -14,12 +14,13 @@ from orchestrator.domain.access.actions import Action
 from orchestrator.domain.approval.request_state import REQUEST_TABLE, RequestEvent
 from orchestrator.domain.audit.export import AuditFilter
 from orchestrator.domain.calendar.zones import zone_names
-from orchestrator.domain.listing import RunFilter
+from orchestrator.domain.listing import ReleaseFilter, RunFilter
+from orchestrator.domain.model import DIGEST
 from orchestrator.domain.moments import parse_moment
 from orchestrator.domain.run_reason import ending_reason
 from orchestrator.web.changes import is_allowed
 from orchestrator.web.pages.rendering import Who, rendered
-from orchestrator.web.requests import RequestCursor, application
+from orchestrator.web.requests import ReleaseCursor, RequestCursor, application
 from orchestrator.web.searching import search
 
 OPEN_RUNS = RunFilter(is_open=True)
@@ -50,16 +51,28 @@ def home_page(request: Request, who: Who) -> HTMLResponse:
 
 @router.get("/matrix")
 def matrix_page(
-    request: Request, who: Who, limit: Annotated[int, Query(ge=1, le=200)] = 50, release: Word = None
+    request: Request,
+    who: Who,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    release: Word = None,
+    cursor: ReleaseCursor = None,
 ) -> HTMLResponse:
     """Every release in every environment."""
     app = application(request)
     facts = app.queries.facts_of_all(who.actor, tuple(app.environments))
-    refs = [ref for ref in app.queries.releases(who.actor) if release in {None, ref.digest, ref.name}]
-    rows = app.queries.release_rows(who.actor, refs[:limit], facts)
+    page = app.queries.releases(who.actor, _of_release(release), cursor, limit)
+    rows = app.queries.release_rows(who.actor, list(page.items), facts)
     acting = app.acting_as(who.actor)
     promotable = {item.name for item in facts if is_allowed(acting, Action.PROMOTE, item.name)}
-    return rendered(request, "matrix", who, facts=facts, rows=rows, promotable=promotable, chosen=release)
+    shown = {"rows": rows, "chosen": release, "cursor": page.cursor}
+    return rendered(request, "matrix", who, facts=facts, promotable=promotable, **shown)
+
+
+def _of_release(release: str | None) -> ReleaseFilter:
+    """The releases that a name or a digest chooses; all without one."""
+    if release is not None and DIGEST.fullmatch(release):
+        return ReleaseFilter(digests=(release,))
+    return ReleaseFilter(name=release)
 
 
 @router.get("/runs")
