@@ -59,7 +59,7 @@ def page_options(items: str, limit: int = 50) -> Callable[[F], F]:
     return decorate
 
 
-def checked_cursor(cursor: str | None, form: re.Pattern[str]) -> str | None:
+def cursor_option_value(cursor: str | None, form: re.Pattern[str]) -> str | None:
     """*cursor*, if it has the *form* of those of a list. Raises click.BadParameter."""
     if cursor is not None and not form.fullmatch(cursor):
         raise click.BadParameter(f"{cursor!r} is not a cursor of this list", param_hint="--cursor")

@@ -116,7 +116,7 @@ def has_words(ref: PackageRef, words: Sequence[str]) -> bool:
 
 
 def release_text(name: str, version: str, digest: str) -> str:
-    """What a search for a release looks at."""
+    """The text in which a search for a release finds words."""
     return f"{name} {version} {name}-{version} {digest}".lower()
 
 

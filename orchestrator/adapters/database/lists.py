@@ -117,7 +117,7 @@ class DatabaseLists:
         return Page(items=items, cursor=str(rows[limit - 1].last_number) if len(rows) > limit else None)
 
     def find_releases(self, words: tuple[str, ...], limit: int = PAGE_SIZE) -> list[ReleaseRow]:
-        """The first *limit* of them that contain all of *words*. Each release is looked at until so many are found."""
+        """The first *limit* of them that contain all of *words*. It reads releases until so many are found."""
         c = release_list.c
         space, dash = sa.literal(" "), sa.literal("-")
         text = sa.func.lower(c.name + space + c.version + space + c.name + dash + c.version + space + c.digest)

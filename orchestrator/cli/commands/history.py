@@ -8,7 +8,7 @@ import click
 from orchestrator.cli.completing import places
 from orchestrator.cli.output import (
     Cell,
-    checked_cursor,
+    cursor_option_value,
     folded,
     json_option,
     note,
@@ -40,7 +40,7 @@ def command(environment: str | None, limit: int, cursor: str | None, as_json: bo
     if environment is not None and app.plans.waves(app.actor, environment) is None:
         app.require_environment(environment)
     page = app.queries.run_page(
-        app.actor, RunFilter(environment=environment), checked_cursor(cursor, RUN_CURSOR), limit
+        app.actor, RunFilter(environment=environment), cursor_option_value(cursor, RUN_CURSOR), limit
     )
     runs = list(page.items)
     if as_json:

@@ -8,7 +8,7 @@ import click
 from orchestrator.cli.completing import environments
 from orchestrator.cli.output import (
     Cell,
-    checked_cursor,
+    cursor_option_value,
     json_option,
     note,
     out,
@@ -55,7 +55,7 @@ def command(chosen: tuple[str, ...], name: str | None, limit: int, cursor: str |
     from orchestrator.cli.situation import problem_lines
     from orchestrator.domain.listing import RELEASE_CURSOR, ReleaseFilter
 
-    after = checked_cursor(cursor, RELEASE_CURSOR)
+    after = cursor_option_value(cursor, RELEASE_CURSOR)
     app = open_application(Path.cwd())
     remind(app)
     for wanted in chosen:
