@@ -114,7 +114,8 @@ class Lines:
         if record.data.get("event") == Event.UNDO.value and story.run.kind in PROMOTION_KINDS:
             back = (story.planned.get("rollback_target") or {}).get("release") or {}
             where = f"{back.get('name', '')} {back.get('version', '')}".strip()
-            self.write(output.paint(f"  ← rolling back to {where}", fg="yellow", bold=True, err=True))
+            text = f"rolling back to {where}" if where else "rolling back: no release was here before"
+            self.write(output.paint(f"  ← {text}", fg="yellow", bold=True, err=True))
             for line in rollback_lines(story.rollback_plan):
                 self.write(f"    {line}")
 

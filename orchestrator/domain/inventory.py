@@ -76,7 +76,8 @@ class Inventory(Model):
         if group == "all":
             return list(self.hosts)
         if group == "ungrouped":
-            grouped = {host for name in self.groups for host in self.groups[name].hosts}
+            own = (group for name, group in self.groups.items() if name not in {"all", "ungrouped"})
+            grouped = {host for group in own for host in group.hosts}
             return [host for host in self.hosts if host not in grouped]
         found: dict[str, None] = {}
         seen: set[str] = set()

@@ -139,3 +139,27 @@ def test_a_line_is_folded_without_its_colours_counted(monkeypatch: pytest.Monkey
     assert [re.sub("\x1b\\[[0-9]*m", "", line) for line in folded(coloured, 4)] == folded(plain, 4)
     digest = "a" * 40
     assert folded(f"Digest   {digest} x", 9) == [f"Digest   {digest}", "      x"]
+
+
+UNDONE = """
+from orchestrator.cli.view import open_view
+from orchestrator.domain.journal import Record, Run
+from orchestrator.domain.story import RunView
+
+with open_view() as view:
+    for target in (None, {"release": {"name": "shop", "version": "1.0.0"}}):
+        run = Run(id="abc-staging", root="abc", kind="promotion", environment="staging", by="ann")
+        story = RunView(run)
+        planned, undo = {"plan": None, "rollback_target": target}, {"from": "halting", "event": "undo", "to": "undoing"}
+        for number, (kind, data) in enumerate([("planned", planned), ("state", undo)], 1):
+            record = Record(run=run.id, seq=number, at="2026-01-01T00:00:00+00:00", kind=kind, data=data)
+            story.take(record)
+            view.take(story, record)
+"""
+
+
+def test_a_rollback_names_the_release_that_was_there() -> None:
+    """The line of a rollback names its target, and says so when no release was there before."""
+    said = _on_a_terminal(UNDONE)
+    assert "rolling back: no release was here before" in said
+    assert "rolling back to shop 1.0.0" in said

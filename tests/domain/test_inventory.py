@@ -40,7 +40,10 @@ def _by_ansible(inventory: Inventory) -> InventoryManager:
 
 @st.composite
 def inventories(draw: st.DrawFn) -> Inventory:
-    """A few hosts in a few groups; groups hold only later ones, as Ansible allows no circle."""
+    """A few hosts in a few groups; groups hold only later ones, as Ansible allows no circle.
+
+    Some have the groups `all` and `ungrouped` with hosts of their own, as a stack's output may.
+    """
     hosts = draw(st.lists(st.sampled_from([f"h{n}" for n in range(8)]), min_size=1, unique=True))
     names = ["alpha", "beta", "gamma"]
     groups = {}
@@ -49,6 +52,8 @@ def inventories(draw: st.DrawFn) -> Inventory:
         below = names[place + 1 :]
         children = draw(st.lists(st.sampled_from(below), unique=True)) if below else []
         groups[name] = Group(hosts=tuple(own), children=tuple(children))
+    for name in draw(st.lists(st.sampled_from(["all", "ungrouped"]), unique=True)):
+        groups[name] = Group(hosts=tuple(draw(st.lists(st.sampled_from(hosts), unique=True))))
     return Inventory(hosts={host: {} for host in hosts}, groups=groups)
 
 
@@ -58,6 +63,7 @@ PART = st.sampled_from(
         "beta",
         "gamma",
         "all",
+        "ungrouped",
         "*",
         "h*",
         "h?",
@@ -134,6 +140,14 @@ def test_patterns(pattern: str, hosts: str) -> None:
     """The patterns that the guides use give these hosts, in this order."""
     assert WEB.select(pattern) == hosts.split()
     assert [host.name for host in _by_ansible(WEB).get_hosts(pattern)] == hosts.split()
+
+
+@settings(max_examples=150, deadline=None)
+@given(inventories())
+def test_hosts_of_no_group_are_those_of_ansible(inventory: Inventory) -> None:
+    """A host that only `all` or `ungrouped` names is in no group, as in Ansible; one that a group names is in it alone."""
+    expected = {host.name for host in _by_ansible(inventory).groups["ungrouped"].hosts}
+    assert set(inventory.members("ungrouped")) == expected
 
 
 @pytest.mark.parametrize(
