@@ -67,9 +67,14 @@ def checked_model(model: type[M], fields: dict[str, Any]) -> M:
     try:
         return model.model_validate_json(to_json(fields))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or model.__name__
-        raise OrchestratorError("N110", f"{where}: {first['msg'].removeprefix('Value error, ')}") from error
+        raise field_error(error) from error
+
+
+def field_error(error: ValidationError) -> OrchestratorError:
+    """N110 with the name of the first wrong field."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or error.title
+    return OrchestratorError("N110", f"{where}: {first['msg'].removeprefix('Value error, ')}")
 
 
 def reader_zone(request: Request) -> str:

@@ -24,7 +24,22 @@ PROBES = Public("for supervisors of the process; without data of the project")
 
 REQUESTING = ("plans.find", "plans.require_executable", "plans.risk", "run_requests.request_promotion")
 ROLLING_BACK = ("releases.rollback_package", "submissions.submit(RollBack)")
-SEARCHING = ("queries.find_releases", "queries.find_runs", "people.show_access")
+SEARCHING = (
+    "queries.find_releases",
+    "queries.find_runs",
+    "people.show_access",
+    "planned_releases.show_schedule",
+    "implementation_plans.list_plans",
+    "change_requests.list_changes",
+    "reviews.list_reviews",
+    "reviews.list_actions",
+)
+NEEDED = (
+    "implementation_plans.own_tasks",
+    "planned_releases.show_schedule",
+    "reviews.list_actions",
+    "reviews.list_reviews",
+)
 CHANGE_EVENTS = {
     name: f"change_requests.{name}_change"
     for name in ("submit", "accept", "reject", "defer", "reopen", "withdraw", "close")
@@ -47,6 +62,72 @@ MANAGEMENT: dict[str, tuple[str, ...]] = {
     **{f"POST /bookings/{{booking}}/{name}": (case,) for name, case in BOOKING_EVENTS.items()},
 }
 """The routes of release management that pages and the API have."""
+SCOPE_CHOICES = ("change_requests.list_changes", "queries.releases")
+SHOWN_RELEASE = ("planned_releases.show_planned_release",)
+RELEASE_PAGES: dict[str, tuple[str, ...]] = {
+    "GET /planned-releases": ("planned_releases.list_planned_releases", "reviews.overdue_actions", *SCOPE_CHOICES),
+    "POST /planned-releases": ("planned_releases.plan_release",),
+    "GET /planned-releases/{release}": (
+        *SHOWN_RELEASE,
+        "reviews.show_review",
+        "implementation_plans.list_plans",
+        *SCOPE_CHOICES,
+    ),
+    "GET /planned-releases/{release}/notes": ("planned_releases.write_notes",),
+    "GET /planned-releases/{release}/cancel": SHOWN_RELEASE,
+    "GET /planned-releases/{release}/phase": (*SHOWN_RELEASE, "planned_releases.preview_phase"),
+    "POST /planned-releases/{release}/phase": (*SHOWN_RELEASE, "planned_releases.set_phase"),
+    "POST /planned-releases/{release}/phases/{phase}/start": ("planned_releases.start_phase",),
+    "POST /planned-releases/{release}/phases/{phase}/complete": ("planned_releases.complete_phase",),
+    "POST /planned-releases/{release}/phases/{phase}/remove": ("planned_releases.remove_phase",),
+    "POST /planned-releases/{release}/edit": (*SHOWN_RELEASE, "planned_releases.edit_release"),
+    "POST /planned-releases/{release}/add": ("planned_releases.add_to_scope",),
+    "POST /planned-releases/{release}/remove": ("planned_releases.remove_from_scope",),
+    **{
+        f"POST /planned-releases/{{release}}/{name}": (f"planned_releases.{name}_release",)
+        for name in ("confirm", "freeze", "hold", "resume", "close", "cancel")
+    },
+}
+TASK_EVENTS = {
+    "begin": "begin_task",
+    "done": "complete_task",
+    "decide": "decide_task",
+    "fail": "fail_task",
+    "help-needed": "request_help",
+    "retry": "retry_task",
+    "skip": "skip_task",
+    "evidence": "add_evidence",
+}
+PLAN_PATH = "/implementation-plans/{plan}"
+PLAN_PAGES: dict[str, tuple[str, ...]] = {
+    "GET /implementation-plans": tuple(
+        f"implementation_plans.{name}" for name in ("list_plans", "own_tasks", "list_templates")
+    ),
+    "POST /implementation-plans": ("implementation_plans.start_plan",),
+    f"GET {PLAN_PATH}": ("implementation_plans.show_plan",),
+    f"GET {PLAN_PATH}/abort": ("implementation_plans.show_plan",),
+    f"POST {PLAN_PATH}/abort": ("implementation_plans.abort_plan",),
+    f"POST {PLAN_PATH}/tasks": ("implementation_plans.add_task",),
+    f"GET {PLAN_PATH}/tasks/{{task}}": ("implementation_plans.show_task",),
+    f"POST {PLAN_PATH}/tasks/{{task}}/replan": ("implementation_plans.show_task", "implementation_plans.replan_task"),
+    **{
+        f"POST {PLAN_PATH}/tasks/{{task}}/{name}": (f"implementation_plans.{case}",)
+        for name, case in TASK_EVENTS.items()
+    },
+}
+REVIEW_PAGES: dict[str, tuple[str, ...]] = {
+    "GET /reviews": ("reviews.list_reviews",),
+    "POST /reviews": ("reviews.open_review",),
+    "GET /reviews/{review}": ("reviews.show_review",),
+    "POST /reviews/{review}/write": ("reviews.write_review",),
+    "POST /reviews/{review}/close": ("reviews.close_review",),
+    "POST /reviews/{review}/feedback": ("reviews.add_feedback",),
+    "POST /reviews/{review}/actions": ("reviews.add_action",),
+    "GET /actions": ("reviews.list_actions",),
+    "POST /actions/{action}/done": ("reviews.complete_action",),
+    "POST /actions/{action}/cancel": ("reviews.cancel_action",),
+}
+"""The pages of release management whose objects the API has by its use cases."""
 PROMOTING = ("releases.kept_package", "plans.targets", "submissions.submit(Promote)", *REQUESTING)
 
 ROUTES: dict[str, tuple[str, ...] | Public | UseCaseRoute] = {
@@ -60,7 +141,7 @@ ROUTES: dict[str, tuple[str, ...] | Public | UseCaseRoute] = {
     "POST /sign-out": SIGN_IN,
     "GET /link/{text}": SIGN_IN,
     "POST /link/{text}": SIGN_IN,
-    "GET /": ("run_requests.list_requests", "queries.facts_of_all", "queries.run_page", "calendar.states"),
+    "GET /": ("run_requests.list_requests", "queries.facts_of_all", "queries.run_page", "calendar.states", *NEEDED),
     "GET /matrix": ("queries.facts_of_all", "queries.releases", "queries.release_rows"),
     "GET /runs": ("queries.run_page",),
     "GET /runs/{run}": ("queries.story", "queries.run_facts"),
@@ -94,6 +175,9 @@ ROUTES: dict[str, tuple[str, ...] | Public | UseCaseRoute] = {
         "bookings.list_quotas",
     ),
     **MANAGEMENT,
+    **RELEASE_PAGES,
+    **PLAN_PAGES,
+    **REVIEW_PAGES,
     "POST /requests/{run}/votes": ("votes.cast_vote",),
     "POST /requests/{run}/votes/withdraw": ("votes.take_back_vote",),
     "POST /requests/{run}/withdraw": ("run_requests.withdraw_request",),

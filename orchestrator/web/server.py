@@ -31,11 +31,15 @@ from orchestrator.web.pages.bookings import router as pages_bookings
 from orchestrator.web.pages.calendar import router as pages_calendar
 from orchestrator.web.pages.change_requests import router as pages_change_requests
 from orchestrator.web.pages.changing import router as pages_changing
+from orchestrator.web.pages.implementation_plans import router as pages_implementation_plans
 from orchestrator.web.pages.logs import router as pages_logs
 from orchestrator.web.pages.measures import router as pages_measures
+from orchestrator.web.pages.planned_releases import router as pages_planned_releases
 from orchestrator.web.pages.plans import router as pages_plans
 from orchestrator.web.pages.reading import router as pages_reading
+from orchestrator.web.pages.release_phases import router as pages_release_phases
 from orchestrator.web.pages.rendering import error_page
+from orchestrator.web.pages.reviews import router as pages_reviews
 from orchestrator.web.pages.signing_in import router as pages_signing_in
 from orchestrator.web.problems import PROBLEM_RESPONSE, first_of, problem_response
 from orchestrator.web.protection import Protection
@@ -60,6 +64,10 @@ ROUTERS = (
     pages_changing,
     pages_change_requests,
     pages_bookings,
+    pages_planned_releases,
+    pages_release_phases,
+    pages_implementation_plans,
+    pages_reviews,
     pages_plans,
     pages_calendar,
     pages_logs,

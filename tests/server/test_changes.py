@@ -12,6 +12,7 @@ from orchestrator.domain.access.actions import BUILT_IN
 from orchestrator.web.api import management_orders, orders, use_cases
 from orchestrator.web.route_table import ROUTES
 from tests.cli.request_project import PLACE, RequestProject, office
+from tests.server.release_scene import FORMS, NAMES, lay_all
 from tests.server.site import HTML, ORIGIN, Site
 
 __all__ = ["office"]  # the fixture
@@ -165,6 +166,8 @@ def management_body(route: str) -> dict[str, Any]:
 
 def body_of(route: str, asked: dict[str, Any]) -> dict[str, Any]:
     """A body or form that is valid for *route*."""
+    if route in FORMS:
+        return dict(FORMS[route])
     fields: dict[str, Any] = management_body(route) or {"reason": "x"}
     if "/votes" in route and not route.endswith("withdraw"):
         return {"decision": "approve", **shown(asked)}
@@ -191,7 +194,10 @@ def test_every_route_asks_for_the_rights_of_its_use_cases(office: RequestProject
     asked = ann.post("/api/v1/requests", {"plan": planned(office, "1.2.0")}).json()
     assert ann.post("/api/v1/change-requests", {"title": "of ann"}).status_code == 201
     assert ann.post("/api/v1/bookings", body_of("/api/v1/bookings", asked)).status_code == 201
+    lay_all(office)
     values = {
+        **NAMES,
+        "/implementation-plans/{plan}": "/implementation-plans/IP-1",
         "{environment}": "staging",
         "{code}": "A101",
         "{change}": "R-1",

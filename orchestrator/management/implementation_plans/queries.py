@@ -18,11 +18,15 @@ from orchestrator.management.implementation_plans.times import Schedule, schedul
 
 @dataclass(frozen=True)
 class ShownPlan:
-    """A *plan* with its expected times and critical path (*schedule*), and what each pending task waits for."""
+    """A *plan* with its expected times and critical path (*schedule*), and what each pending task waits for.
+
+    *mine* are the names of the tasks that the actor does, as their owner or as a member of their group.
+    """
 
     plan: ImplementationPlan
     schedule: Schedule
     waits_for: dict[str, tuple[str, ...]]
+    mine: tuple[str, ...] = ()
 
 
 @forwarded
@@ -66,9 +70,12 @@ def view_plan(view: View, plan: ImplementationPlan) -> ShownPlan:
     """*plan* as users see it."""
     pending = [task for task in plan.tasks if task.state is TaskState.PENDING]
     waits = {task.name: missing_of(plan, task, lambda key: outside_state(view, key)[0]) for task in pending}
-    at = plan.ended_at or view.now.earliest
+    at, user = plan.ended_at or view.now.earliest, str(view.acting.actor)
     return ShownPlan(
-        plan, schedule(plan, at, outside_of(view, plan)), {name: keys for name, keys in waits.items() if keys}
+        plan,
+        schedule(plan, at, outside_of(view, plan)),
+        {name: keys for name, keys in waits.items() if keys},
+        tuple(task.name for task in plan.tasks if user in doers(view, plan, task)),
     )
 
 

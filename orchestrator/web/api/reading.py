@@ -20,7 +20,7 @@ from orchestrator.domain.promotion import State
 from orchestrator.domain.run_reason import ending_reason
 from orchestrator.web import changes
 from orchestrator.web.api.documents import PREFIX, Cursor, Limit, Who, checked_cursor, request_data, tagged_document
-from orchestrator.web.requests import ReleaseCursor, RequestCursor, application
+from orchestrator.web.requests import ReleaseCursor, RequestCursor, application, managed_application
 from orchestrator.web.searching import search
 
 FEED_CURSOR = re.compile(r"[0-9]{1,20}\.[0-9]{1,18}")
@@ -138,8 +138,8 @@ def get_output(
 
 @router.get("/search", tags=["self"])
 def get_hits(request: Request, who: Who, q: Annotated[str, Query(max_length=200)]) -> Response:
-    """The releases, runs, environments and users that a text finds, at most a few of each kind."""
-    hits = search(application(request), who.actor, q)
+    """What a text finds: releases, runs, environments, users, and objects of release management; a few of each kind."""
+    hits = search(managed_application(request), who.actor, q)
     return tagged_document(request, "SearchResult", {"hits": [hit.to_json() for hit in hits]})
 
 

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
+from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from orchestrator.app.admission import why
@@ -19,12 +20,13 @@ from orchestrator.domain.approval.votes import Decision
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.web import changes
 from orchestrator.web.pages.rendering import Who, after_form, rendered
-from orchestrator.web.requests import SignedIn, application, check_form, form_of, require_actor
+from orchestrator.web.requests import SignedIn, application, check_form, field_error, form_of, require_actor
 
 router = APIRouter(include_in_schema=False)
 Form = dict[str, str]
 Release = Annotated[str, Query(max_length=200)]
 LONGEST_TEXT = 2000
+LONGEST_LINES = 10_000
 
 
 async def submitted(request: Request, work: Callable[[Any, SignedIn, Form], str]) -> Response:
@@ -34,7 +36,10 @@ async def submitted(request: Request, work: Callable[[Any, SignedIn, Form], str]
     def checked() -> str:
         who = require_actor(request)
         check_form(who, form)
-        return work(application(request), who, form)
+        try:
+            return work(application(request), who, form)
+        except ValidationError as error:  # fields that the use case itself reads
+            raise field_error(error) from error
 
     return after_form(await run_in_threadpool(checked))
 
@@ -45,6 +50,20 @@ def text_of(form: Form, name: str, *, needed: bool = False) -> str:
     if len(found) > LONGEST_TEXT or (needed and not found):
         raise OrchestratorError("N110", f"{name}: between {int(needed)} and {LONGEST_TEXT} characters are possible")
     return found
+
+
+def long_text_of(form: Form, name: str) -> str:
+    """The field *name* of several lines. Raises N110 if it is too long."""
+    found = form.get(name, "").strip().replace("\r\n", "\n")
+    if len(found) > LONGEST_LINES:
+        raise OrchestratorError("N110", f"{name}: at most {LONGEST_LINES} characters are possible")
+    return found
+
+
+def names_of(form: Form, name: str) -> tuple[str, ...]:
+    """The names in the field *name*, which are separated by commas or lines. Raises N110 if it is too long."""
+    parts = long_text_of(form, name).replace("\n", ",").split(",")
+    return tuple(part.strip() for part in parts if part.strip())
 
 
 @router.post("/requests/{run}/votes")

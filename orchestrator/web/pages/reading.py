@@ -19,8 +19,9 @@ from orchestrator.domain.model import DIGEST
 from orchestrator.domain.moments import parse_moment
 from orchestrator.domain.run_reason import ending_reason
 from orchestrator.web.changes import is_allowed
+from orchestrator.web.needed import needed_of
 from orchestrator.web.pages.rendering import Who, rendered
-from orchestrator.web.requests import ReleaseCursor, RequestCursor, application
+from orchestrator.web.requests import ReleaseCursor, RequestCursor, application, managed_application
 from orchestrator.web.searching import search
 
 OPEN_RUNS = RunFilter(is_open=True)
@@ -43,6 +44,8 @@ def home_page(request: Request, who: Who) -> HTMLResponse:
         who,
         mine=[each for each in waiting if str(who.actor) in each.could],
         problems=[problem for item in facts for problem in item.problems],
+        needed=needed_of(acting),
+        now=parse_moment(acting.clock.now()),
         under_way=app.queries.run_page(who.actor, OPEN_RUNS, None, 20).items,
         calendar=states(acting, app.declared_rules()),
         facts=facts,
@@ -159,7 +162,7 @@ ENVIRONMENT_ACTIONS = {"lock": Action.LOCK, "roll_back": Action.ROLL_BACK, "prom
 def search_page(request: Request, who: Who, q: Word = None) -> HTMLResponse:
     """What a text finds."""
     text = q or ""
-    return rendered(request, "search", who, text=text, hits=search(application(request), who.actor, text))
+    return rendered(request, "search", who, text=text, hits=search(managed_application(request), who.actor, text))
 
 
 @router.get("/audit")

@@ -31,11 +31,22 @@ PLACES = (
         (
             ("/requests", "Requests"),
             ("/change-requests", "Change requests"),
+            ("/planned-releases", "Planned releases"),
+            ("/implementation-plans", "Implementation plans"),
             ("/bookings", "Bookings"),
             ("/calendar", "Calendar"),
         ),
     ),
-    ("Records", (("/measures", "Measures"), ("/audit", "Audit"), ("/me", "Your account"))),
+    (
+        "Records",
+        (
+            ("/reviews", "Reviews"),
+            ("/actions", "Actions"),
+            ("/measures", "Measures"),
+            ("/audit", "Audit"),
+            ("/me", "Your account"),
+        ),
+    ),
 )
 """The pages of the navigation."""
 KEY_LIST = (
@@ -45,8 +56,11 @@ KEY_LIST = (
     ("g r", "Runs"),
     ("g e", "Environments"),
     ("g q", "Requests"),
+    ("g p", "Planned releases"),
+    ("g i", "Implementation plans"),
     ("g b", "Bookings"),
     ("g c", "Calendar"),
+    ("g v", "Reviews"),
     ("?", "This list"),
 )
 """The keys of `keys.js`."""
@@ -70,6 +84,31 @@ CHANGE_SIGNS = {
     "rejected": "bad",
     "deferred": "cold",
 }
+RELEASE_SIGNS = {
+    "scheduled": "wait",
+    "in-progress": "run",
+    "on-hold": "cold",
+    "rolled-back": "warn",
+    "released": "good",
+    "closed": "good",
+}
+PLAN_SIGNS = {"scheduled": "wait", "running": "run", "completed": "good", "aborted": "bad"}
+TASK_SIGNS = {
+    "ready": "wait",
+    "in-progress": "run",
+    "needs-help": "bad",
+    "failed": "bad",
+    "done": "good",
+    "aborted": "bad",
+}
+ACTION_SIGNS = {"open": "wait", "done": "good"}
+CLOSE_SIGNS = {
+    "successful": "good",
+    "successful-with-issues": "warn",
+    "rolled-back": "warn",
+    "unsuccessful": "bad",
+}
+PHASE_SIGNS = {"pending": "none", "active": "run", "completed": "good"}
 BOOKING_SIGNS = {"confirmed": "good", "active": "run", "waiting": "wait", "expired": "cold"}
 CONDITION_SIGNS = {"met": "good", "warning": "warn", "waiting": "wait", "refused": "bad"}
 
@@ -145,6 +184,12 @@ templates.globals.update(
     condition_signs=CONDITION_SIGNS,
     change_signs=CHANGE_SIGNS,
     booking_signs=BOOKING_SIGNS,
+    release_signs=RELEASE_SIGNS,
+    plan_signs=PLAN_SIGNS,
+    task_signs=TASK_SIGNS,
+    action_signs=ACTION_SIGNS,
+    close_signs=CLOSE_SIGNS,
+    phase_signs=PHASE_SIGNS,
     places=PLACES,
     key_list=KEY_LIST,
 )

@@ -1,7 +1,10 @@
 /* Keys for every page. Without this file all pages work: the search has a page of its own. */
 "use strict";
 
-const PLACES = { h: "/", m: "/matrix", r: "/runs", e: "/environments", q: "/requests", c: "/calendar", b: "/bookings" };
+const PLACES = {
+  h: "/", m: "/matrix", r: "/runs", e: "/environments", q: "/requests", c: "/calendar", b: "/bookings",
+  p: "/planned-releases", i: "/implementation-plans", v: "/reviews",
+};
 let prefixedUntil = 0;
 
 function isTyping(target) {

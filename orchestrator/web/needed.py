@@ -1,0 +1,62 @@
+"""What release management needs of a user: tasks that wait, decisions, and reviews and actions that are due."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from orchestrator.app.acting import Acting
+from orchestrator.domain.moments import parse_moment
+from orchestrator.management.implementation_plans.queries import own_tasks
+from orchestrator.management.implementation_plans.state import TaskState
+from orchestrator.management.planned_releases.pending import pending_of
+from orchestrator.management.planned_releases.queries import show_schedule
+from orchestrator.management.reviews.queries import list_actions, list_reviews
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MOST = 200
+"""Among how many reviews those that the user leads are found, the ones that are due first."""
+
+
+@dataclass(frozen=True)
+class Needed:
+    """Something that needs a user: its *title*, the page (*path*), the reason (*text*), and by when it is *due*."""
+
+    title: str
+    path: str
+    text: str
+    due: datetime | None = None
+    is_late: bool = False
+
+
+def needed_of(acting: Acting) -> list[Needed]:
+    """What needs the actor, what is late first. Raises A101."""
+    now = parse_moment(acting.clock.now())
+    found = [*_tasks(acting), *_releases(acting, now), *_actions(acting, now), *_reviews(acting, now)]
+    return sorted(found, key=lambda each: not each.is_late)
+
+
+def _tasks(acting: Acting) -> "Iterator[Needed]":
+    for plan, task in own_tasks(acting):
+        helps = task.state is TaskState.NEEDS_HELP
+        text = f"task {plan.id}:{task.name} of {plan.title}, {'needs help' if helps else task.state}"
+        yield Needed(task.title, f"/implementation-plans/{plan.id}/tasks/{task.name}", text, task.due_at, helps)
+
+
+def _releases(acting: Acting, now: datetime) -> "Iterator[Needed]":
+    for each in pending_of(show_schedule(acting), str(acting.actor), now):
+        title, path = f"{each.release.id} {each.release.title}", f"/planned-releases/{each.release.id}"
+        yield Needed(title, path, f"planned release, {each.text}", None, each.is_late)
+
+
+def _actions(acting: Acting, now: datetime) -> "Iterator[Needed]":
+    for each in list_actions(acting, mine=True, limit=MOST).items:
+        text = f"action {each.id} of the review of {each.review}"
+        yield Needed(each.title, f"/reviews/{each.review}#{each.id}", text, each.due, each.is_overdue(now))
+
+
+def _reviews(acting: Acting, now: datetime) -> "Iterator[Needed]":
+    for each in list_reviews(acting, limit=MOST).items:
+        if each.lead == str(acting.actor):
+            yield Needed(f"Review of {each.title}", f"/reviews/{each.id}", "you lead it", each.due, each.due < now)

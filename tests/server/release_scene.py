@@ -1,0 +1,102 @@
+"""A project with objects of release management in the states that its pages show."""
+
+from datetime import UTC, datetime, timedelta
+
+from tests.cli.request_project import RequestProject
+
+EVIL = "<img src=x onerror=alert(1)><script>alert(2)</script>"
+DAY = timedelta(days=1)
+LAUNCH = """apiVersion: orchestrator/v1
+kind: ImplementationTemplate
+title: Launch ${{ parameters.version }}
+description: The tasks around the launch.
+parameters:
+  version: {description: The version}
+tasks:
+  - name: announce
+    title: Announce ${{ parameters.version }}
+    instructions: Mail the shops.
+    owner: olga
+    timeout: 4h
+  - name: check
+    owner: ann
+    after: [announce]
+    duration: 1h
+  - name: decide
+    kind: decision
+    after: [check]
+"""
+
+
+def at(days: float) -> str:
+    """The time in a number of days, as a command or a form has it."""
+    return (datetime.now(UTC) + days * DAY).isoformat(timespec="minutes")
+
+
+def lay_template(office: RequestProject) -> None:
+    """Write the template *launch*."""
+    folder = office.folder / "implementation"
+    folder.mkdir(exist_ok=True)
+    (folder / "launch.yaml").write_text(LAUNCH)
+
+
+def lay_release(office: RequestProject, *more: str) -> None:
+    """Plan REL-1 of ann, with R-1, which was accepted, and a package that is built."""
+    package = office.packages.put(office.release("1.5.0"))
+    fields = ("--why", "asked for", "--package", package.ref.name, "--environment", "production", "--submit")
+    office.by("olga", "request", "add", "Sell gift cards", *fields)
+    office.by("ann", "request", "accept", "R-1")
+    scope = ("--request", "R-1", "--package", f"{package.ref.name}-1.5.0", "--role", "tester=bob")
+    times = ("--freeze", at(5), "--release-at", at(9))
+    office.by("ann", "release", "plan", "Advent", "--to", "production", *times, *scope, *more)
+
+
+def lay_plan(office: RequestProject, *more: str) -> None:
+    """Start IP-1 of ann from the template *launch*; its first task waits for olga."""
+    lay_template(office)
+    office.by("ann", "implementation", "start", "launch", "--parameter", "version=1.5.0", *more)
+
+
+def lay_review(office: RequestProject) -> str:
+    """Open the review of a run, with the action A-1 of olga, which is overdue. The id of the review."""
+    run = office.go("staging", "1.0.0").id
+    office.by("ann", "review", "open", run)
+    office.by("ann", "action", "add", run, "Watch the disk", "--owner", "olga", "--due", "2026-01-01T00:00:00Z")
+    return run
+
+
+FORMS: dict[str, dict[str, str]] = {
+    "/planned-releases": {
+        "title": "Advent",
+        "environment": "production",
+        "mode": "timeline",
+        "freeze": "2031-01-07T08:00",
+        "release": "2031-01-08T08:00",
+    },
+    "/planned-releases/REL-1/phase": {"name": "close", "responsible": "bob", "after": "deploy"},
+    "/planned-releases/REL-1/edit": {"title": "Christmas"},
+    "/planned-releases/REL-1/add": {"packages": "shop-1.3.0"},
+    "/planned-releases/REL-1/remove": {"packages": "shop-1.3.0"},
+    "/implementation-plans": {"template": "launch", "parameters": "version=2.0.0"},
+    "/implementation-plans/IP-1/tasks": {"name": "page"},
+    "/implementation-plans/IP-1/tasks/announce/replan": {"title": "Mail them"},
+    "/implementation-plans/IP-1/tasks/announce/decide": {"decision": "go", "reason": "x"},
+    "/implementation-plans/IP-1/tasks/announce/evidence": {"evidence": "x"},
+    "/reviews": {"subject": "REL-1"},
+    "/reviews/REL-1/write": {"went_well": "x"},
+    "/reviews/REL-1/feedback": {"text": "x"},
+    "/reviews/REL-1/actions": {"title": "x", "owner": "ann", "due": "2031-01-07T08:00"},
+}
+"""A form that is valid for each path of release management at which a reason is not enough."""
+NAMES = {"{release}": "REL-1", "{phase}": "build", "{task}": "announce", "{review}": "REL-1", "{action}": "A-1"}
+"""The objects in the paths of release management."""
+
+
+def lay_all(office: RequestProject) -> None:
+    """REL-1 of ann with its review and the action A-1 of olga, and IP-1, whose first task waits for olga."""
+    times = ("--freeze", at(5), "--release-at", at(9))
+    office.by("ann", "release", "plan", "Advent", "--to", "production", *times)
+    office.by("ann", "review", "open", "REL-1")
+    due = ("--owner", "olga", "--due", "2026-01-01T00:00:00Z")
+    office.by("ann", "action", "add", "REL-1", "Watch the disk", *due)
+    lay_plan(office)

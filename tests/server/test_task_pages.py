@@ -1,0 +1,175 @@
+"""Pages of implementation plans: live tasks, evidence and decisions, without JavaScript and by right."""
+
+import pytest
+
+from tests.cli.request_project import RequestProject, office
+from tests.server.release_scene import EVIL, at, lay_plan, lay_template
+from tests.server.site import Browser, Site
+
+__all__ = ["office"]  # the fixture
+PATH = "/implementation-plans/IP-1"
+EVENTS = ("begin", "done", "decide", "fail", "help-needed", "retry", "skip", "evidence", "replan")
+
+
+@pytest.fixture
+def site(office: RequestProject) -> Site:
+    """A server of a project with users."""
+    return Site(office, office.app())
+
+
+def offered(browser: Browser, task: str) -> set[str]:
+    """The events for which the page of *task* has a form."""
+    page = browser.get(f"{PATH}/tasks/{task}").text
+    return {event for event in EVENTS if f'action="{PATH}/tasks/{task}/{event}"' in page}
+
+
+def test_a_plan_is_started_and_carried_out_by_forms(office: RequestProject, site: Site) -> None:
+    """A plan starts from its template; tasks are begun, helped, failed, retried and done with evidence; a decision ends it."""
+    ann, olga = site.signed_in("ann"), site.signed_in("olga")
+    assert "There are no such implementation plans." in olga.get("/implementation-plans").text
+    assert "There is no template." in ann.get("/implementation-plans").text
+    lay_template(office)
+    made = ann.form("/implementation-plans", template="launch", parameters="version=1.5.0\r\n")
+    assert (made.status_code, made.headers.get("location")) == (303, PATH), made.text
+    assert "Announce 1.5.0" in olga.get("/implementation-plans").text
+    task = f"{PATH}/tasks/announce"
+    assert "Mail the shops." in olga.get(task).text
+    assert olga.form(f"{task}/begin").status_code == 303
+    assert olga.form(f"{task}/help-needed", reason="no list of shops").status_code == 303
+    assert "needs help</strong>: no list of shops" in ann.get(PATH).text
+    assert olga.form(f"{task}/begin").status_code == 303
+    assert "N110" not in olga.form(f"{task}/fail", reason="").text
+    assert olga.form(f"{task}/fail", reason="the list is old").status_code == 303
+    assert "Nothing that comes after it starts" in ann.get(PATH).text
+    assert olga.form(f"{task}/retry").status_code == 303
+    given = {"evidence": "mailed\r\nto all", "links": "https://example.org/1"}
+    assert olga.form(f"{task}/done", **given).status_code == 303
+    page = olga.get(task).text
+    assert 'href="https://example.org/1"' in page
+    assert "G406" in olga.form(f"{task}/evidence", links="javascript:alert(1)").text
+    assert ann.form(f"{PATH}/tasks/check/done").status_code == 303
+    assert "N110" in ann.form(f"{PATH}/tasks/decide/decide", decision="maybe").text
+    assert ann.form(f"{PATH}/tasks/decide/decide", decision="go").status_code == 303
+    plan = office.by("vic", "implementation", "status", "IP-1")["plan"]
+    assert plan["state"] == "completed"
+    assert plan["tasks"][0]["evidence"][0]["text"] == "mailed\nto all"
+
+
+def test_the_buttons_of_a_task_are_those_of_its_state_and_its_reader(office: RequestProject, site: Site) -> None:
+    """Its owner has the events of the state, a release manager those with a reason, others only the call for help."""
+    lay_plan(office)
+    ann, olga, bob = site.signed_in("ann"), site.signed_in("olga"), site.signed_in("bob")
+    mine = {"begin", "done", "fail", "help-needed", "skip", "evidence"}
+    assert offered(olga, "announce") == mine
+    assert offered(ann, "announce") == mine | {"replan"}
+    assert offered(bob, "announce") == {"help-needed"}
+    assert offered(ann, "check") == {"skip", "evidence", "replan"}
+    assert offered(bob, "check") == set()
+    assert "G403" in ann.form(f"{PATH}/tasks/announce/done").text
+    assert 'name="reason" maxlength="1900" required' in ann.get(f"{PATH}/tasks/announce").text
+    assert "A101" in bob.form(f"{PATH}/tasks/announce/done", reason="x").text
+    assert bob.form(f"{PATH}/tasks/announce/help-needed").status_code == 303
+    assert offered(olga, "announce") == {"begin", "done", "fail", "skip", "evidence"}
+    olga.form(f"{PATH}/tasks/announce/done")
+    assert offered(olga, "announce") == {"evidence"}
+    ann.form(f"{PATH}/tasks/check/done")
+    assert offered(ann, "decide") == {"begin", "decide", "help-needed", "skip", "evidence", "replan"}
+
+
+def test_a_plan_shows_its_critical_path_and_what_waits(office: RequestProject, site: Site) -> None:
+    """The page has each task with its expected time, what it waits for, a timeline and the critical path; a part is live."""
+    lay_plan(office)
+    vic = site.signed_in("vic")
+    page = vic.get(PATH).text
+    assert "waits for announce" in page
+    assert page.count("on the critical path</small>") == 3
+    assert '<svg class="tl"' in page
+    part = vic.get(f"{PATH}?part=all").text
+    assert ("<html" in part, 'id="part"' in part, "hx-get" in part) == (False, True, True)
+    office.by("ann", "implementation", "abort", "IP-1", "-m", "stop", "--yes")
+    assert "hx-get" not in vic.get(f"{PATH}?part=all").text
+
+
+def test_tasks_are_added_changed_and_a_plan_is_aborted(office: RequestProject, site: Site) -> None:
+    """A release manager adds a task, changes only edited fields of another one, and aborts after a page that names what ends."""
+    lay_plan(office)
+    ann, olga = site.signed_in("ann"), site.signed_in("olga")
+    fields = {
+        "name": "page",
+        "kind": "manual",
+        "title": "Change the page",
+        "after": "announce, check",
+        "duration": "30",
+    }
+    assert ann.form(f"{PATH}/tasks", **fields, timeout="60", on_timeout="skip").status_code == 303
+    task = office.by("vic", "implementation", "status", "IP-1")["plan"]["tasks"][3]
+    assert (task["after"], task["duration_s"], task["timeout_s"]) == (["announce", "check"], 1800, 3600)
+    same = {"title": "Change the page", "owner": "bob", "group": "", "after": "announce, check", "duration": "30"}
+    changed = ann.form(f"{PATH}/tasks/page/replan", **same, timeout="60", on_timeout="skip", instructions="")
+    assert changed.status_code == 303, changed.text
+    assert "N110" in ann.form(f"{PATH}/tasks/page/replan", **same).text
+    for path, given, word in (
+        ("tasks", {"name": ""}, "name:"), ("tasks", {"name": "x", "kind": "automated"}, "kind:"),
+        ("tasks", {"name": "x", "duration": "-5"}, "duration:"), ("tasks", {"name": "x", "duration": "1e30"}, "duration:"),
+        ("tasks", {"name": "x", "start": "soon"}, "start:"), ("tasks", {"name": "NO NAME"}, "G407"),
+        ("tasks", {"name": "x", "on_timeout": "explode"}, "on_timeout:"), ("tasks", {"name": "x", "after": "moon"}, "G402"),
+        ("tasks/page/replan", {"title": "x" * 300}, "G407"), ("tasks/page/evidence", {"evidence": " "}, "evidence:"),
+    ):  # fmt: skip
+        answer = ann.form(f"{PATH}/{path}", **given)
+        assert (path, given, answer.status_code < 500, word in answer.text) == (path, given, True, True)
+    assert "4 tasks end as aborted" in ann.get(f"{PATH}/abort").text
+    assert "do not have the right" in olga.get(f"{PATH}/abort").text
+    assert "A101" in olga.form(f"{PATH}/abort", reason="x").text
+    assert "N110" in ann.form(f"{PATH}/abort").text
+    assert ann.form(f"{PATH}/abort", reason="no launch").status_code == 303
+    assert "no launch" in olga.get(PATH).text
+    assert "IP-1" in olga.get("/implementation-plans?ended=true").text
+
+
+def test_a_start_with_wrong_fields_names_them(office: RequestProject, site: Site) -> None:
+    """Parameters that are not NAME=VALUE, missing ones and unknown names are refused, and never as an internal error."""
+    lay_template(office)
+    ann = site.signed_in("ann")
+    for fields, word in (
+        ({"template": ""}, "template:"), ({"template": "moon"}, "A110"), ({"parameters": "version"}, "parameters:"),
+        ({"parameters": ""}, "G401"), ({"parameters": f"version={'x' * 400}"}, "G401"), ({"owner": "moon"}, "A110"),
+        ({"release": "REL-9"}, "A110"), ({"start": "soon"}, "start:"), ({"owner": "x" * 500}, "N110"),
+    ):  # fmt: skip
+        answer = ann.form("/implementation-plans", **{"template": "launch", "parameters": "version=1.5.0", **fields})
+        assert (fields, answer.status_code < 500, word in answer.text) == (fields, True, True), answer.text[-900:]
+    later = ann.form(
+        "/implementation-plans", template="launch", parameters="version=2", start=at(2)[:16], rehearsal="yes"
+    )
+    assert later.status_code == 303
+    page = ann.get(later.headers["location"]).text
+    assert "This is a rehearsal" in page
+    assert "scheduled" in page
+    assert "has not started" in ann.form(f"{later.headers['location']}/tasks/announce/begin", reason="x").text
+
+
+def test_text_with_markup_is_text_on_every_page_of_a_plan(office: RequestProject, site: Site) -> None:
+    """Titles, instructions, reasons, evidence and parameters with markup are escaped, and only web links are links."""
+    lay_template(office)
+    ann, olga = site.signed_in("ann"), site.signed_in("olga")
+    ann.form("/implementation-plans", template="launch", parameters=f"version={EVIL}")
+    ann.form(f"{PATH}/tasks", name="page", title=EVIL, instructions=EVIL, owner="olga")
+    olga.form(f"{PATH}/tasks/page/done", evidence=EVIL, links="https://x/?q=<img>", reason=EVIL)
+    olga.form(f"{PATH}/tasks/announce/help-needed", reason=EVIL)
+    places = ("/", "/implementation-plans", PATH, f"{PATH}?part=all", f"{PATH}/abort", f"{PATH}/tasks/page",
+              f"{PATH}/tasks/announce", "/search?q=launch")  # fmt: skip
+    for place in places:
+        page = olga.get(place).text
+        assert (place, "<img" in page, "<script>alert" in page) == (place, False, False)
+    for place in ("/", PATH, f"{PATH}/tasks/page"):
+        assert (place, "&lt;img" in olga.get(place).text) == (place, True)
+
+
+def test_home_and_search_know_tasks(office: RequestProject, site: Site) -> None:
+    """Home shows the tasks that wait for the reader and no others; the search finds plans and tasks by title."""
+    lay_plan(office)
+    ann, olga = site.signed_in("ann"), site.signed_in("olga")
+    assert f'href="{PATH}/tasks/announce"' in olga.get("/").text
+    assert f'href="{PATH}/tasks/announce"' not in ann.get("/").text
+    hits = olga.get("/api/v1/search?q=announce").json()["hits"]
+    assert [(hit["kind"], hit["path"]) for hit in hits] == [("task", f"{PATH}/tasks/announce")]
+    assert "implementation plan" in {hit["kind"] for hit in olga.get("/api/v1/search?q=launch").json()["hits"]}
