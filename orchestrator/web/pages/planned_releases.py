@@ -107,7 +107,7 @@ def _needed(form: Form, name: str, zone: str) -> datetime:
 
 
 @router.get("/planned-releases/{release}")
-def release_page(request: Request, who: Who, release: str) -> HTMLResponse:
+def planned_release_page(request: Request, who: Who, release: str) -> HTMLResponse:
     """One release: scope, phases on a timeline, what is not ready, plans, review and actions, and what can be done."""
     app = managed_application(request)
     acting, zone = app.acting_as(who.actor), reader_zone(request)
