@@ -80,7 +80,8 @@ def main() -> int:
 @contextmanager
 def _project() -> Iterator[Project]:
     with tempfile.TemporaryDirectory(prefix="orchestrator-real-") as folder:
-        project = Project(Path(folder) / "project")
+        # Several projects are used at once: a command in this process would change the folder and environment of all.
+        project = Project(Path(folder) / "project", inside=False)
         project.root.mkdir()
         try:
             yield project
