@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.cli.output import Cell, folded, paint, screen, table
 from orchestrator.cli.words import activity_words, release_of, short, side_of, truth_of, when
+from orchestrator.domain.admission.conditions import ConditionState
 from orchestrator.domain.admission.documents import NextPromotion
 from orchestrator.domain.calendar.state import EnvironmentCalendar
 from orchestrator.domain.facts import EnvironmentFacts, Problem, Remedy, RunFacts
@@ -97,14 +98,15 @@ def calendar_lines(calendar: EnvironmentCalendar | None) -> list[str]:
 
 
 def next_lines(found: NextPromotion | None) -> list[str]:
-    """The release that the environment gets next, with the conditions that it does not meet."""
+    """The release that the environment gets next, with the conditions that it does not meet, and warnings."""
     if found is None:
         return []
     start = "may start" if found.may_start else f"not before {minute_text(found.until)}" if found.until else "waits"
     lines = [f"  next: {found.release}: {start}"]
     for each in found.conditions:
-        if each.code is not None:
-            lines += folded(f"    {each.condition.value}: {clean_text(each.reason)}", indent=6)
+        sign = "! " if each.state is ConditionState.WARNING else ""
+        if each.code is not None or sign:
+            lines += folded(f"    {sign}{each.condition.value}: {clean_text(each.reason)}", indent=6)
     return lines
 
 

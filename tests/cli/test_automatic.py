@@ -1,5 +1,7 @@
 """`promote: automatic`: what the scheduler of a worker requests, and what it does not."""
 
+import re
+
 import pytest
 
 from orchestrator.app.scheduler import DutyReport
@@ -66,7 +68,7 @@ def test_a_time_after_the_verification_holds_it(project: MemoryProject) -> None:
 
 @pytest.mark.parametrize("version", ["1.1.0", "1.2.0"])
 def test_a_rollback_holds_every_release_until_a_user_promotes(project: MemoryProject, version: str) -> None:
-    """After a rollback the same and a newer release wait; a promotion by a user lifts the hold."""
+    """After a rollback the same and a newer release wait, and `status` says why; a promotion by a user lifts the hold."""
     automatic(project)
     for old in ("1.0.0", "1.1.0"):
         project.go("staging", old)
@@ -77,6 +79,7 @@ def test_a_rollback_holds_every_release_until_a_user_promotes(project: MemoryPro
     found = project.json("why", version, "--to", PLACE, code=None)
     text = next(each["reason"] for each in found["conditions"] if each["condition"] == "rolled-back")
     assert back.id in text
+    assert re.search(f"rolled-back: .*{back.id}", " ".join(project.say("status", PLACE).split()))
     project.go("staging", "1.3.0")
     assert duties(project) == []
     project.go(PLACE, "1.3.0")

@@ -116,7 +116,7 @@ class Closing:
             case Cause.BOOKED:
                 return f"booked by {self.held_by} {end}" + (f": {self.title}" if self.title else "")
             case Cause.OUTSIDE_WINDOWS:
-                return f"outside of its windows {end}"
+                return f"outside of its windows{f' {end}' if self.until else ', and no later window is known'}"
             case _:
                 owner = f" by {self.held_by}" if self.held_by else ""
                 return f"{self.cause.value.replace('-', ' ')} '{self.title}'{owner} {end}"

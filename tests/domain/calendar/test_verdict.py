@@ -59,7 +59,7 @@ def test_windows_are_half_open() -> None:
     assert first.next_close == START + timedelta(hours=12)
     assert isinstance(end, Closed)
     assert end.next_open is None
-    assert end.reason == "outside of its windows with no known end"
+    assert end.reason == "outside of its windows, and no later window is known"
 
 
 def test_a_freeze_takes_precedence_over_a_window() -> None:
