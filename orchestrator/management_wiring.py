@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from orchestrator.app.front_end import ApplicationParts
     from orchestrator.app.request_duties import Shows
     from orchestrator.app.scheduler import Duty
+    from orchestrator.domain.admission.may_start import PathFacts
+    from orchestrator.domain.approval.policy import Requirement
     from orchestrator.domain.calendar.rules import CalendarRule
     from orchestrator.domain.journal import Run
     from orchestrator.domain.release import PackageRef, Revision
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from orchestrator.management.planned_releases.ports import PackagePlace
     from orchestrator.management.reviews.model import ReviewFacts
     from orchestrator.management.reviews.ports import ReviewedRun, ReviewSources
+    from orchestrator.management.trains.ports import ReleaseShape, TrainSources
 
     Base = ApplicationParts
 else:
@@ -56,6 +59,11 @@ class ManagementParts(Base):
         return ProjectImplementationSources(self)
 
     @cached_property
+    def train_sources(self) -> "TrainSources":
+        """The facts of release trains."""
+        return ProjectTrainSources(self)
+
+    @cached_property
     def measure_sources(self) -> "MeasureSources":
         """The facts of measures."""
         return ProjectMeasureSources(self)
@@ -81,6 +89,8 @@ class ManagementParts(Base):
         from orchestrator.management.implementation_plans.executions import ApplicationExecutions
         from orchestrator.management.planned_releases.duties import FollowReleases
         from orchestrator.management.reviews.duties import OpenReviews
+        from orchestrator.management.trains.duties import AdvanceTrains, DriveTrains
+        from orchestrator.management.trains.executions import ApplicationTrains
 
         return (
             AdvanceBookings(self.acting, self.booking_sources),
@@ -89,6 +99,8 @@ class ManagementParts(Base):
             OpenReviews(self.acting, self.review_sources),
             AdvanceImplementations(self.acting),
             ExecuteTasks(self.acting, ApplicationExecutions(cast("Application", self), self.store, shows)),
+            AdvanceTrains(self.acting, self.train_sources),
+            DriveTrains(self.acting, ApplicationTrains(cast("Application", self), self.store, shows)),
         )
 
 
@@ -217,6 +229,51 @@ class ProjectReleaseSources(ProjectBookingSources):
         root, own = self._app.root.resolve(), folder.resolve()
         places = [own, *([(own / item.program).resolve()] if item.program is not None else [])]
         return tuple(dict.fromkeys(str(each.relative_to(root)) for each in places if each.is_relative_to(root)))
+
+
+class ProjectTrainSources(ProjectBookingSources):
+    """The `TrainSources` of a project: its packages, its files and its journal."""
+
+    def built(self) -> "Iterable[PackageRef]":
+        """The kept packages."""
+        return self._app.packages.refs()
+
+    def shape(self, package: "PackageRef") -> "ReleaseShape | None":
+        """What is declared by *package*; None if it is not kept."""
+        from orchestrator.management.trains.journal_facts import shape_of
+
+        return shape_of(self._app.services, package)
+
+    def path(self, environment: str, package: "PackageRef") -> "PathFacts":
+        """What the journal has of *package* on its path into *environment*. Raises R103."""
+        from orchestrator.planning.path_facts import path_facts
+
+        return path_facts(self._app.services, package, environment)
+
+    def needed(self, environment: str, package: "PackageRef") -> "Requirement":
+        """The approvals that an ordinary promotion needs at the lowest level of risk."""
+        from orchestrator.domain.risk.kinds import ChangeKind, Level
+        from orchestrator.planning.admission import approval_rules
+
+        rules = approval_rules(self._app.services)
+        return rules.requirement(package.name, environment, Level.LOW, ChangeKind.NORMAL)
+
+    def current(self, environment: str, name: str) -> "PackageRef | None":
+        """The package called *name* that was verified last in *environment*."""
+        from orchestrator.management.trains.journal_facts import current_package
+
+        return current_package(self._app.services, environment, name)
+
+    def newest(self, environment: str) -> "PackageRef | None":
+        """The package that was verified last in *environment*."""
+        mark = next(iter(self._app.store.verified(environment, limit=1)), None)
+        return mark.release if mark is not None else None
+
+    def undone_with(self, environment: str, package: "PackageRef") -> "tuple[PackageRef, ...]":
+        """The releases with an undo playbook that a rollback to *package* undoes as well."""
+        from orchestrator.management.trains.journal_facts import undone_with
+
+        return undone_with(self._app.services, environment, package)
 
 
 class ProjectImplementationSources:

@@ -65,6 +65,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "request": "Add, rank and decide change requests, the entries of the backlog.",
         "release": "Plan releases: their scope, phases and dates.",
         "implementation": "Start and carry out implementation plans: tasks with owners, an order and evidence.",
+        "train": "Run release trains: packages that leave together and arrive together, or not at all.",
         "book": "Book an environment for a time and a purpose.",
         "bookings": "List the bookings of environments.",
         "booking": "Show, extend, hand over, end and cancel a booking.",

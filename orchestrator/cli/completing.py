@@ -164,6 +164,39 @@ def plan_templates(_context: click.Context, _parameter: click.Parameter, begun: 
 
 
 @_quietly
+def trains(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offers:
+    """The trains that have not ended, each with what it is."""
+    from click.shell_completion import CompletionItem
+
+    from orchestrator.domain.moments import minute_text
+    from orchestrator.management.trains.queries import list_trains
+
+    found = list_trains(_app().acting, limit=RECENT).items
+    return [
+        CompletionItem(train.id, help=f"{train.state}: {train.line}, {minute_text(train.departs_at)}")
+        for train in found
+        if train.id.lower().startswith(begun.lower())
+    ]
+
+
+@_quietly
+def train_lines(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offers:
+    """The train lines."""
+    from orchestrator.management.trains.queries import list_lines
+
+    return _fitting((line.name for line in list_lines(_app().acting)), begun)
+
+
+@_quietly
+def packages_aboard(context: click.Context, _parameter: click.Parameter, begun: str) -> Offers:
+    """The packages aboard the train that the command line names."""
+    from orchestrator.management.trains.queries import show_train
+
+    wanted = context.params.get("train") or context.args[0]
+    return _fitting((member.name for member in show_train(_app().acting, str(wanted)).aboard), begun)
+
+
+@_quietly
 def bookings(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offers:
     """The bookings that have not ended, each with what it is."""
     from click.shell_completion import CompletionItem

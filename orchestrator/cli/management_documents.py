@@ -18,6 +18,8 @@ from orchestrator.management.planned_releases.notes import ReleaseNotes
 from orchestrator.management.planned_releases.phases import PhaseMoved
 from orchestrator.management.planned_releases.ports import PlaceState
 from orchestrator.management.reviews.model import CloseCode, Review, ReviewAction
+from orchestrator.management.trains.model import Train, TrainLine
+from orchestrator.management.trains.prognosis import Prognosis
 
 
 class ChangeItem(Model):
@@ -274,6 +276,49 @@ class ReviewActionsDocument(Document):
     cursor: str | None
 
 
+class TrainItem(Model):
+    """A train with its id."""
+
+    id: str
+    train: Train
+
+
+class TrainDocument(TrainItem, Document):
+    """`orchestrator train show --json`, and what the commands that change a train print."""
+
+    kind: Literal["Train"]
+
+
+class TrainsDocument(Document):
+    """`orchestrator train list --json`, by the departure."""
+
+    kind: Literal["Trains"]
+    trains: tuple[TrainItem, ...]
+    cursor: str | None
+
+
+class TrainLineDocument(Document):
+    """`orchestrator train line show --json`, with the next *departures* of the line."""
+
+    kind: Literal["TrainLine"]
+    line: TrainLine
+    departures: tuple[Moment, ...]
+
+
+class TrainLinesDocument(Document):
+    """`orchestrator train line list --json`, by name."""
+
+    kind: Literal["TrainLines"]
+    lines: tuple[TrainLine, ...]
+
+
+class TrainPrognosisDocument(Document):
+    """`orchestrator train prognosis --json`."""
+
+    kind: Literal["TrainPrognosis"]
+    prognosis: Prognosis
+
+
 class MeasuresDocument(Document):
     """`orchestrator measures --json`."""
 
@@ -291,6 +336,11 @@ MODELS: dict[str, type[Document]] = {
     "implementation-plans": ImplementationPlansDocument,
     "implementation-tasks": ImplementationTasksDocument,
     "measures": MeasuresDocument,
+    "train": TrainDocument,
+    "trains": TrainsDocument,
+    "train-line": TrainLineDocument,
+    "train-lines": TrainLinesDocument,
+    "train-prognosis": TrainPrognosisDocument,
     "review": ReviewDocument,
     "reviews": ReviewsDocument,
     "review-action": ReviewActionDocument,

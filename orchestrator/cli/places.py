@@ -128,6 +128,27 @@ PLACES: dict[str, Place] = {
             )
         ),
     ),
+    **_marked(
+        Place.REMOTE,
+        *(
+            f"train {name}"
+            for name in (
+                "line",
+                "board",
+                "cancel",
+                "create",
+                "depart",
+                "edit",
+                "hold",
+                "leave",
+                "list",
+                "prognosis",
+                "resolve",
+                "resume",
+                "show",
+            )
+        ),
+    ),
     **_marked(Place.LOCAL, "init", "doctor", "worker", "serve", "backup", "restore", "completion", "store rebuild"),
     **_marked(Place.LOCAL, "engine install", "engine status", "hosts install", "hosts list", "hosts status"),
     **_marked(Place.ANYWHERE, "validate", "schema", "explain", "login", "logout", "package show", "package diff"),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from orchestrator.management.measures.ports import MeasureSources
     from orchestrator.management.planned_releases.notes import NoteSources
     from orchestrator.management.reviews.ports import ReviewSources
+    from orchestrator.management.trains.ports import TrainSources
 
 
 class ManagedApplication(Application):
@@ -39,6 +40,10 @@ class ManagedApplication(Application):
         @property
         def review_sources(self) -> ReviewSources:
             """The facts of reviews."""
+
+        @property
+        def train_sources(self) -> TrainSources:
+            """The facts of release trains."""
 
         @property
         def measure_sources(self) -> MeasureSources:

@@ -9,8 +9,9 @@ from orchestrator.management.implementation_plans.store import IMPLEMENTATION_PL
 from orchestrator.management.numbers import COUNTERS
 from orchestrator.management.planned_releases.store import PLANNED_RELEASES
 from orchestrator.management.reviews.store import RELEASE_REVIEWS, REVIEW_ACTIONS
+from orchestrator.management.trains.store import TRAIN_LINES, TRAINS
 
 MANAGEMENT_KINDS: tuple[RecordKind[Any], ...] = (
     COUNTERS, CHANGE_REQUESTS, BOOKINGS, QUOTAS, PLANNED_RELEASES, IMPLEMENTATION_PLANS,
-    RELEASE_REVIEWS, REVIEW_ACTIONS,
+    RELEASE_REVIEWS, REVIEW_ACTIONS, TRAIN_LINES, TRAINS,
 )  # fmt: skip

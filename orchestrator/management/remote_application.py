@@ -364,6 +364,11 @@ class RemoteApplication(ManagedApplication):
         return None
 
     @property
+    def train_sources(self) -> Any:
+        """Likewise."""
+        return None
+
+    @property
     def measure_sources(self) -> Any:
         """Likewise."""
         return None

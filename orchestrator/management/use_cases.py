@@ -22,6 +22,7 @@ from orchestrator.management.planned_releases.notes import NoteSources
 from orchestrator.management.planned_releases.ports import ReleaseSources
 from orchestrator.management.reviews.ports import ReviewSources
 from orchestrator.management.sent_types import argument_data, argument_of, to_data
+from orchestrator.management.trains.ports import TrainSources
 
 if TYPE_CHECKING:
     from orchestrator.domain.access.principals import Actor
@@ -44,6 +45,7 @@ READS: dict[str, tuple[str, ...]] = {
     "implementation_plans.queries": ("list_plans", "show_plan", "show_task", "own_tasks", "list_templates"),
     "measures.queries": ("show_measures",),
     "reviews.queries": ("overdue_actions", "list_reviews", "show_review", "list_actions"),
+    "trains.queries": ("list_lines", "show_line", "list_trains", "show_train", "show_prognosis"),
 }
 """The functions that read, by their modules."""
 CHANGES: dict[str, tuple[str, ...]] = {
@@ -124,6 +126,19 @@ CHANGES: dict[str, tuple[str, ...]] = {
         "complete_action",
         "cancel_action",
     ),
+    "trains.line_decisions": ("add_line", "edit_line", "remove_line"),
+    "trains.decisions": (
+        "create_train",
+        "edit_train",
+        "board_train",
+        "leave_train",
+        "hold_train",
+        "resume_train",
+        "cancel_train",
+        "resolve_train",
+    ),
+    "trains.departure": ("depart",),
+    "trains.duties": ("advance_trains",),
 }
 """The functions that change something."""
 GROUP_READS: dict[str, tuple[str, ...]] = {
@@ -278,6 +293,7 @@ SUPPLIED: dict[Any, Callable[["ManagedApplication"], Any]] = {
     ImplementationSources: lambda app: app.implementation_sources,
     ReviewSources: lambda app: app.review_sources,
     MeasureSources: lambda app: app.measure_sources,
+    TrainSources: lambda app: app.train_sources,
 }
 """The types of the arguments that the server supplies."""
 

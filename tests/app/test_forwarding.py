@@ -14,7 +14,7 @@ from orchestrator.management.use_cases import use_case_called, use_cases
 from orchestrator.ports.servers import ServerReply
 from tests.app.desk import Desk
 from tests.app.test_rights import CALLS, RULES, everything, laid
-from tests.management.calls import FACTS, PLANS, RELEASES, SOURCES
+from tests.management.calls import FACTS, PLANS, RELEASES, SOURCES, TRAIN_FACTS
 from tests.management.sources import MeasureFacts, ReviewJournal
 
 UNLIKE = {
@@ -46,6 +46,7 @@ class Wire:
             implementation_sources=PLANS,
             review_sources=ReviewJournal(),
             measure_sources=MeasureFacts(),
+            train_sources=TRAIN_FACTS,
         )
 
     def post(self, path: str, body: bytes, key: str | None) -> ServerReply:

@@ -66,6 +66,7 @@ READS: dict[str, tuple[tuple[str, ...], ...]] = {
     "bookings": ((), ("--json",)),
     "implementation list": ((), ("--json",)),
     "implementation status": ((), ("--json",)),
+    "train list": ((), ("--json",)),
     "release list": ((), ("--json",)),
     "release schedule": ((), ("--json",)),
     "free": (("eu-1", "--for", "1h"), ("eu-1", "--for", "1h", "--json")),
@@ -94,6 +95,8 @@ ACTS = {
     "release hold", "release notes", "release phase", "release plan", "release remove", "release resume", "release show", "release start",
     "review close", "review feedback", "review open", "review show", "review write", "report",
     "action add", "action cancel", "action done",
+    "train board", "train cancel", "train create", "train depart", "train edit", "train hold", "train leave", "train line",
+    "train prognosis", "train resolve", "train resume", "train show",
     "book", "booking cancel", "booking end", "booking extend", "booking hand-over", "booking show",
 }  # fmt: skip
 OWN = ("keys", "crash-", "project.key")  # what any command may make for itself in the state folder

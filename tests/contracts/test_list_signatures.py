@@ -51,6 +51,8 @@ CANNOT_GROW = {
     "ReleaseLists.find_releases": "the newest, at most a limit that each caller gives; the list is `list_releases`",
     "ReleaseLists.release_places": "at most one row for each pair of a release and an environment that the caller gives",
     "ReleaseSources.built": FILES,
+    "TrainSources.built": FILES,
+    "TrainSources.undone_with": PARTS,
     "Requests.renew": "what one worker does at the same time",
     "ReviewSources.reviewed_runs": SINCE,
     "ReviewSources.runs_of": SINCE,
@@ -114,7 +116,18 @@ def test_a_list_without_a_limit_is_noticed() -> None:
 
 
 KEPT_SHORT = frozenset(
-    {"USERS", "GROUPS", "SERVICE_ACCOUNTS", "ROLES", "BINDINGS", "ABSENCES", "CALENDAR_RULES", "QUOTAS", "kind"}
+    {
+        "USERS",
+        "GROUPS",
+        "SERVICE_ACCOUNTS",
+        "ROLES",
+        "BINDINGS",
+        "ABSENCES",
+        "CALENDAR_RULES",
+        "QUOTAS",
+        "TRAIN_LINES",
+        "kind",
+    }
 )
 """Kinds that administrators edit one by one, which are read as a whole. *kind* is one of those of `ACCESS_KINDS`."""
 PARTS_THAT_END = {

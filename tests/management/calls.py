@@ -44,6 +44,14 @@ from orchestrator.management.reviews import duties as review_duties
 from orchestrator.management.reviews import queries as review_queries
 from orchestrator.management.reviews.model import Review, ReviewAction
 from orchestrator.management.reviews.store import RELEASE_REVIEWS, REVIEW_ACTIONS
+from orchestrator.management.trains import decisions as trains
+from orchestrator.management.trains import departure
+from orchestrator.management.trains import duties as train_duties
+from orchestrator.management.trains import line_decisions as train_lines
+from orchestrator.management.trains import queries as train_queries
+from orchestrator.management.trains.decisions import TrainChange
+from orchestrator.management.trains.state import TrainState
+from orchestrator.management.trains.store import TRAINS
 from tests.app.desk import NOON, Desk
 from tests.management.sources import (
     DRAFT,
@@ -55,6 +63,7 @@ from tests.management.sources import (
     ReviewJournal,
     Sources,
 )
+from tests.management.trains import TrainFacts, draft
 
 Call = Callable[[Acting, str], Any]
 SOURCES = Sources()
@@ -93,6 +102,7 @@ def planned_draft(environment: str) -> ReleaseDraft:
     return ReleaseDraft.model_validate({**about, "phases": drawn})
 
 
+TRAIN_FACTS = TrainFacts()
 RUN = "000001-production"
 IDS = {"staging": "B-1", "production": "B-2"}
 ACTIVE = {"staging": "B-3", "production": "B-4"}
@@ -116,6 +126,24 @@ MANAGEMENT_CALLS: dict[str, Call] = {
     "implementation_plans.show_task": lambda a, _: plans.show_task(a, *TASK),
     "implementation_plans.skip_task": lambda a, _: tasks.skip_task(a, *TASK, "why"),
     "implementation_plans.start_plan": lambda a, _: implementation.start_plan(a, "launch", PLANS, PlanStart()),
+    "trains.add_line": lambda a, _: train_lines.add_line(a, draft(name="monthly")),
+    "trains.advance_trains": lambda a, _: train_duties.advance_trains(a, TRAIN_FACTS),
+    "trains.board_train": lambda a, _: trains.board_train(a, "T-1", "shop-2.0.0", TRAIN_FACTS),
+    "trains.cancel_train": lambda a, _: trains.cancel_train(a, "T-1", "why"),
+    "trains.create_train": lambda a, _: trains.create_train(a, "weekly"),
+    "trains.depart": lambda a, _: departure.depart(a, "T-1", TRAIN_FACTS),
+    "trains.edit_line": lambda a, _: train_lines.edit_line(a, "weekly", {"boarding_s": 60}),
+    "trains.edit_train": lambda a, _: trains.edit_train(a, "T-1", TrainChange(NOON + 9 * HOUR)),
+    "trains.hold_train": lambda a, _: trains.hold_train(a, "T-1", "why"),
+    "trains.leave_train": lambda a, _: trains.leave_train(a, "T-1", "database"),
+    "trains.list_lines": lambda a, _: train_queries.list_lines(a),
+    "trains.list_trains": lambda a, _: train_queries.list_trains(a),
+    "trains.remove_line": lambda a, _: train_lines.remove_line(a, "weekly"),
+    "trains.resolve_train": lambda a, _: trains.resolve_train(a, "T-3", "why"),
+    "trains.resume_train": lambda a, _: trains.resume_train(a, "T-2"),
+    "trains.show_line": lambda a, _: train_queries.show_line(a, "weekly"),
+    "trains.show_prognosis": lambda a, _: train_queries.show_prognosis(a, "T-1", TRAIN_FACTS),
+    "trains.show_train": lambda a, _: train_queries.show_train(a, "T-1"),
     "bookings.advance_bookings": lambda a, _: booking_duties.advance_bookings(a, FACTS),
     "bookings.book": possible(lambda a, e: booking.book(a, times(e), FACTS)),
     "bookings.cancel_booking": lambda a, e: booking.cancel_booking(a, IDS[e], FACTS),
@@ -204,10 +232,24 @@ def lay_plans(desk: Desk) -> None:
     tasks.fail_task(root, "IP-2", "check", "why")
 
 
+def lay_trains(desk: Desk) -> None:
+    """The line *weekly* with three trains: one that is boarding, one on hold, and one that needs intervention."""
+    root = replace(desk.acting("root"), actor=SYSTEM_ACTOR)
+    train_lines.add_line(root, draft())
+    for _ in range(3):
+        made = trains.create_train(root, "weekly")
+        trains.board_train(root, made.id, "database-2.0.0", TRAIN_FACTS)
+    trains.hold_train(root, "T-2", "why")
+    desk.write(
+        TRAINS, trains.hold_train(root, "T-3", "why").model_copy(update={"state": TrainState.NEEDS_INTERVENTION})
+    )
+
+
 def lay_management(desk: Desk) -> None:
     """Records of another user, one in each state that the calls need."""
     lay_releases(desk)
     lay_plans(desk)
+    lay_trains(desk)
     fields = {"kind": "rollback", "environment": "production", "title": "shop", "opened_at": NOON, "due": NOON}
     desk.write(RELEASE_REVIEWS, Review.model_validate({"subject": RUN, **fields}))
     made = {"number": 1, "review": RUN, "environment": "production", "title": "Size", "owner": "root", "due": NOON}

@@ -9,6 +9,7 @@ docs/reference/change-requests.md  the diagram of a change request, and its tabl
 docs/reference/bookings.md   the diagram of a booking
 docs/reference/planned-releases.md  the diagram of a planned release
 docs/reference/implementation-plans.md  the diagrams of an implementation plan and of its tasks
+docs/reference/release-trains.md  the diagrams of a train, of a package aboard and of a run
 docs/reference/reviews.md    the diagrams of a review and of an action
 docs/schemas/*.json          the files' and documents' schemas
 """
@@ -38,6 +39,7 @@ from orchestrator.management.change_requests.state import CHANGE_REQUEST_TABLE
 from orchestrator.management.implementation_plans.state import IMPLEMENTATION_TABLE, TASK_TABLE
 from orchestrator.management.planned_releases.state import PLANNED_RELEASE_TABLE
 from orchestrator.management.reviews.state import ACTION_TABLE, REVIEW_TABLE
+from orchestrator.management.trains.state import BOARDING_TABLE, TRAIN_RUN_TABLE, TRAIN_TABLE
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tools.docs.routes import routes
@@ -75,6 +77,8 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield _between_marks("reference/planned-releases.md", planned + "\n")
     made = [diagram(table.moves, table.initial) for table in (IMPLEMENTATION_TABLE, TASK_TABLE)]
     yield _between_marks("reference/implementation-plans.md", "\n".join([*made, ""]))
+    trains = [diagram(table.moves, table.initial) for table in (TRAIN_TABLE, BOARDING_TABLE, TRAIN_RUN_TABLE)]
+    yield _between_marks("reference/release-trains.md", "\n".join([*trains, ""]))
     reviews = [diagram(table.moves, table.initial) for table in (REVIEW_TABLE, ACTION_TABLE)]
     yield _between_marks("reference/reviews.md", "\n".join([*reviews, ""]))
     for kind in MODELS:

@@ -142,12 +142,13 @@ REGISTER = (
 )  # fmt: skip
 """The kinds of management records that are found by their key or part; `domain/register.py` describes them."""
 
-MANAGEMENT = ("counters", "booking_quotas")
+MANAGEMENT = ("counters", "booking_quotas", "train_lines")
 """The kinds of `orchestrator/management` that are found by their key."""
 
 LISTED = (
     "run_requests", "overrides", "emergency_reviews",
     "change_requests", "bookings", "planned_releases", "implementation_plans", "release_reviews", "review_actions",
+    "trains",
 )  # fmt: skip
 """The kinds that have a position: those of `domain/register.py` and those of `orchestrator/management`."""
 

@@ -36,6 +36,7 @@ class Action(StrEnum):
     DECIDE_REQUESTS = "change-request:decide"
     PLAN_RELEASES = "release:plan"
     RUN_IMPLEMENTATIONS = "implementation:run"
+    MANAGE_TRAINS = "train:manage"
     MANAGE_PEOPLE = "people:manage"
     MANAGE_ACCESS = "access:manage"
     MANAGE_TOKENS = "tokens:manage"
@@ -65,11 +66,12 @@ SYSTEM = frozenset(
         _A.MANAGE_BOOKINGS,
         _A.PLAN_RELEASES,
         _A.RUN_IMPLEMENTATIONS,
+        _A.MANAGE_TRAINS,
     }
 )
 """What the system itself does: start approved and automatic promotions, expire requests, roll back, observe, rank,
 destroy what a promotion made for itself, end bookings, let planned releases follow their runs,
-and advance implementation plans."""
+advance implementation plans, and drive release trains."""
 
 _VIEWER = frozenset({_A.VIEW})
 _OPERATOR = _VIEWER | {
@@ -103,6 +105,7 @@ BUILT_IN: dict[str, frozenset[Action]] = {
         _A.MANAGE_BOOKINGS,
         _A.PLAN_RELEASES,
         _A.RUN_IMPLEMENTATIONS,
+        _A.MANAGE_TRAINS,
     },
     "approver": _VIEWER | {_A.PLAN, _A.APPROVE, _A.RAISE_RISK, _A.EDIT_REQUESTS},
     "platform-engineer": _VIEWER

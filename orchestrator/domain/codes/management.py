@@ -3,6 +3,7 @@
 G101 to G109 are of change requests, and of the states of all nouns. G201 to G209 are of planned releases.
 G401 to G409 are of implementation plans.
 G501 to G509 are of reviews.
+G601 to G609 are of release trains.
 """
 
 from orchestrator.domain.errors import ErrorCode, Exit
@@ -160,6 +161,48 @@ CODES: tuple[ErrorCode, ...] = (
         "review exists",
         "A run and a planned release have one review each.",
         "Write into that review: `orchestrator review write`.",
+        Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
+        "G601",
+        "train line not possible",
+        "A train line has a name of its own, at least one stop and one departure, and stops at each environment once. A line that is archived has no further trains. The message names what is wrong.",
+        "Correct what the message names. `orchestrator train line list --all` lists the lines, and `orchestrator train line edit` changes one.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "G602",
+        "departure not possible",
+        "The departure is past, the line has a train at this time already, or has no further departure. Or boarding would close after the departure.",
+        "Choose another time with `--at`. `orchestrator train line show LINE` lists the next departures.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "G603",
+        "package of a train not kept",
+        "Only a package that the project keeps boards a train: the train promotes exactly its digest. The message names the package.",
+        "Build the package with `orchestrator build`, or name it with its version or its digest.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "G604",
+        "wrong dependency of a package aboard",
+        "Packages of a train come after each other in a circle, or a package comes after itself. The message names them.",
+        "Board one of them again with other packages for `--after`.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "G605",
+        "reason for train is missing",
+        "A package that boards after the cut-off is recorded with the reason. The same holds for a train that is held, cancelled or resolved.",
+        "Give the reason with `-m`, and for a late package also `--late`.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "G606",
+        "no prognosis of this train",
+        "A prognosis is of a departure to come. The train has departed or ended, and its membership is recorded.",
+        "`orchestrator train show` prints what has left, what stayed and why.",
         Exit.NOT_ALLOWED,
     ),
 )

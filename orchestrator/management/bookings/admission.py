@@ -15,6 +15,7 @@ from orchestrator.management.bookings.state import BookingState
 from orchestrator.management.bookings.store import BOOKINGS
 from orchestrator.management.planned_releases.state import PASSING
 from orchestrator.management.planned_releases.store import PLANNED_RELEASES
+from orchestrator.management.trains.store import TRAINS
 from orchestrator.register_ports import Records
 
 
@@ -62,9 +63,15 @@ class RegisterBookings:
         for each in found:
             kind, _, name = each.holder.partition(":")
             members = tuple(user.name for user in users if user.team == name) if kind == "team" else ()
-            packages = _carried(records, name) if kind == "release" else ()
+            packages = CARRIERS[kind](records, name) if kind in CARRIERS else ()
             for environment in closed.get(each.environment, ()):
                 yield each, each.as_closing(environment, members, packages)
+
+
+def _aboard(records: Records, name: str) -> tuple[str, ...]:
+    """The digests of the packages that pass bookings of the train *name*: those aboard."""
+    train = records.get(TRAINS, name)
+    return tuple(member.digest for member in train.aboard) if train is not None else ()
 
 
 def _carried(records: Records, name: str) -> tuple[str, ...]:
@@ -73,3 +80,7 @@ def _carried(records: Records, name: str) -> tuple[str, ...]:
     if release is None or release.state not in PASSING:
         return ()
     return tuple(package.digest for package in release.packages if package.digest)
+
+
+CARRIERS = {"release": _carried, "train": _aboard}
+"""The packages that pass bookings of a holder, by its kind."""

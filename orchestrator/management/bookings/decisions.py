@@ -26,6 +26,7 @@ from orchestrator.management.bookings.state import BookingEvent, BookingState
 from orchestrator.management.bookings.store import BOOKINGS, QUOTAS
 from orchestrator.management.numbers import next_number
 from orchestrator.management.planned_releases.store import PLANNED_RELEASES
+from orchestrator.management.trains.store import TRAINS
 
 NOUN = "booking"
 HORIZON = timedelta(days=90)
@@ -244,6 +245,8 @@ def _check_names(view: View, booking: EnvironmentBooking) -> None:
         raise unknown("user", name, sorted(users))
     if kind == "release":
         view.existing(PLANNED_RELEASES, name)
+    if kind == "train":
+        view.existing(TRAINS, name)
 
 
 def _put(task: Change, booking: EnvironmentBooking, event: BookingEvent) -> EnvironmentBooking:

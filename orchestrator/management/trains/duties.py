@@ -1,0 +1,105 @@
+"""What the scheduler does for trains: it makes them, closes boarding, has them depart, and drives them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from orchestrator.app.acting import Acting, Change, View, change, read_own, read_register
+from orchestrator.app.forwarding import forwarded
+from orchestrator.domain.access.actions import Action
+from orchestrator.domain.moments import Now
+from orchestrator.domain.register import OPEN
+from orchestrator.management.trains.decisions import put_new_train
+from orchestrator.management.trains.driving import MOVING, drive, put_due
+from orchestrator.management.trains.lines import departures
+from orchestrator.management.trains.model import TrainLine
+from orchestrator.management.trains.ports import TrainExecutions, TrainSources
+from orchestrator.management.trains.progress import next_train_step
+from orchestrator.management.trains.store import TRAIN_LINES, TRAINS
+
+
+@forwarded
+def advance_trains(acting: Acting, sources: TrainSources) -> tuple[str, ...]:
+    """Do what the time requires of trains that have not departed. A phrase for each step; nothing happens twice."""
+    due, lines = read_register(acting, Action.MANAGE_TRAINS, lambda view: (_due_trains(view), _bare_lines(view)))
+    made = [text for line in lines for text in _made(acting, line)]
+    return (*made, *(text for key in due for text in _advanced(acting, key, sources)))
+
+
+def _due_trains(view: View) -> list[str]:
+    now = view.now.earliest
+    trains = view.records.all(TRAINS, OPEN)
+    return [each.id for each in trains if each.state not in MOVING and next_train_step(each, now) is not None]
+
+
+def _bare_lines(view: View) -> list[str]:
+    """The lines without a train for their next departure."""
+    return [line.name for line in view.records.all(TRAIN_LINES, OPEN) if _needs_train(view, line)]
+
+
+def _needs_train(view: View, line: TrainLine) -> bool:
+    coming = departures(line, view.now.earliest)
+    open_ = [train for train in view.records.all(TRAINS, OPEN) if train.line == line.name]
+    return bool(coming) and not any(train.departs_at >= coming[0] for train in open_)
+
+
+def _made(acting: Acting, name: str) -> tuple[str, ...]:
+    def work(task: Change) -> tuple[str, ...]:
+        line = task.records.get(TRAIN_LINES, name)
+        if line is None or line.is_archived or not _needs_train(task, line):
+            return ()
+        made = put_new_train(task, line, departures(line, task.now.earliest)[0])
+        return (f"{made.id} of {name} is {made.state}",)
+
+    return change(acting, Action.MANAGE_TRAINS, work)
+
+
+def _advanced(acting: Acting, key: str, sources: TrainSources) -> tuple[str, ...]:
+    def work(task: Change) -> tuple[str, ...]:
+        train = task.existing(TRAINS, key)
+        steps = put_due(task, train, sources)
+        return tuple(f"{each.id} is {each.state}" + (f": {each.note}" if each.note else "") for each in steps)
+
+    return change(acting, Action.MANAGE_TRAINS, work)
+
+
+@dataclass
+class AdvanceTrains:
+    """The scheduler's duty for trains that have not departed."""
+
+    acting: Acting
+    sources: TrainSources
+    name: str = "release trains"
+
+    def due(self, now: Now) -> bool:
+        """Whether a line needs its next train, or a train is to close or depart."""
+        del now
+        return read_own(self.acting, lambda view: bool(_bare_lines(view) or _due_trains(view)))
+
+    def do(self, acting: Acting, now: Now) -> Iterable[str]:
+        """Do it."""
+        del now
+        return advance_trains(acting, self.sources)
+
+
+@dataclass
+class DriveTrains:
+    """The scheduler's duty for trains that have departed."""
+
+    acting: Acting
+    executions: TrainExecutions
+    name: str = "runs of trains"
+
+    def due(self, now: Now) -> bool:
+        """Whether a train has departed and has not ended."""
+        del now
+
+        def work(view: View) -> bool:
+            trains = [train for train in view.records.all(TRAINS, OPEN) if train.state in MOVING]
+            return any(next_train_step(train, view.now.earliest) is not None for train in trains)
+
+        return read_own(self.acting, work)
+
+    def do(self, acting: Acting, now: Now) -> Iterable[str]:
+        """Start and follow their runs."""
+        del now
+        return drive(self.executions, acting)

@@ -1,0 +1,76 @@
+"""Use cases that add, change and remove train lines. Each change has an entry in the audit stream."""
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from orchestrator.app.acting import Acting, Change, change, unknown
+from orchestrator.app.forwarding import forwarded
+from orchestrator.domain.access.actions import Action
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.management.trains.model import LineDraft, TrainLine
+from orchestrator.management.trains.store import TRAIN_LINES, TRAINS
+from orchestrator.register_ports import each_record
+
+
+@forwarded
+def add_line(acting: Acting, draft: LineDraft) -> TrainLine:
+    """Add a line, whose conductor is the actor. Raises A110 for an unknown environment, and G601 for a known name."""
+
+    def work(task: Change) -> TrainLine:
+        _check_environments(task, draft)
+        if task.records.get(TRAIN_LINES, draft.name) is not None:
+            raise OrchestratorError("G601", f"there is a train line {draft.name} already")
+        about = {"conductor": task.acting.actor, "created_at": task.now.earliest}
+        return task.put(TRAIN_LINES, TrainLine.model_validate({**dict(draft), **about}), event="add")
+
+    return change(acting, Action.MANAGE_TRAINS, work)
+
+
+@forwarded
+def edit_line(acting: Acting, name: str, fields: dict[str, Any], reason: str = "") -> TrainLine:
+    """Change *fields* of a line. Trains that were made for it stay as they are. Raises A110 and G601."""
+
+    def work(task: Change) -> TrainLine:
+        line = _usable(task, name)
+        drafted = {key: getattr(line, key) for key in LineDraft.model_fields}
+        try:
+            draft = LineDraft.model_validate({**drafted, **fields, "name": line.name})
+        except ValidationError as error:
+            message = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise OrchestratorError("G601", f"the line {name} {message}") from error
+        _check_environments(task, draft)
+        changed = TrainLine.model_validate({**dict(line), **dict(draft)})
+        return task.put(TRAIN_LINES, changed, event="edit", changed=sorted(fields))
+
+    return change(acting, Action.MANAGE_TRAINS, work, reason=reason)
+
+
+@forwarded
+def remove_line(acting: Acting, name: str, reason: str = "") -> TrainLine:
+    """Remove a line. One that trains refer to is archived, and its trains stay. Raises A110 and G601."""
+
+    def work(task: Change) -> TrainLine:
+        line = _usable(task, name)
+        if any(train.line == name for train in each_record(task.records, TRAINS)):
+            archived = line.model_copy(update={"archived_at": task.now.earliest})
+            return task.put(TRAIN_LINES, archived, event="archive")
+        task.remove(TRAIN_LINES, line, event="remove")
+        return line
+
+    return change(acting, Action.MANAGE_TRAINS, work, reason=reason)
+
+
+def _usable(task: Change, name: str) -> TrainLine:
+    line = task.existing(TRAIN_LINES, name)
+    if line.is_archived:
+        raise OrchestratorError("G601", f"the train line {name} is archived")
+    return line
+
+
+def _check_environments(task: Change, draft: LineDraft) -> None:
+    known = list(task.acting.environments)
+    for stop in draft.stops:
+        for environment in stop.environments:
+            if environment not in known:
+                raise unknown("environment", environment, known)

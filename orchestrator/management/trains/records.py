@@ -1,0 +1,55 @@
+"""How train lines and trains are written: with an audit entry for each event, and messages to their users."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from orchestrator.app.acting import Change
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.register import OUTBOX, Message
+from orchestrator.management.trains.model import Train
+from orchestrator.management.trains.state import TrainEvent
+from orchestrator.management.trains.store import TRAINS
+
+NOUN = "train"
+TEXTS = {
+    TrainEvent.HOLD: "is on hold",
+    TrainEvent.CANCEL: "is cancelled",
+    TrainEvent.DEPART: "has departed",
+    TrainEvent.ARRIVE: "has arrived",
+    TrainEvent.FAIL: "failed, and rolls back",
+    TrainEvent.COMPLETE_ROLLBACK: "is rolled back",
+    TrainEvent.GIVE_UP: "needs intervention",
+}
+
+
+def put_train(change: Change, after: Train, event: TrainEvent | str, /, **detail: Any) -> Train:
+    """Write *after*, with the event in the audit stream, and notify its users of what concerns all of them."""
+    before = change.records.get(TRAINS, after.id)
+    was = {"was": before.state.value} if before is not None else {}
+    done = change.put(TRAINS, after, event=str(event), **was, state=after.state.value, **detail)
+    text = TEXTS.get(event) if isinstance(event, TrainEvent) else None
+    if text:
+        because = f": {after.note}" if after.note else ""
+        _notify(change, done, users_of(done), f"{done.id} {text}{because}")
+    return done
+
+
+def users_of(train: Train) -> tuple[str, ...]:
+    """The users of *train*: its conductor, and those who have put a package aboard."""
+    return tuple(dict.fromkeys([str(train.conductor), *(member.boarded_by for member in train.members)]))
+
+
+def _notify(change: Change, train: Train, users: Iterable[str], text: str) -> None:
+    version = change.records.version(TRAINS, train.id)
+    for user in users:
+        dedup = f"{NOUN} {train.id} {version} {user}"
+        known = user != str(change.acting.actor) and user in change.directory.users
+        if known and change.records.get(OUTBOX, dedup) is None:
+            change.put(OUTBOX, Message(dedup=dedup, at=change.now.earliest, to=user, kind=NOUN, text=text))
+
+
+def require_train_reason(reason: str, what: str) -> str:
+    """*reason* without spaces around it. Raises G605 without one for *what*."""
+    if not reason.strip():
+        raise OrchestratorError("G605", f"{what}: give the reason", hint="-m WHY")
+    return reason.strip()

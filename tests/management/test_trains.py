@@ -1,0 +1,338 @@
+"""Release trains: states, boarding and the cut-off, departures, and the set that goes together or not at all."""
+
+import contextlib
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.moments import moment_text
+from orchestrator.domain.register import OUTBOX
+from orchestrator.management.trains import decisions, departure, line_decisions, queries
+from orchestrator.management.trains.decisions import TrainChange
+from orchestrator.management.trains.lines import departures
+from orchestrator.management.trains.model import Train
+from orchestrator.management.trains.state import (
+    BOARDING_TABLE,
+    TRAIN_RUN_TABLE,
+    TRAIN_TABLE,
+    BoardingState,
+    TrainEvent,
+    TrainRunState,
+    TrainState,
+)
+from orchestrator.register_ports import Register
+from tests.app.desk import NOON
+from tests.contracts.test_register import opened, register
+from tests.management.trains import HOUR, NAMES, DiedError, Station, draft
+
+__all__ = ["opened", "register"]  # the fixtures
+AT = moment_text(NOON)
+
+
+@given(st.lists(st.sampled_from(TrainEvent), max_size=20))
+def test_a_train_has_only_states_of_the_table(events: list[TrainEvent]) -> None:
+    """After any events the state is one of the table, a refused event changes nothing, and an end stays an end."""
+    about = {"number": 1, "stops": [{"environments": ["staging"]}], "departs_at": AT, "boarding_closes_at": AT}
+    made = {"conductor": {"name": "ann"}, "created_at": AT, "created_by": "ann"}
+    train = Train.from_json({**about, **made})
+    for event in events:
+        if TRAIN_TABLE.allows(train.state, event):
+            assert not train.has_ended
+            train = train.after_event(event)
+        else:
+            with pytest.raises(OrchestratorError, match="not possible"):
+                train.after_event(event)
+    assert set(TRAIN_TABLE.moves) == set(TrainState)
+    assert set(BOARDING_TABLE.moves) == set(BoardingState)
+    assert set(TRAIN_RUN_TABLE.moves) == set(TrainRunState)
+
+
+def test_a_line_departs_by_its_rule_and_its_dates() -> None:
+    """Departures follow the clocks on the wall of the line's zone, with single dates among them, and without an end twice."""
+    line = draft(
+        zone="Europe/Zurich", start="2026-12-01T10:00", rule="FREQ=WEEKLY;BYDAY=TU", dates=["2026-12-03T10:00"]
+    )
+    found = departures(line, datetime(2026, 11, 30, tzinfo=UTC), 3)
+    assert [f"{each:%d %H:%M}" for each in found] == ["01 09:00", "03 09:00", "08 09:00"]
+    once = draft(start=None, rule=None, dates=["2026-12-03T10:00"])
+    assert departures(once, datetime(2026, 12, 3, 10, tzinfo=UTC)) == ()
+    for wrong in (
+        {"start": None, "rule": None},
+        {"start": None},
+        {"stops": [{"environments": ["staging"]}] * 2},
+        {"stops": [{"environments": ["staging"], "after_s": 60}, {"environments": ["production"]}]},
+    ):
+        with pytest.raises(ValueError, match=r"departure|first|twice|earlier"):
+            draft(**wrong)
+
+
+def test_packages_board_until_the_cut_off(register: Register) -> None:
+    """On every adapter: packages board in an order, another version takes the place, and after the cut-off only with a reason."""
+    found = Station(register)
+    assert [member.version for member in found.board("shop", "database", version="3.0.0").aboard] == [
+        "2.0.0",
+        "3.0.0",
+        "2.0.0",
+    ]
+    assert found.refused(lambda: found.board("database", "website")) == "G604"
+    assert found.refused(lambda: found.board("database", "database")) == "G604"
+    assert found.refused(lambda: decisions.board_train(found.acting(), "T-1", "shop-9", found.facts)) == "G603"
+    decisions.leave_train(found.acting(), "T-1", "website", "not ready")
+    assert found.tick(3 * HOUR) == ["T-1 is closed"]
+    assert found.refused(lambda: found.board("website")) == "G605"
+    train = found.board("website", late="the fix of the outage")
+    assert (train.state, train.aboard[-1].late) == ("closed", "the fix of the outage")
+    texts = [e.detail for e in register.reading(lambda r: r.audit()) if e.detail.get("event") == "board late"]
+    assert [(each["package"], each["late"]) for each in texts] == [("website 2.0.0", "the fix of the outage")]
+
+
+def test_the_scheduler_makes_the_next_train_of_a_line() -> None:
+    """A line has a train for its next departure, made once; one without trains is removed, others are archived."""
+    found = Station(aboard=False)
+    assert found.tick() == []
+    assert [text for text in found.tick(5 * HOUR) if "T-2" in text] == ["T-2 of weekly is boarding"]
+    assert found.tick() == []
+    line_decisions.add_line(found.acting(), draft(name="other"))
+    assert found.refused(lambda: line_decisions.add_line(found.acting(), draft())) == "G601"
+    line_decisions.edit_line(found.acting(), "other", {"boarding_s": 60})
+    assert found.refused(lambda: line_decisions.edit_line(found.acting(), "other", {"start": None})) == "G601"
+    assert not line_decisions.remove_line(found.acting(), "other").is_archived
+    assert line_decisions.remove_line(found.acting(), "weekly").is_archived
+    assert queries.list_lines(found.acting("viewer")) == ()
+    assert [line.name for line in queries.list_lines(found.acting("viewer"), archived=True)] == ["weekly"]
+    assert found.refused(lambda: decisions.create_train(found.acting(), "weekly")) == "G601"
+
+
+def test_the_times_of_a_train_move() -> None:
+    """A departure and a cut-off move before the departure, and boarding opens again; a past time and a taken one are refused."""
+    found = Station()
+    found.tick(3 * HOUR + timedelta(minutes=1))
+    moved = decisions.edit_train(found.acting(), "T-1", TrainChange(NOON + 9 * HOUR))
+    assert (moved.state, moved.boarding_closes_at) == ("boarding", NOON + 8 * HOUR)
+    assert found.refused(lambda: decisions.edit_train(found.acting(), "T-1", TrainChange(NOON))) == "G602"
+    assert found.refused(lambda: decisions.create_train(found.acting(), "weekly", NOON + 9 * HOUR)) == "G602"
+    assert found.refused(lambda: decisions.create_train(found.acting(), "weekly", NOON)) == "G602"
+
+
+def test_a_set_goes_together_to_production() -> None:
+    """At its time a train departs with a recorded set, which is promoted in order, verified together, and arrives."""
+    found = Station()
+    assert "T-1 is departed" in found.tick(4 * HOUR)
+    train = found.train
+    assert (train.state, train.stops_completed, len({train.set_digest})) == ("arrived", 2, 1)
+    assert train.set_digest.startswith("sha256:")
+    steps = [f"promotion {{}} {name}" for name in NAMES] + ["verification {}"]
+    assert found.runs.order == [each.format(place) for place in ("staging", "production") for each in steps]
+    assert {member.state for member in train.members} == {"arrived"}
+    assert found.set_in("production") == ["2.0.0"] * 3
+    assert found.tick() == []
+    assert found.refused(lambda: found.board("shop", version="3.0.0")) == "G101"
+
+
+def test_when_the_third_package_fails_in_production_all_go_back() -> None:
+    """The third package fails in production: all go back in reverse order to the set that was there; staging keeps its set."""
+    found = Station()
+    found.runs.bad["production", "website"] = "rolled back"
+    found.leave_station()
+    train = found.train
+    assert (train.state, {member.state for member in train.members}) == ("rolled-back", {"rolled-back"})
+    assert found.runs.order[-3:] == [f"rollback production {name}" for name in reversed(NAMES)]
+    assert (found.set_in("production"), found.set_in("staging")) == (["1.0.0"] * 3, ["2.0.0"] * 3)
+    assert "promotion of website to production failed: rolled back" in train.note
+    texts = [m.text for m in found.desk.register.reading(lambda records: records.all(OUTBOX))]
+    assert any("T-1 failed, and rolls back" in text for text in texts)
+
+
+@pytest.mark.parametrize("how", ["rejected", "rolled back", "needs-help"])
+@pytest.mark.parametrize("name", NAMES)
+def test_whichever_package_fails_the_set_that_was_there_is_there(how: str, name: str) -> None:
+    """Whichever package fails and however, production has the set of before, and nothing else is promoted to it."""
+    found = Station()
+    found.runs.bad["production", name] = how
+    found.leave_station()
+    assert (found.train.state, found.set_in("production")) == ("rolled-back", ["1.0.0"] * 3)
+
+
+def test_a_set_that_fails_in_staging_does_not_go_to_production() -> None:
+    """When the set is not verified together in staging it goes back there, and production is never touched."""
+    found = Station()
+    found.runs.bad["staging", "verification"] = "a test fails"
+    found.leave_station()
+    assert (found.train.state, found.set_in("staging")) == ("rolled-back", ["1.0.0"] * 3)
+    assert not any("production" in each for each in found.runs.order)
+
+
+def test_a_rollback_that_fails_needs_intervention() -> None:
+    """When a rollback fails the others are still rolled back, the train needs intervention, and a user resolves it with a reason."""
+    found = Station()
+    found.runs.bad["production", "website"] = "rolled back"
+    found.runs.bad["production", "back shop"] = "back fails"
+    found.leave_station()
+    assert (found.train.state, found.runs.order[-1]) == ("needs-intervention", "rollback production database")
+    assert found.refused(lambda: decisions.resolve_train(found.acting(), "T-1", " ")) == "G605"
+    assert decisions.resolve_train(found.acting(), "T-1", "restored by hand").state == "rolled-back"
+
+
+def test_a_rehearsed_set_is_rolled_back_and_promoted_again_in_staging() -> None:
+    """A line with a rehearsal promotes, verifies, rolls back in reverse order and promotes the set again at its first stop."""
+    found = Station(rehearse=True)
+    found.leave_station()
+    there = [each for each in found.runs.order if "staging" in each]
+    forth, back = [f"promotion staging {n}" for n in NAMES], [f"rollback staging {n}" for n in reversed(NAMES)]
+    assert there == [*forth, "verification staging", *back, *forth, "verification staging"]
+    assert (found.train.state, found.set_in("production")) == ("arrived", ["2.0.0"] * 3)
+    bad = Station(rehearse=True)
+    bad.runs.bad["staging", "website"] = "rolled back"
+    bad.leave_station()
+    assert (bad.train.state, bad.set_in("staging")) == ("rolled-back", ["1.0.0"] * 3)
+
+
+def test_a_departed_train_that_is_cancelled_goes_back() -> None:
+    """A train that waits for votes in production is cancelled: its run ends first, then all go back; before the departure it ends."""
+    found = Station()
+    found.runs.bad["production", "website"] = "waits"
+    found.leave_station()
+    assert found.train.state == "departed"
+    decisions.cancel_train(found.acting(), "T-1", "the shop is on fire")
+    found.tick()
+    assert found.train.state == "rolling-back"
+    found.runs.bad["production", "website"] = "rejected"
+    found.tick()
+    assert found.train.state == "rolled-back"
+    early = Station()
+    assert decisions.cancel_train(early.acting(), "T-1", "no").state == "cancelled"
+    assert early.tick(5 * HOUR)[:1] == ["T-2 of weekly is boarding"]
+
+
+def test_a_train_that_is_held_does_not_depart() -> None:
+    """A train on hold stays at its time, and departs once it is resumed."""
+    found = Station()
+    decisions.hold_train(found.acting(), "T-1", "incident")
+    assert found.refused(lambda: departure.depart(found.acting(), "T-1", found.facts)) == "G101"
+    assert not any("T-1" in text for text in found.tick(5 * HOUR))
+    decisions.resume_train(found.acting(), "T-1")
+    assert [text for text in found.tick() if text.startswith("T-1 is")][:2] == ["T-1 is closed", "T-1 is departed"]
+
+
+def test_later_stops_wait_for_their_time() -> None:
+    """A stop with an earliest start waits for it after the departure."""
+    stops = [{"environments": ["staging"]}, {"environments": ["production"], "after_s": 7200}]
+    found = Station(stops=stops)
+    found.leave_station()
+    assert (found.train.stops_completed, found.tick(HOUR)) == (1, [])
+    found.tick(HOUR)
+    assert found.train.state == "arrived"
+
+
+@given(st.sets(st.integers(0, 40), max_size=8), st.sampled_from(["", *NAMES]))
+@settings(max_examples=60, deadline=None)
+def test_whenever_a_process_dies_nothing_is_done_twice(deaths: set[int], bad: str) -> None:
+    """The process dies before or after any request: each run is requested once, and the end is as without a death."""
+    found, calls = Station(), 0
+
+    def dies(_where: str) -> None:
+        nonlocal calls
+        calls += 1
+        if calls in deaths:
+            raise DiedError
+
+    found.runs.dies = dies
+    if bad:
+        found.runs.bad["production", bad] = "rolled back"
+    departure.depart(found.acting(), "T-1", found.facts)
+    for _ in range(len(deaths) + 1):
+        with contextlib.suppress(DiedError):
+            found.tick()
+    assert len(found.runs.order) == len(set(found.runs.order)) == len(found.runs.requested)
+    wanted: tuple[Any, ...] = ("rolled-back", ["1.0.0"] * 3) if bad else ("arrived", ["2.0.0"] * 3)
+    assert (found.train.state, found.set_in("production")) == wanted
+
+
+def dying_at(left: int, changing: Any, *, before: bool) -> Any:
+    """*changing*, with which the process dies at the write number *left*: before it, or after it was committed."""
+    writes = 0
+
+    def change(*args: Any, **named: Any) -> Any:
+        nonlocal writes
+        writes += 1
+        if writes == left and before:
+            raise DiedError
+        done = changing(*args, **named)
+        if writes == left:
+            raise DiedError
+        return done
+
+    return change
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("bad", ["", "website"])
+def test_a_death_at_every_write_loses_nothing(bad: str, before: bool) -> None:
+    """The process dies before or after each write to the register in turn: each run is requested once, and the end is the same."""
+    number, died = 0, True
+    while died:
+        number, died = number + 1, False
+        found = Station()
+        register, changing = found.desk.register, found.desk.register.changing
+        if bad:
+            found.runs.bad["production", bad] = "rolled back"
+        departure.depart(found.acting(), "T-1", found.facts)
+        register.changing = dying_at(number, changing, before=before)  # type: ignore[method-assign]
+        try:
+            found.tick()
+        except DiedError:
+            died = True
+        register.changing = changing  # type: ignore[method-assign]
+        found.tick()
+        wanted: tuple[Any, ...] = ("rolled-back", ["1.0.0"] * 3) if bad else ("arrived", ["2.0.0"] * 3)
+        assert (found.train.state, found.set_in("production")) == wanted, number
+        assert len(found.runs.order) == len(set(found.runs.order)), number
+    assert number > 20
+
+
+COMMANDS: dict[str, Callable[[Station], object]] = {
+    "board": lambda found: found.board("shop", version="3.0.0"),
+    "board late": lambda found: found.board("website", late="why"),
+    "leave": lambda found: decisions.leave_train(found.acting(), "T-1", "shop"),
+    "edit": lambda found: decisions.edit_train(found.acting(), "T-1", TrainChange(NOON + 30 * HOUR)),
+    "hold": lambda found: decisions.hold_train(found.acting(), "T-1", "why"),
+    "resume": lambda found: decisions.resume_train(found.acting(), "T-1"),
+    "cancel": lambda found: decisions.cancel_train(found.acting(), "T-1", "why"),
+    "depart": lambda found: departure.depart(found.acting(), "T-1", found.facts),
+    "resolve": lambda found: decisions.resolve_train(found.acting(), "T-1", "why"),
+    "now": lambda found: found.tick(),
+    "later": lambda found: found.tick(2 * HOUR),
+}
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(sorted(COMMANDS)), st.integers(0, 6)), max_size=20),
+    st.sampled_from(["", "waits", "rejected", "rolled back", "needs-help"]),
+)
+@settings(max_examples=60, deadline=None)
+def test_no_commands_and_deaths_leave_the_table(commands: list[tuple[str, int]], how: str) -> None:
+    """Whatever users and the scheduler do, and wherever their processes die, each recorded move is one of the table."""
+    found = Station()
+    register, changing = found.desk.register, found.desk.register.changing
+    found.runs.bad["production", "website"] = how
+    for name, death in commands:
+        register.changing = dying_at(death, changing, before=death % 2 == 0)  # type: ignore[method-assign]
+        with contextlib.suppress(DiedError, OrchestratorError):
+            COMMANDS[name](found)
+    register.changing = changing  # type: ignore[method-assign]
+    moves = [e.detail for e in register.reading(lambda r: r.audit()) if e.object == "train:T-1" and "was" in e.detail]
+    for each in moves:
+        assert TRAIN_TABLE.moves[TrainState(each["was"])][TrainEvent(each["event"])] == each["state"], each
+    if found.train.state == "rolled-back" and not any(each["event"] == "resolve" for each in moves):
+        assert found.set_in("production") == ["1.0.0"] * 3
+    if found.train.state == "arrived":
+        assert all(
+            found.runs.places["production", each.name] == each.version
+            for each in found.train.members
+            if each.state == "arrived"
+        )
