@@ -25,6 +25,7 @@ test: .venv/.dev ## Run the tests on the real engines, except the long ones.
 	@$(BIN)/orchestrator engine install --yes >/dev/null
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
 	@$(BIN)/python tools/bubblewrap.py
+	@$(BIN)/python tools/sign_in_provider.py
 	@$(COMPILED)
 	@$(TESTS) -m "not long and not browser" $(ARGS)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
+from orchestrator.domain.access.provider_sign_in import ClientCredentials, ProviderEndpoints
 from orchestrator.domain.access.sign_in import Failures, Session
 from orchestrator.domain.audit.chain import AuditEntry, AuditHead, AuditRecord, Finding
 from orchestrator.domain.audit.restores import RestoreNote
@@ -138,6 +139,15 @@ class SignIns(Protocol):
     def sessions_of(self, user: str) -> tuple[Session, ...]:
         """The sessions of *user*, the newest first."""
 
+    def sessions_from(self, provider_session: str) -> tuple[Session, ...]:
+        """The sessions that come from the session of a provider with this key."""
+
+    def keep_once(self, key: str, text: str, until: datetime) -> bool:
+        """Keep *text* under *key* until a moment; False if the key is kept already."""
+
+    def take_once(self, key: str) -> str | None:
+        """The text under *key*, which is not kept any more; None if there is none. Of two callers one gets it."""
+
     def failures(self, source: str) -> Failures | None:
         """The failures of an account or address (*source*) since its last successful sign-in."""
 
@@ -147,8 +157,8 @@ class SignIns(Protocol):
     def succeed(self, source: str) -> None:
         """Forget the failures."""
 
-    def remove_before(self, started: datetime, failed: datetime) -> None:
-        """Remove sessions that started before *started*, and failures whose last one was before *failed*."""
+    def remove_before(self, started: datetime, failed: datetime, kept: datetime) -> None:
+        """Remove sessions that started before *started*, failures before *failed*, and what is kept until *kept*."""
 
     def close(self) -> None:
         """Close connections."""
@@ -234,6 +244,19 @@ class AuditHeads(Protocol):
 
     def remove_note(self, note: RestoreNote) -> None:
         """Remove the restore *note*, which has got its entry."""
+
+
+class IdentityProviders(Protocol):
+    """The OpenID Connect providers of a server. All methods raise A112 if the provider cannot be used."""
+
+    def endpoints(self, issuer: str) -> ProviderEndpoints:
+        """What the provider currently publishes about itself."""
+
+    def redeem(self, client: ClientCredentials, code: str, redirect: str, verifier: str) -> Mapping[str, Any]:
+        """The claims of the ID token for *code*, whose signature, issuer and `at_hash` are right. Raises A111."""
+
+    def verified(self, text: str, issuer: str) -> Mapping[str, Any]:
+        """The claims of the logout token *text* if *issuer* has signed it. Raises A111."""
 
 
 class JobTokens(Protocol):

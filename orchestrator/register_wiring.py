@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from orchestrator.app.idempotency import IdempotentRequests
     from orchestrator.app.request_duties import Shows
     from orchestrator.app.scheduler import Duty, Scheduler
+    from orchestrator.app.single_sign_on import SingleSignOn
     from orchestrator.domain.access.principals import Actor
     from orchestrator.domain.calendar.rules import CalendarRule
     from orchestrator.domain.calendar.state import EnvironmentCalendar
@@ -123,6 +124,16 @@ class RegisterParts(ApprovalParts, ProjectParts):
         except ModuleNotFoundError as error:
             raise OrchestratorError("N101", f"{error.name} is not installed") from error
         return Authentication(self.register, self.sign_ins, Argon2Passwords(), self.clock, self.acting)
+
+    @cached_property
+    def single_sign_on(self) -> "SingleSignOn":
+        """Sign-in with OpenID Connect providers. Raises N101 and A108."""
+        from orchestrator.adapters.client_secrets import ClientSecrets
+        from orchestrator.adapters.identity_providers import RealIdentityProviders
+        from orchestrator.app.single_sign_on import SingleSignOn
+
+        secret = ClientSecrets(self.environ, self.root, self.secrets)
+        return SingleSignOn(self.authentication, self.project.sign_in, RealIdentityProviders(), secret)
 
     @cached_property
     def acting(self) -> "Acting":

@@ -23,6 +23,7 @@ class Server:
     answers: dict[str, tuple[int, str]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     shown: list[str] = field(default_factory=list)
+    forms: list[str] = field(default_factory=list)
     port: int = 0
     scheme: str = "http"
 
@@ -48,6 +49,10 @@ def serving(trust: ssl.SSLContext | None = None) -> Iterator[Server]:
             with contextlib.suppress(ConnectionError):  # whoever asked has read as much as it wanted
                 self.wfile.write(text.encode())
 
+        def do_POST(self) -> None:
+            made.forms.append(self.rfile.read(int(self.headers.get("Content-Length", 0))).decode())
+            self.do_GET()
+
         def log_message(self, *_: Any) -> None:
             pass
 
@@ -65,9 +70,10 @@ def serving(trust: ssl.SSLContext | None = None) -> Iterator[Server]:
 def certified(folder: Path) -> ssl.SSLContext:
     """A server's side of TLS for this machine, with a certificate of its own, which is in `ca.pem` too."""
     key, now = ec.generate_private_key(ec.SECP256R1()), dt.datetime.now(dt.UTC)
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "here")])
+    number = x509.random_serial_number()  # also in the name, by which a certificate is found among several
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"here {number}")])
     certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + dt.timedelta(1))
+        x509.CertificateBuilder(name, name, key.public_key(), number, now, now + dt.timedelta(1))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())

@@ -70,11 +70,11 @@ def package_url(package: str, version: str) -> str:
 def _package(asset: Any, packages: dict[str, bytes]) -> bytes:
     url = package_url(asset.package, asset.version)
     if url not in packages:
-        packages[url] = _answer(url)
+        packages[url] = registry_answer(url)
     return packages[url]
 
 
-def _answer(url: str, attempts: int = 3) -> bytes:
+def registry_answer(url: str, attempts: int = 3) -> bytes:
     """What the registry answers; a failure that may pass is tried again."""
     for attempt in range(attempts):
         try:

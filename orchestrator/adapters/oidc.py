@@ -1,6 +1,7 @@
-"""Tokens of CI jobs, verified with the public keys that their issuer publishes (OpenID Connect Discovery).
+"""Tokens, verified with the public keys that their issuer publishes (OpenID Connect Discovery).
 
-The keys are read for each exchange: a key that the issuer has replaced or withdrawn does not count from then on.
+They are those of CI jobs, and those of providers with which users sign in. The keys are read for each token: a key
+that the issuer has replaced or withdrawn does not count from then on.
 """
 
 import json
@@ -10,7 +11,7 @@ from typing import Any
 
 import jwt
 
-from orchestrator.adapters.gates.web import fetch_url
+from orchestrator.adapters.gates.web import Answer, fetch_url
 from orchestrator.domain.access.job_tokens import LONGEST_TEXT, job_refusal
 from orchestrator.domain.errors import OrchestratorError
 
@@ -36,9 +37,7 @@ class OidcTokens:
     def verified(self, text: str, issuer: str) -> Mapping[str, object]:
         """The claims of the token *text* if *issuer* has signed it. Raises A111 and A112."""
         header = _header(text)
-        algorithm = header.get("alg")
-        if algorithm not in ALGORITHMS:
-            raise job_refusal(f"the token is signed with {str(algorithm)[:LONGEST_TEXT]}, which is not accepted")
+        algorithm = accepted_algorithm(text)
         key = _signing_key(_published(issuer), header.get("kid"), algorithm)
         try:
             claims = jwt.decode(text, key, algorithms=[algorithm], issuer=issuer, options=_OPTIONS)
@@ -59,7 +58,7 @@ class OidcTokens:
             hint = f"GitLab: id_tokens with {JOB_TOKEN}. GitHub Actions: permissions with id-token: write"
             raise job_refusal(f"this process has no token of a CI job: {JOB_TOKEN} and {GITHUB_URL} are not set", hint)
         query = urllib.parse.urlencode({"audience": audience})
-        found = _document(f"{url}{'&' if '?' in url else '?'}{query}", f"Bearer {environ.get(GITHUB_TOKEN, '')}")
+        found = fetched_object(f"{url}{'&' if '?' in url else '?'}{query}", f"Bearer {environ.get(GITHUB_TOKEN, '')}")
         return str(found.get("value", ""))
 
 
@@ -71,6 +70,14 @@ _OPTIONS: Any = {
     "verify_iat": False,
     "verify_nbf": False,
 }
+
+
+def accepted_algorithm(text: str) -> str:
+    """The signature algorithm that the header of the token *text* names. Raises A111 unless it has public keys."""
+    algorithm = _header(text).get("alg")
+    if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
+        raise job_refusal(f"the token is signed with {str(algorithm)[:LONGEST_TEXT]}, which is not accepted")
+    return algorithm
 
 
 def _header(text: str) -> dict[str, object]:
@@ -88,14 +95,19 @@ def _unverified(text: str) -> dict[str, object]:
         raise job_refusal("this is not a token of a CI job: its claims cannot be read") from None
 
 
+def discovery(issuer: str) -> dict[str, object]:
+    """What *issuer* currently publishes about itself. Raises A112."""
+    about = fetched_object(f"{issuer.rstrip('/')}{DISCOVERY}")
+    if about.get("issuer") != issuer:
+        raise unusable(issuer, f"its discovery document is of {str(about.get('issuer'))[:LONGEST_TEXT]}")
+    return about
+
+
 def _published(issuer: str) -> list[Any]:
     """The keys that *issuer* currently publishes. Raises A112."""
-    about = _document(f"{issuer.rstrip('/')}{DISCOVERY}")
-    if about.get("issuer") != issuer:
-        raise _unusable(issuer, f"its discovery document is of {str(about.get('issuer'))[:LONGEST_TEXT]}")
-    keys = _document(str(about.get("jwks_uri", ""))).get("keys")
+    keys = fetched_object(str(discovery(issuer).get("jwks_uri", ""))).get("keys")
     if not isinstance(keys, list):
-        raise _unusable(issuer, "it publishes no keys")
+        raise unusable(issuer, "it publishes no keys")
     return keys
 
 
@@ -112,22 +124,36 @@ def _signing_key(keys: list[Any], kid: Any, algorithm: str) -> jwt.PyJWK:
         raise job_refusal(f"the key of the issuer does not fit {algorithm}: {error}") from error
 
 
-def _document(url: str, authorization: str = "") -> dict[str, object]:
+def fetched_object(url: str, authorization: str = "") -> dict[str, object]:
     """The JSON object at *url*. Raises A112."""
-    if not url.startswith("https://"):
-        raise _unusable(url, "it does not start with https://")
-    answer = fetch_url(url, PATIENCE, authorization, redirects=False)
+    answer = fetched(url, authorization)
     where = url.partition("?")[0]
-    if answer.trouble or answer.status != 200:
-        raise _unusable(where, answer.trouble or f"it responds with the status {answer.status}")
+    if answer.status != 200:
+        raise unusable(where, f"it responds with the status {answer.status}")
+    return object_of(where, answer)
+
+
+def fetched(url: str, authorization: str = "", form: Mapping[str, str] | None = None) -> Answer:
+    """The answer of *url*, which is reached over HTTPS and does not redirect. Raises A112 if there is none."""
+    if not url.startswith("https://"):
+        raise unusable(url, "it does not start with https://")
+    answer = fetch_url(url, PATIENCE, authorization, redirects=False, form=form)
+    if answer.trouble:
+        raise unusable(url.partition("?")[0], answer.trouble)
+    return answer
+
+
+def object_of(where: str, answer: Answer) -> dict[str, object]:
+    """The JSON object that *answer* is. Raises A112."""
     try:
         found = json.loads(answer.text)
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise _unusable(where, "it does not respond with a JSON object")
+        raise unusable(where, "it does not respond with a JSON object")
     return found
 
 
-def _unusable(where: str, why: str) -> OrchestratorError:
+def unusable(where: str, why: str) -> OrchestratorError:
+    """The error for an issuer, or an address of one, that cannot be used."""
     return OrchestratorError("A112", f"{where[:LONGEST_TEXT]} cannot be used: {why}")

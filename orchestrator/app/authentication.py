@@ -17,6 +17,7 @@ from orchestrator.domain.access.sign_in import (
     VALUE,
     VALUE_BYTES,
     Failures,
+    Origin,
     Password,
     Session,
     SignInLink,
@@ -70,7 +71,7 @@ class Authentication:
     def session(self, value: str) -> Session | None:
         """The session with this *value*, if it is valid and its user is active. Its use is recorded."""
         found = self.sign_ins.session(value_hash(value)) if VALUE.fullmatch(value) else None
-        now = self._now()
+        now = self.now()
         if found is None or not found.is_valid(now) or not self._is_active(found.user):
             return None
         if now.has_reached(found.used_at + USED_EVERY):
@@ -90,12 +91,12 @@ class Authentication:
             raise OrchestratorError("N121", REFUSED)
         for place in places:
             self.sign_ins.succeed(place)
-        return self._start(name, source)
+        return self.start(name, source)
 
     def sign_out(self, session: Session) -> None:
         """End the session."""
         if self.sign_ins.end(session.sha256):
-            self._record(session.actor(), "session:end", session.id)
+            self.record(session.actor(), "session:end", session.id)
 
     def sessions_with(self, session: Session) -> tuple[Session, ...]:
         """All sessions of the user of *session*, the newest first."""
@@ -106,14 +107,14 @@ class Authentication:
         others = [each for each in self.sign_ins.sessions_of(session.user) if each.sha256 != session.sha256]
         for other in others:
             if self.sign_ins.end(other.sha256):
-                self._record(session.actor(), "session:end", other.id)
+                self.record(session.actor(), "session:end", other.id)
         return len(others)
 
     def link(self, text: str) -> SignInLink:
         """The one-time link with this secret. Raises N124 unless it is valid."""
         key = value_hash(text)
         found = self.register.reading(lambda records: records.get(SIGN_IN_LINKS, key))
-        if found is None or not found.is_valid(self._now()):
+        if found is None or not found.is_valid(self.now()):
             raise OrchestratorError("N124", "the link is unknown, has been used, or has expired")
         return found
 
@@ -145,15 +146,16 @@ class Authentication:
             change(self._acting(user, link), Action.MANAGE_PEOPLE, work, owner=user)
         self.sign_ins.end_all(user)
         self.sign_ins.succeed(f"user:{user}")
-        return self._start(user, source)
+        return self.start(user, source)
 
     def tidy(self) -> None:
         """Remove sessions that have ended, and old failures."""
-        now = self._now().earliest
-        self.sign_ins.remove_before(now - LONGEST, now - 4 * LONGEST_DELAY)
+        now = self.now().earliest
+        self.sign_ins.remove_before(now - LONGEST, now - 4 * LONGEST_DELAY, now)
 
-    def _start(self, user: str, source: Source) -> NewSession:
-        value, at = secret_value(secrets.token_bytes(VALUE_BYTES)), self._now().earliest
+    def start(self, user: str, source: Source, origin: Origin | None = None) -> NewSession:
+        """A new session of *user*, who has been authenticated: by the provider that *origin* names, or a password."""
+        value, at = secret_value(secrets.token_bytes(VALUE_BYTES)), self.now().earliest
         session = Session(
             sha256=value_hash(value),
             user=user,
@@ -161,34 +163,37 @@ class Authentication:
             used_at=at,
             address=source.address,
             agent=source.agent[:200],
+            origin=origin,
         )
-        self._record(session.actor(), "session:start", session.id, {"address": source.address})
+        more = {"provider": origin.provider, "account": origin.account} if origin is not None else {}
+        self.record(session.actor(), "session:start", session.id, {"address": source.address, **more})
         self.sign_ins.start(session)
         return NewSession(session, value)
 
     def _failed(self, name: str, places: tuple[str, ...]) -> None:
         """Count the failure. The audit stream gets the first one that has a delay, and not every attempt."""
-        at = self._now().earliest
+        at = self.now().earliest
         counted = [self.sign_ins.fail(place, at) for place in places]
         before = [each.model_copy(update={"count": each.count - 1}) if each.count > 1 else None for each in counted]
         for place, now, earlier in zip(places, counted, before, strict=True):
             if now.delayed_until > now.last_at and (earlier is None or earlier.delayed_until == earlier.last_at):
                 actor = Actor(name=name if place.startswith("user:") and self._is_active(name) else "unknown")
                 unproved = actor.model_copy(update={"method": Method.SESSION})
-                self._record(unproved, "session:start", place, {"failures": now.count}, denied=True)
+                self.record(unproved, "session:start", place, {"failures": now.count}, denied=True)
 
     def _refuse_delayed(self, failures: Failures | None) -> None:
-        if failures is not None and failures.delays(self._now()):
-            seconds = max(1, round((failures.delayed_until - self._now().latest).total_seconds()))
+        if failures is not None and failures.delays(self.now()):
+            seconds = max(1, round((failures.delayed_until - self.now().latest).total_seconds()))
             raise OrchestratorError("N123", f"too many failed sign-ins: the next one is possible in {seconds} s")
 
-    def _record(
+    def record(
         self, actor: Actor, action: str, key: str, detail: dict[str, object] | None = None, *, denied: bool = False
     ) -> None:
+        """Append *action* on the session *key* to the audit stream; if it was *denied*, on the object *key*."""
         entry = record_by(
             actor,
             project=self.register.project,
-            at=self._now().earliest,
+            at=self.now().earliest,
             action=action,
             object=key if denied else f"session:{key}",
             outcome="denied" if denied else "done",
@@ -217,7 +222,8 @@ class Authentication:
         actor = Actor(name=user, method=Method.SESSION, credential=link.sha256.removeprefix("sha256:")[:12])
         return Acting(self.register, actor, self.clock, self.local.environments, tokens=self.local.tokens)
 
-    def _now(self) -> Now:
+    def now(self) -> Now:
+        """The current time."""
         return Now.at(self.clock.now())
 
 

@@ -8,7 +8,7 @@ from orchestrator.app.tokens import NewToken, new_token_text
 from orchestrator.domain.access.job_tokens import (
     LIFETIME,
     LONGEST_TEXT,
-    JobClaims,
+    VerifiedClaims,
     accepting,
     check_time,
     trusting,
@@ -46,14 +46,14 @@ class Exchange:
             issuer = self.tokens.issuer(text)
             accounts = self.register.reading(lambda records: access_of(records).service_accounts)
             trusting(issuer, accounts, account)
-            job = JobClaims.of(self.tokens.verified(text, issuer))
+            job = VerifiedClaims.of(self.tokens.verified(text, issuer))
             return self.register.changing(f"issuer:{issuer}", lambda records: self._exchanged(records, job, account))
         except OrchestratorError as error:
             if error.code == JOB_REFUSED:
                 self._record_refusal(issuer, account, error)
             raise
 
-    def _exchanged(self, records: Changes, job: JobClaims, name: str | None) -> NewToken:
+    def _exchanged(self, records: Changes, job: VerifiedClaims, name: str | None) -> NewToken:
         now = self._now(records)
         check_time(job, now)
         account, trust = accepting(job, trusting(job.issuer, access_of(records).service_accounts, name))
@@ -104,7 +104,7 @@ def _token(text: str, account: ServiceAccount, trust: Trust, now: Now) -> Token:
     )
 
 
-def _shown(job: JobClaims) -> Mapping[str, object]:
+def _shown(job: VerifiedClaims) -> Mapping[str, object]:
     """The part of a job's token that the audit stream records."""
     known = {name: str(job.claims[name])[:LONGEST_TEXT] for name in ("sub", "jti") if name in job.claims}
     return {"issuer": job.issuer, **known}

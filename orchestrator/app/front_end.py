@@ -13,6 +13,7 @@ from orchestrator.app.parts import Parts
 from orchestrator.app.request_duties import Shows
 from orchestrator.app.request_facts import RequestRules
 from orchestrator.app.scheduler import Scheduler
+from orchestrator.app.single_sign_on import SingleSignOn
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.approval.requests import RunRequest
 from orchestrator.domain.audit.restores import RestoreNote
@@ -235,6 +236,10 @@ class FrontEndParts(Protocol):
     @property
     def authentication(self) -> Authentication:
         """Who acts in requests to a server. Raises N101 and A108."""
+
+    @property
+    def single_sign_on(self) -> SingleSignOn:
+        """Sign-in with OpenID Connect providers. Raises N101 and A108."""
 
     @property
     def idempotent_requests(self) -> IdempotentRequests:

@@ -11,6 +11,7 @@ from typing import Any
 
 from orchestrator.config.diagnose import build
 from orchestrator.config.source import Path_, Source, read_source
+from orchestrator.domain.access.providers import provider_faults
 from orchestrator.domain.environment import Environment, Project
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors, Where
 from orchestrator.domain.model import LONGEST_PATH, RELATIVE
@@ -67,7 +68,16 @@ def search_path(environ: Mapping[str, str]) -> str:
 
 def load_project(root: Path) -> Project:
     """The project's file. Raises F-codes."""
-    return build(read_source(root / PROJECT, PROJECT), Project)
+    return build(read_source(root / PROJECT, PROJECT), Project, _repeated_providers)
+
+
+def _repeated_providers(source: Source) -> Iterator[OrchestratorError]:
+    """An error F161 for each sign-in provider with the name or the issuer of an earlier one."""
+    rules = source.data.get("sign_in")
+    for index, key, value in provider_faults(rules.get("providers") if isinstance(rules, dict) else None):
+        where = source.where(("sign_in", "providers", index, key))
+        hint = "each provider has a name and an issuer of its own"
+        yield OrchestratorError("F161", f"two providers have the {key} {value}", where=where, hint=hint)
 
 
 def load_release(file: Path, root: Path | None = None) -> Release:

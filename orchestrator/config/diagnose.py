@@ -36,6 +36,9 @@ RULES = {  # the start of the message of a rule that is broken, and what to writ
     "must be at least 1": "write for example 1, 10 or 25%",
     "must be a relative path": "write it with / between its parts, without .. and without / or ~ at its start",
     "must be a host pattern": "name groups and hosts as Ansible's --limit does, such as web, web:&eu or db[0]",
+    "must be an issuer": "write it as its discovery document does, for example https://login.example.com",
+    "must have either a variable or a file": "write client_secret: {variable: NAME} or client_secret: {file: PATH}",
+    "must have the scope openid": "add openid to scopes",
     "must be a variable name": "start with a letter, and use lower-case letters, digits and underscores",
     "names that start with ansible_": "set it in the environment's inventory, or choose another name",
 }

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
+from orchestrator.domain.access.providers import SignInRules
 from orchestrator.domain.access.tokens import TokenRules
 from orchestrator.domain.approval.policy import Approvals, PolicyRule
 from orchestrator.domain.calendar.entries import CalendarEntry
@@ -343,8 +344,9 @@ class Project(Model):
     *recovery* is whether a command that acts resumes interrupted runs in the background. *waves* are named lists of
     waves over several environments. *package* defines what packages contain. *isolation* is whether
     processes that run code of a package are isolated: with `auto` where the machine can do it, with `required` always.
-    *retention* is what `prune` removes. *tokens* are the rules for tokens of users. *policy* are rules of
-    what a promotion needs, by package, environment, risk and kind of change.
+    *retention* is what `prune` removes. *tokens* are the rules for tokens of users. *sign_in* are the
+    providers with which users sign in at a server. *policy* are rules of what a promotion needs, by package,
+    environment, risk and kind of change.
     """
 
     apiVersion: Literal["orchestrator/v1"]
@@ -362,6 +364,7 @@ class Project(Model):
     retention: Retention = Field(default_factory=Retention, exclude_if=lambda rule: rule == Retention())
     people: tuple[dict[str, Any], ...] = ()
     tokens: TokenRules = Field(default_factory=TokenRules, exclude_if=lambda rule: rule == TokenRules())
+    sign_in: SignInRules = Field(default_factory=SignInRules, exclude_if=lambda rule: rule == SignInRules())
     policy: tuple[PolicyRule, ...] = Field(default=(), exclude_if=lambda rules: not rules)
 
 

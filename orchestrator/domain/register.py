@@ -8,6 +8,7 @@ from pydantic import Field
 
 from orchestrator.domain.access.directory import Access
 from orchestrator.domain.access.principals import Absence, Binding, Group, Role, ServiceAccount, User
+from orchestrator.domain.access.provider_sign_in import Account
 from orchestrator.domain.access.sign_in import Password, SignInLink
 from orchestrator.domain.access.tokens import Token
 from orchestrator.domain.admission.overrides import Override
@@ -126,11 +127,12 @@ BUILDERS = RecordKind("package_builders", PackageBuilder, lambda built: built.di
 PLAN_TEXTS = RecordKind("plan_texts", PlanText, lambda shown: shown.digest, lambda shown: shown.plan)
 PASSWORDS = RecordKind("passwords", Password, lambda password: password.user)
 SIGN_IN_LINKS = RecordKind("sign_in_links", SignInLink, lambda link: link.sha256, lambda link: link.user or "")
+ACCOUNTS = RecordKind("accounts", Account, lambda account: account.key, lambda account: account.user, noun="account")
 
 KINDS = (
     USERS, GROUPS, SERVICE_ACCOUNTS, ROLES, BINDINGS, ABSENCES, TOKENS,
     CALENDAR_RULES, LINE_STOPS, REQUESTS, VOTES, OVERRIDES, REVIEWS, OUTBOX, PLAN_TEXTS, BUILDERS,
-    PASSWORDS, SIGN_IN_LINKS,
+    PASSWORDS, SIGN_IN_LINKS, ACCOUNTS,
 )  # fmt: skip
 """Every kind of record. The database has one table for each."""
 

@@ -13,6 +13,8 @@ from starlette.types import Scope
 
 UNLIMITED = ("/healthz", "/readyz", "/assets/")
 SIGN_INS = ("/sign-in", "/link/")
+PROVIDERS, BACK_CHANNEL = "/sign-in/", "/back-channel"
+"""Addresses of sign-in providers: each request of them has this server send others."""
 MOST_BUCKETS = 10_000
 
 
@@ -28,6 +30,7 @@ REQUESTS = Rate(burst=600, each_s=20.0)
 ADDRESS = Rate(burst=3000, each_s=100.0)
 """For all credentials of one address: a credential that was not checked yet may be made up for one request."""
 SIGN_IN = Rate(burst=30, each_s=0.5)
+LOGOUT = Rate(burst=300, each_s=5.0)
 
 
 class Buckets:
@@ -55,7 +58,8 @@ class Limits:
     """The limits of one server."""
 
     def __init__(self) -> None:
-        self._requests, self._addresses, self._sign_ins = Buckets(REQUESTS), Buckets(ADDRESS), Buckets(SIGN_IN)
+        self._requests, self._addresses = Buckets(REQUESTS), Buckets(ADDRESS)
+        self._sign_ins, self._logouts = Buckets(SIGN_IN), Buckets(LOGOUT)
 
     def wait_s(self, scope: Scope) -> int:
         """After how many seconds the request of *scope* is possible; 0 if it already is."""
@@ -63,7 +67,9 @@ class Limits:
         if path.startswith(UNLIMITED):
             return 0
         address = scope["client"][0] if scope.get("client") else ""
-        if scope["method"] == "POST" and path.startswith(SIGN_INS):
+        if path.endswith(BACK_CHANNEL):  # one provider ends the sessions of many users at once
+            return self._logouts.take(address)
+        if (scope["method"] == "POST" and path.startswith(SIGN_INS)) or path.startswith(PROVIDERS):
             return self._sign_ins.take(address)
         headers = Headers(scope=scope)
         credential = headers.get("authorization") or headers.get("cookie") or ""

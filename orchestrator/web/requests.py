@@ -159,6 +159,11 @@ def check_form(who: SignedIn, form: dict[str, str]) -> None:
 async def form_of(request: Request) -> dict[str, str]:
     """The fields of a form that a page of this server has sent. Raises N110 and N122."""
     check_origin(request)
+    return await read_form(request)
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """The fields of a form, from any sender. Raises N110."""
     body = b""
     async for chunk in request.stream():
         body += chunk

@@ -41,6 +41,7 @@ from orchestrator.web.pages.release_phases import router as pages_release_phases
 from orchestrator.web.pages.rendering import error_page
 from orchestrator.web.pages.reviews import router as pages_reviews
 from orchestrator.web.pages.signing_in import router as pages_signing_in
+from orchestrator.web.pages.single_sign_on import router as pages_single_sign_on
 from orchestrator.web.problems import PROBLEM_RESPONSE, first_of, problem_response
 from orchestrator.web.protection import Protection
 
@@ -73,6 +74,7 @@ ROUTERS = (
     pages_logs,
     pages_measures,
     pages_signing_in,
+    pages_single_sign_on,
 )
 
 

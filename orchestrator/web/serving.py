@@ -74,8 +74,9 @@ def bound_socket(options: ServerOptions) -> socket.socket:
 
 
 def run_server(application: "Application", options: ServerOptions, shows: Shows) -> None:
-    """Serve *application* until a signal stops it. Raises N102 to N105."""
+    """Serve *application* until a signal stops it. Raises N102 to N105, and N150."""
     check_options(options)
+    application.single_sign_on.check()
     hosts = LOOPBACK | {options.host, *options.names}
     config = uvicorn.Config(
         server_of(application, shows, hosts),

@@ -22,6 +22,9 @@ verify:
 PROJECT = "apiVersion: orchestrator/v1\nkind: Project\nname: shop\n"
 ENVIRONMENT = "apiVersion: orchestrator/v1\nkind: Environment\nname: staging\n"
 WAVES = PROJECT + "waves:\n- name: all\n  environments: [[staging], [production]]\n"
+PROVIDER = "{name: company, title: Company, issuer: https://login.example.com, client_id: shop}"
+SIGN_IN = PROJECT + f"sign_in:\n  providers:\n  - {PROVIDER}\n"
+SECRET = "client_id: shop, client_secret: "
 GOOD: dict[str, str | bytes] = {
     "orchestrator.yaml": PROJECT,
     "environments/staging/environment.yaml": ENVIRONMENT,
@@ -127,6 +130,23 @@ CASES = [
     Case("F151", WAVES.replace("[staging]", "[staging, staging]"), "6:28", "staging", "in line 6", "orchestrator.yaml"),
     Case("F152", WAVES.replace("name: all", "name: staging"), "5:9", "staging", "of their own", "orchestrator.yaml"),
     Case("F153", WAVES.replace("], [", ", "), "6:28", "production", "put staging into an earlier", "orchestrator.yaml"),
+    Case("F121", SIGN_IN.replace("title", "titel"), "6:21", "titel", "did you mean 'title'?", "orchestrator.yaml"),
+    Case(
+        "F127", SIGN_IN.replace("https:", "http:"), "6:45", "http://login.example.com", "discovery", "orchestrator.yaml"
+    ),
+    Case("F124", SIGN_IN.replace("client_id: shop", f"{SECRET}abc"), "6:104", "abc", "mapping", "orchestrator.yaml"),
+    Case("F127", SIGN_IN.replace("client_id: shop", SECRET + "{}"), "6:104", "{}", "{file: PATH}", "orchestrator.yaml"),
+    Case(
+        "F161", SIGN_IN + f"  - {PROVIDER}\n", "7:12", "company", "a name and an issuer of its own", "orchestrator.yaml"
+    ),
+    Case(
+        "F161",
+        SIGN_IN + f"  - {PROVIDER.replace('name: company', 'name: other')}\n",
+        "7:43",
+        "https://login.example.com",
+        "a name and an issuer of its own",
+        "orchestrator.yaml",
+    ),
     Case("F138", HEAD + REST.replace("staging", "prod"), "5:16", "prod", "the project has production, staging"),
 ]
 ELSEWHERE = {"F100", "F101", "F114", "F130", "F134", "F139", "F140", "F141", "F142", "F160"}

@@ -63,7 +63,10 @@ CANNOT_GROW = {
     "RunLists.hosts_of_release": "the hosts of one environment",
     "RunLists.runs_named": GIVEN,
     "ServerConnection.events": "a stream, read as it is consumed",
+    "IdentityProviders.redeem": PARTS,
+    "IdentityProviders.verified": PARTS,
     "SignIns.sessions_of": "the sessions of one user, which end",
+    "SignIns.sessions_from": "the sessions that come from one session of a provider, which end",
 }
 """The lists without a cursor and a limit, and why they stay short."""
 
@@ -140,6 +143,7 @@ PARTS_THAT_END = {
     "owner": "the tokens of one owner",
     "account.name": "the tokens of one owner",
     "user or ''": "the links to sign in of one user",
+    "user.name": "the accounts of one user",
 }
 
 

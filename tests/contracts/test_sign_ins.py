@@ -1,6 +1,7 @@
 """The contract of the `SignIns` port, kept by every adapter of it."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from orchestrator.adapters.database.sign_ins import DatabaseSignIns
 from orchestrator.adapters.memory.sign_ins import MemorySignIns
-from orchestrator.domain.access.sign_in import Session, value_hash
+from orchestrator.domain.access.sign_in import Origin, Session, value_hash
 from orchestrator.register_ports import SignIns
 
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
@@ -49,6 +50,27 @@ def test_all_sessions_of_a_user_end_together(kept: SignIns) -> None:
     assert (kept.end_all("ann"), kept.sessions_of("ann"), len(kept.sessions_of("bob"))) == (2, (), 1)
 
 
+def test_sessions_are_found_by_that_of_their_provider(kept: SignIns) -> None:
+    """The sessions that come from one session of a provider are found together, and keep their origin."""
+    origin = Origin(provider="company", account=value_hash("account"), session=value_hash("there"))
+    one = session("a").model_copy(update={"origin": origin})
+    other = session("b").model_copy(update={"origin": origin.model_copy(update={"session": None})})
+    for each in (one, other, session("c")):
+        kept.start(each)
+    assert kept.sessions_from(value_hash("there")) == (one,)
+    assert kept.sessions_from(value_hash("elsewhere")) == ()
+
+
+def test_a_kept_text_is_taken_once(kept: SignIns) -> None:
+    """A key is kept once until it is taken, and of several callers at the same moment one gets the text."""
+    assert (kept.keep_once("a", "text", NOON), kept.keep_once("a", "other", NOON)) == (True, False)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: kept.take_once("a"), range(8)))
+    assert sorted(found, key=str) == [None] * 7 + ["text"]
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(lambda _: kept.keep_once("a", "", NOON), range(8))) == [False] * 7 + [True]
+
+
 def test_failures_are_counted_until_a_success(kept: SignIns) -> None:
     """Each failure of a source is counted with its time, and a success forgets them; sources are apart."""
     kept.fail("user:ann", NOON)
@@ -66,6 +88,9 @@ def test_what_is_over_is_removed(kept: SignIns) -> None:
     kept.start(session("new"))
     kept.fail("user:old", NOON - timedelta(days=1))
     kept.fail("user:new", NOON)
-    kept.remove_before(NOON - timedelta(days=7), NOON - timedelta(hours=1))
+    kept.keep_once("over", "", NOON - timedelta(seconds=1))
+    kept.keep_once("lasts", "", NOON)
+    kept.remove_before(NOON - timedelta(days=7), NOON - timedelta(hours=1), NOON)
+    assert (kept.keep_once("over", "", NOON), kept.keep_once("lasts", "", NOON)) == (True, False)
     assert [each.sha256 for each in kept.sessions_of("ann")] == [value_hash("new")]
     assert (kept.failures("user:old"), kept.failures("user:new") is not None) == (None, True)

@@ -11,9 +11,10 @@ import subprocess
 import sys
 import time
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -33,14 +34,16 @@ def free_port() -> int:
 
 
 @contextmanager
-def served(folder: Path, *more: str) -> Iterator[tuple[int, "subprocess.Popen[str]"]]:
-    """`orchestrator serve` in *folder*; its port and its process."""
+def served(
+    folder: Path, *more: str, port: int = 0, rules: str = "", variables: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[tuple[int, "subprocess.Popen[str]"]]:
+    """`orchestrator serve` in *folder*, whose project has more *rules*; its port and its process."""
     (folder / "environments" / "staging").mkdir(parents=True, exist_ok=True)
-    (folder / "orchestrator.yaml").write_text(PROJECT)
+    (folder / "orchestrator.yaml").write_text(PROJECT + rules)
     (folder / "environments" / "staging" / "environment.yaml").write_text(ENVIRONMENT)
-    port = free_port()
+    port = port or free_port()
     words = [sys.executable, "-m", "orchestrator", "serve", "--port", str(port), *more]
-    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONUNBUFFERED": "1"}
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONUNBUFFERED": "1", **variables}
     with subprocess.Popen(
         words, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:

@@ -5,7 +5,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from orchestrator.adapters.database.engine import open_database, retry_on_disconnect, translate_errors
-from orchestrator.adapters.database.tables import sessions, sign_in_failures
+from orchestrator.adapters.database.tables import kept_once, sessions, sign_in_failures
 from orchestrator.adapters.database.values import decode
 from orchestrator.domain.access.sign_in import Failures, Session
 from orchestrator.domain.moments import moment_text, parse_moment
@@ -20,7 +20,8 @@ class DatabaseSignIns:
     @retry_on_disconnect
     def start(self, session: Session) -> None:
         """Keep a new session."""
-        row = {"user": session.user, "data": session.model_dump_json()}
+        origin = session.origin.session if session.origin else None
+        row = {"user": session.user, "data": session.model_dump_json(), "provider_session": origin or ""}
         with translate_errors(), self._engine.begin() as db:
             db.execute(sessions.delete().where(self._is(session.sha256)))
             db.execute(sessions.insert().values(project=self._project, sha256=session.sha256, **row))
@@ -50,13 +51,42 @@ class DatabaseSignIns:
         with translate_errors(), self._engine.begin() as db:
             return db.execute(sessions.delete().where(self._of(user))).rowcount
 
-    @retry_on_disconnect
     def sessions_of(self, user: str) -> tuple[Session, ...]:
         """The sessions of *user*."""
+        return self._sessions(self._of(user))
+
+    def sessions_from(self, provider_session: str) -> tuple[Session, ...]:
+        """The sessions of a provider's session."""
+        mine = sessions.c.project == self._project
+        return self._sessions(sa.and_(mine, sessions.c.provider_session == provider_session))
+
+    @retry_on_disconnect
+    def _sessions(self, chosen: "sa.ColumnElement[bool]") -> tuple[Session, ...]:
         with translate_errors(), self._engine.execution_options(reading=True).connect() as db:
-            rows = db.execute(sa.select(sessions.c.data).where(self._of(user))).scalars().all()
+            rows = db.execute(sa.select(sessions.c.data).where(chosen)).scalars().all()
         found = (decode(Session, str(data)) for data in rows)
         return tuple(sorted(found, key=lambda session: session.started_at, reverse=True))
+
+    @retry_on_disconnect
+    def keep_once(self, key: str, text: str, until: datetime) -> bool:
+        """Keep a text, if the key is new. Of two at the same moment the primary key lets one pass."""
+        row = {"project": self._project, "key": key, "until": moment_text(until), "data": text}
+        with translate_errors():
+            try:
+                with self._engine.begin() as db:
+                    db.execute(kept_once.insert().values(**row))
+            except sa.exc.IntegrityError:
+                return False
+        return True
+
+    @retry_on_disconnect
+    def take_once(self, key: str) -> str | None:
+        """Remove and return a text. The deletion decides which of two callers gets it."""
+        mine = sa.and_(kept_once.c.project == self._project, kept_once.c.key == key)
+        with translate_errors(), self._engine.begin() as db:
+            text = db.execute(sa.select(kept_once.c.data).where(mine)).scalar()
+            removed = db.execute(kept_once.delete().where(mine)).rowcount
+        return str(text) if removed else None
 
     @retry_on_disconnect
     def failures(self, source: str) -> Failures | None:
@@ -83,7 +113,7 @@ class DatabaseSignIns:
             db.execute(sign_in_failures.delete().where(self._from(source)))
 
     @retry_on_disconnect
-    def remove_before(self, started: datetime, failed: datetime) -> None:
+    def remove_before(self, started: datetime, failed: datetime, kept: datetime) -> None:
         """Remove what is over."""
         with translate_errors(), self._engine.begin() as db:
             mine = sessions.c.project == self._project
@@ -93,6 +123,8 @@ class DatabaseSignIns:
             table = sign_in_failures
             old = sa.and_(table.c.project == self._project, table.c.last_at < moment_text(failed))
             db.execute(table.delete().where(old))
+            over = sa.and_(kept_once.c.project == self._project, kept_once.c.until < moment_text(kept))
+            db.execute(kept_once.delete().where(over))
 
     def close(self) -> None:
         """Close connections."""

@@ -138,7 +138,7 @@ def _listed_table(name: str, *more: sa.schema.SchemaItem) -> sa.Table:
 REGISTER = (
     "users", "user_groups", "service_accounts", "own_roles", "bindings", "absences", "tokens",
     "calendar_rules", "line_stops", "votes", "outbox",
-    "plan_texts", "package_builders", "passwords", "sign_in_links",
+    "plan_texts", "package_builders", "passwords", "sign_in_links", "accounts",
 )  # fmt: skip
 """The kinds of management records that are found by their key or part; `domain/register.py` describes them."""
 
@@ -173,7 +173,19 @@ sessions = sa.Table(
     sa.Column("sha256", sa.Text, primary_key=True),
     sa.Column("user", sa.Text, nullable=False),
     sa.Column("data", sa.Text, nullable=False),
+    sa.Column("provider_session", sa.Text, nullable=False, server_default=""),
     sa.Index("sessions_user", "project", "user"),
+    sa.Index("sessions_provider", "project", "provider_session"),
+)
+
+kept_once = sa.Table(
+    "kept_once",
+    metadata,
+    sa.Column("project", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("until", sa.Text, nullable=False),
+    sa.Column("data", sa.Text, nullable=False),
+    sa.Index("kept_once_until", "project", "until"),
 )
 
 sign_in_failures = sa.Table(

@@ -7,6 +7,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,16 +33,25 @@ class Answer:
 
 
 def fetch_url(
-    url: str, timeout: float, authorization: str = "", ca: Path | None = None, *, redirects: bool = True
+    url: str,
+    timeout: float,
+    authorization: str = "",
+    ca: Path | None = None,
+    *,
+    redirects: bool = True,
+    form: Mapping[str, str] | None = None,
 ) -> Answer:
     """Request *url*, for *timeout* seconds at most. Only http and https are spoken, also after a redirect.
 
     Addresses that no gate connects to are refused, also after a redirect (see `addresses.py`). *authorization* is shown
     to the server that is requested, and to none that it leads to. A server is trusted by the
     certificates in *ca*, instead of those of this machine. Without *redirects* a redirect is an answer like any other.
+    A *form* is sent with POST.
     """
     end = time.monotonic() + timeout
-    request = urllib.request.Request(url, headers={"User-Agent": "orchestrator"})  # noqa: S310 - the opener checks it
+    body = urllib.parse.urlencode(form).encode() if form is not None else None
+    headers = {"User-Agent": "orchestrator"}
+    request = urllib.request.Request(url, body, headers)  # noqa: S310 - the opener checks it
     if authorization:
         request.add_unredirected_header("Authorization", authorization)
     try:

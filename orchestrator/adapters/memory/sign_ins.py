@@ -12,6 +12,7 @@ class MemorySignIns:
     def __init__(self) -> None:
         self._sessions: dict[str, Session] = {}
         self._failures: dict[str, Failures] = {}
+        self._kept: dict[str, tuple[str, datetime]] = {}
         self._lock = threading.Lock()
 
     def start(self, session: Session) -> None:
@@ -44,6 +45,21 @@ class MemorySignIns:
         mine = (session for session in list(self._sessions.values()) if session.user == user)
         return tuple(sorted(mine, key=lambda session: session.started_at, reverse=True))
 
+    def sessions_from(self, provider_session: str) -> tuple[Session, ...]:
+        """The sessions of a provider's session."""
+        found = list(self._sessions.values())
+        return tuple(each for each in found if each.origin and each.origin.session == provider_session)
+
+    def keep_once(self, key: str, text: str, until: datetime) -> bool:
+        """Keep a text, if the key is new."""
+        with self._lock:
+            return self._kept.setdefault(key, made := (text, until)) is made
+
+    def take_once(self, key: str) -> str | None:
+        """Remove and return a text."""
+        with self._lock:
+            return self._kept.pop(key, (None, None))[0]
+
     def failures(self, source: str) -> Failures | None:
         """The failures of *source*."""
         return self._failures.get(source)
@@ -60,11 +76,12 @@ class MemorySignIns:
         with self._lock:
             self._failures.pop(source, None)
 
-    def remove_before(self, started: datetime, failed: datetime) -> None:
+    def remove_before(self, started: datetime, failed: datetime, kept: datetime) -> None:
         """Remove what is over."""
         with self._lock:
             self._sessions = {key: each for key, each in self._sessions.items() if each.started_at >= started}
             self._failures = {key: each for key, each in self._failures.items() if each.last_at >= failed}
+            self._kept = {key: each for key, each in self._kept.items() if each[1] >= kept}
 
     def close(self) -> None:
         """Nothing is open."""

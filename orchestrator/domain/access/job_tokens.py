@@ -22,7 +22,7 @@ LONGEST_TEXT = 200
 
 
 @dataclass(frozen=True)
-class JobClaims:
+class VerifiedClaims:
     """The claims of a token of *issuer* whose signature is valid: for *audiences*, from *start* to *end*."""
 
     issuer: str
@@ -32,12 +32,14 @@ class JobClaims:
     claims: Mapping[str, Any]
 
     @classmethod
-    def of(cls, claims: Mapping[str, Any]) -> "JobClaims":
+    def of(cls, claims: Mapping[str, Any]) -> "VerifiedClaims":
         """The *claims* with their standard ones in our types. Raises A111."""
         for name in ("iss", "aud", "exp", "iat"):
             if name not in claims:
                 raise job_refusal(f"the token has no claim {name}")
         audience = claims["aud"]
+        if not isinstance(audience, str | list):
+            raise job_refusal("the claim aud of the token is neither a text nor a list")
         audiences = (audience,) if isinstance(audience, str) else tuple(map(str, audience))
         starts = [_moment(claims, name) for name in ("iat", "nbf") if name in claims]
         return cls(str(claims["iss"]), audiences, max(starts), _moment(claims, "exp"), claims)
@@ -60,7 +62,7 @@ def _moment(claims: Mapping[str, Any], name: str) -> datetime:
         raise job_refusal(f"the claim {name} of the token is not a time") from None
 
 
-def check_time(job: JobClaims, now: Now) -> None:
+def check_time(job: VerifiedClaims, now: Now) -> None:
     """Return if the token is valid *now*; in doubt it has expired. Raises A111."""
     if now.may_have_reached(job.end):
         raise job_refusal(f"the token expired at {minute_text(job.end)}", "get a new token: it is for one job")
@@ -84,7 +86,7 @@ def trusting(issuer: str, accounts: Iterable[ServiceAccount], name: str | None =
     raise job_refusal(f"{issuer[:LONGEST_TEXT]} is not an issuer that {who} trusts", hint)
 
 
-def accepting(job: JobClaims, accounts: Iterable[ServiceAccount]) -> tuple[ServiceAccount, Trust]:
+def accepting(job: VerifiedClaims, accounts: Iterable[ServiceAccount]) -> tuple[ServiceAccount, Trust]:
     """The one of *accounts* that accepts the claims, with the rule that does. Raises A111."""
     candidates = [(a, trust) for a in accounts for trust in a.trust if trust.issuer == job.issuer]
     found = {a.name: (a, t) for a, t in candidates if t.accepts(job.issuer, job.audiences, dict(job.claims))}
@@ -95,7 +97,7 @@ def accepting(job: JobClaims, accounts: Iterable[ServiceAccount]) -> tuple[Servi
     return next(iter(found.values()))
 
 
-def _missing(job: JobClaims, account: ServiceAccount, trust: Trust) -> str:
+def _missing(job: VerifiedClaims, account: ServiceAccount, trust: Trust) -> str:
     """Why *account* does not accept the token by *trust*."""
     if trust.audience not in job.audiences:
         audiences = few([text[:LONGEST_TEXT] for text in job.audiences])

@@ -45,7 +45,9 @@ class Method(StrEnum):
     """By the operating system: the user of the process on this machine."""
     TOKEN = "token"  # noqa: S105 - a word, not a secret
     SESSION = "session"
-    """By a password or a provider, at a server."""
+    """By a password, at a server."""
+    SSO = "sso"
+    """By an OpenID Connect provider, at a server."""
     OIDC = "oidc"
     """By a token of a CI job, exchanged for a short token."""
     SYSTEM = "system"

@@ -50,8 +50,22 @@ class SignInLink(Model):
         return self.used_at is None and not now.may_have_reached(self.expires_at)
 
 
+class Origin(Model):
+    """The *provider* that a session comes from, by its name, and the key of the *account* at it.
+
+    *session* is the key of the provider's own session, if it names one.
+    """
+
+    provider: str
+    account: Digest
+    session: Digest | None = None
+
+
 class Session(Model):
-    """A sign-in of *user*. *sha256* is the hash of the value in the cookie. *address* and *agent* are for its owner."""
+    """A sign-in of *user*. *sha256* is the hash of the value in the cookie. *address* and *agent* are for its owner.
+
+    *origin* is None for a sign-in with a password.
+    """
 
     sha256: Digest
     user: PrincipalName
@@ -59,6 +73,7 @@ class Session(Model):
     used_at: Moment
     address: str = ""
     agent: str = Field(default="", max_length=200)
+    origin: Origin | None = Field(default=None, exclude_if=lambda origin: origin is None)
 
     @property
     def id(self) -> str:
@@ -76,7 +91,8 @@ class Session(Model):
 
     def actor(self) -> Actor:
         """The actor that it authenticates."""
-        return Actor(name=self.user, method=Method.SESSION, credential=self.id)
+        method = Method.SESSION if self.origin is None else Method.SSO
+        return Actor(name=self.user, method=method, credential=self.id)
 
 
 class Failures(Model):

@@ -290,4 +290,11 @@ CODES: tuple[ErrorCode, ...] = (
         "Correct the name. `after:` names tasks of the same file, or `IP-2:check`, `REL-1:deploy` and `REL-1`.",
         Exit.USAGE,
     ),
+    ErrorCode(
+        "F161",
+        "sign-in provider twice",
+        "Two providers of `sign_in:` have one name or one issuer. The name is part of addresses, and the issuer identifies accounts.",
+        "Remove one of them, or correct its name or issuer.",
+        Exit.USAGE,
+    ),
 )

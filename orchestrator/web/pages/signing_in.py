@@ -1,5 +1,8 @@
 """Pages for sign-in, sign-out and one-time links, and the files of pages."""
 
+from typing import Any
+from urllib.parse import urlencode
+
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from starlette.concurrency import run_in_threadpool
@@ -53,9 +56,9 @@ def code_page(request: Request, code: str) -> HTMLResponse:
 
 
 @router.get("/sign-in")
-def sign_in_page(request: Request, next: str = "/") -> HTMLResponse:  # noqa: A002 - the name of the parameter
-    """The form to sign in with a password."""
-    return rendered(request, "sign_in", None, next=own_path(next), error=None, name="")
+def sign_in_page(request: Request, next: str = "/", ended: str = "") -> HTMLResponse:  # noqa: A002 - the name of the parameter
+    """The form to sign in with a password, and the providers. *ended* is the provider of a session that has ended."""
+    return rendered(request, "sign_in", None, **_form_values(request, own_path(next), ended=ended))
 
 
 @router.post("/sign-in")
@@ -93,6 +96,20 @@ async def use_link(request: Request, text: str) -> Response:
     return await run_in_threadpool(_use_link, request, form, text)
 
 
+def _form_values(
+    request: Request, next_path: str, *, error: OrchestratorError | None = None, name: str = "", ended: str = ""
+) -> dict[str, Any]:
+    """What the template of the sign-in page is given."""
+    rules = application(request).single_sign_on.rules
+    return {
+        "next": next_path,
+        "error": error,
+        "name": name,
+        "providers": rules.providers,
+        "ended": rules.provider(ended),
+    }
+
+
 def _sign_in(request: Request, form: dict[str, str]) -> Response:
     way_in, name = application(request).authentication, form.get("name", "")
     before = signed_in(request)
@@ -100,10 +117,11 @@ def _sign_in(request: Request, form: dict[str, str]) -> Response:
         made = way_in.sign_in(name, form.get("password", ""), request_source(request))
     except OrchestratorError as error:
         where = own_path(form.get("next", "/"))
-        return rendered(request, "sign_in", None, int(status_of(error)), next=where, error=error, name=name)
+        values = _form_values(request, where, error=error, name=name)
+        return rendered(request, "sign_in", None, int(status_of(error)), **values)
     if before is not None and before.session is not None:
         way_in.sign_out(before.session)
-    return _with_cookie(request, after_form(own_path(form.get("next", "/"))), made)
+    return with_cookie(request, after_form(own_path(form.get("next", "/"))), made)
 
 
 def _choose_zone(request: Request, form: dict[str, str]) -> Response:
@@ -123,7 +141,8 @@ def _sign_out(request: Request, form: dict[str, str]) -> Response:
     check_form(who, form)
     if who.session is not None:
         application(request).authentication.sign_out(who.session)
-    response = after_form("/sign-in")
+    origin = who.session.origin if who.session is not None else None
+    response = after_form(f"/sign-in?{urlencode({'ended': origin.provider})}" if origin is not None else "/sign-in")
     response.delete_cookie(cookie_name(request), path="/", httponly=True, samesite="lax")
     return response
 
@@ -136,10 +155,10 @@ def _use_link(request: Request, form: dict[str, str], text: str) -> Response:
         if error.code != CREDENTIALS_NOT_POSSIBLE:
             raise
         return rendered(request, "link", None, int(status_of(error)), link=way_in.link(text), error=error, name=name)
-    return _with_cookie(request, after_form("/"), made)
+    return with_cookie(request, after_form("/"), made)
 
 
-def _with_cookie(request: Request, response: Response, session: NewSession) -> Response:
+def with_cookie(request: Request, response: Response, session: NewSession) -> Response:
     """*response* with the cookie of a new session, for this browser session."""
     secure = request.url.scheme == "https"
     response.set_cookie(cookie_name(request), session.value, path="/", secure=secure, httponly=True, samesite="lax")
