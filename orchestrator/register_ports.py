@@ -252,10 +252,10 @@ class IdentityProviders(Protocol):
     def endpoints(self, issuer: str) -> ProviderEndpoints:
         """What the provider currently publishes about itself."""
 
-    def redeem(self, client: ClientCredentials, code: str, redirect: str, verifier: str) -> Mapping[str, Any]:
+    def redeem(self, client: ClientCredentials, code: str, redirect: str, verifier: str) -> Mapping[str, object]:
         """The claims of the ID token for *code*, whose signature, issuer and `at_hash` are right. Raises A111."""
 
-    def verified(self, text: str, issuer: str) -> Mapping[str, Any]:
+    def verified(self, text: str, issuer: str) -> Mapping[str, object]:
         """The claims of the logout token *text* if *issuer* has signed it. Raises A111."""
 
 

@@ -167,15 +167,20 @@ def _form(text: str) -> tuple[str, dict[str, str]]:
     return unescape(action[1]), {name: unescape(value) for name, value in found}
 
 
-@contextlib.contextmanager
-def providing(folder: Path, origin: str, name: str = "company") -> Iterator[IdentityProvider]:
-    """A provider whose only client is a server at *origin*, for as long as the block lasts. Its certificate is `ca.pem`."""
+def prepared(folder: Path, origin: str = "", name: str = "company") -> IdentityProvider:
+    """A provider that has not started, whose only client is a server at *origin*. Its certificate is `ca.pem`."""
     folder.mkdir(parents=True, exist_ok=True)
     certified(folder)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
-    made = IdentityProvider(folder, port, origin, name)
+    return IdentityProvider(folder, port, origin, name)
+
+
+@contextlib.contextmanager
+def providing(folder: Path, origin: str, name: str = "company") -> Iterator[IdentityProvider]:
+    """A provider whose only client is a server at *origin*, for as long as the block lasts."""
+    made = prepared(folder, origin, name)
     try:
         made.start()
         yield made

@@ -6,7 +6,6 @@ Tokens are verified by the code that verifies those of CI jobs. The discovery do
 import hmac
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import quote
 
 import jwt
@@ -38,7 +37,7 @@ class RealIdentityProviders:
             authentication=tuple(map(str, authentication)) if isinstance(authentication, list) else (),
         )
 
-    def redeem(self, client: ClientCredentials, code: str, redirect: str, verifier: str) -> Mapping[str, Any]:
+    def redeem(self, client: ClientCredentials, code: str, redirect: str, verifier: str) -> Mapping[str, object]:
         """The claims of the ID token."""
         about = self.endpoints(client.issuer)
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect, "code_verifier": verifier}
@@ -56,7 +55,7 @@ class RealIdentityProviders:
         _check_access_token(claims, accepted_algorithm(text), found.get("access_token"))
         return claims
 
-    def verified(self, text: str, issuer: str) -> Mapping[str, Any]:
+    def verified(self, text: str, issuer: str) -> Mapping[str, object]:
         """The claims of a token that the provider has signed."""
         return OidcTokens().verified(text, issuer)
 
@@ -78,7 +77,7 @@ def _authentication(client: ClientCredentials, about: ProviderEndpoints) -> tupl
     return f"Basic {b64encode(both.encode()).decode()}", {}
 
 
-def _check_access_token(claims: Mapping[str, Any], algorithm: str, access_token: object) -> None:
+def _check_access_token(claims: Mapping[str, object], algorithm: str, access_token: object) -> None:
     """Return if the ID token is for *access_token*, where it has a hash of one (`at_hash`). Raises A111."""
     given = claims.get("at_hash")
     if given is None:

@@ -1,7 +1,6 @@
 """The users of accounts at OpenID Connect providers: who an account is, and the groups that follow its claims."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from orchestrator.app.acting import Change
 from orchestrator.domain.access.directory import Directory
@@ -33,7 +32,7 @@ class ProviderRefusal(OrchestratorError):
         self.why = why
 
 
-def user_of_account(task: Change, provider: SignInProvider, claims: Mapping[str, Any]) -> str:
+def user_of_account(task: Change, provider: SignInProvider, claims: Mapping[str, object]) -> str:
     """The user to whom the account with *claims* at *provider* belongs; its groups follow the claims.
 
     An account is recognized by its issuer and subject, whatever it is called. Raises `ProviderRefusal`.
@@ -51,7 +50,7 @@ def user_of_account(task: Change, provider: SignInProvider, claims: Mapping[str,
     return user
 
 
-def _first_sign_in(task: Change, provider: SignInProvider, claims: Mapping[str, Any]) -> str:
+def _first_sign_in(task: Change, provider: SignInProvider, claims: Mapping[str, object]) -> str:
     """The user for an account that has not signed in before, which is recorded with it."""
     if provider.first_sign_in == "refuse":
         raise ProviderRefusal(ACCOUNT_NOT_ALLOWED, "the account has not signed in before (first_sign_in: refuse)")

@@ -4,7 +4,6 @@ import hmac
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 from urllib.parse import urlencode
 
 from orchestrator.app.acting import Change, access_of
@@ -106,7 +105,7 @@ class SingleSignOn:
         """
         provider = self._provider(name)
         attempt = self._attempt(provider, answer.get("state", ""), value)
-        claims: Mapping[str, Any] = {}
+        claims: Mapping[str, object] = {}
         try:
             code = _code(provider, attempt, answer)
             claims = self._redeemed(provider, attempt, code, value)
@@ -173,7 +172,7 @@ class SingleSignOn:
             raise ProviderRefusal(ATTEMPT_OVER, "the attempt has expired")
         return attempt
 
-    def _redeemed(self, provider: SignInProvider, attempt: Attempt, code: str, value: str) -> Mapping[str, Any]:
+    def _redeemed(self, provider: SignInProvider, attempt: Attempt, code: str, value: str) -> Mapping[str, object]:
         """The claims of the ID token for *code*, after all checks. Raises N151, N154 and N155."""
         try:
             client, verifier = self._credentials(provider), attempt_secret(value, "verifier")
@@ -185,7 +184,7 @@ class SingleSignOn:
         _check_clock(token, self.authentication.now(), CLOCKS_DIFFER)
         return claims
 
-    def _user(self, provider: SignInProvider, claims: Mapping[str, Any]) -> str:
+    def _user(self, provider: SignInProvider, claims: Mapping[str, object]) -> str:
         """The user of the account, who and whose groups are recorded by the system. Raises N156 and N157."""
         acting = replace(self.authentication.local, actor=SYSTEM_ACTOR)
 
@@ -215,7 +214,7 @@ class SingleSignOn:
         _check_clock(token, self.authentication.now(), LOGOUT_REFUSED)
         return token
 
-    def _sessions(self, provider: SignInProvider, claims: Mapping[str, Any]) -> tuple[Session, ...]:
+    def _sessions(self, provider: SignInProvider, claims: Mapping[str, object]) -> tuple[Session, ...]:
         """The sessions that *claims* of a logout token name: those of a session there, or all of an account.
 
         With both also those of the account whose session there is not known.
@@ -240,7 +239,7 @@ class SingleSignOn:
             self.authentication.record(SYSTEM_ACTOR, "session:end", session.id, detail)
         return int(ended)
 
-    def _record_refusal(self, name: str, claims: Mapping[str, Any], refusal: ProviderRefusal) -> None:
+    def _record_refusal(self, name: str, claims: Mapping[str, object], refusal: ProviderRefusal) -> None:
         actor = Actor(name="unknown", method=Method.SSO)
         detail: dict[str, object] = {"code": refusal.code, "reason": refusal.why}
         if "sub" in claims:

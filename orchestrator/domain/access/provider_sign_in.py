@@ -145,13 +145,13 @@ def check_logout_token(token: VerifiedClaims, client: str) -> None:
         raise TokenFault("it is valid for too long")
 
 
-def user_name_of(claims: Mapping[str, Any], claim: str) -> str:
+def user_name_of(claims: Mapping[str, object], claim: str) -> str:
     """The name for a new user: the value of *claim* in lower case, of an address the part before the @."""
     found = claims.get(claim)
     return found.lower().partition("@")[0] if isinstance(found, str) else ""
 
 
-def text_claim(claims: Mapping[str, Any], name: str) -> str:
+def text_claim(claims: Mapping[str, object], name: str) -> str:
     """The claim *name* if it is a text of a usable length, otherwise empty."""
     found = claims.get(name)
     return found[:LONGEST_TEXT] if isinstance(found, str) and found.isprintable() else ""

@@ -53,7 +53,7 @@ class ProviderGroups(Model):
         """The groups of this project whose members follow the provider."""
         return frozenset(self.map.values())
 
-    def given(self, claims: Mapping[str, Any]) -> frozenset[str]:
+    def given(self, claims: Mapping[str, object]) -> frozenset[str]:
         """The groups of this project that *claims* give an account."""
         found = claims.get(self.claim, ())
         values = [found] if isinstance(found, str) else found if isinstance(found, list) else []
