@@ -57,21 +57,26 @@ def leftovers(services: Services, environment: str | None = None) -> list[Leftov
     A stack belongs to the last run that created or updated it: one that an operator has updated or destroyed does not
     belong to a promotion any more.
     """
-    names = [environment] if environment else list(services.environments)
+    open_ones = services.store.ephemeral_environments()
+    names = [name for name in ([environment] if environment else services.environments) if name in open_ones]
     return [left for name in names for left in _left(services, name)]
 
 
 def _left(services: Services, name: str) -> Iterator[Leftover]:
     settled = set[str]()  # stacks whose state a newer run has shown already
     environment, store = services.environments[name][0], services.store
-    for run in store.runs(name, limit=RECENT):
+    runs = store.runs(name, limit=RECENT)
+    entries = {
+        (entry.run, entry.key): entry.data for entry in store.entries_of(tuple(run.id for run in runs), (MADE, GONE))
+    }
+    for run in runs:
         if run.kind in {"provision", "destroy"} and run.state is not State.FAILED:
             settled.add(environment.stack or name)
-        made = made_stack(store, run.id) if run.kind == "promotion" and store.has_entry(run.id, MADE) else None
+        made = entries.get((run.id, MADE)) if run.kind == "promotion" else None
         if made is None or made["stack"] in settled:
             continue
         settled.add(str(made["stack"]))
-        if not store.has_entry(run.id, GONE):
+        if (run.id, GONE) not in entries:
             yield Leftover(run, str(made["stack"]), str(made["until"]))
 
 

@@ -49,6 +49,9 @@ class RunLists(ListsRuns, Protocol):
     def entries_of(self, runs: tuple[str, ...], keys: tuple[str, ...]) -> list[Record]:
         """The entries of several runs that have one of *keys*, in one query."""
 
+    def ephemeral_environments(self) -> frozenset[str]:
+        """The environments in which a run has made an ephemeral stack, and has not recorded that it is gone."""
+
     def list_steps(self, run: str, *, cursor: str | None = None, limit: int = PAGE_SIZE) -> Page[StepRow]:
         """The steps of *run*, in the order in which they were started."""
 

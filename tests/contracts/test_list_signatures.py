@@ -59,6 +59,7 @@ CANNOT_GROW = {
     "RunJournal.hosts": "the hosts of one environment, which a run reads as a whole",
     "RunJournal.runs": "the newest, at most a limit that each caller gives; the list is `list_runs`",
     "RunJournal.verified": "the newest, at most a limit that each caller gives; the list is `list_verified`",
+    "RunLists.ephemeral_environments": "the environments of one project, by an index of the entries that made a stack",
     "RunLists.entries_of": "at most one row for each pair of a run and a key that the caller gives",
     "RunLists.hosts_of_release": "the hosts of one environment",
     "RunLists.runs_named": GIVEN,

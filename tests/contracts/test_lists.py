@@ -316,3 +316,14 @@ def test_a_reader_beside_writers_misses_nothing(postgres: Any, monkeypatch: pyte
     if not naive:
         assert all([seq for run, seq in got if run == item.id] == list(range(1, 26)) for item in runs)
     store.close()
+
+
+def test_the_environments_with_ephemeral_stacks(store: Store) -> None:
+    """An environment has an ephemeral stack from the entry that made it until the one that says that it is gone."""
+    runs = filled(store, 2)
+    assert store.ephemeral_environments() == frozenset()
+    for run in runs:
+        store.append(run.id, [Entry(kind="ephemeral", data={"stack": "s", "until": "u"}, key="ephemeral:made")])
+    assert store.ephemeral_environments() == {run.environment for run in runs}
+    store.append(runs[0].id, [Entry(kind="ephemeral", data={"gone": True}, key="ephemeral:gone")])
+    assert store.ephemeral_environments() == {run.environment for run in runs[1:]}

@@ -54,6 +54,7 @@ LISTS: dict[str, Callable[[DatabaseStore], Any]] = {
     "the newest runs of an environment": lambda store: store.runs(NAMES[0], limit=5),
     "runs by their ids": lambda store: store.runs_named((RUN.id, "none")),
     "entries by their keys": lambda store: store.entries_of((RUN.id,), ("hosts:finished", "ended")),
+    "environments with ephemeral stacks": lambda store: store.ephemeral_environments(),
     "steps": lambda store: store.list_steps(RUN.id, cursor="2"),
     "hosts of a release": lambda store: store.hosts_of_release(RUN.environment, DIGEST, frozenset({"deploy"})),
     "releases": lambda store: store.list_releases(cursor="50"),

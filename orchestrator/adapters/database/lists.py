@@ -88,6 +88,14 @@ class DatabaseLists:
         query = sa.select(records.c.data).where(records.c.run.in_(runs), records.c.key.in_(keys))
         return [decode(Record, row.data) for row in self._rows(query)]
 
+    def ephemeral_environments(self) -> frozenset[str]:
+        """The environments in which a run has made an ephemeral stack, and has not recorded that it is gone."""
+        made, gone = records.alias("made"), records.alias("gone")
+        is_gone = sa.exists().where(gone.c.run == made.c.run, gone.c.key == "ephemeral:gone")
+        was_made = sa.literal_column("made.key") == sa.literal_column("'ephemeral:made'")  # as the index has it
+        query = sa.select(runs.c.environment).join(made, made.c.run == runs.c.id).where(was_made, ~is_gone)
+        return frozenset(str(row.environment) for row in self._rows(query.distinct()))
+
     def list_steps(self, run: str, *, cursor: str | None = None, limit: int = PAGE_SIZE) -> Page[StepRow]:
         """The steps of *run*, in the order in which they were started."""
         query = sa.select(run_steps).where(run_steps.c.run == run)

@@ -29,6 +29,8 @@ runs = sa.Table(
     sa.Index("runs_environment", "environment", "number"),
 )
 
+STACK_WAS_MADE = sa.text("key = 'ephemeral:made'")
+
 records = sa.Table(
     "records",
     metadata,
@@ -38,6 +40,7 @@ records = sa.Table(
     sa.Column("data", sa.Text, nullable=False),
     project_column(),
     sa.UniqueConstraint("run", "key"),
+    sa.Index("records_ephemeral", "key", "run", sqlite_where=STACK_WAS_MADE, postgresql_where=STACK_WAS_MADE),
 )
 
 hosts = sa.Table(

@@ -65,6 +65,15 @@ class MemoryLists:
         """The entries of several runs that have one of *keys*."""
         return [record for run in runs for record in self._records.get(run, ()) if record.key in keys]
 
+    def ephemeral_environments(self) -> frozenset[str]:
+        """The environments in which a run has made an ephemeral stack, and has not recorded that it is gone."""
+        keys = {run.id: {record.key for record in self.records(run.id)} for run in self._runs.values()}
+        return frozenset(
+            run.environment
+            for run in self._runs.values()
+            if "ephemeral:made" in keys[run.id] and "ephemeral:gone" not in keys[run.id]
+        )
+
     def list_steps(self, run: str, *, cursor: str | None = None, limit: int = PAGE_SIZE) -> Page[StepRow]:
         """The steps of *run*, in the order in which they were started."""
         steps: dict[str, StepRow] = {}
