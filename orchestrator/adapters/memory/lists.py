@@ -67,7 +67,7 @@ class MemoryLists:
 
     def ephemeral_environments(self) -> frozenset[str]:
         """The environments in which a run has made an ephemeral stack, and has not recorded that it is gone."""
-        keys = {run.id: {record.key for record in self.records(run.id)} for run in self._runs.values()}
+        keys = {run.id: {record.key for record in self._records[run.id]} for run in self._runs.values()}
         return frozenset(
             run.environment
             for run in self._runs.values()
