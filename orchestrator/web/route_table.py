@@ -128,6 +128,25 @@ REVIEW_PAGES: dict[str, tuple[str, ...]] = {
     "POST /actions/{action}/cancel": ("reviews.cancel_action",),
 }
 """The pages of release management whose objects the API has by its use cases."""
+TRAINS: dict[str, tuple[str, ...]] = {
+    "GET /api/v1/trains": ("trains.list_trains",),
+    "POST /api/v1/trains": ("trains.create_train",),
+    "GET /api/v1/trains/{train}": ("trains.show_train",),
+    "GET /api/v1/trains/{train}/prognosis": ("trains.show_prognosis",),
+    "GET /api/v1/train-lines": ("trains.list_lines",),
+    "GET /api/v1/train-lines/{line}": ("trains.show_line",),
+    "POST /api/v1/train-lines": ("trains.add_line",),
+    "POST /api/v1/train-lines/{line}/edit": ("trains.edit_line",),
+    "POST /api/v1/train-lines/{line}/remove": ("trains.remove_line",),
+    "POST /api/v1/trains/{train}/board": ("trains.board_train",),
+    "POST /api/v1/trains/{train}/leave": ("trains.leave_train",),
+    "POST /api/v1/trains/{train}/depart": ("trains.depart",),
+    **{
+        f"POST /api/v1/trains/{{train}}/{name}": (f"trains.{name}_train",)
+        for name in ("edit", "hold", "resume", "cancel", "resolve")
+    },
+}
+"""The routes of release trains."""
 PROMOTING = ("releases.kept_package", "plans.targets", "submissions.submit(Promote)", *REQUESTING)
 
 ROUTES: dict[str, tuple[str, ...] | Public | UseCaseRoute] = {
@@ -215,6 +234,7 @@ ROUTES: dict[str, tuple[str, ...] | Public | UseCaseRoute] = {
     "GET /api/v1/measures": ("measures.show_measures",),
     "GET /api/v1/booking-quotas": ("bookings.list_quotas",),
     **{route.replace(" /", " /api/v1/"): cases for route, cases in MANAGEMENT.items()},
+    **TRAINS,
     "POST /api/v1/use-cases/{case}": UseCaseRoute(),
     "HEAD /api/v1/packages/{digest}": ("packageuploads.upload_offset",),
     "GET /api/v1/packages/{digest}": ("packageuploads.upload_offset",),

@@ -22,6 +22,7 @@ from orchestrator.web.api.changing import router as api_changing
 from orchestrator.web.api.management import router as api_management
 from orchestrator.web.api.packages import router as api_packages
 from orchestrator.web.api.reading import router as api_reading
+from orchestrator.web.api.trains import router as api_trains
 from orchestrator.web.api.use_cases import router as api_use_cases
 from orchestrator.web.events import Broadcast
 from orchestrator.web.health import router as health
@@ -59,6 +60,7 @@ ROUTERS = (
     api_reading,
     api_changing,
     api_management,
+    api_trains,
     api_use_cases,
     api_packages,
     pages_reading,

@@ -33,9 +33,9 @@ def edit_line(acting: Acting, name: str, fields: dict[str, Any], reason: str = "
 
     def work(task: Change) -> TrainLine:
         line = _usable(task, name)
-        drafted = {key: getattr(line, key) for key in LineDraft.model_fields}
+        drafted = {key: value for key, value in line.to_json().items() if key in LineDraft.model_fields}
         try:
-            draft = LineDraft.model_validate({**drafted, **fields, "name": line.name})
+            draft = LineDraft.from_json({**drafted, **fields, "name": line.name})
         except ValidationError as error:
             message = error.errors()[0]["msg"].removeprefix("Value error, ")
             raise OrchestratorError("G601", f"the line {name} {message}") from error

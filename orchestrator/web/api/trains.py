@@ -1,0 +1,248 @@
+"""The routes of `/api/v1` for train lines and release trains. Each calls one use case of release management."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+from pydantic import ConfigDict, Field
+
+from orchestrator.app.acting import Acting
+from orchestrator.domain.moments import Moment, moment_text
+from orchestrator.management.trains import decisions
+from orchestrator.management.trains.departure import depart
+from orchestrator.management.trains.line_decisions import add_line, edit_line, remove_line
+from orchestrator.management.trains.model import LineDraft, Train
+from orchestrator.management.trains.queries import list_lines, list_trains, show_line, show_prognosis, show_train
+from orchestrator.web.api.changing import Key, Result, Writer, reply_once
+from orchestrator.web.api.documents import PREFIX, Limit, Who, tagged_document
+from orchestrator.web.api.orders import Order, Reason, Word
+from orchestrator.web.requests import checked_model, managed_application
+
+if TYPE_CHECKING:
+    from orchestrator.management.application import ManagedApplication
+
+TrainCursor = Annotated[str | None, Query(max_length=200, pattern=r"^[0-9:.TZ-]{1,60} T-\d{1,9}$")]
+LINE: dict[str, Any] = {"name": "weekly", "stops": [{"environments": ["staging"]}], "start": "2026-12-01T10:00:00"}
+router = APIRouter(prefix=PREFIX)
+
+
+class LineOrder(Order):
+    """The fields of a train line, as `orchestrator train line show --json` prints them."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"line": LINE}]})
+
+    line: dict[str, Any]
+
+
+class TrainOrder(Order):
+    """A train of *line*, which departs at *departs_at*, by default at the next departure without a train."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"line": "weekly"}]})
+
+    line: Word
+    departs_at: Moment | None = None
+
+
+class BoardingOrder(Order):
+    """A *package* that boards a train after others. *late* is the reason of one that boards after the cut-off."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"package": "shop-1.5.0", "after": ["database"]}]})
+
+    package: Word
+    after: Annotated[tuple[Word, ...], Field(max_length=100)] = ()
+    late: Annotated[str, Field(max_length=2000)] = ""
+
+
+class LeavingOrder(Reason):
+    """The *package* that leaves a train before its departure, by its name."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"package": "shop", "reason": "not ready"}]})
+
+    package: Word
+
+
+class TrainTimesOrder(Reason):
+    """The times of a train that change."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"departs_at": "2026-12-01T10:00:00Z"}]})
+
+    departs_at: Moment | None = None
+    boarding_closes_at: Moment | None = None
+
+
+class TrainEventOrder(Reason):
+    """Why something happens to a train."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "incident"}]})
+
+
+def _train(status: int, train: Train) -> Result:
+    return status, "Train", {"id": train.id, "train": train.to_json()}
+
+
+@router.get("/trains", tags=["trains"])
+def get_trains(
+    request: Request, who: Who, *, ended: bool = False, cursor: TrainCursor = None, limit: Limit = 50
+) -> Response:
+    """The trains by their departures; by default those that have not ended."""
+    acting = managed_application(request).acting_as(who.actor)
+    page = list_trains(acting, ended=ended, cursor=cursor, limit=limit)
+    found = [{"id": each.id, "train": each.to_json()} for each in page.items]
+    return tagged_document(request, "Trains", {"trains": found, "cursor": page.cursor})
+
+
+@router.get("/trains/{train}", tags=["trains"])
+def get_train(request: Request, who: Who, train: str) -> Response:
+    """One train, by its id, or the next one of a line."""
+    found = show_train(managed_application(request).acting_as(who.actor), train)
+    return tagged_document(request, "Train", _train(200, found)[2])
+
+
+@router.get("/trains/{train}/prognosis", tags=["trains"])
+def get_prognosis(request: Request, who: Who, train: str, at: Moment | None = None) -> Response:
+    """What would leave with a train, by default at its departure. Nothing is written."""
+    app = managed_application(request)
+    found = show_prognosis(app.acting_as(who.actor), train, app.train_sources, at)
+    return tagged_document(request, "TrainPrognosis", {"prognosis": found.to_json()})
+
+
+@router.get("/train-lines", tags=["trains"])
+def get_lines(request: Request, who: Who, *, archived: bool = False) -> Response:
+    """The train lines by name; by default without those that are archived."""
+    found = list_lines(managed_application(request).acting_as(who.actor), archived=archived)
+    return tagged_document(request, "TrainLines", {"lines": [each.to_json() for each in found]})
+
+
+@router.get("/train-lines/{line}", tags=["trains"])
+def get_line(request: Request, who: Who, line: str) -> Response:
+    """One train line with its next departures."""
+    found, coming = show_line(managed_application(request).acting_as(who.actor), line)
+    data = {"line": found.to_json(), "departures": [moment_text(each) for each in coming]}
+    return tagged_document(request, "TrainLine", data)
+
+
+@router.post("/train-lines", tags=["trains"], status_code=201)
+def post_line(request: Request, who: Writer, order: LineOrder, key: Key = None) -> Response:
+    """Add a train line."""
+    acting = managed_application(request).acting_as(who.actor)
+
+    def work() -> Result:
+        made = add_line(acting, checked_model(LineDraft, order.line))
+        return 201, "TrainLine", {"line": made.to_json(), "departures": []}
+
+    return reply_once(request, who, key, order, work)
+
+
+@router.post("/train-lines/{line}/edit", tags=["trains"])
+def post_line_edit(request: Request, who: Writer, line: str, order: LineOrder, key: Key = None) -> Response:
+    """Change fields of a train line. Lists are replaced."""
+    acting = managed_application(request).acting_as(who.actor)
+
+    def work() -> Result:
+        edited = edit_line(acting, line, order.line)
+        return 200, "TrainLine", {"line": edited.to_json(), "departures": []}
+
+    return reply_once(request, who, key, order, work)
+
+
+@router.post("/train-lines/{line}/remove", tags=["trains"])
+def post_line_remove(request: Request, who: Writer, line: str, order: TrainEventOrder, key: Key = None) -> Response:
+    """Remove a train line, or archive it if it has trains."""
+    acting = managed_application(request).acting_as(who.actor)
+
+    def work() -> Result:
+        removed = remove_line(acting, line, order.reason.strip())
+        return 200, "TrainLine", {"line": removed.to_json(), "departures": []}
+
+    return reply_once(request, who, key, order, work)
+
+
+@router.post("/trains", tags=["trains"], status_code=201)
+def post_train(request: Request, who: Writer, order: TrainOrder, key: Key = None) -> Response:
+    """Make a train of a line."""
+    acting = managed_application(request).acting_as(who.actor)
+    return reply_once(
+        request, who, key, order, lambda: _train(201, decisions.create_train(acting, order.line, order.departs_at))
+    )
+
+
+@router.post("/trains/{train}/board", tags=["trains"])
+def post_boarding(request: Request, who: Writer, train: str, order: BoardingOrder, key: Key = None) -> Response:
+    """Put a package aboard a train."""
+    app = managed_application(request)
+
+    def work() -> Result:
+        acting, late = app.acting_as(who.actor), order.late.strip()
+        return _train(200, decisions.board_train(acting, train, order.package, app.train_sources, order.after, late))
+
+    return reply_once(request, who, key, order, work)
+
+
+@router.post("/trains/{train}/leave", tags=["trains"])
+def post_leaving(request: Request, who: Writer, train: str, order: LeavingOrder, key: Key = None) -> Response:
+    """Take a package off a train before its departure."""
+    acting = managed_application(request).acting_as(who.actor)
+
+    def work() -> Result:
+        return _train(200, decisions.leave_train(acting, train, order.package, order.reason.strip()))
+
+    return reply_once(request, who, key, order, work)
+
+
+@router.post("/trains/{train}/edit", tags=["trains"])
+def post_train_edit(request: Request, who: Writer, train: str, order: TrainTimesOrder, key: Key = None) -> Response:
+    """Move the departure of a train, or the end of boarding."""
+    acting = managed_application(request).acting_as(who.actor)
+    times = decisions.TrainChange(order.departs_at, order.boarding_closes_at)
+    return reply_once(
+        request, who, key, order, lambda: _train(200, decisions.edit_train(acting, train, times, order.reason.strip()))
+    )
+
+
+TrainCall = Callable[["ManagedApplication", Acting, str, str], Train]
+TRAIN_EVENTS: dict[str, tuple[str, TrainCall]] = {
+    "depart": (
+        "Have a train depart before its time, with the rights of the actor.",
+        lambda app, acting, key, reason: depart(acting, key, app.train_sources, reason),
+    ),
+    "hold": (
+        "Keep a train from departing. The reason is required.",
+        lambda _, acting, key, reason: decisions.hold_train(acting, key, reason),
+    ),
+    "resume": (
+        "Let a train depart that was held.",
+        lambda _, acting, key, reason: decisions.resume_train(acting, key, reason),
+    ),
+    "cancel": (
+        "End a train. After the departure its packages are rolled back. The reason is required.",
+        lambda _, acting, key, reason: decisions.cancel_train(acting, key, reason),
+    ),
+    "resolve": (
+        "Record that what a train left was restored by hand. The reason is required.",
+        lambda _, acting, key, reason: decisions.resolve_train(acting, key, reason),
+    ),
+}
+"""The events of a train that users cause with a reason, each with its text."""
+
+
+def _train_route(event: str) -> None:
+    """The route of one *event* of a train."""
+    text, call = TRAIN_EVENTS[event]
+
+    def post_train_event(
+        request: Request, who: Writer, train: str, order: TrainEventOrder, key: Key = None
+    ) -> Response:
+        app = managed_application(request)
+
+        def work() -> Result:
+            return _train(200, call(app, app.acting_as(who.actor), train, order.reason.strip()))
+
+        return reply_once(request, who, key, order, work)
+
+    post_train_event.__doc__ = text
+    router.post(f"/trains/{{train}}/{event}", tags=["trains"], name=f"{event} a train")(post_train_event)
+
+
+for _event in TRAIN_EVENTS:
+    _train_route(_event)
