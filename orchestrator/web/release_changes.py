@@ -92,7 +92,8 @@ def phase_event(acting: Acting, release: PlannedRelease, phase: Phase) -> str:
     if not is_allowed(acting, Action.PLAN_RELEASES):
         return ""
     if phase.progress == "pending" and release.state in {ReleaseState.SCHEDULED, ReleaseState.IN_PROGRESS}:
-        return "start"
+        before = (release.phase(key) for key in phase.after)
+        return "" if any(each is not None and each.progress != "completed" for each in before) else "start"
     return "complete" if phase.progress == "active" and release.state is ReleaseState.IN_PROGRESS else ""
 
 

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page
 from orchestrator.app.sign_in_links import create_link
 from orchestrator.web.route_table import ROUTES
 from tests.browser.conftest import ROOT, Served, picture
+from tests.server.release_scene import NAMES, lay_all
 
 AXE = ROOT / "build" / "browser" / "assets" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -30,13 +31,14 @@ def test_every_page_is_here() -> None:
 
 
 def lay_more(served: Served) -> None:
-    """A promotion that waits, a run that is open, a change request, a booking, and the output of a job."""
+    """A promotion that waits, an open run, a change request, a booking, a release with its plan and review, and an output."""
     office = served.office
     office.ask("1.1.0")
     office.request("staging", "1.2.0")
     office.by("ann", "request", "add", "Sell gift cards", "--why", "asked for", "--environment", "production")
     start = (datetime.now(UTC) + timedelta(days=2)).isoformat(timespec="seconds")
     office.by("olga", "book", "staging", "--from", start, "--for", "4h", "--purpose", "load test")
+    lay_all(office)
     newest = office.by("vic", "history")["runs"][0]["id"]
     folder = office.folder / ".orchestrator" / "jobs" / f"{newest}.deploy"
     folder.mkdir(parents=True)
@@ -52,6 +54,9 @@ def address_of(served: Served, page: str) -> str:
     if page.startswith("/requests/"):
         given["run"] = asked["id"]
     given |= {"plan": asked["plan"], "change": "R-1", "booking": "B-1", "job": f"{runs[0]['id']}.deploy"}
+    given |= {name.strip("{}"): value for name, value in NAMES.items()}
+    if page.startswith("/implementation-plans/"):
+        given["plan"] = "IP-1"
     if page.startswith("/link/"):
         given["text"] = create_link(served.site.root, "cid").text
     query = {"/promote": "?release=shop-1.1.0&environment=staging", "/search": "?q=shop"}.get(page, "")
