@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.domain.release import PackageRef, Revision
     from orchestrator.management.bookings.ports import BookingSources, Use
     from orchestrator.management.change_requests.file import ChangeFile
-    from orchestrator.management.change_requests.ports import ChangeSources, CommitRange
+    from orchestrator.management.change_requests.ports import BuiltRelease, ChangeSources, CommitRange, ImportFiles
     from orchestrator.management.change_requests.risk import ChangeFacts
     from orchestrator.management.implementation_plans.ports import ImplementationSources, TemplateFile
     from orchestrator.management.measures.ports import MeasureSources
@@ -40,8 +40,13 @@ class ManagementParts(Base):
 
     @cached_property
     def change_sources(self) -> "ChangeSources":
-        """The facts of change requests, and where they are imported from."""
+        """The facts of change requests."""
         return ProjectChangeSources(self)
+
+    @property
+    def import_files(self) -> "ImportFiles":
+        """What change requests are imported from."""
+        return LocalImportFiles(self.root, self.environ)
 
     @cached_property
     def booking_sources(self) -> "BookingSources":
@@ -105,7 +110,7 @@ class ManagementParts(Base):
 
 
 class ProjectChangeSources:
-    """The `ChangeSources` of a project: its files, its journal and its Git repository."""
+    """The `ChangeSources` of a project: its files and its journal."""
 
     def __init__(self, app: "ApplicationParts") -> None:
         self._app = app
@@ -125,18 +130,10 @@ class ProjectChangeSources:
 
         return change_facts(self._app.services, packages, environments)
 
-    def commits_since(self, environment: str, base: str) -> "CommitRange":
-        """The commits after *base*, or without it after the release that runs in *environment*. Raises G104, P119."""
-        from orchestrator.adapters.archive.tree import commits_after
-        from orchestrator.management.change_requests.ports import CommitRange
-
-        release, start = ("", base) if base else self._running(environment)
-        commit, commits = commits_after(self._app.root, start, self._app.environ)
-        return CommitRange(commit, release, commits)
-
-    def _running(self, environment: str) -> tuple[str, str]:
-        """The release that was verified last in *environment*, and the commit from which it was built."""
+    def running_release(self, environment: str) -> "BuiltRelease":
+        """The release that was verified last in *environment*. Raises G104 without one or its commit, and R103."""
         from orchestrator.domain.errors import OrchestratorError
+        from orchestrator.management.change_requests.ports import BuiltRelease
 
         self._app.services.environment(environment)
         mark = next(iter(self._app.store.verified(environment, limit=1)), None)
@@ -145,7 +142,21 @@ class ProjectChangeSources:
         revision = self._app.packages.revision(mark.release.digest)
         if revision is None:
             raise OrchestratorError("G104", f"{mark.release} in {environment} has no Git revision")
-        return str(mark.release), revision.commit
+        return BuiltRelease(str(mark.release), revision.commit)
+
+
+class LocalImportFiles:
+    """The `ImportFiles` of this machine, with the Git repository around *folder*."""
+
+    def __init__(self, folder: Path, environ: "Mapping[str, str]") -> None:
+        self._folder, self._environ = folder, environ
+
+    def commits_after(self, base: str) -> "CommitRange":
+        """The commits after *base*. Raises P119."""
+        from orchestrator.adapters.archive.tree import commits_after
+        from orchestrator.management.change_requests.ports import CommitRange
+
+        return CommitRange(*commits_after(self._folder, base, self._environ))
 
     def read_file(self, file: Path) -> "ChangeFile":
         """The change requests in *file*. Raises F-codes."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from orchestrator.adapters.project_key import FileKeys
     from orchestrator.app.acting import Acting
     from orchestrator.app.admission import Promotion
+    from orchestrator.app.audit import KeptAudit
     from orchestrator.app.authentication import Authentication
     from orchestrator.app.authorize import Rights
     from orchestrator.app.bookings import Bookings
@@ -67,6 +68,13 @@ class RegisterParts(ApprovalParts, ProjectParts):
         from orchestrator.adapters.audit_head import HeadFile
 
         return HeadFile(self.state)
+
+    @property
+    def kept_audit(self) -> "KeptAudit":
+        """What the project has to verify its audit stream."""
+        from orchestrator.app.audit import KeptAudit
+
+        return KeptAudit(self.keys, self.audit_head.read())
 
     @cached_property
     def register(self) -> "Register":

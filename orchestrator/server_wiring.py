@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from orchestrator.adapters.clock import SystemClock
+from orchestrator.adapters.oidc import OidcTokens
 from orchestrator.adapters.profile_file import ProfileFile
 from orchestrator.adapters.server_connection import HttpConnection
 from orchestrator.app.actor import VARIABLE
+from orchestrator.config import find_project
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.server_profiles import (
     CA_CERT,
@@ -17,19 +19,38 @@ from orchestrator.domain.server_profiles import (
     server_address,
 )
 from orchestrator.domain.text import nearest
-from orchestrator.management.remote_application import RemoteApplication, RemoteUseCases, remote_application
+from orchestrator.management.remote_application import (
+    ClientParts,
+    RemoteApplication,
+    RemoteUseCases,
+    remote_application,
+)
+from orchestrator.management_wiring import LocalImportFiles
 
 
 def open_remote(environ: Mapping[str, str]) -> RemoteApplication:
     """The project at the server that the variables *environ* choose. Raises N132 to N139."""
     connection = HttpConnection(chosen_profile(environ))
-    return remote_application(RemoteUseCases(connection), SystemClock())
+    return remote_application(RemoteUseCases(connection), SystemClock(), client_parts(environ))
+
+
+def client_parts(environ: Mapping[str, str]) -> ClientParts:
+    """What a command on this machine uses of it: of Git the clone in the current folder."""
+    return ClientParts(environ, OidcTokens(), LocalImportFiles(_own_folder(), environ))
+
+
+def _own_folder() -> Path:
+    """The folder of the project around the current folder, or the current folder."""
+    try:
+        return find_project(Path.cwd())
+    except OrchestratorError:
+        return Path.cwd()
 
 
 def chosen_profile(environ: Mapping[str, str]) -> ServerProfile:
-    """The server with its token: of the named profile, or at the given address. Raises N133, N134 and N138.
+    """The server with its token: of the named profile, or at the given address. Raises N133 and N138.
 
-    A token in ORCHESTRATOR_TOKEN is used in place of that of the profile.
+    A token in ORCHESTRATOR_TOKEN is used in place of that of the profile. It is empty if there is none.
     """
     name, url = environ.get(PROFILE), environ.get(SERVER)
     if name and url:
@@ -44,8 +65,6 @@ def chosen_profile(environ: Mapping[str, str]) -> ServerProfile:
         address = server_address(url or "")
         found = profiles.at(address) or ServerProfile(name=profile_name(address), url=address, token="")
     token = environ.get(VARIABLE, found.token).strip()
-    if not token:
-        raise OrchestratorError("N134", f"there is no token for {found.url}", hint=f"orchestrator login {found.url}")
     return found.model_copy(update={"token": token, "ca_cert": environ.get(CA_CERT) or found.ca_cert})
 
 
@@ -64,7 +83,8 @@ class RealServers:
             token=token,
             ca_cert=str(ca_cert.absolute()) if ca_cert is not None else None,
         )
-        app = remote_application(RemoteUseCases(HttpConnection(profile)), SystemClock())
+        connection = HttpConnection(profile)
+        app = remote_application(RemoteUseCases(connection), SystemClock(), client_parts(self._environ))
         facts = app.facts
         app.close()
         store = ProfileFile(self._environ)

@@ -30,15 +30,11 @@ class HttpConnection:
         except ModuleNotFoundError as error:
             raise OrchestratorError("N139", f"{error.name} is not installed") from error
         self._library = httpx2
-        self._url = profile.url
+        self._url, self._token = profile.url, profile.token
         encrypted = profile.url.startswith("https:")
         self._client = httpx2.Client(
             base_url=profile.url,
-            headers={
-                "Authorization": f"Bearer {profile.token}",
-                "Content-Type": "application/json",
-                "User-Agent": f"orchestrator/{__version__}",
-            },
+            headers={"Content-Type": "application/json", "User-Agent": f"orchestrator/{__version__}"},
             verify=_trusted(profile.ca_cert) if profile.ca_cert is not None else True,
             timeout=httpx2.Timeout(PATIENCE_S, connect=CONNECT_S),
             follow_redirects=False,
@@ -52,17 +48,31 @@ class HttpConnection:
 
     def post(self, path: str, body: bytes, key: str | None) -> ServerReply:
         """The response to a POST, repeated while the server cannot be reached or is busy. Raises N-codes."""
-        headers = {"Idempotency-Key": key} if key is not None else {}
+        headers = {**self._authorization(), **({"Idempotency-Key": key} if key is not None else {})}
         return self._sent(lambda: self._client.post(path, content=body, headers=headers))
+
+    def post_without_token(self, path: str, body: bytes) -> ServerReply:
+        """The response to a POST that needs no token, repeated likewise."""
+        return self._sent(lambda: self._client.post(path, content=body))
 
     def get(self, path: str) -> ServerReply:
         """The response to a GET, repeated likewise."""
-        return self._sent(lambda: self._client.get(path))
+        headers = self._authorization()
+        return self._sent(lambda: self._client.get(path, headers=headers))
 
     def put(self, path: str, data: bytes, place: str) -> ServerReply:
         """The response to a PUT of a part, repeated likewise."""
-        headers = {"Content-Range": place, "Content-Type": "application/octet-stream"}
+        place_headers = {"Content-Range": place, "Content-Type": "application/octet-stream"}
+        headers = {**self._authorization(), **place_headers}
         return self._sent(lambda: self._client.put(path, content=data, headers=headers))
+
+    def _authorization(self) -> dict[str, str]:
+        """The header with the token. Raises N134 without one."""
+        if not self._token:
+            raise OrchestratorError(
+                "N134", f"there is no token for {self._url}", hint=f"orchestrator login {self._url}"
+            )
+        return {"Authorization": f"Bearer {self._token}"}
 
     def _sent(self, send: Callable[[], Any]) -> ServerReply:
         """The response to what *send* sends, repeated while the server cannot be reached or is busy."""
@@ -84,7 +94,8 @@ class HttpConnection:
 
     def events(self, path: str, cursor: str | None) -> Iterator[str]:
         """The ids of the events at *path* after *cursor*, until the stream ends. Raises N132 and N137."""
-        headers = {"Accept": "text/event-stream", **({"Last-Event-ID": cursor} if cursor is not None else {})}
+        headers = {**self._authorization(), "Accept": "text/event-stream"}
+        headers |= {"Last-Event-ID": cursor} if cursor is not None else {}
         timeout = self._library.Timeout(SILENCE_S, connect=CONNECT_S)
         try:
             with self._client.stream("GET", path, headers=headers, timeout=timeout) as response:

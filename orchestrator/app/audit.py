@@ -56,7 +56,7 @@ class Verification:
     """What `verify` found in *entries* entries that end with *head*; *finding* is the first fault.
 
     *restores* are those that the stream records: they explain which entries a restored state lacks. *breaks* are those
-    that `explain_break` recorded.
+    that `explain_break` recorded. *heads* is the number of places that it was compared with.
     """
 
     entries: int
@@ -64,16 +64,25 @@ class Verification:
     finding: Finding | None
     restores: tuple[RecordedRestore, ...] = ()
     breaks: tuple[ExplainedBreak, ...] = ()
+    heads: int = 0
 
 
-def verify_stream(
-    acting: Acting, keys: AuditKeys, heads: tuple[AuditHead, ...], beside: AuditHead | None = None
-) -> Verification:
-    """Check the whole stream against each of *heads*, which were kept elsewhere, and the one *beside* the database.
+@dataclass(frozen=True)
+class KeptAudit:
+    """What the project has to verify its stream: its *keys*, and the head *beside* the database, if there is one."""
+
+    keys: AuditKeys
+    beside: AuditHead | None = None
+
+
+@forwarded
+def verify_stream(acting: Acting, kept: KeptAudit, heads: tuple[AuditHead, ...]) -> Verification:
+    """Check the whole stream against each of *heads*, which were kept elsewhere, and the one beside the database.
 
     A head whose entry was lost by a recorded restore is a finding if it was kept elsewhere, and explained if not. A
     head that an explained break names is not a finding.
     """
+    keys, beside = kept.keys, kept.beside
 
     def work(view: View) -> Verification:
         entries = view.records.audit()
@@ -86,7 +95,8 @@ def verify_stream(
             found.append(keys.broken(entries, head=beside))
         faults = [finding for finding in found if finding is not None]
         first = min(faults, key=lambda finding: finding.index, default=None)
-        return Verification(len(entries), view.records.head(), first, restores, breaks)
+        number = len(heads) + (beside is not None)
+        return Verification(len(entries), view.records.head(), first, restores, breaks, number)
 
     return read_register(acting, Action.READ_AUDIT, work)
 
@@ -100,13 +110,13 @@ def _compared(
     return finding if lost is None or lost.missing is None else Finding(lost.missing[0], Fault.RESTORED)
 
 
-def explain_break(
-    acting: Acting, keys: AuditKeys, heads: tuple[AuditHead, ...], beside: AuditHead | None, reason: str
-) -> ExplainedBreak:
-    """Record the *reason* why places of *heads*, or the one *beside* the database, are not in the stream any more.
+@forwarded
+def explain_break(acting: Acting, kept: KeptAudit, heads: tuple[AuditHead, ...], reason: str) -> ExplainedBreak:
+    """Record the *reason* why places of *heads*, or the one beside the database, are not in the stream any more.
 
     Each place stays in the entry. Raises A401 if the entries themselves were changed, and A402 if no place differs.
     """
+    keys, beside = kept.keys, kept.beside
 
     def work(task: Change) -> ExplainedBreak:
         entries = task.records.audit()

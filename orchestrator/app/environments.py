@@ -2,17 +2,19 @@
 
 import secrets
 from collections.abc import Callable
+from typing import Any
 
 from orchestrator.app.acting import Right
 from orchestrator.app.authorize import UseCases, use_case
 from orchestrator.app.parts import Parts
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor
-from orchestrator.domain.context import Outputs
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Entry
+from orchestrator.domain.model import Model
 from orchestrator.domain.plan import Acknowledgements, Loss, StackPreview, StackSpec, losses
+from orchestrator.domain.text import clean_text
 from orchestrator.flow.environment import loss_refusal, stateful_resources
 from orchestrator.inspect.stacks import inventory_of, outputs_of, stack_of, stacks_of
 
@@ -20,6 +22,20 @@ from orchestrator.inspect.stacks import inventory_of, outputs_of, stack_of, stac
 def reading_rights(environment: str, *, secret: bool = False) -> tuple[Right, ...]:
     """The right to view *environment*, or to read the secrets in it."""
     return (Right(Action.READ_SECRETS if secret else Action.VIEW, environment),)
+
+
+class PreviewedStack(Model):
+    """What an update would change in a stack, and the *warnings* of its engine."""
+
+    preview: StackPreview
+    warnings: tuple[str, ...] = ()
+
+
+class ShownInventory(Model):
+    """The *inventory* of an environment as an actor may see it, and the *digest* of the whole one."""
+
+    inventory: Inventory
+    digest: str
 
 
 class Environments(UseCases):
@@ -45,16 +61,38 @@ class Environments(UseCases):
         return list(stacks_of(self._parts.services, environment).values()) or [self._existing(environment)]
 
     @use_case(Action.PLAN)
-    def preview(self, actor: Actor, environment: str, spec: StackSpec, emit: Callable[[Entry], None]) -> StackPreview:
-        """What an update would change in the stack *spec* of *environment*."""
+    def preview(
+        self, actor: Actor, environment: str, stack: str, warn: Callable[[str], object] = lambda _text: None
+    ) -> PreviewedStack:
+        """What an update would change in the *stack* of *environment*. Raises E102 and R103.
+
+        Warnings are given to *warn* as they come, and are part of the result.
+        """
+        warnings = list[str]()
+
+        def take(entry: Entry) -> None:
+            if entry.kind == "notice" and entry.data.get("level") == "warning":
+                warnings.append(self._parts.secrets.text(str(entry.data["text"])))
+                warn(warnings[-1])
+
         job = f"preview-{secrets.token_hex(4)}"
-        return StackPreview.model_validate(self._parts.provisioner.preview(spec, job, emit))
+        found = self._parts.provisioner.preview(self._named(environment, stack), job, take)
+        return PreviewedStack(preview=StackPreview.model_validate(found), warnings=tuple(warnings))
 
     @use_case(Action.PLAN)
-    def destruction(self, actor: Actor, environment: str, spec: StackSpec) -> tuple[int, tuple[Loss, ...]]:
-        """How many resources the stack *spec* of *environment* has, and which of them are stateful."""
+    def destruction(self, actor: Actor, environment: str, stack: str) -> tuple[int, tuple[Loss, ...]]:
+        """How many resources the *stack* of *environment* has, and which are stateful. Raises E102 and R103."""
+        spec = self._named(environment, stack)
         count = self._parts.provisioner.resources(spec)
         return count, stateful_resources(self._parts.services, spec)
+
+    def _named(self, environment: str, stack: str) -> StackSpec:
+        """The *stack* of *environment*: its own, or that of a side. Raises E102 and R103."""
+        own = [*stacks_of(self._parts.services, environment).values(), self._existing(environment)]
+        found = next((spec for spec in own if spec.stack == stack), None)
+        if found is None:
+            raise OrchestratorError("E102", f"{environment} has no stack {clean_text(stack, 100)}")
+        return found
 
     def _existing(self, environment: str) -> StackSpec:
         spec = stack_of(self._parts.services, environment)
@@ -63,17 +101,22 @@ class Environments(UseCases):
         return spec
 
     @use_case(reading_rights)
-    def outputs(self, actor: Actor, environment: str, *, secret: bool = False) -> Outputs:
-        """The outputs of the stack; *secret*: to print its secrets too. Raises E-codes."""
-        del secret
-        return outputs_of(self._parts.services, environment)
+    def outputs(self, actor: Actor, environment: str, *, secret: bool = False) -> dict[str, Any]:
+        """The outputs of the stack by name. Without *secret* those that are, and known secrets, are masked.
+
+        Raises E-codes.
+        """
+        found = outputs_of(self._parts.services, environment)
+        if secret:
+            return {**found.plain, **found.secret}
+        return dict(self._parts.secrets.data(found.masked()))
 
     @use_case(reading_rights)
-    def inventory(self, actor: Actor, environment: str, *, secret: bool = False) -> Inventory:
-        """The hosts as playbooks and suites get them; *secret*: to print their variables too. Raises E-codes."""
-        del secret
+    def inventory(self, actor: Actor, environment: str, *, secret: bool = False) -> ShownInventory:
+        """The hosts as playbooks and suites get them, with *secret* also their variables. Raises E-codes."""
         services = self._parts.services
-        return inventory_of(services, environment, outputs_of(services, environment))
+        found = inventory_of(services, environment, outputs_of(services, environment))
+        return ShownInventory(inventory=found if secret else found.hosts_only(), digest=found.digest)
 
 
 def update_refusal(preview: StackPreview, spec: StackSpec, named: Acknowledgements) -> OrchestratorError | None:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from orchestrator.app.acting import Acting
 from orchestrator.app.admission import Promotion
+from orchestrator.app.audit import KeptAudit
 from orchestrator.app.authentication import Authentication
 from orchestrator.app.exchange import Exchange
 from orchestrator.app.idempotency import IdempotentRequests
@@ -194,6 +195,10 @@ class FrontEndParts(Protocol):
     @property
     def audit_head(self) -> AuditHeads:
         """The file with the newest place of the audit stream."""
+
+    @property
+    def kept_audit(self) -> KeptAudit:
+        """What the project has to verify its audit stream."""
 
     @property
     def feed(self) -> RunFeed:

@@ -1,6 +1,7 @@
 """Maintenance: the project key, backups and restores of the state, the tables of lists, and workers."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.app.acting import Right
@@ -17,6 +18,14 @@ KEY_UNUSABLE = frozenset({"S150", "S151", "S193"})
 """The error codes of a project key that is missing, damaged, or awaited after a restore."""
 
 
+@dataclass(frozen=True)
+class KnownKeys:
+    """Keys of the project by their identifiers (*keys*), and the *file* of the current one."""
+
+    file: str
+    keys: tuple[KeyRecord, ...]
+
+
 class Maintenance(UseCases):
     """The use cases that keep a project and its state in order."""
 
@@ -25,13 +34,13 @@ class Maintenance(UseCases):
         self._parts = parts
 
     @use_case(Action.VIEW)
-    def known_keys(self, actor: Actor) -> list[KeyRecord]:
+    def known_keys(self, actor: Actor) -> KnownKeys:
         """The identifiers of the project key and of the retired ones that are accepted, never a key itself."""
-        return self._parts.keys.known()
+        return KnownKeys(str(self._parts.keys.file), tuple(self._parts.keys.known()))
 
     @use_case(Action.MANAGE_KEYS, recorded=False)
-    def rotate_key(self, actor: Actor, *, revoke: bool = False) -> KeyRecord:
-        """Make a new project key. With *revoke*, former ones are not accepted any more.
+    def rotate_key(self, actor: Actor, *, revoke: bool = False) -> KnownKeys:
+        """Make a new project key, and return its identifier. With *revoke*, former ones are not accepted any more.
 
         The entry of the audit stream is made before, or with the new key if the current one is lost. A revocation is
         recorded also with the new key: older keys verify the entries before that one and no others.
@@ -48,7 +57,7 @@ class Maintenance(UseCases):
         if unusable or revoke:
             reason = "; ".join(text for text in (reason, "earlier keys are revoked" if revoke else "") if text)
             self._rights.require(actor, right, reason, recorded=True, use_case=name)
-        return made
+        return KnownKeys(str(self._parts.keys.file), (made,))
 
     @use_case(Action.BACK_UP)
     def back_up(

@@ -5,11 +5,12 @@ from orchestrator.app.control import record_control
 from orchestrator.app.journal import recorded_request
 from orchestrator.app.parts import Parts
 from orchestrator.app.requests import Reap, Request, parse_request
-from orchestrator.app.rights import reap_rights
 from orchestrator.app.submit import record_request
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor
+from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run, request_parameters
+from orchestrator.domain.text import clean_text
 from orchestrator.inspect.leftovers import Leftover, leftovers
 from orchestrator.ports.lists import each_request
 
@@ -34,13 +35,14 @@ class Recovery(UseCases):
         found = [left for left in every if environment is not None or left.due(now)]
         return [left for left in found if left.run.ended or self._is_dead(left.run)]
 
-    @use_case(reap_rights)
-    def reap(self, actor: Actor, leftover: Leftover, *, queue: str = "") -> Request:
-        """Request that *leftover* is destroyed: by a run of its own, or by the one that made it, cancelled.
+    @use_case(Action.DESTROY)
+    def reap(self, actor: Actor, environment: str, made_by: str, *, queue: str = "") -> Request:
+        """Request that what the run *made_by* left in *environment* is destroyed.
 
-        A request that is not done is not repeated. Raises S101 when the environment is busy.
+        This is done by a run of its own, or by *made_by*, cancelled, if it has not ended. A request that is not done is
+        not repeated. Raises R101 without such a leftover, R103, and S101 when the environment is busy.
         """
-        run = leftover.run
+        run = self._left_by(environment, made_by)
         if not run.ended:
             if run.control != "cancel":
                 record_control(self._parts.store, str(actor), run, "cancel", "what it created has expired")
@@ -49,6 +51,14 @@ class Recovery(UseCases):
             if work.request["kind"] == "reap" and request_parameters(work.request).get("run") == run.id:
                 return parse_request(work.request)
         return record_request(self._parts, actor, Reap(targets=(run.environment,), leftover=run.id), queue)
+
+    def _left_by(self, environment: str, made_by: str) -> Run:
+        """The run *made_by*, if it has left a stack in *environment* and no process works on it."""
+        self._parts.services.environment(environment)
+        for left in leftovers(self._parts.services, environment):
+            if left.run.id == made_by and (left.run.ended or self._is_dead(left.run)):
+                return left.run
+        raise OrchestratorError("R101", f"no run {clean_text(made_by, 100)} has left anything in {environment}")
 
     def _is_dead(self, run: Run) -> bool:
         return run.control != "pause" and not self._parts.engine.working(run.root)

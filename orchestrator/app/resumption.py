@@ -64,7 +64,7 @@ class Resumption:
         """
         recovery = Recovery(self._parts)
         for left in recovery.leftovers(SYSTEM_ACTOR):
-            request = recovery.reap(SYSTEM_ACTOR, left, queue=queue)
+            request = recovery.reap(SYSTEM_ACTOR, left.run.environment, left.run.id, queue=queue)
             if not left.run.ended and not self._parts.store.work(request.root).queue:
                 self._parts.run_in_background(request.root)
 

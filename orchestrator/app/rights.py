@@ -17,7 +17,6 @@ from orchestrator.app.requests import (
 )
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.journal import Run
-from orchestrator.inspect.leftovers import Leftover
 
 ACTIONS: dict[type[RunRequest], Action] = {
     Promote: Action.PROMOTE,
@@ -40,11 +39,6 @@ def request_rights(request: RunRequest, **_: object) -> tuple[Right, ...]:
     needed = tuple(Right(ACTIONS[type(request)], environment) for environment in request.targets)
     reason = request.overrun_reason
     return needed + tuple(Right(Action.OVERRUN, environment, reason) for environment in request.targets if reason)
-
-
-def reap_rights(leftover: Leftover, **_: object) -> tuple[Right, ...]:
-    """The right to destroy the *leftover* in its environment."""
-    return (Right(Action.DESTROY, leftover.run.environment),)
 
 
 def comparison_rights(left: str, right: str) -> tuple[Right, ...]:

@@ -160,7 +160,7 @@ class Table(click.Group):
         return super().resolve_command(ctx, args)
 
     def _check_place(self, ctx: click.Context, args: list[str]) -> None:
-        """Raise N130 or N131 if a server is chosen and the command cannot act on it; its help is shown anyway."""
+        """Raise N130 if a server is chosen and the command acts on this machine; its help is shown anyway."""
         names = [word for word in args[:2] if not word.startswith("-")]
         command = next((each for each in (" ".join(names), *names[:1]) if each in places.PLACES), None)
         if command is not None and not ctx.resilient_parsing and not {"-h", "--help"} & set(args):

@@ -4,7 +4,6 @@ import contextlib
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
@@ -227,7 +226,7 @@ def follow(app: Application, request: RunRequest, only: str = "") -> list[RunVie
             follower.poll()
             if not working or (only and all(story.run.ended for story in follower.stories)):
                 return follower.stories
-            time.sleep(POLL)
+            follower.reader.wait()
 
 
 def follow_to_end(app: Application, request: RunRequest) -> list[RunView]:
@@ -235,20 +234,26 @@ def follow_to_end(app: Application, request: RunRequest) -> list[RunView]:
 
     The end of this process has no effect on it.
     """
-    if not app.executes_here and not app.scheduler_runs():
-        output.note("no worker is running, which would start it: orchestrator worker")
+    note_without_worker(app)
     try:
         with open_view() as view:
             follower = Follower(app, app.actor, request, view)
             while True:
-                working = follower.reader.has_worker(request.root)
                 follower.poll()
-                if not working and _has_ended(app, request, follower.stories):
+                ended = _has_ended(app, request, follower.stories)
+                if ended and not follower.reader.has_worker(request.root):  # until then it may hold its environment
+                    follower.poll()
                     return follower.stories
-                time.sleep(POLL)
+                follower.reader.wait(ending=ended)
     except KeyboardInterrupt:
         output.note(f"the run continues: orchestrator watch {request.root}")
         raise
+
+
+def note_without_worker(app: Application) -> None:
+    """Report that no worker of a server is running."""
+    if not app.executes_here and not app.scheduler_runs():
+        output.note("no worker is running, which would start it: orchestrator worker")
 
 
 def _has_ended(app: Application, request: RunRequest, stories: list[RunView]) -> bool:

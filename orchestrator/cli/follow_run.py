@@ -1,14 +1,17 @@
 """Execute a request, follow it to its end, and print how it ended."""
 
+import os
+
 from orchestrator.app.application import Application
 from orchestrator.app.planned_requests import DEFAULT_QUEUE
 from orchestrator.app.requests import RunRequest
 from orchestrator.cli import output
-from orchestrator.cli.execution import execute, exit_of
+from orchestrator.cli.execution import execute, exit_of, note_without_worker
 from orchestrator.cli.situation import hosts_summary, remedy_lines
 from orchestrator.cli.words import duration_text, state_words, waves
 from orchestrator.domain.access.principals import SYSTEM_ACTOR
 from orchestrator.domain.facts import remedies
+from orchestrator.domain.journal import Run
 from orchestrator.domain.promotion import State
 from orchestrator.domain.run_reason import ending_reason
 from orchestrator.domain.story import RunView
@@ -20,6 +23,22 @@ def execute_and_report(app: Application, request: RunRequest, *, as_json: bool) 
     """Start or resume *request*, and follow it. Returns the command's exit status."""
     output.ignore_broken_pipe()
     return report_end(app, request, execute(app, SYSTEM_ACTOR, request), as_json=as_json)
+
+
+def execute_unseen(app: Application, request: RunRequest) -> None:
+    """Execute *request* in a process in the background, and return at its end. At a server a worker executes it."""
+    if app.executes_here:
+        os.waitpid(app.run_in_background(request.root), 0)
+        return
+    note_without_worker(app)
+    reader = app.queries.reader(app.actor)
+    while not (ended := _rests(app.queries.current_run(app.actor, request.root))) or reader.has_worker(request.root):
+        reader.wait(ending=ended)
+
+
+def _rests(run: Run) -> bool:
+    """Whether *run* has ended, or is paused."""
+    return run.ended or run.control == "pause"
 
 
 def report_end(app: Application, request: RunRequest, stories: list[RunView], *, as_json: bool) -> int:

@@ -15,8 +15,6 @@ class Place(Enum):
     """In the folder of a project, or on this machine: it is refused."""
     ANYWHERE = "anywhere"
     """It reads files that are named, or nothing; the server is not used."""
-    NOT_YET = "not yet"
-    """It is meant for the server, and is refused."""
 
 
 def _marked(place: Place, *names: str) -> dict[str, Place]:
@@ -25,11 +23,33 @@ def _marked(place: Place, *names: str) -> dict[str, Place]:
 
 PLACES: dict[str, Place] = {
     **_marked(Place.REMOTE, "status", "matrix", "queue", "history", "show", "approvals", "why", "can-i", "whoami"),
-    **_marked(Place.REMOTE, "package list", "package remove", "watch", "logs", "cancel", "abort", "pause"),
+    **_marked(
+        Place.REMOTE, "package list", "package remove", "package verify", "watch", "logs", "cancel", "abort", "pause"
+    ),
     **_marked(Place.REMOTE, "build"),
     **_marked(Place.REMOTE, "plan", "promote", "rehearse", "rollback", "resume", "retry", "observe", "drift", "parity"),
     **_marked(Place.REMOTE, "approve", "reject", "withdraw", "raise-risk", "lock", "unlock", "away"),
-    **_marked(Place.REMOTE, "book", "bookings", "free", "contention", "environment quota"),
+    **_marked(Place.REMOTE, "book", "bookings", "free", "contention"),
+    **_marked(
+        Place.REMOTE,
+        *(
+            f"environment {name}"
+            for name in (
+                "list",
+                "show",
+                "inventory",
+                "outputs",
+                "preview",
+                "up",
+                "override",
+                "resolve",
+                "destroy",
+                "reap",
+                "quota",
+            )
+        ),
+    ),
+    **_marked(Place.REMOTE, "prune", "keys show", "keys rotate"),
     **_marked(Place.REMOTE, *(f"booking {name}" for name in ("show", "extend", "hand-over", "end", "cancel"))),
     **_marked(
         Place.REMOTE,
@@ -42,8 +62,8 @@ PLACES: dict[str, Place] = {
     **_marked(Place.REMOTE, *(f"group {name}" for name in ("add", "remove", "list", "members"))),
     **_marked(Place.REMOTE, *(f"service-account {name}" for name in ("add", "list", "disable", "trust"))),
     **_marked(Place.REMOTE, *(f"access {name}" for name in ("show", "grant", "revoke", "apply"))),
-    **_marked(Place.REMOTE, *(f"token {name}" for name in ("create", "list", "rotate", "revoke"))),
-    **_marked(Place.REMOTE, *(f"audit {name}" for name in ("list", "show", "export"))),
+    **_marked(Place.REMOTE, *(f"token {name}" for name in ("create", "exchange", "list", "rotate", "revoke"))),
+    **_marked(Place.REMOTE, *(f"audit {name}" for name in ("list", "show", "verify", "explain", "export"))),
     **_marked(
         Place.REMOTE,
         *(
@@ -61,6 +81,7 @@ PLACES: dict[str, Place] = {
                 "reopen",
                 "withdraw",
                 "close",
+                "import",
             )
         ),
     ),
@@ -152,40 +173,15 @@ PLACES: dict[str, Place] = {
     **_marked(Place.LOCAL, "init", "doctor", "worker", "serve", "backup", "restore", "completion", "store rebuild"),
     **_marked(Place.LOCAL, "engine install", "engine status", "hosts install", "hosts list", "hosts status"),
     **_marked(Place.ANYWHERE, "validate", "schema", "explain", "login", "logout", "package show", "package diff"),
-    **_marked(Place.NOT_YET, "package verify", "prune", "keys show", "keys rotate"),
-    **_marked(
-        Place.NOT_YET,
-        *(
-            f"environment {name}"
-            for name in (
-                "list",
-                "show",
-                "inventory",
-                "outputs",
-                "preview",
-                "up",
-                "override",
-                "resolve",
-                "destroy",
-                "reap",
-            )
-        ),
-    ),
-    **_marked(Place.NOT_YET, "token exchange", "audit verify", "audit explain", "request import"),
 }
-REFUSED = {
-    Place.LOCAL: ("N130", "acts on this machine, and not at a server"),
-    Place.NOT_YET: ("N131", "does not work with a server yet"),
-}
+LOCAL_ONLY = "N130"
 
 
 def check_place(command: str) -> None:
-    """Return if *command* can act at the server, or none is chosen. Raises N130 and N131."""
-    refused = REFUSED.get(PLACES[command])
-    if refused is None or not (os.environ.get(SERVER) or os.environ.get(PROFILE)):
+    """Return if *command* can act at the server, or none is chosen. Raises N130."""
+    if PLACES[command] is not Place.LOCAL or not (os.environ.get(SERVER) or os.environ.get(PROFILE)):
         return
     from orchestrator.domain.errors import OrchestratorError
 
-    code, text = refused
     hint = f"without --server and --profile, and with {SERVER} and {PROFILE} unset, it acts here"
-    raise OrchestratorError(code, f"`{command}` {text}", hint=hint)
+    raise OrchestratorError(LOCAL_ONLY, f"`{command}` acts on this machine, and not at a server", hint=hint)

@@ -18,7 +18,8 @@ CALLS_KEPT_FOR = timedelta(hours=24)
 class WorkerCall(Model):
     """A call of the use case *case* by *actor*, with its *arguments* as JSON data.
 
-    The worker *holder* has it until *until*. At its end it has a *result* as JSON data, or *errors*.
+    The worker *holder* has it until *until*. At its end it has a *result* as JSON data, or *errors*. A result with
+    secrets is *sealed*: encrypted with the project key, in base64.
     """
 
     id: str
@@ -30,6 +31,7 @@ class WorkerCall(Model):
     until: Moment | None = None
     ended_at: Moment | None = None
     result: Any = None
+    sealed: str = ""
     errors: tuple[dict[str, Any], ...] = ()
 
     def is_waiting(self, now: Moment) -> bool:

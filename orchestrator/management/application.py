@@ -8,7 +8,7 @@ from orchestrator.app.opening import open_application
 
 if TYPE_CHECKING:
     from orchestrator.management.bookings.ports import BookingSources
-    from orchestrator.management.change_requests.ports import ChangeSources
+    from orchestrator.management.change_requests.ports import ChangeSources, ImportFiles
     from orchestrator.management.implementation_plans.ports import ImplementationSources
     from orchestrator.management.measures.ports import MeasureSources
     from orchestrator.management.planned_releases.notes import NoteSources
@@ -23,7 +23,11 @@ class ManagedApplication(Application):
 
         @property
         def change_sources(self) -> ChangeSources:
-            """The facts of change requests, and where they are imported from."""
+            """The facts of change requests."""
+
+        @property
+        def import_files(self) -> ImportFiles:
+            """What change requests are imported from: of this machine, also at a server."""
 
         @property
         def booking_sources(self) -> BookingSources:

@@ -5,6 +5,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,34 +19,41 @@ from orchestrator.app.clients import ProjectFacts
 from orchestrator.app.planned_requests import DEFAULT_QUEUE, RequestOptions
 from orchestrator.app.plans import Plans
 from orchestrator.app.queries import Queries
+from orchestrator.app.recovery import Recovery
 from orchestrator.app.releases import Releases
 from orchestrator.app.request_duties import Shows
 from orchestrator.app.request_facts import RequestRules
-from orchestrator.app.requests import Request
-from orchestrator.app.run_reader import RunReader
-from orchestrator.app.submit import AnyRequest, Submissions
+from orchestrator.app.submit import Submissions
+from orchestrator.app.tokens import NewToken
 from orchestrator.domain.access.principals import Actor
+from orchestrator.domain.access.tokens import Token, token_hash
 from orchestrator.domain.approval.requests import RunRequest as ApprovalRequest
 from orchestrator.domain.calendar.rules import CalendarRule
 from orchestrator.domain.calendar.state import EnvironmentCalendar
 from orchestrator.domain.environment import Environment, unknown_environment
-from orchestrator.domain.error_codes import UNKNOWN_RELEASE
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors, Where, catalogue
-from orchestrator.domain.journal import Run
 from orchestrator.domain.moments import moment_text
 from orchestrator.domain.plan import Plan
-from orchestrator.domain.release import Package
 from orchestrator.domain.risk.kinds import ChangeKind
 from orchestrator.domain.text import clean_text
 from orchestrator.domain.wave_plan import WavePlan
 from orchestrator.management.application import ManagedApplication
-from orchestrator.management.remote_runs import EventWatch, RemoteRunReader
+from orchestrator.management.change_requests.ports import ImportFiles
+from orchestrator.management.remote_groups import (
+    NothingInterrupted,
+    RemotePlans,
+    RemoteQueries,
+    RemoteRecovery,
+    RemoteReleases,
+    RemoteSubmissions,
+)
 from orchestrator.management.sent_types import from_data
 from orchestrator.management.use_cases import name_of, use_cases
-from orchestrator.planning.refusal import plan_refusal
 from orchestrator.ports import Clock
 from orchestrator.ports.servers import ServerConnection, ServerReply
+from orchestrator.register_ports import JobTokens
 
+EXCHANGE = "/api/v1/token-exchange"
 PROBLEM = "application/problem+json"
 DONE, ACCEPTED = frozenset({200, 201}), 202
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 1.0
@@ -128,6 +136,31 @@ def error_of(data: Mapping[str, Any]) -> OrchestratorError:
     return OrchestratorError(code, message, where=where, hint=str(hint) if hint else None)
 
 
+@dataclass(frozen=True)
+class ClientParts:
+    """What a command uses of its own machine when it acts at a server."""
+
+    environ: Mapping[str, str]
+    job_tokens: JobTokens
+    import_files: ImportFiles
+
+
+class RemoteExchange:
+    """The `Exchange` at the server of *forwarder*, for *tokens* of CI jobs on this machine."""
+
+    def __init__(self, forwarder: RemoteUseCases, tokens: JobTokens) -> None:
+        self._forwarder, self.tokens = forwarder, tokens
+
+    def exchange(self, text: str, account: str | None = None) -> NewToken:
+        """A token for the service account that accepts the token *text*. Raises A111, A112 and N-codes."""
+        connection = self._forwarder.connection
+        order = {"token": text, "account": account}
+        found = reply_document(connection.url, connection.post_without_token(EXCHANGE, json.dumps(order).encode()))
+        made = str(found["token"])
+        fields = {name: value for name, value in found.items() if name not in {"apiVersion", "kind", "token"}}
+        return NewToken(Token.from_json({**fields, "sha256": token_hash(made)}), made)
+
+
 class RemoteParts:
     """What groups of use cases are given in place of the parts of a project: nothing but the server."""
 
@@ -140,87 +173,31 @@ class RemoteParts:
         raise not_yet(f"what needs the {name.replace('_', ' ')} of the project")
 
 
-class RemoteQueries(Queries):
-    """Queries whose reader of runs uses the server behind *connection* too."""
-
-    def __init__(self, parts: Any, connection: ServerConnection) -> None:
-        super().__init__(parts)
-        self._watch = EventWatch(connection)
-
-    def reader(self, actor: Actor) -> RunReader:
-        """What reads runs while they continue."""
-        return RemoteRunReader(self, actor, self._watch)
-
-
-class RemoteReleases(Releases):
-    """Packages of the server. Nothing is built."""
-
-    def package(self, actor: Actor, wanted: str, *_: object, **__: object) -> Package:
-        """The kept package that *wanted* names by version or digest. Raises R106 and R107."""
-        try:
-            return self.kept_package(actor, wanted)
-        except OrchestratorError as error:
-            if error.code != UNKNOWN_RELEASE:
-                raise
-            raise OrchestratorError(error.code, f"there is no release {wanted!r}", hint=error.hint) from error
-
-
-class RemotePlans(Plans):
-    """Plans of the server, which its workers make. Files with plans are those of this machine."""
-
-    def find(self, actor: Actor, wanted: str) -> Plan | WavePlan:
-        """The plan that *wanted* means: a digest (or its start), or a file. Raises R121, R122, and R240 to R242."""
-        file = Path(wanted)
-        if not file.is_file():
-            return self.kept(actor, wanted)
-        try:
-            document = dict(json.loads(file.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            raise OrchestratorError("R121", f"{file} is not a plan of this version") from error
-        return self.kept(actor, self.keep_document(actor, document))
-
-    def document(self, actor: Actor, plan: Plan | WavePlan) -> dict[str, object]:
-        """The *plan* as a document with an authentication code of the project."""
-        return self.kept_document(actor, plan.digest)
-
-    def require_executable(self, actor: Actor, plan: Plan) -> None:
-        """Return if *plan* can be executed. Raises its `plan_refusal`."""
-        del actor
-        why = plan_refusal(plan)
-        if why is not None:
-            raise why
-
-
-class RemoteSubmissions(Submissions):
-    """Requests, which are left to the workers of the server."""
-
-    def submit(self, actor: Actor, request: AnyRequest, *, queue: str = "") -> AnyRequest:
-        """Record *request* for workers. Without *queue* and a wait, a busy environment refuses it (S101)."""
-        if not queue and not request.wait:
-            for environment in request.targets:
-                self.require_free(actor, environment)
-        return super().submit(actor, request, queue=queue or DEFAULT_QUEUE)
-
-    def retry(self, actor: Actor, run: Run, step: str | None, *, queue: str = "") -> Request:
-        """Record that *run* is retried, by workers."""
-        return super().retry(actor, run, step, queue=queue or DEFAULT_QUEUE)
-
-
-class NothingInterrupted:
-    """The `Resumption` of a command that talks to a server: workers of the server resume runs."""
-
-    def resume_interrupted(self) -> tuple[()]:
-        """Nothing."""
-        return ()
-
-
 class RemoteApplication(ManagedApplication):
-    """A project at the server behind a connection. What a server does not do for commands ends with N131."""
+    """A project at the server behind a connection, for a command on the machine *here*.
+
+    What a server does not do for commands ends with N131.
+    """
 
     executes_here = False
 
-    def __init__(self, forwarder: RemoteUseCases, clock: Clock) -> None:
-        self._forwarder, self._clock = forwarder, clock
+    def __init__(self, forwarder: RemoteUseCases, clock: Clock, here: ClientParts) -> None:
+        self._forwarder, self._clock, self._here = forwarder, clock, here
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """The environment variables of the command."""
+        return self._here.environ
+
+    @property
+    def import_files(self) -> ImportFiles:
+        """What change requests are imported from: of the machine of the command."""
+        return self._here.import_files
+
+    @cached_property
+    def exchange(self) -> Any:
+        """Where tokens of CI jobs are exchanged: at the server, which verifies them."""
+        return RemoteExchange(self._forwarder, self._here.job_tokens)
 
     @cached_property
     def _parts(self) -> Any:
@@ -280,7 +257,12 @@ class RemoteApplication(ManagedApplication):
     @cached_property
     def releases(self) -> Releases:
         """Packages."""
-        return RemoteReleases(self._parts)
+        return RemoteReleases(self._parts, self.upload)
+
+    @cached_property
+    def recovery(self) -> Recovery:
+        """What was left behind."""
+        return RemoteRecovery(self._parts)
 
     def upload(self, file: Path, digest: str) -> None:
         """Upload the sealed *file* of the package *digest*. Raises N-codes and P-codes."""
@@ -340,7 +322,7 @@ class RemoteApplication(ManagedApplication):
 
     @property
     def change_sources(self) -> Any:
-        """A place for the sources, which the server supplies; files are not read."""
+        """A place for the sources, which the server supplies."""
         return None
 
     @property
@@ -373,6 +355,11 @@ class RemoteApplication(ManagedApplication):
         """Likewise."""
         return None
 
+    @property
+    def kept_audit(self) -> Any:
+        """Likewise."""
+        return None
+
     def close(self) -> None:
         """Close the connection."""
         self._forwarder.connection.close()
@@ -383,7 +370,7 @@ class RemoteApplication(ManagedApplication):
         raise not_yet(f"what needs the {name.replace('_', ' ')} of a project")
 
 
-def remote_application(forwarder: RemoteUseCases, clock: Clock) -> RemoteApplication:
+def remote_application(forwarder: RemoteUseCases, clock: Clock, here: ClientParts) -> RemoteApplication:
     """The application at the server of *forwarder*. Parts of a project that it does not have are refused with N131."""
-    application: RemoteApplication = cast("Any", RemoteApplication)(forwarder, clock)
+    application: RemoteApplication = cast("Any", RemoteApplication)(forwarder, clock, here)
     return application

@@ -5,7 +5,7 @@ import time
 from contextlib import suppress
 
 from orchestrator.app.queries import Queries
-from orchestrator.app.run_reader import RunReader
+from orchestrator.app.run_reader import POLL_S, RunReader
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Record, Run
@@ -47,7 +47,10 @@ class RemoteRunReader(RunReader):
 
     def __init__(self, queries: Queries, actor: Actor, watch: EventWatch) -> None:
         self._queries, self._actor, self._watch = queries, actor, watch
-        self._polled = False
+
+    def wait(self, *, ending: bool = False) -> None:
+        """Return at the next event, or after a time: that a worker has ended is not an event."""
+        self._watch.wait(POLL_S if ending else LONGEST_WAIT_S)
 
     def run(self, wanted: str) -> Run:
         """The run with the id *wanted*, or the only one whose id starts with it. Raises R101 and R102."""
@@ -62,8 +65,5 @@ class RemoteRunReader(RunReader):
         return found
 
     def has_worker(self, root: str) -> bool:
-        """Whether a process works, or may work, on the request *root*. All but the first call wait for an event."""
-        if self._polled:
-            self._watch.wait(LONGEST_WAIT_S)
-        self._polled = True
+        """Whether a process works, or may work, on the request *root*."""
         return self._queries.has_worker(self._actor, root)

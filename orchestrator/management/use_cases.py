@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 from pydantic import ValidationError
 
+from orchestrator.app.audit import KeptAudit
 from orchestrator.app.request_facts import RequestRules
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.management.bookings.ports import BookingSources
@@ -32,13 +33,13 @@ APP, MANAGEMENT = "orchestrator.app", "orchestrator.management"
 READS: dict[str, tuple[str, ...]] = {
     "access": ("can_i", "own_bindings", "preview"),
     "admission": ("why",),
-    "audit": ("list_entries", "show_entry"),
+    "audit": ("list_entries", "show_entry", "verify_stream"),
     "calendar": ("show_calendar", "states", "verdicts", "recorded_overrides", "preview_import"),
     "people": ("show_access",),
     "run_requests": ("list_requests", "show_request", "own_messages"),
     "tokens": ("list_tokens",),
     "bookings.queries": ("list_bookings", "show_booking", "list_quotas", "find_slots", "show_contention"),
-    "change_requests.queries": ("list_changes", "show_change", "show_ranking"),
+    "change_requests.queries": ("list_changes", "show_change", "show_ranking", "import_start", "preview_changes"),
     "planned_releases.queries": ("list_planned_releases", "show_planned_release", "show_schedule"),
     "planned_releases.phase_decisions": ("preview_phase",),
     "planned_releases.notes": ("write_notes",),
@@ -51,7 +52,7 @@ READS: dict[str, tuple[str, ...]] = {
 CHANGES: dict[str, tuple[str, ...]] = {
     "access": ("grant", "revoke", "apply"),
     "admission": ("override_calendar",),
-    "audit": ("export_stream",),
+    "audit": ("export_stream", "explain_break"),
     "calendar": ("add_rule", "remove_rule", "import_rules", "stop_line", "resume_line"),
     "people": (
         "add_user",
@@ -88,6 +89,7 @@ CHANGES: dict[str, tuple[str, ...]] = {
         "reopen_change",
         "close_change",
         "override_rank",
+        "import_changes",
     ),
     "change_requests.duties": ("recompute_ranks",),
     "planned_releases.decisions": (
@@ -184,6 +186,9 @@ GROUP_READS: dict[str, tuple[str, ...]] = {
     ),
     "releases": ("kept_refs", "kept", "reference", "kept_package", "rollback_package", "planned_package"),
     "recovery": ("leftovers",),
+    "environments": ("stack", "existing_stack", "stacks", "preview", "destruction", "outputs", "inventory"),
+    "retention": ("removable",),
+    "maintenance": ("known_keys",),
     "submissions": ("recorded", "require_free"),
     "inspections": ("drift", "parity"),
 }
@@ -192,6 +197,9 @@ GROUP_CHANGES: dict[str, tuple[str, ...]] = {
     "control": ("lock", "unlock", "request"),
     "releases": ("remove",),
     "plans": ("keep_document",),
+    "recovery": ("reap",),
+    "retention": ("prune",),
+    "maintenance": ("rotate_key",),
     "submissions": ("submit", "retry"),
 }
 """The methods of groups that change something."""
@@ -204,12 +212,31 @@ GROUPS = {
     "control": "control.Control",
     "submissions": "submit.Submissions",
     "inspections": "inspections.Inspections",
+    "environments": "environments.Environments",
+    "retention": "retention.Retention",
+    "maintenance": "maintenance.Maintenance",
 }
 """The class of each group."""
+ATTRIBUTES = {"environments": "stacks"}
+"""The groups to which the application gives another name."""
 BY_WORKER = frozenset(
-    {"plans.make", "plans.make_for_waves", "plans.forecast", "inspections.drift", "inspections.parity"}
+    {
+        "plans.make",
+        "plans.make_for_waves",
+        "plans.forecast",
+        "inspections.drift",
+        "inspections.parity",
+        "environments.preview",
+        "environments.destruction",
+        "environments.outputs",
+        "environments.inventory",
+    }
 )
 """The use cases that start engines: a worker executes them, and not the process of a server."""
+SEALED = frozenset({"environments.outputs", "environments.inventory"})
+"""Those whose results may have secrets: what is kept of them is encrypted with the project key."""
+LOCAL_PARAMETERS = frozenset({"warn"})
+"""Parameters with a default for a function of this process, which a client does not send: the result has the same."""
 
 
 @dataclass(frozen=True)
@@ -222,6 +249,11 @@ class UseCase:
     changes: bool
 
     @property
+    def is_sealed(self) -> bool:
+        """Whether what is kept of its result is encrypted."""
+        return self.name in SEALED
+
+    @property
     def by_worker(self) -> bool:
         """Whether a worker executes it."""
         return self.name in BY_WORKER
@@ -231,7 +263,8 @@ class UseCase:
         given = self._arguments(app, actor, data)
         try:
             if self.group is not None:
-                result = getattr(getattr(app, self.group), self.function.__name__)(actor, **given)
+                group = getattr(app, ATTRIBUTES.get(self.group, self.group))
+                result = getattr(group, self.function.__name__)(actor, **given)
             else:
                 result = self.function(app.acting_as(actor), **given)
         except ValidationError as error:  # fields that the use case itself reads
@@ -258,10 +291,12 @@ class UseCase:
 
     def arguments_data(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
         """The arguments of a call at a client as JSON data, without those that the server supplies."""
-        names = list(self.parameters)
+        names = list(_parameters(self.function))
         given = {**dict(zip(names, arguments, strict=False)), **named}
         found = {}
         for name, value in given.items():
+            if name in LOCAL_PARAMETERS:
+                continue
             kind = self.parameters[name].annotation
             if kind not in SUPPLIED:
                 found[name] = argument_data(kind, value)
@@ -270,7 +305,7 @@ class UseCase:
     @property
     def parameters(self) -> dict[str, inspect.Parameter]:
         """The parameters after the actor, with their types."""
-        return _parameters(self.function)
+        return {name: each for name, each in _parameters(self.function).items() if name not in LOCAL_PARAMETERS}
 
     @property
     def result_type(self) -> Any:
@@ -294,6 +329,7 @@ SUPPLIED: dict[Any, Callable[["ManagedApplication"], Any]] = {
     ReviewSources: lambda app: app.review_sources,
     MeasureSources: lambda app: app.measure_sources,
     TrainSources: lambda app: app.train_sources,
+    KeptAudit: lambda app: app.kept_audit,
 }
 """The types of the arguments that the server supplies."""
 

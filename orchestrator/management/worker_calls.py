@@ -1,5 +1,7 @@
 """Use cases that start engines: a server records the call, and a worker executes it as its actor."""
 
+import base64
+import json
 import secrets
 import threading
 from collections.abc import Iterator, Mapping
@@ -33,15 +35,19 @@ def read_call(app: "ManagedApplication", actor: Actor, call: str) -> WorkerCall:
     found = app.worker_calls.get(call)
     if found is None or found.actor.principal != actor.principal:
         raise OrchestratorError("N111", f"there is no call {call}")
-    return found
+    if not found.sealed:
+        return found
+    opened = app.keys.decrypt(base64.b64decode(found.sealed), _about(found.id))
+    return found.model_copy(update={"result": json.loads(opened)})
 
 
 def answer_call(app: "ManagedApplication", call: WorkerCall) -> WorkerCall:
     """Execute *call*, which this process has taken, and record its result. Returns it as it ended."""
+    ended: dict[str, Any]
     with _extended(app, call):
         try:
-            result = use_case_called(call.case).call(app, call.actor, call.arguments)
-            ended = {"result": result}
+            case = use_case_called(call.case)
+            ended = _kept(app, call, case, case.call(app, call.actor, call.arguments))
         except OrchestratorErrors as errors:
             ended = {"errors": tuple(each.to_json() for each in errors.errors)}
         except OrchestratorError as error:
@@ -49,6 +55,18 @@ def answer_call(app: "ManagedApplication", call: WorkerCall) -> WorkerCall:
     done = call.model_copy(update={**ended, "ended_at": _now(app)})
     app.worker_calls.change(done)
     return done
+
+
+def _kept(app: "ManagedApplication", call: WorkerCall, case: UseCase, result: Any) -> dict[str, Any]:
+    """The fields of *call* with its *result*, which is encrypted if it may have secrets. Raises S150 and S151."""
+    if not case.is_sealed:
+        return {"result": result}
+    return {"sealed": base64.b64encode(app.keys.encrypt(json.dumps(result).encode(), _about(call.id))).decode()}
+
+
+def _about(call: str) -> str:
+    """What an encrypted result belongs to."""
+    return f"worker-call/{call}"
 
 
 def tidy_calls(app: "ManagedApplication") -> None:

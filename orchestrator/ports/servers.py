@@ -22,7 +22,7 @@ class ServerReply:
 
 
 class ServerConnection(Protocol):
-    """A connection to one server, with the token of its profile."""
+    """A connection to one server, with the token of its profile. Without a token, requests that need it raise N134."""
 
     @property
     def url(self) -> str:
@@ -33,6 +33,9 @@ class ServerConnection(Protocol):
 
         It is repeated while the server cannot be reached, or is busy. Raises N132, N135, N137 and N139.
         """
+
+    def post_without_token(self, path: str, body: bytes) -> ServerReply:
+        """The response to a POST that needs no token, repeated likewise. Raises N132, N135, N137 and N139."""
 
     def get(self, path: str) -> ServerReply:
         """The response to a GET, repeated likewise. Raises N132, N135, N137 and N139."""

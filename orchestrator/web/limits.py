@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 UNLIMITED = ("/healthz", "/readyz", "/assets/")
-SIGN_INS = ("/sign-in", "/link/")
+SIGN_INS = ("/sign-in", "/link/", "/api/v1/token-exchange")
 PROVIDERS, BACK_CHANNEL = "/sign-in/", "/back-channel"
 """Addresses of sign-in providers: each request of them has this server send others."""
 MOST_BUCKETS = 10_000

@@ -236,6 +236,7 @@ ROUTES: dict[str, tuple[str, ...] | Public | UseCaseRoute] = {
     **{route.replace(" /", " /api/v1/"): cases for route, cases in MANAGEMENT.items()},
     **TRAINS,
     "POST /api/v1/use-cases/{case}": UseCaseRoute(),
+    "POST /api/v1/token-exchange": Public("the token of a CI job shows what the job is; a service account accepts it"),
     "HEAD /api/v1/packages/{digest}": ("packageuploads.upload_offset",),
     "GET /api/v1/packages/{digest}": ("packageuploads.upload_offset",),
     "PUT /api/v1/packages/{digest}": ("packageuploads.upload_part",),

@@ -1,5 +1,6 @@
 """The whole application on the adapters in memory: the composition that stories of the command line run on."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -74,6 +75,13 @@ class MemoryApplication(App):
         """Execution in this process."""
         made: Execution = MemoryExecution(self.store, self._workflow, SoleOwner())
         return made
+
+    def run_in_background(self, root: str) -> int:
+        """Execute *root* here, and return the number of a process that has ended."""
+        self.engine.begin(root, self.store.work(root).request)()
+        if (child := os.fork()) == 0:
+            os._exit(0)
+        return child
 
     def close(self) -> None:
         """Nothing is open."""

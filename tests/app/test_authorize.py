@@ -3,7 +3,6 @@
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -37,7 +36,7 @@ GROUPS = (
 )  # fmt: skip
 ANN = Actor(name="ann")
 RUN = Run(id="abc-staging", root="abc", kind="promotion", environment="staging")
-GIVEN: dict[str, Any] = {"request": Provision(targets=("staging",)), "run": RUN, "leftover": SimpleNamespace(run=RUN)}
+GIVEN: dict[str, Any] = {"request": Provision(targets=("staging",)), "run": RUN}
 
 
 class NoRights:

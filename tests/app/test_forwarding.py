@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from orchestrator.adapters.memory.keys import MemoryKeys
 from orchestrator.app.acting import Acting
+from orchestrator.app.audit import KeptAudit
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.management.remote_application import RemoteUseCases
 from orchestrator.management.use_cases import use_case_called, use_cases
@@ -41,6 +43,7 @@ class Wire:
             acting_as=lambda _actor: desk.acting(role),
             request_rules=lambda: RULES,
             change_sources=SOURCES,
+            kept_audit=KeptAudit(MemoryKeys()),
             booking_sources=FACTS,
             release_sources=RELEASES,
             implementation_sources=PLANS,
@@ -59,6 +62,10 @@ class Wire:
         except OrchestratorError as error:
             return ServerReply(403, "application/problem+json", json.dumps({"errors": [error.to_json()]}).encode())
         return ServerReply(200, "application/json", json.dumps({"apiVersion": "v1", "result": result}).encode())
+
+    def post_without_token(self, path: str, body: bytes) -> ServerReply:
+        """Every call here has an actor."""
+        raise AssertionError((path, body))
 
     def get(self, path: str) -> ServerReply:
         """No call is executed by a worker here."""

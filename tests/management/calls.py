@@ -199,7 +199,7 @@ MANAGEMENT_CALLS: dict[str, Call] = {
     "change_requests.list_changes": lambda a, _: queries.list_changes(a),
     "change_requests.override_rank": lambda a, _: decisions.override_rank(a, "R-2", 1.0, "why"),
     "change_requests.preview_changes": lambda a, _: queries.preview_changes(a, INCOMING),
-    "change_requests.read_commits": lambda a, e: queries.read_commits(a, SOURCES, e),
+    "change_requests.import_start": lambda a, e: queries.import_start(a, SOURCES, e),
     "change_requests.recompute_ranks": lambda a, _: duties.recompute_ranks(a, SOURCES),
     "change_requests.reject_change": lambda a, _: decisions.reject_change(a, "R-2", "no"),
     "change_requests.reopen_change": lambda a, _: decisions.reopen_change(a, "R-3", SOURCES),

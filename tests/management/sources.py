@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from orchestrator.domain.calendar.rules import CalendarRule
@@ -11,9 +10,8 @@ from orchestrator.domain.journal import Run
 from orchestrator.domain.moments import parse_moment
 from orchestrator.domain.release import PackageRef
 from orchestrator.management.bookings.ports import Use
-from orchestrator.management.change_requests.file import ChangeFile
 from orchestrator.management.change_requests.model import ChangeDraft
-from orchestrator.management.change_requests.ports import CommitRange
+from orchestrator.management.change_requests.ports import BuiltRelease
 from orchestrator.management.change_requests.risk import ChangeFacts, PackageFacts
 from orchestrator.management.implementation_plans.ports import TemplateFile
 from orchestrator.management.planned_releases.notes import PackageDifference
@@ -43,11 +41,8 @@ class Sources:
         facts = [PackageFacts(package=name, promotions=9, rehearsed_s=self.rehearsed_s) for name in packages]
         return ChangeFacts(packages=tuple(facts), drifting=tuple(e for e in self.drifting if e in environments))
 
-    def commits_since(self, environment: str, base: str) -> CommitRange:
-        return CommitRange(base or "1" * 40, environment, ())
-
-    def read_file(self, file: Path) -> ChangeFile:
-        raise NotImplementedError(file)
+    def running_release(self, environment: str) -> BuiltRelease:
+        return BuiltRelease(f"shop 1.0.0 of {environment}", "1" * 40)
 
 
 @dataclass

@@ -90,8 +90,10 @@ def leaves() -> Iterator[str]:
 
 
 def test_every_command_has_a_place() -> None:
-    """Each command is marked as remote, local only, anywhere or not yet; the table has no other command."""
+    """Each command is marked as remote, local only or anywhere; the table has no other command."""
     assert PLACES.keys() == set(leaves())
+    local = {name.partition(" ")[0] for name, place in PLACES.items() if place is Place.LOCAL}
+    assert local == {"init", "doctor", "engine", "hosts", "worker", "serve", "backup", "restore", "store", "completion"}
 
 
 def test_the_guide_lists_every_command() -> None:
@@ -201,13 +203,12 @@ def test_use_cases_that_are_called_have_rights() -> None:
 
 
 def test_commands_for_this_machine_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A command that acts on this machine, or not yet at a server, is refused before anything happens; its help is shown."""
+    """A command that acts on this machine is refused before anything happens; its help is shown."""
     for name, place in PLACES.items():
-        code = {Place.LOCAL: "N130", Place.NOT_YET: "N131"}.get(place)
-        if code is None:
+        if place is not Place.LOCAL:
             continue
         assert main(["-C", str(tmp_path), "--server", "http://127.0.0.1:1", *name.split()]) == 2, name
-        assert f"error[{code}]" in capsys.readouterr().err, name
+        assert "error[N130]" in capsys.readouterr().err, name
         assert main(["--server", "http://127.0.0.1:1", *name.split(), "--help"]) == 0
     assert "ORCHESTRATOR_SERVER" not in os.environ
     assert list(tmp_path.iterdir()) == []

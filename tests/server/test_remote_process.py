@@ -1,6 +1,7 @@
 """Servers and clients as processes of their own: the same words, and runs that outlive whoever follows them."""
 
 import getpass
+import json
 import os
 import re
 import signal
@@ -19,15 +20,17 @@ from orchestrator.domain.access.actions import BUILT_IN
 from orchestrator.domain.access.principals import Binding, User
 from orchestrator.ports.lists import each_request
 from orchestrator.wiring import App, open_app
+from tests.cli.test_change_requests import git
 from tests.server.remote_site import Said, difference, serving_application
 from tests.server.test_process import free_port
 from tests.server.test_remote_commands import PLAN
 from tests.server.test_remote_stories import do_work, laid, ways
-from tests.server.test_uploads import ENVIRONMENT, server, write
+from tests.server.test_uploads import ENVIRONMENT, sealed, server, write
 
-__all__ = ["ways"]  # the fixture
+__all__ = ["sealed", "ways"]  # the fixtures
 ME = getpass.getuser()
 ID = re.compile(r"c-[0-9a-f]{8}")
+RANDOM = re.compile(r"\b(?:[0-9a-f]{64}|[0-9a-f]{16})\b")
 """The id of a calendar entry, which is drawn at random."""
 COMMANDS = (
     "people add zoe --team red", "people edit zoe --zone Europe/Berlin", "people edit zoe --zone Nowhere/X", "people list",
@@ -42,7 +45,17 @@ COMMANDS = (
     "action list", "measures", "status", "matrix", "queue", "history", "show 000001", "package list", "plan 1.0.0 --to staging",
     "promote 1.0.0 --to staging", "promote 1.0.0", "rollback staging --yes", "rollback nowhere --yes", "retry 000001",
     "resume 000001", "whoami", "people disable zoe -m gone", "access revoke viewer user:zoe",
+    "package verify {sealed}", "package verify {sealed} --keep", "package verify {requests}", "package list",
+    "request import --file {requests} --dry-run", "request import --file {requests}", "request import --file {sealed}",
+    "request import --git", "request import --git --from HEAD~1 --package shop", "request import --git --from HEAD~1", "request list",
+    "environment list", "environment show staging", "environment show nowhere", "environment preview staging",
+    "environment up staging --yes", "environment destroy staging --yes", "environment resolve staging --all-absent",
+    "environment override staging s1 -m seen", "environment reap staging", "environment reap",
+    "audit verify", "audit verify --against {head}", "audit explain -m failover", "audit explain -m failover --against {head}",
+    "audit verify --against {head}", "token exchange", "keys show", "keys rotate", "keys show", "keys rotate --revoke",
+    "audit verify", "prune --dry-run", "prune",
 )  # fmt: skip
+REQUESTS = "apiVersion: orchestrator/v1\nkind: ChangeRequests\nrequests:\n- {reference: T-1, title: Sell, value: 4}\n"
 
 
 def project_in(folder: Path) -> App:
@@ -56,40 +69,68 @@ def project_in(folder: Path) -> App:
     return app
 
 
-def told(capsys: pytest.CaptureFixture[str], *before: str) -> list[tuple[str, Said]]:
-    """What every command prints, in words and as a document."""
+def told(capsys: pytest.CaptureFixture[str], given: dict[str, str], *before: str) -> list[tuple[str, Said]]:
+    """What every command prints, in words and as a document. *given* are the files that commands name."""
     found = []
-    for line in COMMANDS:
-        for flag in ((), ("--json",)) if line.split()[0] in READS or line.split()[1] in {"list", "show"} else ((),):
+    for words in COMMANDS:
+        line = words.format(**given)
+        for flag in ((), ("--json",)) if line.split()[0] in READS or line.split()[1] in TWICE else ((),):
             capsys.readouterr()
             code = main([*before, *line.split(), *flag])
             printed = capsys.readouterr()
             found.append(
-                (f"{line} {' '.join(flag)}", Said(int(code), ID.sub("c-ID", printed.out), printed.err).plain())
+                (f"{words} {' '.join(flag)}", Said(int(code), ID.sub("c-ID", printed.out), printed.err).plain())
             )
     return found
 
 
-READS = {"bookings", "measures", "status", "matrix", "queue", "history", "promote", "whoami"}
+def files_of(here: App, folder: Path, sealed: Path) -> dict[str, str]:
+    """The files that commands name, and a Git repository in the project *here*, of which `clone` is a clone."""
+    (folder / "requests.yaml").write_text(REQUESTS)
+    (folder / "head").write_text(json.dumps({"project": "shop", "index": 10**6, "code": "a" * 64}))
+    (here.root / ".gitignore").write_text(".orchestrator/\n")
+    git(here.root, "init", "-q")
+    git(here.root, "add", ".")
+    for message in ("feat: first", "feat(shop): sell gift cards"):
+        (here.root / "notes.txt").write_text(message)
+        git(here.root, "add", ".")
+        git(here.root, "commit", "-q", "-m", message)
+    git(folder, "clone", "-q", str(here.root), "clone")
+    return {"sealed": str(sealed), "requests": str(folder / "requests.yaml"), "head": str(folder / "head")}
+
+
+def alike(said: Said, root: Path) -> Said:
+    """*said* without the folder of the project and the identifiers of keys and digests, which are drawn at random."""
+    out, err = (RANDOM.sub("RANDOM", text.replace(str(root), "ROOT")) for text in (said.out, said.err))
+    return Said(said.code, out, err)
+
+
+READS = {"bookings", "measures", "status", "matrix", "queue", "history", "promote", "whoami", "prune"}
+TWICE = {"list", "show", "verify", "import", "rotate", "reap", "exchange", "explain"}
 
 
 def test_a_server_process_prints_what_the_folder_does(
-    ways: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ways: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], sealed: tuple[Path, str, Path]
 ) -> None:
     """Commands print the same at a server that is a process of its own as in a folder, and end with the same codes."""
     here, there = project_in(tmp_path / "here"), project_in(tmp_path / "there")
+    given = files_of(here, tmp_path, sealed[2])
     ways.chdir(here.root)
-    expected = told(capsys)
+    expected = told(capsys, given)
     token, port = tokens.create_token(there.acting, ME, lifetime=timedelta(hours=1)).text, free_port()
     here.close()
     there.close()
-    ways.chdir(tmp_path)
+    ways.chdir(tmp_path / "clone")
     ways.setenv("ORCHESTRATOR_TOKEN", token)
     with server(tmp_path / "there", port):
-        found = told(capsys, "--server", f"http://127.0.0.1:{port}")
+        found = told(capsys, given, "--server", f"http://127.0.0.1:{port}")
     varying = {"whoami ", "whoami --json"}  # the actor is known by a token
-    wrong = [f"{line}: {difference(a, b)}" for (line, a), (_, b) in zip(expected, found, strict=True)
-             if a != b and line not in varying]  # fmt: skip
+    pairs = [
+        (line, alike(a, here.root), alike(b, there.root))
+        for (line, a), (_, b) in zip(expected, found, strict=True)
+        if line not in varying
+    ]
+    wrong = [f"{line}: {difference(a, b)}" for line, a, b in pairs if a != b]
     assert not wrong, "\n\n".join(wrong)
 
 

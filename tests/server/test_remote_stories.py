@@ -31,6 +31,13 @@ from tests.server.remote_site import Said, difference, serving_application
 ROOT = re.compile(r"\b[0-9a-f]{6}\b")
 DIGEST = re.compile(r"\b[0-9a-f]{64}\b|\b[0-9a-f]{12}\b")
 
+TIMES = (
+    (re.compile(r"\d+(\.\d+)? ?s\b|\"seconds\": [\d.]+"), "SECONDS"),
+    (re.compile(r"\b\d\d:\d\d\b"), "TIME"),
+    (re.compile(r" {2,}(?=\S)"), "  "),
+)
+"""Times of day, durations, and the width of columns that have them."""
+
 
 def do_work(app: MemoryApplication, stop: threading.Event) -> None:
     """What a worker does: calls of use cases, and what is queued."""
@@ -76,7 +83,9 @@ class Telling:
 
         for line, said in self.said:
             out = DIGEST.sub(short, ROOT.sub(short, said.plain().out))
-            found.append((line, Said(said.code, re.sub(r"\d+(\.\d+)? ?s\b|\"seconds\": [\d.]+", "SECONDS", out), "")))
+            for form, text in TIMES:
+                out = form.sub(text, out)
+            found.append((line, Said(said.code, out, "")))
         return found
 
 
@@ -149,20 +158,68 @@ def inspecting(tell: Telling) -> None:
     tell("queue staging")
 
 
-STORIES: tuple[Story, ...] = (promoting, planning, failing, inspecting)
+def environments(tell: Telling) -> None:
+    """The stack of an environment: what it has, an update, its loss that is refused, and its end."""
+    put(tell, "1.0.0")
+    tell("promote 1.0.0")
+    tell.project.world.secrets["password"] = "correct horse"
+    for words in (
+        "environment list", "environment show staging", "environment show nowhere", "environment preview staging",
+        "environment outputs staging", "environment outputs staging --show-secrets", "environment outputs nowhere",
+        "environment inventory staging", "environment inventory production --show-variables",
+    ):  # fmt: skip
+        tell(words)
+        tell(f"{words} --json")
+    tell.project.world.stacks["staging"] = ["s1", "s2"]
+    tell("environment preview staging")
+    tell("environment up staging")
+    assert tell("environment up staging --yes") == 0
+    tell.project.world.wanted["s1"] = "protect"
+    tell.project.world.stacks["staging"] = ["s2"]
+    assert tell("environment up staging") == 3
+    tell("environment destroy staging --yes --json")
+    assert tell("environment destroy production --yes") == 0
+    for words in ("environment outputs production", "environment inventory production", "environment list"):
+        tell(words)
+        tell(f"{words} --json")
+    tell("environment override staging s2 --release 1.0.0 -m seen")
+    tell("environment override staging s2 --release 9.9.9 -m seen")
+    tell("environment override staging --live blue -m seen --json")
+    tell("environment resolve staging --all-absent -m looked")
+    tell("environment resolve staging")
+    tell("status --json")
 
 
-def laid(folder: Path, patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> MemoryApplication:
-    """A project in *folder*, whose only user has every role, and its application."""
+def reaping(tell: Telling) -> None:
+    """An ephemeral environment that was kept after a failure is destroyed."""
+    project = tell.project
+    put(tell, "1.0.0")
+    project.world.faults.add(("verify", "s1", "1.0.0"))
+    tell("promote 1.0.0 --to staging")
+    tell("environment reap --json")
+    tell("environment reap nowhere")
+    assert tell("environment reap staging") == 0
+    tell("environment reap staging --json")
+    tell("status staging")
+
+
+STORIES: tuple[Story, ...] = (promoting, planning, failing, inspecting, environments, reaping)
+
+
+def laid(
+    folder: Path, patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], **staging: object
+) -> MemoryApplication:
+    """A project in *folder*, whose only user has every role, and its application. *staging* is in that environment's file."""
     folder.mkdir()
     patch.chdir(folder)
-    rules: dict[str, dict[str, object]] = {"production": {"after": None}}
+    rules: dict[str, dict[str, object]] = {"production": {"after": None}, "staging": dict(staging)}
     project = MemoryProject(folder, rules=rules, capsys=capsys).lay()
     patch.setattr(App, "store", project.store)
     patch.setattr(App, "packages", project.packages)
     composition = MemoryComposition(project)
     compose(composition, open_real_machine)
     app = composition(folder, {}, restoring=False)
+    app.__dict__["environments"] = app.services.environments
     people.add_user(app.acting, User(name=getpass.getuser()))
     for role in sorted(BUILT_IN, key=lambda name: name != "administrator"):
         access.grant(app.acting, Binding(role=role, to=f"user:{getpass.getuser()}"))
@@ -200,10 +257,11 @@ def test_a_story_is_the_same_at_a_server(
     story: Story, ways: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The commands of a story print the same on standard output, and end with the same code, with a server as without."""
-    app = laid(tmp_path / "here", ways, capsys)
+    about: dict[str, object] = {"ephemeral": {"ttl": "1h", "keep_on_failure": True}} if story is reaping else {}
+    app = laid(tmp_path / "here", ways, capsys, **about)
     here = Telling(app._memory)
     story(here)
-    app = laid(tmp_path / "there", ways, capsys)
+    app = laid(tmp_path / "there", ways, capsys, **about)
     token = tokens.create_token(app.acting, getpass.getuser(), lifetime=timedelta(days=1)).text
     with working(app), serving_application(app) as url:
         compose(open_real_project, open_real_machine)

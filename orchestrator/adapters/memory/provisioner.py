@@ -169,7 +169,7 @@ class MemoryProvisioner:
     def outputs(self, spec: StackSpec) -> Outputs:
         """The hosts that exist."""
         hosts = self._world.up.get(self._place(spec))
-        return Outputs({"hosts": hosts}) if hosts else Outputs({})
+        return Outputs({"hosts": hosts}, self._world.secrets) if hosts else Outputs({})
 
     def resources(self, spec: StackSpec) -> int:
         """The number of hosts that exist."""

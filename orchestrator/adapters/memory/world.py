@@ -28,7 +28,7 @@ class World:
     that each update makes anew, with nothing on them. *given* is what the last play on each host was given as
     variables: the hosts of the stack. *answers* are what hosts answer to an inspection instead, as text, and *reports*
     what they report after a play. *uninspected* is why a host inspection fails as a whole. *configuration* are the
-    settings of the plays, *unused_settings* those that they are not given.
+    settings of the plays, *unused_settings* those that they are not given. *secrets* are secret outputs of every stack.
     """
 
     stacks: dict[str, list[str]] = field(default_factory=dict)
@@ -59,6 +59,7 @@ class World:
     uninspected: str = ""
     configuration: Configuration | None = None
     unused_settings: tuple[str, ...] = ()
+    secrets: dict[str, str] = field(default_factory=dict)
     given: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
 
     def releases(self, environment: str) -> list[str | None]:

@@ -122,15 +122,14 @@ def verify(context: click.Context, heads: tuple[Path, ...], as_json: bool) -> No
     from orchestrator.domain.errors import Exit, OrchestratorError
 
     app = open_project()
-    beside = app.audit_head.read()
-    found = verify_stream(app.acting, app.keys, tuple(_head(path) for path in heads), beside)
+    found = verify_stream(app.acting, app.kept_audit, tuple(_head(path) for path in heads))
     if as_json:
         finding = {"index": found.finding.index, "fault": found.finding.fault.value} if found.finding else None
         document = {
             "entries": found.entries,
             "head": found.head.to_json(),
             "finding": finding,
-            "heads": len(heads) + (beside is not None),
+            "heads": found.heads,
             "restores": [restore.to_json() for restore in found.restores],
             "breaks": [each.to_json() for each in found.breaks],
         }
@@ -165,7 +164,7 @@ def explain(message: str, heads: tuple[Path, ...], as_json: bool) -> None:
         raise click.UsageError("give the reason with -m: it is shown by every verification")
     app = open_project()
     kept = tuple(_head(path) for path in heads)
-    found = explain_break(app.acting, app.keys, kept, app.audit_head.read(), message.strip())
+    found = explain_break(app.acting, app.kept_audit, kept, message.strip())
     if as_json:
         print_json("AuditBreak", found.to_json())
         return

@@ -27,7 +27,6 @@ from orchestrator.domain.text import counted
 
 if TYPE_CHECKING:
     from orchestrator.app.application import Application
-    from orchestrator.domain.journal import Entry
     from orchestrator.domain.plan import StackPreview, StackSpec
 
 
@@ -166,7 +165,7 @@ def destroy(environment: str, delete: tuple[str, ...], yes: bool, wait: float, a
 
     app, named = _open(environment, acts=True), Acknowledgements(replace=delete)
     for spec in app.stacks.stacks(app.actor, environment):
-        count, lost = app.stacks.destruction(app.actor, environment, spec)
+        count, lost = app.stacks.destruction(app.actor, environment, spec.stack)
         note(f"this destroys {counted(count, 'resource')} of the stack {spec.stack}, the stack itself included")
         for loss in lost:
             note(f"  ! it would {loss}")
@@ -259,17 +258,16 @@ def reap(environment: str | None, as_json: bool) -> int:
     that environment, including those kept for inspection. Stacks of running processes, and stacks that no promotion
     has created, are not destroyed. `orchestrator worker` does the same automatically.
     """
-    import os
-
     from orchestrator.app.opening import open_application
+    from orchestrator.cli.follow_run import execute_unseen
 
     app = open_application(Path.cwd())
     done: list[dict[str, Any]] = []
     for left in app.recovery.leftovers(app.actor, environment):
-        submitted = app.recovery.reap(app.actor, left)
+        submitted = app.recovery.reap(app.actor, left.run.environment, left.run.id)
         if not as_json:
             note(f"destroying what {left.run.id} made in {left.run.environment} (stack {left.stack}) …")
-        os.waitpid(app.run_in_background(submitted.root), 0)
+        execute_unseen(app, submitted)
         run = app.queries.current_run(app.actor, submitted.root)
         gone = not any(other.run.id == left.run.id for other in app.recovery.leftovers(app.actor, left.run.environment))
         done.append({"run": left.run.id, "environment": left.run.environment, "stack": left.stack,
@@ -292,8 +290,7 @@ def outputs(environment: str, show_secrets: bool, as_json: bool) -> None:
     import json
 
     app = _open(environment)
-    found = app.stacks.outputs(app.actor, environment, secret=show_secrets)
-    data: dict[str, Any] = {**found.plain, **found.secret} if show_secrets else found.masked()
+    data = app.stacks.outputs(app.actor, environment, secret=show_secrets)
     with revealed(clear=show_secrets):
         if as_json:
             print_json("EnvironmentOutputs", {"environment": environment, "outputs": data})
@@ -312,12 +309,12 @@ def inventory(environment: str, show_variables: bool, as_json: bool) -> None:
     """Print the hosts and groups of ENVIRONMENT, as playbooks and suites will see them."""
     app = _open(environment)
     found = app.stacks.inventory(app.actor, environment, secret=show_variables)
-    shown = found if show_variables else found.hosts_only()
+    shown = found.inventory
     with revealed(clear=show_variables):
         if as_json:
             print_json("EnvironmentInventory", {"environment": environment, "digest": found.digest, **shown.to_json()})
             return
-        groups = {host: [g for g in found.groups if host in found.members(g)] for host in found.hosts}
+        groups = {host: [g for g in shown.groups if host in shown.members(g)] for host in shown.hosts}
         for host, variables in shown.hosts.items():
             out(f"{host}  ({', '.join(groups[host]) or 'in no group'})")
             for name, value in variables.items():
@@ -337,7 +334,7 @@ def _count(app: "Application", name: str) -> int | None:
     from orchestrator.domain.errors import OrchestratorError
 
     try:
-        return len(app.stacks.inventory(app.actor, name).hosts)
+        return len(app.stacks.inventory(app.actor, name).inventory.hosts)
     except OrchestratorError:
         return None
 
@@ -356,12 +353,15 @@ def _open(environment: str, *, acts: bool = False) -> "Application":
 
 def _preview(app: "Application", spec: "StackSpec") -> "StackPreview":
     note(f"previewing {spec.stack} …")
+    given = list[str]()
 
-    def print_entry(entry: "Entry") -> None:
-        if entry.kind == "notice" and entry.data.get("level") == "warning":
-            note(f"warning: {entry.data['text']}")
+    def warn(text: str) -> None:
+        given.append(text)
+        note(f"warning: {text}")
 
-    return app.stacks.preview(app.actor, spec.environment, spec, print_entry)
+    found = app.stacks.preview(app.actor, spec.environment, spec.stack, warn)
+    list(map(warn, found.warnings[len(given) :]))  # of a server
+    return found.preview
 
 
 def _print_preview(found: "StackPreview", spec: "StackSpec", *, err: bool = False) -> None:

@@ -29,10 +29,10 @@ def show(as_json: bool) -> None:
     app = open_application(Path.cwd())
     known = app.maintenance.known_keys(app.actor)
     if as_json:
-        print_json("Keys", {"file": str(app.keys.file), "keys": [asdict(key) for key in known]})
+        print_json("Keys", {"file": known.file, "keys": [asdict(key) for key in known.keys]})
         return
-    current, *retired = known
-    out(f"{current.id}  current  {app.keys.file}")
+    current, *retired = known.keys
+    out(f"{current.id}  current  {known.file}")
     for key in retired:
         out(f"{key.id}  retired {key.retired_at}, accepted until {key.expires_at}")
 
@@ -52,7 +52,7 @@ def rotate(revoke: bool, as_json: bool) -> None:
     app = open_application(Path.cwd())
     made = app.maintenance.rotate_key(app.actor, revoke=revoke)
     if as_json:
-        print_json("KeyRotated", {"file": str(app.keys.file), "key": made.id, "revoked": revoke})
+        print_json("KeyRotated", {"file": made.file, "key": made.keys[0].id, "revoked": revoke})
         return
-    out(f"{made.id} is the current key in {app.keys.file}")
+    out(f"{made.keys[0].id} is the current key in {made.file}")
     out("plans made with earlier keys are refused" if revoke else "plans made with the old key expire in 30 days")

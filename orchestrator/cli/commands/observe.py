@@ -42,8 +42,8 @@ def command(environment: str, token: int | None, wait: float, as_json: bool) -> 
     app = open_application(Path.cwd())
     recover(app)
     app.require_environment(environment)
+    before = {state.host: state for state in app.queries.hosts(app.actor, environment)}  # a worker may be quick
     submitted = app.submissions.submit(app.actor, Observe(targets=(environment,), wait=wait, token=token))
-    before = {state.host: state for state in app.queries.hosts(app.actor, environment)}
     code = exit_of(execute(app, app.actor, submitted))
     after = app.queries.hosts(app.actor, environment)
     changed = {}

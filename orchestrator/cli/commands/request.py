@@ -341,21 +341,23 @@ def import_(
 
     With --git, each commit in the form of Conventional Commits that changes something for users becomes a draft:
     `feat`, `fix`, `perf`, `revert`, `security`, and breaking changes. The `git` program reads the repository of the
-    project.
+    project; with --server, the clone in the current folder.
     """
     from orchestrator.management.application import open_managed
+    from orchestrator.management.change_requests.commit_import import CommitImport, read_commits
     from orchestrator.management.change_requests.decisions import import_changes
     from orchestrator.management.change_requests.imports import of_file
-    from orchestrator.management.change_requests.queries import CommitImport, preview_changes, read_commits
+    from orchestrator.management.change_requests.queries import import_start, preview_changes
 
     if git == (file is not None):
         raise click.UsageError("give either --git or --file FILE")
     app = open_managed(Path.cwd())
     acting, sources = app.acting, app.change_sources
     if file is not None:
-        read = CommitImport(of_file(sources.read_file(file)), (), "")
+        read = CommitImport(of_file(app.import_files.read_file(file)))
     else:
-        read = read_commits(acting, sources, environment or acting.environments[-1], base, packages)
+        start = import_start(acting, sources, environment or acting.environments[-1], base)
+        read = read_commits(app.import_files, start, packages)
         note(f"commits since {read.start}")
     drafts = read.incoming
     found = preview_changes(acting, drafts) if dry_run else import_changes(acting, drafts, sources)

@@ -130,9 +130,9 @@ CODES: tuple[ErrorCode, ...] = (
     ),
     ErrorCode(
         "N131",
-        "command needs the project folder",
-        "The command, or a part of it, is meant to work with a server, and that is not implemented yet.",
-        "Run the command where the project is, or use the pages or the API of the server. The guide `remote.md` lists these commands.",
+        "option needs the project folder",
+        "An option of the command needs a file of the machine on which the project is.",
+        "Run the command where the project is, or use the pages or the API of the server.",
         Exit.USAGE,
     ),
     ErrorCode(

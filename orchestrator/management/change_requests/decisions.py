@@ -146,6 +146,7 @@ def override_rank(acting: Acting, key: str, rank: float | None, reason: str = ""
     return change(acting, Action.DECIDE_REQUESTS, work, reason=reason)
 
 
+@forwarded
 def import_changes(acting: Acting, incoming: Iterable[Incoming], sources: ChangeSources) -> ChangeImport:
     """Add what is new, and change drafts. The same import again changes nothing."""
     drafts = tuple(incoming)

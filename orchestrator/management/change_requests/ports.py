@@ -12,15 +12,32 @@ from orchestrator.management.change_requests.risk import ChangeFacts
 
 @dataclass(frozen=True)
 class CommitRange:
-    """The *commits* after the commit *base*, newest first. *base* is that of *release*, if it comes from one."""
+    """The *commits* after the commit *base*, newest first."""
 
     base: str
-    release: str
     commits: tuple[CommitMessage, ...]
 
 
+@dataclass(frozen=True)
+class BuiltRelease:
+    """A *release*, and the *commit* from which it was built."""
+
+    release: str
+    commit: str
+
+
+class ImportFiles(Protocol):
+    """What change requests are imported from: a Git repository and files of the machine on which the command runs."""
+
+    def commits_after(self, base: str) -> CommitRange:
+        """The commits after *base*. Raises P119."""
+
+    def read_file(self, file: Path) -> ChangeFile:
+        """The change requests in *file*. Raises F-codes."""
+
+
 class ChangeSources(Protocol):
-    """The facts of change requests, and where they are imported from."""
+    """The facts of change requests."""
 
     def known_packages(self) -> frozenset[str]:
         """The names of the releases of the project."""
@@ -31,8 +48,5 @@ class ChangeSources(Protocol):
     def change_facts(self, packages: tuple[str, ...], environments: tuple[str, ...]) -> ChangeFacts:
         """What the journal has of *packages* in *environments*."""
 
-    def commits_since(self, environment: str, base: str) -> CommitRange:
-        """The commits after *base*, or without it after the release that runs in *environment*. Raises G104, P119."""
-
-    def read_file(self, file: Path) -> ChangeFile:
-        """The change requests in *file*. Raises F-codes."""
+    def running_release(self, environment: str) -> BuiltRelease:
+        """The release that was verified last in *environment*. Raises G104 without one or its commit, and R103."""

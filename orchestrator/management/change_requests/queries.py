@@ -8,16 +8,9 @@ from orchestrator.app.acting import Acting, View, read_register
 from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.listing import PAGE_SIZE, Page
-from orchestrator.management.change_requests.commits import Scope, changes_of
-from orchestrator.management.change_requests.imports import (
-    ChangeImport,
-    Incoming,
-    Skipped,
-    compare_import,
-    of_commits,
-)
+from orchestrator.management.change_requests.imports import ChangeImport, Incoming, compare_import
 from orchestrator.management.change_requests.model import ChangeRequest, RankMove, moves_since
-from orchestrator.management.change_requests.ports import ChangeSources
+from orchestrator.management.change_requests.ports import BuiltRelease, ChangeSources
 from orchestrator.management.change_requests.risk import ChangeRisk, change_risk
 from orchestrator.management.change_requests.state import OPEN_STATES, ChangeState
 from orchestrator.management.change_requests.store import CHANGE_REQUESTS
@@ -40,12 +33,16 @@ class ShownRequest:
 
 
 @dataclass(frozen=True)
-class CommitImport:
-    """The commits that are changes (*incoming*), and those that are *skipped*. *start* is the commit before them."""
+class ImportStart:
+    """Where an import of commits into *environment* starts: after the commit *base*.
 
-    incoming: tuple[Incoming, ...]
-    skipped: tuple[Skipped, ...]
-    start: str
+    That is the commit of *release*, if it comes from one. *packages* are those of the project.
+    """
+
+    environment: str
+    base: str
+    release: str
+    packages: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -100,22 +97,18 @@ def show_ranking(acting: Acting, since: datetime | None = None) -> Ranking:
     return read_register(acting, Action.VIEW, work)
 
 
-def read_commits(
-    acting: Acting, sources: ChangeSources, environment: str, base: str = "", packages: tuple[str, ...] = ()
-) -> CommitImport:
-    """The commits after *base*, or without it after the release in *environment*, as changes of *packages*.
+@forwarded
+def import_start(acting: Acting, sources: ChangeSources, environment: str, base: str = "") -> ImportStart:
+    """Where an import of commits starts: after *base*, or without it after the release in *environment*.
 
-    A commit whose scope is a package changes that one. Without *packages* the only package of a project is meant.
-    Raises G104 and P119.
+    Raises G104 and R103.
     """
     read_register(acting, Action.VIEW, lambda _view: None)
-    found, known = sources.commits_since(environment, base), sources.known_packages()
-    chosen = packages or (tuple(known) if len(known) == 1 else ())
-    incoming, skipped = of_commits(changes_of(found.commits, Scope((environment,), chosen, known)))
-    release = f" ({found.release} in {environment})" if found.release else ""
-    return CommitImport(incoming, skipped, f"{found.base[:12]}{release}")
+    running = BuiltRelease("", base) if base else sources.running_release(environment)
+    return ImportStart(environment, running.commit, running.release, sources.known_packages())
 
 
+@forwarded
 def preview_changes(acting: Acting, incoming: Sequence[Incoming]) -> ChangeImport:
     """What importing *incoming* would add, change and skip."""
 

@@ -123,3 +123,12 @@ class ResumeOrder(Reason):
     """The end of a stop of *environment*."""
 
     environment: Word
+
+
+class ExchangeOrder(Order):
+    """The *token* that a CI system gave to a job, and the service *account* if several accept it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"token": "eyJhbGciOi", "account": "ci"}]})
+
+    token: Annotated[str, Field(min_length=1, max_length=20_000)]
+    account: Word | None = None

@@ -13,7 +13,7 @@ from orchestrator.management.use_cases import use_case_called
 from orchestrator.management.worker_calls import read_call, submit_call
 from orchestrator.web.api.changing import Key, Result, Writer, reply_once
 from orchestrator.web.api.documents import PREFIX, Who, encoded_document, ordered_document
-from orchestrator.web.api.orders import Order
+from orchestrator.web.api.orders import ExchangeOrder, Order
 from orchestrator.web.problems import PROBLEM, problem_document, status_of
 from orchestrator.web.requests import managed_application
 
@@ -48,6 +48,17 @@ def post_use_case(request: Request, who: Writer, case: str, order: Call, key: Ke
         return _problem(request, errors.errors)
     except OrchestratorError as error:
         return _problem(request, [error])
+
+
+@router.post("/token-exchange", tags=["use cases"], status_code=201)
+def post_exchange(request: Request, order: ExchangeOrder) -> Response:
+    """Exchange the token of a CI job for one of a service account, valid for an hour. The request needs no token.
+
+    It has no idempotency key: the response has a secret, which is kept nowhere. A repetition makes another token.
+    """
+    made = managed_application(request).exchange.exchange(order.token, order.account)
+    shown = {name: value for name, value in made.token.to_json().items() if name != "sha256"}
+    return Response(encoded_document("NewToken", {**shown, "token": made.text}), 201, {}, "application/json")
 
 
 @router.get("/worker-calls/{call}", tags=["use cases"])
