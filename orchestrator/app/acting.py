@@ -1,7 +1,7 @@
 """The one way to the register: an actor with a right reads it, or changes it together with the audit stream."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from orchestrator.app.bookings import Bookings, NullBookings
@@ -71,6 +71,8 @@ class Acting:
     """What keeps others out of environments."""
     forwarder: Forwarder | None = None
     """What has use cases executed by a server; None: they are executed here."""
+    precondition: Callable[[Records], None] = lambda _records: None
+    """What raises in the transaction of a change if it is not possible any more."""
 
     @property
     def project(self) -> str:
@@ -252,6 +254,7 @@ def change(
         view = Change(acting, records, access_of(records), acting.now(records), action, environment, reason)
         if not unless(view):
             view.require(action, environment, owner)
+        acting.precondition(records)
         result = work(view)
         after = access_of(records)
         if after != view.access:
@@ -263,6 +266,17 @@ def change(
     except Denied as denied:
         record_denial(acting, denied.verdict, environment, reason)
         raise
+
+
+def expecting(acting: Acting, kind: RecordKind[T], value: T) -> Acting:
+    """*acting*, whose changes are refused (N145) if the record of *value* has another content when they start."""
+    key = kind.key(value)
+
+    def check(records: Records) -> None:
+        if records.get(kind, key) != value:
+            raise OrchestratorError("N145", f"{noun_of(kind).replace('-', ' ')} {key} has changed since it was read")
+
+    return replace(acting, precondition=check)
 
 
 def record_denial(acting: Acting, verdict: Verdict, environment: str | None, reason: str = "") -> None:

@@ -21,6 +21,7 @@ from orchestrator.management.worker_calls import tidy_calls
 from orchestrator.web.api.changing import router as api_changing
 from orchestrator.web.api.management import router as api_management
 from orchestrator.web.api.packages import router as api_packages
+from orchestrator.web.api.people import router as api_people
 from orchestrator.web.api.reading import router as api_reading
 from orchestrator.web.api.trains import router as api_trains
 from orchestrator.web.api.use_cases import router as api_use_cases
@@ -61,6 +62,7 @@ ROUTERS = (
     api_changing,
     api_management,
     api_trains,
+    api_people,
     api_use_cases,
     api_packages,
     pages_reading,

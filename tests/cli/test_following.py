@@ -24,12 +24,12 @@ class SlowEnd:
         self._thread = threading.Thread(target=app.engine.begin(request.root, request.to_json()))
         release, store = app.store.release, app.store
 
-        def slow(environment: str, holder: str, *more: str) -> None:
+        def slow(environment: str, holder: str, worker: str | None = None) -> None:
             self._ended.set()
             self._goes_on.wait(30)
-            release(environment, holder, *more)
+            release(environment, holder, worker)
 
-        store.release = slow
+        store.__dict__["release"] = slow
 
     def start(self) -> None:
         """Execute the request up to its last record; what follows comes 0.3 s later."""

@@ -49,7 +49,7 @@ COMMANDS = (
     "request import --file {requests} --dry-run", "request import --file {requests}", "request import --file {sealed}",
     "request import --git", "request import --git --from HEAD~1 --package shop", "request import --git --from HEAD~1", "request list",
     "environment list", "environment show staging", "environment show nowhere", "environment preview staging",
-    "environment up staging --yes", "environment destroy staging --yes", "environment resolve staging --all-absent",
+    "environment up staging", "environment destroy staging --yes", "environment resolve staging --all-absent",
     "environment override staging s1 -m seen", "environment reap staging", "environment reap",
     "audit verify", "audit verify --against {head}", "audit explain -m failover", "audit explain -m failover --against {head}",
     "audit verify --against {head}", "token exchange", "keys show", "keys rotate", "keys show", "keys rotate --revoke",
@@ -115,13 +115,14 @@ def test_a_server_process_prints_what_the_folder_does(
     """Commands print the same at a server that is a process of its own as in a folder, and end with the same codes."""
     here, there = project_in(tmp_path / "here"), project_in(tmp_path / "there")
     given = files_of(here, tmp_path, sealed[2])
+    made = [tokens.create_token(app.acting, ME, lifetime=timedelta(hours=1)) for app in (here, there)]
     ways.chdir(here.root)
     expected = told(capsys, given)
-    token, port = tokens.create_token(there.acting, ME, lifetime=timedelta(hours=1)).text, free_port()
     here.close()
     there.close()
     ways.chdir(tmp_path / "clone")
-    ways.setenv("ORCHESTRATOR_TOKEN", token)
+    ways.setenv("ORCHESTRATOR_TOKEN", made[1].text)
+    port = free_port()
     with server(tmp_path / "there", port):
         found = told(capsys, given, "--server", f"http://127.0.0.1:{port}")
     varying = {"whoami ", "whoami --json"}  # the actor is known by a token

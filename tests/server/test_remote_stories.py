@@ -270,5 +270,6 @@ def test_a_story_is_the_same_at_a_server(
         ways.setenv("ORCHESTRATOR_TOKEN", token)
         there = Telling(app._memory, url)
         story(there)
+    assert "correct horse" not in str(vars(app.worker_calls)), "a secret is kept as text"
     wrong = [f"{line}: {difference(a, b)}" for (line, a), (_, b) in zip(here.plain, there.plain, strict=True) if a != b]
     assert not wrong, "\n\n".join([*wrong, *(f"{line}: {said.err[-600:]}" for line, said in there.said if said.err)])

@@ -1,7 +1,7 @@
 """What users see of bookings: lists, free slots, and how contended environments are."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from orchestrator.app.acting import Acting, View, read_register, unknown
 from orchestrator.app.forwarding import forwarded
@@ -77,15 +77,27 @@ def list_quotas(acting: Acting) -> tuple[Quota, ...]:
 
 @forwarded
 def find_slots(
-    acting: Acting, environment: str, length: timedelta, within: timedelta, sources: BookingSources, most: int = 5
+    acting: Acting,
+    environment: str,
+    length: timedelta,
+    within: timedelta,
+    sources: BookingSources,
+    most: int = 5,
+    *,
+    after: datetime | None = None,
 ) -> tuple[Interval, ...]:
-    """The first free slots of *length* in *environment*, at most *most*, *within* this time. Raises A110."""
+    """The first free slots of *length* in *environment*, at most *most*, *within* this time from now on. Raises A110.
+
+    With *after* only those that start then or later.
+    """
 
     def work(view: View) -> tuple[Interval, ...]:
         if environment not in acting.environments:
             raise unknown("environment", environment, list(acting.environments))
         start = next_moment(view.now.latest)
-        horizon = Interval(start, start + within)
+        if after is not None and after >= start + within:
+            return ()
+        horizon = Interval(max(start, after or start), start + within)
         return free_slots(environment, length, horizon, booking_facts(view, sources), most)
 
     return read_register(acting, Action.VIEW, work)

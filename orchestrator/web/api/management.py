@@ -1,11 +1,14 @@
 """The routes of `/api/v1` for change requests and bookings. Each calls one use case of release management."""
 
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from orchestrator.app.acting import Acting
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.moments import parse_moment
 from orchestrator.management.bookings.queries import (
     BookingFilter,
     find_slots,
@@ -14,14 +17,26 @@ from orchestrator.management.bookings.queries import (
     show_booking,
     show_contention,
 )
+from orchestrator.management.bookings.store import BOOKINGS
 from orchestrator.management.change_requests.decisions import add_change
+from orchestrator.management.change_requests.model import ChangeRequest
 from orchestrator.management.change_requests.queries import list_changes, show_change, show_ranking
 from orchestrator.management.change_requests.state import OPEN_STATES, ChangeState
+from orchestrator.management.change_requests.store import CHANGE_REQUESTS
 from orchestrator.management.documents import booking_item, change_item
 from orchestrator.management.measures.queries import MeasureFilter, show_measures
 from orchestrator.web import management
 from orchestrator.web.api.changing import Key, Result, Writer, reply_once
-from orchestrator.web.api.documents import PREFIX, Limit, Who, require_tag, tagged_document
+from orchestrator.web.api.documents import (
+    PREFIX,
+    KeyCursor,
+    Limit,
+    Match,
+    Who,
+    expecting_tag,
+    page_after,
+    tagged_document,
+)
 from orchestrator.web.api.management_orders import (
     BookingEventOrder,
     BookingOrder,
@@ -37,9 +52,7 @@ Hours = Annotated[float, Query(gt=0, le=90 * 24)]
 Days = Annotated[float, Query(gt=0, le=366)]
 Word = Annotated[str | None, Query(max_length=200)]
 PageCursor = Annotated[str | None, Query(max_length=200, pattern=r"^[A-Z0-9:.TZ-]{1,60} [BR]-\d{1,9}$")]
-Match = Annotated[
-    str | None, Header(alias="If-Match", description="The ETag of the version that is changed.", max_length=200)
-]
+SlotCursor = Annotated[str | None, Query(max_length=40, pattern=r"^[0-9T:.+-]{10,40}Z?$")]
 router = APIRouter(prefix=PREFIX)
 
 
@@ -59,13 +72,15 @@ def get_changes(
 
 
 @router.get("/change-ranking", tags=["change requests"])
-def get_ranking(request: Request, who: Who) -> Response:
-    """The open change requests by their rank, and those whose rank moved since one day ago."""
+def get_ranking(request: Request, who: Who, cursor: KeyCursor = None, limit: Limit = 200) -> Response:
+    """The open change requests by their rank, and with the first page those whose rank moved since one day ago."""
     found = show_ranking(managed_application(request).acting_as(who.actor))
+    page, following = page_after(found.requests, lambda each: each.id, cursor, limit)
     data = {
         "since": found.since.isoformat(),
-        "requests": [change_item(each) for each in found.requests],
-        "moved": [move.to_json() for move in found.moved],
+        "requests": [change_item(each) for each in page],
+        "moved": [move.to_json() for move in found.moved if cursor is None],
+        "cursor": following,
     }
     return tagged_document(request, "ChangeRanking", data)
 
@@ -91,6 +106,17 @@ def post_change(request: Request, who: Writer, order: ChangeOrder, key: Key = No
     return reply_once(request, who, key, order, work)
 
 
+def _changing(request: Request, who: Writer, change: str, match: str | None) -> Acting:
+    """The actor for a change of the version *match* of a change request. Raises N145."""
+    app = managed_application(request)
+    acting = app.acting_as(who.actor)
+
+    def read() -> ChangeRequest:
+        return show_change(acting, change, app.change_sources).request
+
+    return expecting_tag(acting, match, CHANGE_REQUESTS, read, ("ChangeRequest", change_item))
+
+
 @router.post("/change-requests/{change}/edit", tags=["change requests"])
 def post_edit(
     request: Request, who: Writer, change: str, order: ChangeEdit, key: Key = None, match: Match = None
@@ -99,22 +125,20 @@ def post_edit(
     app, fields = managed_application(request), order.model_dump(mode="json", exclude_unset=True)
 
     def work() -> Result:
-        acting, expected = app.acting_as(who.actor), None
-        if match is not None:
-            expected = show_change(acting, change, app.change_sources).request
-            require_tag(match, "ChangeRequest", change_item(expected))
-        edited = management.enter_edit(app, acting, change, fields, expected)
+        edited = management.enter_edit(app, _changing(request, who, change, match), change, fields)
         return 200, "ChangeRequest", change_item(edited)
 
     return reply_once(request, who, key, order, work)
 
 
 @router.post("/change-requests/{change}/rank", tags=["change requests"])
-def post_rank(request: Request, who: Writer, change: str, order: RankOrder, key: Key = None) -> Response:
+def post_rank(
+    request: Request, who: Writer, change: str, order: RankOrder, key: Key = None, match: Match = None
+) -> Response:
     """Set the rank of a change request by hand; without a rank the formula counts again."""
-    acting = managed_application(request).acting_as(who.actor)
 
     def work() -> Result:
+        acting = _changing(request, who, change, match)
         return 200, "ChangeRequest", change_item(management.rank_change(acting, change, order.rank, order.reason))
 
     return reply_once(request, who, key, order, work)
@@ -124,12 +148,12 @@ def _change_route(event: str) -> None:
     """The route of one *event* of a change request."""
 
     def post_change_event(
-        request: Request, who: Writer, change: str, order: ChangeEventOrder, key: Key = None
+        request: Request, who: Writer, change: str, order: ChangeEventOrder, key: Key = None, match: Match = None
     ) -> Response:
         app, how = managed_application(request), management.Decided(order.reason.strip(), order.until)
 
         def work() -> Result:
-            done = management.CHANGE_EVENTS[event](app, app.acting_as(who.actor), change, how)
+            done = management.CHANGE_EVENTS[event](app, _changing(request, who, change, match), change, how)
             return 200, "ChangeRequest", change_item(done)
 
         return reply_once(request, who, key, order, work)
@@ -169,21 +193,49 @@ def get_booking(request: Request, who: Who, booking: str) -> Response:
 
 
 @router.get("/free-slots", tags=["bookings"])
-def get_slots(request: Request, who: Who, environment: str, hours: Hours = 4, days: Days = 30) -> Response:
+def get_slots(
+    request: Request,
+    who: Who,
+    environment: str,
+    hours: Hours = 4,
+    days: Days = 30,
+    cursor: SlotCursor = None,
+    limit: Limit = 5,
+) -> Response:
     """The next times at which an environment is open and can be booked."""
     app = managed_application(request)
-    length, within = timedelta(hours=hours), timedelta(days=days)
-    found = find_slots(app.acting_as(who.actor), environment, length, within, app.booking_sources)
-    slots = [{"start": each.start.isoformat(), "end": each.end.isoformat()} for each in found]
-    return tagged_document(request, "FreeSlots", {"environment": environment, "slots": slots})
+    length, within, after = timedelta(hours=hours), timedelta(days=days), _moment(cursor)
+    found = find_slots(
+        app.acting_as(who.actor), environment, length, within, app.booking_sources, limit + 1, after=after
+    )
+    slots = [{"start": each.start.isoformat(), "end": each.end.isoformat()} for each in found[:limit]]
+    following = slots[-1]["end"] if len(found) > limit else None
+    return tagged_document(request, "FreeSlots", {"environment": environment, "slots": slots, "cursor": following})
+
+
+def _moment(cursor: str | None) -> datetime | None:
+    """The moment of a *cursor* in a list of slots. Raises N110."""
+    try:
+        return parse_moment(cursor) if cursor is not None else None
+    except ValueError as error:
+        raise OrchestratorError("N110", "the cursor is not one of this list") from error
 
 
 @router.get("/contention", tags=["bookings"])
-def get_contention(request: Request, who: Who, weeks: Annotated[int, Query(ge=1, le=26)] = 6) -> Response:
-    """The demand for each environment in the last week and the next ones."""
+def get_contention(
+    request: Request,
+    who: Who,
+    weeks: Annotated[int, Query(ge=1, le=26)] = 6,
+    environment: Word = None,
+    cursor: KeyCursor = None,
+    limit: Limit = 200,
+) -> Response:
+    """The demand for each environment, or one, in the last week and the next ones."""
     app = managed_application(request)
     found = show_contention(app.acting_as(who.actor), app.booking_sources, weeks)
-    return tagged_document(request, "Contention", {"weeks": [each.to_json() for each in found]})
+    chosen = [each for each in found if environment in {None, each.environment}]
+    page, following = page_after(chosen, lambda each: f"{each.environment} {each.week.isoformat()}", cursor, limit)
+    return tagged_document(request, "Contention", {"weeks": [each.to_json() for each in page], "cursor": following})
 
 
 @router.get("/measures", tags=["measures"])
@@ -202,10 +254,22 @@ def get_measures(
 
 
 @router.get("/booking-quotas", tags=["bookings"])
-def get_quotas(request: Request, who: Who) -> Response:
+def get_quotas(
+    request: Request,
+    who: Who,
+    team: Word = None,
+    environment: Word = None,
+    sort: Literal["team", "-team", "hours", "-hours"] = "team",
+    cursor: KeyCursor = None,
+    limit: Limit = 200,
+) -> Response:
     """The hours that teams can book in a week."""
     found = list_quotas(managed_application(request).acting_as(who.actor))
-    return tagged_document(request, "Quotas", {"quotas": [each.to_json() for each in found]})
+    chosen = [each for each in found if team in {None, each.team} and environment in {None, each.environment}]
+    chosen.sort(key=lambda each: each.key)
+    chosen.sort(key=lambda each: each.hours if "hours" in sort else each.team, reverse=sort.startswith("-"))
+    page, following = page_after(chosen, lambda each: each.key, cursor, limit)
+    return tagged_document(request, "Quotas", {"quotas": [each.to_json() for each in page], "cursor": following})
 
 
 @router.post("/bookings", tags=["bookings"], status_code=201)
@@ -236,13 +300,16 @@ def _booking_route(event: str) -> None:
     """The route of one *event* of a booking."""
 
     def post_booking_event(
-        request: Request, who: Writer, booking: str, order: BookingEventOrder, key: Key = None
+        request: Request, who: Writer, booking: str, order: BookingEventOrder, key: Key = None, match: Match = None
     ) -> Response:
         app = managed_application(request)
         how = management.Decided(order.reason.strip(), order.until, order.holder.strip())
 
         def work() -> Result:
-            done = management.BOOKING_EVENTS[event](app, app.acting_as(who.actor), booking, how)
+            acting = app.acting_as(who.actor)
+            shown = ("Booking", booking_item)
+            acting = expecting_tag(acting, match, BOOKINGS, lambda: show_booking(acting, booking), shown)
+            done = management.BOOKING_EVENTS[event](app, acting, booking, how)
             return 200, "Booking", booking_item(done)
 
         return reply_once(request, who, key, order, work)

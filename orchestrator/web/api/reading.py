@@ -2,7 +2,8 @@
 
 import asyncio
 import re
-from typing import Annotated
+from fnmatch import fnmatchcase
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
@@ -10,16 +11,27 @@ from fastapi.responses import Response, StreamingResponse
 from orchestrator.app.access import Question, can_i, own_bindings
 from orchestrator.app.acting import Acting
 from orchestrator.app.calendar import recorded_overrides, show_calendar, states
-from orchestrator.app.run_requests import list_requests, show_request
+from orchestrator.app.run_requests import RequestView, list_requests, show_request
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Kind
 from orchestrator.domain.listing import RUN_CURSOR, FeedEntry, ReleaseFilter, RunFilter
 from orchestrator.domain.log_lines import LogFilter
+from orchestrator.domain.moments import moment_text
 from orchestrator.domain.promotion import State
 from orchestrator.domain.run_reason import ending_reason
 from orchestrator.web import changes
-from orchestrator.web.api.documents import PREFIX, Cursor, Limit, Who, checked_cursor, request_data, tagged_document
+from orchestrator.web.api.documents import (
+    PREFIX,
+    Cursor,
+    KeyCursor,
+    Limit,
+    Who,
+    checked_cursor,
+    page_after,
+    request_data,
+    tagged_document,
+)
 from orchestrator.web.requests import ReleaseCursor, RequestCursor, application, managed_application
 from orchestrator.web.searching import search
 
@@ -44,11 +56,22 @@ def get_verdict(request: Request, who: Who, action: Action, environment: str | N
 
 
 @router.get("/environments", tags=["environments"])
-def get_environments(request: Request, who: Who) -> Response:
-    """The current state of each environment."""
+def get_environments(
+    request: Request,
+    who: Who,
+    name: Annotated[str | None, Query(max_length=200, description="A pattern, such as `eu-*`.")] = None,
+    sort: Literal["path", "name", "-name"] = "path",
+    cursor: KeyCursor = None,
+    limit: Limit = 200,
+) -> Response:
+    """The current state of each environment, in the order of the path or by name."""
     app = application(request)
-    facts = app.queries.facts_of_all(who.actor, tuple(app.environments))
-    return tagged_document(request, "Environments", {"environments": [item.to_json() for item in facts]})
+    names = [each for each in app.environments if name is None or fnmatchcase(each, name)]
+    ordered = names if sort == "path" else sorted(names, reverse=sort == "-name")
+    page, following = page_after(ordered, lambda each: each, cursor, limit)
+    facts = app.queries.facts_of_all(who.actor, tuple(page))
+    data = {"environments": [item.to_json() for item in facts], "cursor": following}
+    return tagged_document(request, "Environments", data)
 
 
 @router.get("/environments/{environment}", tags=["environments"])
@@ -122,9 +145,11 @@ def get_log(
 
 
 @router.get("/runs/{run}/outputs", tags=["runs"])
-def get_outputs(request: Request, who: Who, run: str) -> Response:
+def get_outputs(request: Request, who: Who, run: str, cursor: KeyCursor = None, limit: Limit = 200) -> Response:
     """The jobs of a run that have printed something."""
-    return tagged_document(request, "Outputs", {"jobs": application(request).queries.outputs(who.actor, run)})
+    found = application(request).queries.outputs(who.actor, run)
+    page, following = page_after(found, lambda job: job, cursor, limit)
+    return tagged_document(request, "Outputs", {"jobs": page, "cursor": following})
 
 
 @router.get("/runs/{run}/outputs/{job}", tags=["runs"])
@@ -144,14 +169,31 @@ def get_hits(request: Request, who: Who, q: Annotated[str, Query(max_length=200)
 
 
 @router.get("/calendar", tags=["calendar"])
-def get_calendar(request: Request, who: Who) -> Response:
-    """Everything that opens and closes environments, and their current state."""
+def get_calendar(
+    request: Request,
+    who: Who,
+    environment: Filter = None,
+    sort: Literal["entered", "start", "-start"] = "entered",
+    cursor: KeyCursor = None,
+    limit: Limit = 200,
+) -> Response:
+    """A page of the rules that open and close environments, or one, and their current state.
+
+    Each page has the line stops, the newest overrides, and the state of the environments too.
+    """
     app = application(request)
     acting, declared = app.acting_as(who.actor), app.declared_rules()
     shown = show_calendar(acting, declared)
+    rules = [each for each in shown.rules if environment is None or each.applies_to(environment)]
+    if sort != "entered":
+        rules.sort(key=lambda rule: (rule.start, rule.id), reverse=sort == "-start")
+    page, following = page_after(rules, lambda rule: rule.id, cursor, limit)
     data = {
-        "environments": {name: each.to_json() for name, each in states(acting, declared).items()},
-        "rules": [rule.to_json() for rule in shown.rules],
+        "environments": {
+            name: each.to_json() for name, each in states(acting, declared).items() if environment in {None, name}
+        },
+        "rules": [rule.to_json() for rule in page],
+        "cursor": following,
         "line_stops": [stop.to_json() for stop in shown.line_stops],
         "overrides": [override.to_json() for override in recorded_overrides(acting).items],
     }
@@ -162,12 +204,20 @@ def get_calendar(request: Request, who: Who) -> Response:
 def get_requests(
     request: Request, who: Who, *, everything: bool = False, cursor: RequestCursor = None, limit: Limit = 50
 ) -> Response:
-    """The promotions that wait; with *everything* a page of all requests, the newest first."""
+    """A page of the promotions that wait, the oldest first; with *everything* of all requests, the newest first."""
     app = application(request)
     acting, rules = app.acting_as(who.actor), app.request_rules()
     found = list_requests(acting, rules, everything=everything, cursor=cursor, limit=limit)
-    data = {"requests": [request_data(each) for each in found.items], "cursor": found.cursor}
+    page, following = list(found.items), found.cursor
+    if not everything:  # those that wait are read whole
+        page, following = page_after(found.items, _request_place, cursor, limit)
+    data = {"requests": [request_data(each) for each in page], "cursor": following}
     return tagged_document(request, "RunRequests", data)
+
+
+def _request_place(seen: RequestView) -> str:
+    """The cursor after a request: its time and its id."""
+    return f"{moment_text(seen.request.requested_at)} {seen.request.id}"
 
 
 @router.get("/requests/{run}", tags=["requests"])

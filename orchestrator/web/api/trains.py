@@ -15,7 +15,7 @@ from orchestrator.management.trains.line_decisions import add_line, edit_line, r
 from orchestrator.management.trains.model import LineDraft, Train
 from orchestrator.management.trains.queries import list_lines, list_trains, show_line, show_prognosis, show_train
 from orchestrator.web.api.changing import Key, Result, Writer, reply_once
-from orchestrator.web.api.documents import PREFIX, Limit, Who, tagged_document
+from orchestrator.web.api.documents import PREFIX, KeyCursor, Limit, Who, page_after, tagged_document
 from orchestrator.web.api.orders import Order, Reason, Word
 from orchestrator.web.requests import checked_model, managed_application
 
@@ -108,10 +108,13 @@ def get_prognosis(request: Request, who: Who, train: str, at: Moment | None = No
 
 
 @router.get("/train-lines", tags=["trains"])
-def get_lines(request: Request, who: Who, *, archived: bool = False) -> Response:
+def get_lines(
+    request: Request, who: Who, *, archived: bool = False, cursor: KeyCursor = None, limit: Limit = 200
+) -> Response:
     """The train lines by name; by default without those that are archived."""
     found = list_lines(managed_application(request).acting_as(who.actor), archived=archived)
-    return tagged_document(request, "TrainLines", {"lines": [each.to_json() for each in found]})
+    page, following = page_after(found, lambda each: each.name, cursor, limit)
+    return tagged_document(request, "TrainLines", {"lines": [each.to_json() for each in page], "cursor": following})
 
 
 @router.get("/train-lines/{line}", tags=["trains"])

@@ -1,0 +1,108 @@
+"""What routes of one kind have in common, by the description of the API itself: a new route cannot lack it."""
+
+from typing import Any
+
+import pytest
+
+from tests.cli.request_project import RequestProject, office
+from tests.server.site import Site
+
+__all__ = ["office"]  # the fixture
+
+PREFIX = "/api/v1"
+NOT_LISTS = {
+    "/me": "the actor",
+    "/can-i": "one verdict",
+    "/measures": "five figures",
+    "/trains/{train}/prognosis": "of one train",
+    "/search": "at most a few hits of each kind",
+    "/events": "a stream, which continues after `Last-Event-ID`",
+    "/runs/{run}/outputs/{job}": "a text, by lines: `line`, `limit` and `following`",
+}
+NOT_EDITS = {
+    "/change-requests": "adds one",
+    "/bookings": "adds one",
+    "/booking-quotas": "sets the whole quota",
+    "/use-cases/{case}": "the call of a command, whose use case reads what it changes",
+    "/token-exchange": "adds one",
+    "/promotions": "adds one",
+    "/rollbacks": "adds one",
+    "/requests": "adds one",
+    "/requests/{run}/votes": "adds a vote, which names the plan and the text that were shown",
+    "/requests/{run}/votes/withdraw": "takes back what the actor has added",
+    "/requests/{run}/withdraw": "ends what was shown, whatever its version is",
+    "/runs/{run}/control": "adds a request",
+    "/environments/{environment}/lock": "refused while it is locked",
+    "/environments/{environment}/unlock": "ends a lock, and names it in the response",
+    "/line-stops": "adds one",
+    "/line-stops/resume": "ends them, and names them in the response",
+}
+TRAINS = ("/train-lines", "/trains")
+"""Release trains have no `If-Match` yet."""
+NO_KEY = {"/token-exchange": "the response has a secret, which is kept nowhere"}
+
+
+@pytest.fixture
+def site(office: RequestProject) -> Site:
+    """A server of a project with users."""
+    return Site(office, office.app())
+
+
+def routes(site: Site, method: str) -> dict[str, set[str]]:
+    """The parameters of each route of the API with this method, by its path."""
+    document: dict[str, Any] = site.server.openapi()
+    return {
+        path.removeprefix(PREFIX): {each["name"] for each in found[method].get("parameters", [])}
+        for path, found in document["paths"].items()
+        if path.startswith(PREFIX) and method in found
+    }
+
+
+def test_every_list_has_a_cursor_and_a_limit(site: Site) -> None:
+    """Each route that reads, and not one object by its name, has `cursor` and `limit`, or is listed here with its reason."""
+    found = routes(site, "get")
+    lists = {path: names for path, names in found.items() if not path.endswith("}") and path not in NOT_LISTS}
+    assert {path for path, names in lists.items() if not {"cursor", "limit"} <= names} == set()
+    assert NOT_LISTS.keys() <= found.keys()
+    assert len(lists) >= 12
+
+
+def test_every_edit_has_if_match(site: Site) -> None:
+    """Each route that changes an existing object accepts `If-Match`, or is listed here with its reason."""
+    found = routes(site, "post")
+    edits = {path: names for path, names in found.items() if path not in NOT_EDITS and not path.startswith(TRAINS)}
+    assert {path for path, names in edits.items() if "If-Match" not in names} == set()
+    assert NOT_EDITS.keys() <= found.keys()
+
+
+def test_every_post_has_an_idempotency_key(site: Site) -> None:
+    """Each POST has its effect once for each key, except one whose response is a secret."""
+    found = routes(site, "post")
+    assert {path for path, names in found.items() if "Idempotency-Key" not in names} == NO_KEY.keys()
+
+
+def test_a_stale_edit_of_a_booking_or_user_is_refused(site: Site) -> None:
+    """With `If-Match` a booking, a user and a rank change only in the version that was read; otherwise it is 412 (N145)."""
+    root, ann = site.signed_in("root"), site.signed_in("ann")
+    order = {
+        "environment": "staging",
+        "start": "2030-01-01T08:00:00Z",
+        "end": "2030-01-01T10:00:00Z",
+        "purpose": "test",
+    }
+    assert ann.post(f"{PREFIX}/bookings", order).status_code == 201
+    assert ann.post(f"{PREFIX}/change-requests", {"title": "Sell"}).status_code == 201
+    cases = (
+        (ann, "/bookings/B-1", "extend", {"until": "2030-01-01T11:00:00Z"}, {"until": "2030-01-01T12:00:00Z"}),
+        (root, "/users/bob", "edit", {"team": "red"}, {"team": "blue"}),
+        (ann, "/change-requests/R-1", "rank", {"rank": 5, "reason": "big"}, {"rank": 1, "reason": "small"}),
+    )
+    for browser, path, event, first, second in cases:
+        read = browser.get(f"{PREFIX}{path}").headers["etag"]
+        done = browser.post(f"{PREFIX}{path}/{event}", first, **{"if-match": read})
+        assert done.status_code == 200, done.text
+        kept = browser.get(f"{PREFIX}{path}").content
+        stale = browser.post(f"{PREFIX}{path}/{event}", second, **{"if-match": read})
+        assert (stale.status_code, stale.json()["code"]) == (412, "N145"), path
+        assert browser.get(f"{PREFIX}{path}").content == kept
+        assert browser.post(f"{PREFIX}{path}/{event}", second, **{"if-match": "*"}).status_code == 200, path
