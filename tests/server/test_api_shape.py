@@ -1,6 +1,7 @@
 """What routes of one kind have in common, by the description of the API itself: a new route cannot lack it."""
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -106,3 +107,50 @@ def test_a_stale_edit_of_a_booking_or_user_is_refused(site: Site) -> None:
         assert (stale.status_code, stale.json()["code"]) == (412, "N145"), path
         assert browser.get(f"{PREFIX}{path}").content == kept
         assert browser.post(f"{PREFIX}{path}/{event}", second, **{"if-match": "*"}).status_code == 200, path
+
+
+LISTS = (
+    ("/users", "users", "name"), ("/users?sort=-name", "users", "name"), ("/environments", "environments", "name"),
+    ("/environments?sort=-name", "environments", "name"), ("/booking-quotas?sort=-hours", "quotas", "environment"),
+    ("/change-ranking", "requests", "id"),
+    ("/contention?environment=staging", "weeks", "week"), ("/calendar?sort=-start", "rules", "id"),
+    ("/bookings", "bookings", "id"), ("/change-requests", "requests", "id"),
+)  # fmt: skip
+
+
+def test_pages_of_a_list_are_the_whole_list(site: Site, office: RequestProject) -> None:
+    """Pages of two items, one after the other by the cursor, are the list; a cursor of nothing is refused."""
+    ann, root = site.signed_in("ann"), site.signed_in("root")
+    for number in range(5):
+        assert (
+            ann.post(f"{PREFIX}/change-requests", {"title": f"change {number}", "value": 1 + number}).status_code == 201
+        )
+        times = {"start": f"2030-01-0{number + 1}T08:00:00Z", "end": f"2030-01-0{number + 1}T10:00:00Z"}
+        assert ann.post(f"{PREFIX}/bookings", {"environment": "staging", "purpose": "x", **times}).status_code == 201
+        day = f"2030-02-0{number + 1}"
+        office.by("ann", "calendar", "add", "hard-freeze", f"f{number}", "--start", f"{day}T08:00", "--end", f"{day}T17:00",
+                  "--zone", "UTC")  # fmt: skip
+    for team, environment in (("red", "staging"), ("red", "production"), ("blue", "staging")):
+        quota = {"team": team, "environment": environment, "hours": 4}
+        assert ann.post(f"{PREFIX}/booking-quotas", quota).status_code == 200
+    for path, field, key in LISTS:
+        joined = "&" if "?" in path else "?"
+        whole = [each[key] for each in root.get(f"{PREFIX}{path}{joined}limit=20").json()[field]]
+        assert len(whole) > 1, path
+        found = list[str]()
+        pages, cursor = 0, ""
+        while pages == 0 or (cursor and pages < 10):
+            after = f"&cursor={quote(cursor)}" if cursor else ""
+            page = root.get(f"{PREFIX}{path}{joined}limit=2{after}").json()
+            assert len(page[field]) <= 2
+            found += [each[key] for each in page[field]]
+            pages, cursor = pages + 1, page["cursor"]
+        assert found == whole, path
+        assert root.get(f"{PREFIX}{path}{joined}cursor=nothing").status_code == 422, path
+    slots, cursor = list[str](), ""
+    for _ in range(3):
+        after = f"&cursor={quote(cursor)}" if cursor else ""
+        page = root.get(f"{PREFIX}/free-slots?environment=staging&hours=1&limit=2{after}").json()
+        slots += [text for each in page["slots"] for text in (each["start"], each["end"])]
+        cursor = page["cursor"]
+    assert (len(slots), slots) == (12, sorted(slots))
