@@ -119,7 +119,7 @@ class RegisterParts(ApprovalParts, ProjectParts):
         """Executes requests with idempotency keys."""
         from orchestrator.app.idempotency import IdempotentRequests
 
-        return IdempotentRequests(self.kept_replies, self.clock)
+        return IdempotentRequests(self.kept_replies, self.clock, self.keys)
 
     @cached_property
     def authentication(self) -> "Authentication":

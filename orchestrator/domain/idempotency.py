@@ -13,11 +13,16 @@ KEY = re.compile(r"[!-~]{1,128}")
 
 
 class KeptReply(Model):
-    """The reply to the request with the digest *request*. *status* is 0 while that has no reply."""
+    """The reply to the request with the digest *request*. *status* is 0 while that has no reply.
+
+    A *body* that *is_sealed* is encrypted with the key of the project: replies can have secrets, such as a new token.
+    Earlier versions kept it as it is, for a day.
+    """
 
     request: Digest
     status: int = 0
     body: str = ""
+    is_sealed: bool = False
     at: Moment
 
     @property

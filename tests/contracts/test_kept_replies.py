@@ -9,6 +9,7 @@ import pytest
 
 from orchestrator.adapters.database.kept_replies import DatabaseKeptReplies
 from orchestrator.adapters.memory.kept_replies import MemoryKeptReplies
+from orchestrator.adapters.memory.keys import MemoryKeys
 from orchestrator.adapters.memory.store import ManualClock
 from orchestrator.app.idempotency import IdempotentRequests
 from orchestrator.domain.errors import OrchestratorError
@@ -62,7 +63,7 @@ def test_of_many_at_the_same_moment_one_is_first(kept: KeptReplies) -> None:
 def test_a_request_is_executed_once(kept: KeptReplies) -> None:
     """A repeated request gets the first reply for 24 hours; a refused one is free again, and one without a reply waits."""
     clock = ManualClock(NOON)
-    once, calls = IdempotentRequests(kept, clock), []
+    once, calls = IdempotentRequests(kept, clock, MemoryKeys()), []
 
     def work() -> tuple[int, str]:
         calls.append(1)
@@ -82,3 +83,22 @@ def test_a_request_is_executed_once(kept: KeptReplies) -> None:
         once.reply_to("ann", "open", ONE, work)
     clock.sleep(25 * 3600)
     assert once.reply_to("ann", "k", ONE, work) == ((201, "2"), False)
+
+
+def test_a_kept_reply_is_encrypted(kept: KeptReplies) -> None:
+    """A reply with a secret, such as a new token, is repeated, and is not in the database as text."""
+    once = IdempotentRequests(kept, ManualClock(NOON), MemoryKeys())
+    assert once.reply_to("ann", "k", ONE, lambda: (201, "orc_secret")) == ((201, "orc_secret"), False)
+    assert once.reply_to("ann", "k", ONE, lambda: (500, "")) == ((201, "orc_secret"), True)
+    found = kept.open("ann", "k", KeptReply(request=ONE, at=NOON))
+    assert found is not None
+    assert found.is_sealed
+    assert "orc_secret" not in found.model_dump_json()
+
+
+def test_a_reply_of_an_earlier_version_is_read(kept: KeptReplies) -> None:
+    """A reply that an earlier version kept as text is repeated as it is."""
+    kept.open("ann", "k", KeptReply(request=ONE, at=NOON))
+    kept.close_with("ann", "k", KeptReply(request=ONE, status=201, body="{}", at=NOON))
+    once = IdempotentRequests(kept, ManualClock(NOON), MemoryKeys())
+    assert once.reply_to("ann", "k", ONE, lambda: (500, "")) == ((201, "{}"), True)
