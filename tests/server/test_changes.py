@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from orchestrator.domain.access.actions import BUILT_IN
-from orchestrator.web.api import management_orders, orders, people, use_cases
+from orchestrator.web.api import management_orders, orders, people, trains, use_cases
 from orchestrator.web.route_table import ROUTES
 from tests.cli.request_project import PLACE, RequestProject, office
 from tests.server.release_scene import FORMS, NAMES, lay_all
@@ -154,6 +154,12 @@ def management_body(route: str) -> dict[str, Any]:
     api = "api" in route
     times = {"end": "2031-01-07T09:00:00Z"} if api else {"hours": "1"}
     bodies: dict[str, dict[str, Any]] = {
+        "/train-lines": {"line": {**trains.LINE, "name": "daily", "rule": "FREQ=DAILY"}},
+        "/train-lines/weekly/edit": {"line": {"zone": "Europe/Berlin"}},
+        "/trains": {"line": "weekly"},
+        "/trains/T-1/edit": {"departs_at": "2031-01-07T08:00:00Z", "reason": "x"},
+        "/board": {"package": "shop-1.3.0"},
+        "/leave": {"package": "shop", "reason": "x"},
         "/users/bob/edit": {"team": "red"},
         "/change-requests": {"title": "Sell gift cards"},
         "/extend": {"until": "2031-01-07T10:00:00Z"},
@@ -195,6 +201,9 @@ def test_every_route_asks_for_the_rights_of_its_use_cases(office: RequestProject
     asked = ann.post("/api/v1/requests", {"plan": planned(office, "1.2.0")}).json()
     assert ann.post("/api/v1/change-requests", {"title": "of ann"}).status_code == 201
     assert ann.post("/api/v1/bookings", body_of("/api/v1/bookings", asked)).status_code == 201
+    weekly = {"line": {**trains.LINE, "rule": "FREQ=WEEKLY"}}
+    assert ann.post("/api/v1/train-lines", weekly).status_code == 201
+    assert ann.post("/api/v1/trains", {"line": "weekly"}).status_code == 201
     lay_all(office)
     values = {
         **NAMES,
@@ -204,6 +213,8 @@ def test_every_route_asks_for_the_rights_of_its_use_cases(office: RequestProject
         "{change}": "R-1",
         "{booking}": "B-1",
         "{user}": "bob",
+        "{line}": "weekly",
+        "{train}": "T-1",
         "{plan}": asked["request"]["plan"],
         "{job}": "x",
         "{digest}": f"sha256:{'0' * 64}",
@@ -304,6 +315,6 @@ def test_the_description_of_the_api_is_complete(site: Site) -> None:
                 assert (
                     operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].split("/")[-1] in schemas
                 )
-    known = {**vars(orders), **vars(management_orders), **vars(use_cases), **vars(people)}
+    known = {**vars(orders), **vars(management_orders), **vars(use_cases), **vars(people), **vars(trains)}
     for example, order in ((e, known[name]) for name, schema in schemas.items() for e in schema.get("examples", ())):
         assert order.model_validate(example)

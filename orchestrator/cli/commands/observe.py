@@ -9,6 +9,7 @@ from orchestrator.cli.output import environment_argument, json_option, out, prin
 from orchestrator.domain.fencing import HIGHEST
 
 if TYPE_CHECKING:
+    from orchestrator.app.application import Application
     from orchestrator.domain.plan import HostState
 
 
@@ -42,7 +43,7 @@ def command(environment: str, token: int | None, wait: float, as_json: bool) -> 
     app = open_application(Path.cwd())
     recover(app)
     app.require_environment(environment)
-    before = {state.host: state for state in app.queries.hosts(app.actor, environment)}  # a worker may be quick
+    before = _recorded(app, environment)  # before the request: a worker may be quick
     submitted = app.submissions.submit(app.actor, Observe(targets=(environment,), wait=wait, token=token))
     code = exit_of(execute(app, app.actor, submitted))
     after = app.queries.hosts(app.actor, environment)
@@ -64,6 +65,16 @@ def command(environment: str, token: int | None, wait: float, as_json: bool) -> 
     if not changed and not code:
         out("  no changes since the last observation")
     return int(code)
+
+
+def _recorded(app: "Application", environment: str) -> dict[str, "HostState"]:
+    """The hosts as they are recorded; none for a user who may not observe, whose request is then refused."""
+    from orchestrator.app.access import Question, can_i
+    from orchestrator.domain.access.actions import Action
+
+    if not can_i(app.acting, Question(action=Action.OBSERVE, environment=environment)).allowed:
+        return {}
+    return {state.host: state for state in app.queries.hosts(app.actor, environment)}
 
 
 def _known(state: "HostState") -> tuple[object, ...]:

@@ -27,7 +27,7 @@ LINE: dict[str, Any] = {"name": "weekly", "stops": [{"environments": ["staging"]
 router = APIRouter(prefix=PREFIX)
 
 
-class LineOrder(Order):
+class TrainLineOrder(Order):
     """The fields of a train line, as `orchestrator train line show --json` prints them."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"line": LINE}]})
@@ -126,7 +126,7 @@ def get_line(request: Request, who: Who, line: str) -> Response:
 
 
 @router.post("/train-lines", tags=["trains"], status_code=201)
-def post_line(request: Request, who: Writer, order: LineOrder, key: Key = None) -> Response:
+def post_line(request: Request, who: Writer, order: TrainLineOrder, key: Key = None) -> Response:
     """Add a train line."""
     acting = managed_application(request).acting_as(who.actor)
 
@@ -138,7 +138,7 @@ def post_line(request: Request, who: Writer, order: LineOrder, key: Key = None) 
 
 
 @router.post("/train-lines/{line}/edit", tags=["trains"])
-def post_line_edit(request: Request, who: Writer, line: str, order: LineOrder, key: Key = None) -> Response:
+def post_line_edit(request: Request, who: Writer, line: str, order: TrainLineOrder, key: Key = None) -> Response:
     """Change fields of a train line. Lists are replaced."""
     acting = managed_application(request).acting_as(who.actor)
 
