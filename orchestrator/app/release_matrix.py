@@ -109,8 +109,6 @@ class _Column:
     def __init__(self, parts: Parts, facts: EnvironmentFacts, places: Sequence[ReleasePlace]) -> None:
         self._parts, self._facts = parts, facts
         self._places = {place.digest: place for place in places}
-        self._left = {place.digest for place in places if _ended_as_rolled_back(place)}
-        self._left |= set(rolled_back_releases(parts.services, facts.name, self._places))
         self._stuck: dict[str, str] = {}
         for problem in facts.problems:
             release = parts.store.run(problem.run).release if problem.kind == "intervention" and problem.run else None
@@ -120,6 +118,9 @@ class _Column:
         for host in facts.hosts:
             if host.digest is not None and host.runs(host.digest):
                 self._hosts.setdefault(host.digest, []).append(host)
+        self._left = {place.digest for place in places if _ended_as_rolled_back(place)}
+        others = self._places.keys() - self._left - self._stuck.keys() - self._hosts.keys()  # those have another state
+        self._left |= set(rolled_back_releases(parts.services, facts.name, others))
         self._known = {*self._places, *self._left, *self._stuck, *self._hosts}
         self._absent = self._cell("")
 
