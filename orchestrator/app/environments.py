@@ -2,7 +2,8 @@
 
 import secrets
 from collections.abc import Callable
-from typing import Any
+
+from pydantic import JsonValue
 
 from orchestrator.app.acting import Right
 from orchestrator.app.authorize import UseCases, use_case
@@ -101,7 +102,7 @@ class Environments(UseCases):
         return spec
 
     @use_case(reading_rights)
-    def outputs(self, actor: Actor, environment: str, *, secret: bool = False) -> dict[str, Any]:
+    def outputs(self, actor: Actor, environment: str, *, secret: bool = False) -> dict[str, JsonValue]:
         """The outputs of the stack by name. Without *secret* those that are, and known secrets, are masked.
 
         Raises E-codes.
