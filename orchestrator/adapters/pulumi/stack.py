@@ -19,6 +19,7 @@ from orchestrator.file_system import lines_of
 
 NO_STACK = "no stack named"
 VOLATILE = {"sourcePosition", "stackTrace", "created", "modified"}  # differ although nothing has changed
+PROVIDERS = "pulumi:providers:"
 
 State = Mapping[str, Any]
 
@@ -141,10 +142,15 @@ def unanswered(folder: Path) -> list[str]:
 
 
 def fingerprint(state: State) -> str:
-    """A digest of the state, of resources and of pending operations: the same only when nothing was written."""
+    """A digest of the resources and pending operations of the state: the same only when no resource was changed.
+
+    Stacks, components and providers are not part of it. The engine writes them before it changes anything, and they are
+    nothing outside of the state.
+    """
     resources = [
         {key: value for key, value in resource.items() if key not in VOLATILE}
         for resource in state.get("resources") or []
+        if resource.get("custom") and not str(resource.get("type")).startswith(PROVIDERS)
     ]
     compared = {"resources": resources, "pending": pending(state)}
     return hashlib.sha256(json.dumps(compared, sort_keys=True).encode()).hexdigest()
