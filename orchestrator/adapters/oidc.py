@@ -134,7 +134,7 @@ def fetched_object(url: str, authorization: str = "") -> dict[str, object]:
 
 
 def fetched(url: str, authorization: str = "", form: Mapping[str, str] | None = None) -> Answer:
-    """The answer of *url*, which is reached over HTTPS and does not redirect. Raises A112 if there is none."""
+    """The answer of *url*, which is reached over HTTPS and does not redirect. Raises A112 without an answer."""
     if not url.startswith("https://"):
         raise unusable(url, "it does not start with https://")
     answer = fetch_url(url, PATIENCE, authorization, redirects=False, form=form)

@@ -70,7 +70,7 @@ class HttpConnection:
         """The header with the token. Raises N134 without one."""
         if not self._token:
             raise OrchestratorError(
-                "N134", f"there is no token for {self._url}", hint=f"orchestrator login {self._url}"
+                "N134", f"this machine has no token for {self._url}", hint=f"orchestrator login {self._url}"
             )
         return {"Authorization": f"Bearer {self._token}"}
 

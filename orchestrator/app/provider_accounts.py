@@ -63,7 +63,7 @@ def _first_sign_in(task: Change, provider: SignInProvider, claims: Mapping[str, 
     elif task.records.get(SERVICE_ACCOUNTS, name) is not None:
         raise ProviderRefusal(ACCOUNT_NOT_ALLOWED, f"{name} is the name of a service account")
     elif provider.first_sign_in == "link":
-        raise ProviderRefusal(ACCOUNT_NOT_ALLOWED, f"there is no user {name} (first_sign_in: link)")
+        raise ProviderRefusal(ACCOUNT_NOT_ALLOWED, f"the user {name} does not exist (first_sign_in: link)")
     else:
         shown, email = text_claim(claims, "name"), text_claim(claims, "email")
         task.put(USERS, User(name=name, display_name=shown, email=email), provider=provider.name)
@@ -82,7 +82,7 @@ def _first_sign_in(task: Change, provider: SignInProvider, claims: Mapping[str, 
 def _check_link(task: Change, provider: SignInProvider, user: User, *, whole: bool) -> None:
     """Return if the existing *user* may get the account. *whole*: the claim is the name, and not a part of it."""
     if provider.first_sign_in == "create":
-        raise ProviderRefusal(ACCOUNT_NOT_ALLOWED, f"there is a user {user.name} already (first_sign_in: create)")
+        raise ProviderRefusal(ACCOUNT_NOT_ALLOWED, f"the user {user.name} exists already (first_sign_in: create)")
     if not user.is_active:
         raise ProviderRefusal(ACCOUNT_NOT_ALLOWED, f"the user {user.name} is disabled")
     if not whole:
@@ -97,7 +97,7 @@ def _follow(task: Change, user: str, managed: frozenset[str], given: frozenset[s
         group = task.records.get(GROUPS, name)
         if group is None:
             if name in given:
-                raise ProviderRefusal(GROUP_NOT_KNOWN, f"there is no group {name}, which the configuration names")
+                raise ProviderRefusal(GROUP_NOT_KNOWN, f"the group {name}, which the configuration names, does not exist")
             continue
         members = {*group.members, user} if name in given else {*group.members} - {user}
         if members != set(group.members):

@@ -74,7 +74,7 @@ class Releases(UseCases):
         except OrchestratorError as error:
             known = [f"{ref.name}-{ref.version}" for ref in self._parts.packages.refs()]
             known += [str(file.parent.relative_to(self._parts.root)) for file in self._sources()]
-            text = f"there is no release {wanted!r}"
+            text = f"the release {wanted!r} does not exist"
             raise OrchestratorError("R106", text, hint=nearest(wanted, known)) from error
         self._rights.require(actor, (Right(Action.BUILD if publish else Action.PLAN),), "", recorded=publish)
         building(source)

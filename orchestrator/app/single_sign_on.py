@@ -143,7 +143,7 @@ class SingleSignOn:
     def _provider(self, name: str) -> SignInProvider:
         found = self.rules.provider(name)
         if found is None:
-            raise OrchestratorError("N111", "there is no such provider")
+            raise OrchestratorError("N111", "the provider is not configured")
         return found
 
     def _endpoints(self, provider: SignInProvider) -> ProviderEndpoints:

@@ -209,7 +209,7 @@ def find_release(root: Path, project: Project, wanted: str) -> Path:
     known = ", ".join(sorted(file.parent.name for file in (root / project.releases).glob(f"*/{RELEASE}"))) or "none"
     hint = "name a release.yaml or the folder that holds one"
     raise OrchestratorError(
-        "F134", f"there is no release {wanted!r} (in {project.releases}/ there are: {known})", hint=hint
+        "F134", f"the release {wanted!r} does not exist ({project.releases}/ has: {known})", hint=hint
     )
 
 

@@ -59,7 +59,7 @@ class RemoteReleases(Releases):
         except OrchestratorError as error:
             if error.code != UNKNOWN_RELEASE:
                 raise
-            raise OrchestratorError(error.code, f"there is no release {wanted!r}", hint=error.hint) from error
+            raise OrchestratorError(error.code, f"the release {wanted!r} does not exist", hint=error.hint) from error
 
 
 class RemotePlans(Plans):

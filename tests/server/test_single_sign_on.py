@@ -134,7 +134,7 @@ def test_a_renamed_account_stays_one_user_and_a_reused_name_is_another_account(e
         assert (response.status_code, other.get("/api/v1/me").status_code) == (403, 401)
         denied = entries(entry.site)[-1]
         assert (denied.outcome, denied.detail["subject"]) == ("denied", "7002")
-        assert denied.detail["reason"] == "there is a user ann already (first_sign_in: create)"
+        assert denied.detail["reason"] == "the user ann exists already (first_sign_in: create)"
     finally:
         entry.provider.change_accounts(_7001={"preferred_username": "ann"}, _7002={"preferred_username": "bob"})
 
@@ -151,7 +151,7 @@ def test_groups_follow_the_account_at_each_sign_in(entry: Entry) -> None:
         entry.provider.change_accounts(_7001={"groups": ["admins"]})
         response = entry.signs_in(entry.site.browser())
         refused(response, "N157", "administrators")
-        assert "there is no group administrators" in entries(entry.site)[-1].detail["reason"]
+        assert "the group administrators, which the configuration names, does not exist" in entries(entry.site)[-1].detail["reason"]
     finally:
         entry.provider.change_accounts(_7001={"groups": ["ops", "staff"]})
 
@@ -168,10 +168,10 @@ def test_a_disabled_user_is_refused(entry: Entry) -> None:
 @pytest.mark.parametrize(
     ("mode", "name", "allowed", "reason"),
     [
-        ("create", "bob", False, "there is a user bob already"),
+        ("create", "bob", False, "the user bob exists already"),
         ("link", "bob", True, ""),
         ("create-or-link", "bob", True, ""),
-        ("link", None, False, "there is no user bob"),
+        ("link", None, False, "the user bob does not exist"),
         ("create-or-link", None, True, ""),
         ("refuse", "bob", False, "has not signed in before"),
     ],
@@ -389,8 +389,8 @@ def test_each_fault_of_an_id_token_is_refused(forge: Forge) -> None:
         ({"nonce": "x"}, "the nonce is not that of the attempt"),
         ({"nonce": None}, "the nonce is not that of the attempt"),
         ({"nonce": 5}, "the nonce is not that of the attempt"),
-        ({"sub": None}, "there is no subject"),
-        ({"sub": ""}, "there is no subject"),
+        ({"sub": None}, "it has no subject"),
+        ({"sub": ""}, "it has no subject"),
         ({"exp": None}, "exp"),
         ({"exp": "soon"}, "exp"),
         ({"aud": 5}, "aud"),

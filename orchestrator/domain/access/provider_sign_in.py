@@ -126,7 +126,7 @@ def check_id_token(token: VerifiedClaims, client: str, nonce: str) -> None:
     if not isinstance(given, str) or not hmac.compare_digest(given.encode(), nonce.encode()):
         raise TokenFault("the nonce is not that of the attempt")
     if not _is_subject(token.claims.get("sub")):
-        raise TokenFault("there is no subject")
+        raise TokenFault("it has no subject")
 
 
 def check_logout_token(token: VerifiedClaims, client: str) -> None:

@@ -69,7 +69,7 @@ class ApplicationExecutions:
     def _requested(self, task: Task) -> Execution:
         request = self.app.register.reading(lambda records: records.get(REQUESTS, task.followed))
         if request is None:
-            return Execution(ended="failed", note=f"there is no run request {task.followed}")
+            return Execution(ended="failed", note=f"the run request {task.followed} does not exist")
         if request.state is RequestState.STARTED:
             run = self._run(request.run)
             needs_help = run is not None and run.state is State.NEEDS_INTERVENTION

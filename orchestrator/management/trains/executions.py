@@ -44,7 +44,7 @@ class ApplicationTrains:
             return self._ran(run.followed, State.ROLLED_BACK)
         request = self.app.register.reading(lambda records: records.get(REQUESTS, run.followed))
         if request is None:
-            return RunReport(run.followed, "failed", note=f"there is no run request {run.followed}")
+            return RunReport(run.followed, "failed", note=f"the run request {run.followed} does not exist")
         if request.state in {RequestState.STARTED, RequestState.FINISHED}:
             found = self._ran(request.run, State.SUCCEEDED)
             return RunReport(run.followed, found.ended, found.touched, found.note)

@@ -20,7 +20,7 @@ def add_line(acting: Acting, draft: LineDraft) -> TrainLine:
     def work(task: Change) -> TrainLine:
         _check_environments(task, draft)
         if task.records.get(TRAIN_LINES, draft.name) is not None:
-            raise OrchestratorError("G601", f"there is a train line {draft.name} already")
+            raise OrchestratorError("G601", f"the train line {draft.name} exists already")
         about = {"conductor": task.acting.actor, "created_at": task.now.earliest}
         return task.put(TRAIN_LINES, TrainLine.model_validate({**dict(draft), **about}), event="add")
 

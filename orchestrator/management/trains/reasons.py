@@ -17,7 +17,7 @@ class StayReason(StrEnum):
     """A package that it comes after stays, or is not aboard and not deployed."""
     IRREVERSIBLE = "irreversible-step"
     NO_PREVIOUS = "no-previous-release"
-    """There is no release to which the last stop could be rolled back."""
+    """The last stop has no release to which it could be rolled back."""
     SHARED_UNDO = "undo-in-shared-environment"
     RIGHT = "right-missing"
     NOT_VERIFIED = "not-verified-before"
