@@ -97,7 +97,7 @@ def _follow(task: Change, user: str, managed: frozenset[str], given: frozenset[s
         group = task.records.get(GROUPS, name)
         if group is None:
             if name in given:
-                raise ProviderRefusal(GROUP_NOT_KNOWN, f"the group {name}, which the configuration names, does not exist")
+                raise ProviderRefusal(GROUP_NOT_KNOWN, f"the configured group {name} does not exist")
             continue
         members = {*group.members, user} if name in given else {*group.members} - {user}
         if members != set(group.members):

@@ -18,6 +18,7 @@ from orchestrator.domain.model import digest_of
 from orchestrator.domain.moments import Now
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.register import OPEN, PLAN_TEXTS, REQUESTS, PlanText
+from orchestrator.domain.text import with_reason
 from orchestrator.domain.wave_plan import WavePlan
 from orchestrator.planning import plan_store
 from orchestrator.planning.risk import plan_risk
@@ -140,7 +141,7 @@ class SettleRequests:
         for request in self.context.open_requests():
             settled = settle_request(acting, self.context, request) if request.state is RequestState.STARTED else None
             if settled is not None:
-                yield f"{settled.id} is {settled.state}" + (f": {settled.note}" if settled.note else "")
+                yield with_reason(f"{settled.id} is {settled.state}", settled.note)
 
 
 def settle_request(acting: Acting, context: Context, request: RunRequest) -> RunRequest | None:

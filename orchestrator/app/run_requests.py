@@ -37,6 +37,7 @@ from orchestrator.domain.register import (
 )
 from orchestrator.domain.risk.assessment import raise_risk
 from orchestrator.domain.risk.kinds import ChangeKind, Level
+from orchestrator.domain.text import with_reason
 
 
 @dataclass(frozen=True)
@@ -188,9 +189,7 @@ def withdraw_request(acting: Acting, wanted: str, reason: str = "") -> RunReques
             require_everywhere(task, Action.CONTROL_RUN, request)
         if RequestEvent.WITHDRAW not in REQUEST_TABLE[request.state]:
             raise OrchestratorError("A206", f"{request.id} is {request.state}, and can no longer be withdrawn")
-        return make_move(
-            task, request, RequestEvent.WITHDRAW, f"withdrawn by {acting.actor}" + (f": {reason}" if reason else "")
-        )
+        return make_move(task, request, RequestEvent.WITHDRAW, with_reason(f"withdrawn by {acting.actor}", reason))
 
     place = found.environments[0]
     return change(acting, Action.CONTROL_RUN, work, environment=place, reason=reason, unless=mine)

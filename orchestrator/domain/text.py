@@ -94,6 +94,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def with_reason(text: str, reason: str) -> str:
+    """*text*, and the *reason* for it after a colon if there is one."""
+    return f"{text}: {reason}" if reason else text
+
+
 def first_line(text: str, limit: int = 160) -> str:
     """The first line that is not empty, without what a terminal would obey."""
     return _shortened(next((line.strip() for line in clean_text(text).splitlines() if line.strip()), ""), limit)

@@ -151,7 +151,7 @@ def test_groups_follow_the_account_at_each_sign_in(entry: Entry) -> None:
         entry.provider.change_accounts(_7001={"groups": ["admins"]})
         response = entry.signs_in(entry.site.browser())
         refused(response, "N157", "administrators")
-        assert "the group administrators, which the configuration names, does not exist" in entries(entry.site)[-1].detail["reason"]
+        assert "the configured group administrators does not exist" in entries(entry.site)[-1].detail["reason"]
     finally:
         entry.provider.change_accounts(_7001={"groups": ["ops", "staff"]})
 

@@ -11,7 +11,7 @@ from orchestrator.domain.access.actions import Action
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.moments import Now
 from orchestrator.domain.register import OUTBOX, Message
-from orchestrator.domain.text import few
+from orchestrator.domain.text import few, with_reason
 from orchestrator.management.change_requests.checks import Surroundings, assessment
 from orchestrator.management.change_requests.imports import ChangeImport, Incoming, compare_import
 from orchestrator.management.change_requests.model import ChangeDraft, ChangeRequest, RankOverride, Source
@@ -262,13 +262,12 @@ def _move(task: Change, before: ChangeRequest, after: ChangeRequest, event: Chan
     done = task.put(CHANGE_REQUESTS, after, event=event.value, was=before.state.value, state=after.state.value)
     if after.reporter != actor:
         number = task.records.version(CHANGE_REQUESTS, after.id)
-        because = f": {after.note}" if after.note else ""
         message = Message(
             dedup=f"{NOUN} {after.id} {number} {after.reporter}",
             at=task.now.earliest,
             to=after.reporter,
             kind=NOUN,
-            text=f"{after.id} '{after.title}' is {after.state} by {actor}{because}",
+            text=with_reason(f"{after.id} '{after.title}' is {after.state} by {actor}", after.note),
         )
         task.put(OUTBOX, message)
     return done

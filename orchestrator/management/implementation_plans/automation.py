@@ -15,6 +15,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import STORE_FAILURES
 from orchestrator.domain.moments import Now
 from orchestrator.domain.register import OPEN
+from orchestrator.domain.text import with_reason
 from orchestrator.management.implementation_plans.model import ImplementationPlan, Task
 from orchestrator.management.implementation_plans.ports import Execution, Executions
 from orchestrator.management.implementation_plans.progress import Step
@@ -47,7 +48,7 @@ def execute_tasks(executions: Executions, acting: Acting) -> Iterator[str]:
         found = executions.current(current) if current.followed else _begun(executions, current)
         if found.followed != current.followed or _event(current, found) is not None:
             after = _record(acting, plan.id, current, found)
-            yield f"{plan.id}:{task.name} is {after.state}" + (f": {after.note}" if after.note else "")
+            yield with_reason(f"{plan.id}:{task.name} is {after.state}", after.note)
 
 
 def _begun(executions: Executions, task: Task) -> Execution:

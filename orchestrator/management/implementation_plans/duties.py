@@ -8,6 +8,7 @@ from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.moments import Now
 from orchestrator.domain.register import OPEN
+from orchestrator.domain.text import with_reason
 from orchestrator.management.implementation_plans.progress import Step, due_steps, next_plan_step
 from orchestrator.management.implementation_plans.records import outside_state, put_step
 from orchestrator.management.implementation_plans.store import IMPLEMENTATION_PLANS
@@ -40,11 +41,10 @@ def _advance(acting: Acting, key: str) -> tuple[str, ...]:
 
 def step_text(step: Step) -> str:
     """What a step did, in a phrase."""
-    because = f": {step.note}" if step.note else ""
     found = step.plan.task(step.task)
     if found is None:
-        return f"{step.plan.id} is {step.plan.state}{because}"
-    return f"{step.plan.id}:{step.task} is {found.state}{because}"
+        return with_reason(f"{step.plan.id} is {step.plan.state}", step.note)
+    return with_reason(f"{step.plan.id}:{step.task} is {found.state}", step.note)
 
 
 @dataclass

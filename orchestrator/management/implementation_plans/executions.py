@@ -8,7 +8,6 @@ from orchestrator.app.request_duties import Shows
 from orchestrator.app.requests import RollBack
 from orchestrator.domain.access.principals import SYSTEM_ACTOR, Actor
 from orchestrator.domain.approval.request_state import RequestState
-from orchestrator.domain.error_codes import RUN_NOT_FOUND
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run, run_id
 from orchestrator.domain.promotion import State
@@ -89,10 +88,4 @@ class ApplicationExecutions:
         return Execution(ended=ended, note=f"{run} {found.state}")  # type: ignore[arg-type]
 
     def _run(self, run: str) -> Run | None:
-        try:
-            found = self.store.run(run)
-        except OrchestratorError as error:
-            if error.code != RUN_NOT_FOUND:
-                raise
-            return None
-        return found if found.id == run else None
+        return next(iter(self.store.runs_named((run,))), None)

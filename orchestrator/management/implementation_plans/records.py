@@ -7,13 +7,13 @@ from typing import Any
 from orchestrator.app.acting import Change, View, unknown
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.implementation import find_circle, is_own
-from orchestrator.domain.register import OUTBOX, Message
-from orchestrator.domain.text import nearest
+from orchestrator.domain.text import nearest, with_reason
 from orchestrator.management.implementation_plans.model import ImplementationPlan, Task
 from orchestrator.management.implementation_plans.progress import Step, due_steps
 from orchestrator.management.implementation_plans.state import PlanEvent, PlanState, TaskEvent
 from orchestrator.management.implementation_plans.store import IMPLEMENTATION_PLANS
 from orchestrator.management.implementation_plans.times import Outside
+from orchestrator.management.messages import notify_once
 from orchestrator.management.planned_releases.state import ReleaseState
 from orchestrator.management.planned_releases.store import PLANNED_RELEASES
 
@@ -79,11 +79,7 @@ def _text(step: Step, task: Task | None) -> str:
     if task is None:
         words = {PlanEvent.COMPLETE: "is completed", PlanEvent.ABORT: "was aborted", PlanEvent.START: "has started"}
         words_of_event = words.get(step.event, "") if isinstance(step.event, PlanEvent) else ""
-        return (
-            f"{plan.id} '{plan.title}' {words_of_event}" + (f": {step.note}" if step.note else "")
-            if words_of_event
-            else ""
-        )
+        return with_reason(f"{plan.id} '{plan.title}' {words_of_event}", step.note) if words_of_event else ""
     words_of_event = {
         TaskEvent.READY: "is ready to be done",
         TaskEvent.REQUEST_HELP: "needs help",
@@ -91,11 +87,8 @@ def _text(step: Step, task: Task | None) -> str:
         TaskEvent.PASS: "is late, and later tasks start",
         TaskEvent.RETRY: "is ready to be done again",
     }.get(step.event, "") if isinstance(step.event, TaskEvent) else ""  # fmt: skip
-    return (
-        f"{plan.id}:{task.name} '{task.title}' {words_of_event}" + (f": {step.note}" if step.note else "")
-        if words_of_event
-        else ""
-    )
+    text = f"{plan.id}:{task.name} '{task.title}' {words_of_event}"
+    return with_reason(text, step.note) if words_of_event else ""
 
 
 def users_about(
@@ -120,10 +113,7 @@ def notify_users(task: Change, plan: ImplementationPlan, users: Iterable[str], t
     if plan.rehearsal:
         return
     version = task.records.version(IMPLEMENTATION_PLANS, plan.id)
-    for user in dict.fromkeys(users):
-        dedup = f"{NOUN} {plan.id} {version} {user}"
-        if user != str(task.acting.actor) and task.records.get(OUTBOX, dedup) is None:
-            task.put(OUTBOX, Message(dedup=dedup, at=task.now.earliest, to=user, kind=NOUN, text=text))
+    notify_once(task, users, NOUN, f"{plan.id} {version}", text)
 
 
 def check_plan(view: View, plan: ImplementationPlan) -> None:

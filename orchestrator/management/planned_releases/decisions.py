@@ -10,6 +10,7 @@ from orchestrator.app.acting import Acting, Change, change
 from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.text import with_reason
 from orchestrator.management.change_requests.state import ChangeEvent
 from orchestrator.management.numbers import next_number
 from orchestrator.management.planned_releases import scope
@@ -203,9 +204,8 @@ def replanned(task: Change, after: PlannedRelease, reason: str, text: str = "", 
     """Write a changed plan: a draft as it is, another one as re-planned, which notifies its users."""
     if after.state is ReleaseState.DRAFT:
         return put(task, after, "edit", **detail)
-    because = f": {reason}" if reason else ""
     moved = after.after(ReleaseEvent.REPLAN, note=reason)
-    return put(task, moved, ReleaseEvent.REPLAN, text or f"{after.id} was re-planned{because}", **detail)
+    return put(task, moved, ReleaseEvent.REPLAN, text or with_reason(f"{after.id} was re-planned", reason), **detail)
 
 
 def _change(

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from orchestrator.app.acting import Change, View, unknown
-from orchestrator.domain.register import OPEN, OUTBOX, Message
+from orchestrator.domain.register import OPEN, OUTBOX
+from orchestrator.management.messages import notify_once
 from orchestrator.management.planned_releases.model import PlannedRelease
 from orchestrator.management.planned_releases.state import ReleaseEvent, ReleaseState
 from orchestrator.management.planned_releases.store import PLANNED_RELEASES
@@ -32,14 +33,7 @@ def put(
 def notify(task: Change, release: PlannedRelease, users: Iterable[str], text: str, about: str = "") -> None:
     """One message to each of *users* about this version of *release*, or once about *about*; not to the actor."""
     version = about or str(task.records.version(PLANNED_RELEASES, release.id))
-    for user in dict.fromkeys(users):
-        dedup = f"{NOUN} {release.id} {version} {user}"
-        if user != str(task.acting.actor) and task.records.get(OUTBOX, dedup) is None:
-            at = task.now.earliest
-            task.put(
-                OUTBOX,
-                Message(dedup=dedup, at=at, to=user, kind=NOUN, environment=release.environment, text=text),
-            )
+    notify_once(task, users, NOUN, f"{release.id} {version}", text, release.environment)
 
 
 def was_notified(view: View, release: PlannedRelease, about: str) -> bool:

@@ -12,6 +12,7 @@ from orchestrator.domain.access.actions import Action
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import STORE_FAILURES
 from orchestrator.domain.register import OPEN
+from orchestrator.domain.text import with_reason
 from orchestrator.management.trains.departure import put_departed
 from orchestrator.management.trains.model import Boarding, Train, TrainRun
 from orchestrator.management.trains.ports import RunReport, TrainExecutions, TrainSources
@@ -45,15 +46,14 @@ def _drive(executions: TrainExecutions, acting: Acting, key: str) -> Iterator[st
     while (train := _stepped(acting, key)) is not None:
         run = open_run(train)
         if run is None:
-            yield f"{train.id} is {train.state}" + (f": {train.note}" if train.note else "")
+            yield with_reason(f"{train.id} is {train.state}", train.note)
             continue
         report = executions.current(run) if run.followed else _begun(executions, train, run)
         if report.followed == run.followed and report.ended is None:
             return
         after = _record(acting, key, run, report)
         if after.has_ended or not run.followed:
-            because = f": {after.note}" if after.note else ""
-            yield f"{train.id}: {run_text(after)} {after.state}{because}"
+            yield with_reason(f"{train.id}: {run_text(after)} {after.state}", after.note)
 
 
 def _begun(executions: TrainExecutions, train: Train, run: TrainRun) -> RunReport:

@@ -8,6 +8,7 @@ from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.moments import Now
 from orchestrator.domain.register import OPEN
+from orchestrator.domain.text import with_reason
 from orchestrator.management.trains.decisions import put_new_train
 from orchestrator.management.trains.driving import MOVING, drive, put_due
 from orchestrator.management.trains.lines import departures
@@ -57,7 +58,7 @@ def _advanced(acting: Acting, key: str, sources: TrainSources) -> tuple[str, ...
     def work(task: Change) -> tuple[str, ...]:
         train = task.existing(TRAINS, key)
         steps = put_due(task, train, sources)
-        return tuple(f"{each.id} is {each.state}" + (f": {each.note}" if each.note else "") for each in steps)
+        return tuple(with_reason(f"{each.id} is {each.state}", each.note) for each in steps)
 
     return change(acting, Action.MANAGE_TRAINS, work)
 

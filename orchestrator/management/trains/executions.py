@@ -8,11 +8,11 @@ from orchestrator.app.request_duties import Shows
 from orchestrator.app.requests import RollBack
 from orchestrator.domain.access.principals import SYSTEM_ACTOR
 from orchestrator.domain.approval.request_state import RequestState
-from orchestrator.domain.error_codes import RUN_NOT_FOUND
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run, run_id
 from orchestrator.domain.promotion import State
 from orchestrator.domain.register import REQUESTS
+from orchestrator.domain.text import with_reason
 from orchestrator.management.trains.model import Train, TrainRun
 from orchestrator.management.trains.ports import RunReport
 from orchestrator.ports import Store
@@ -49,7 +49,7 @@ class ApplicationTrains:
             found = self._ran(request.run, State.SUCCEEDED)
             return RunReport(run.followed, found.ended, found.touched, found.note)
         ended = "failed" if request.has_ended else None
-        note = f"{request.id} is {request.state}" + (f": {request.note}" if request.note else "")
+        note = with_reason(f"{request.id} is {request.state}", request.note)
         return RunReport(run.followed, ended, note=note if ended else "")  # type: ignore[arg-type]
 
     def _promote(self, train: Train, run: TrainRun) -> RunReport:
@@ -105,10 +105,4 @@ class ApplicationTrains:
         return RunReport(name, "succeeded" if succeeded else "failed", touched, f"{name} {run.state}")
 
     def _run(self, name: str) -> Run | None:
-        try:
-            found = self.store.run(name)
-        except OrchestratorError as error:
-            if error.code != RUN_NOT_FOUND:
-                raise
-            return None
-        return found if found.id == name else None
+        return next(iter(self.store.runs_named((name,))), None)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from orchestrator.domain.text import with_reason
 from orchestrator.management.trains.model import Boarding, Train, TrainRun
 from orchestrator.management.trains.state import TrainEvent, TrainRunState, TrainState
 
@@ -58,7 +59,7 @@ def _onward(train: Train, now: datetime) -> TrainStep | None:
         return TrainStep(open=open_)
     bad = next((run for run in train.runs if run.state in BAD), None)
     if bad is not None:
-        return TrainStep(TrainEvent.FAIL, f"stop {bad.stop}: {run_text(bad)} {bad.state}" + _because(bad.note))
+        return TrainStep(TrainEvent.FAIL, with_reason(f"stop {bad.stop}: {run_text(bad)} {bad.state}", bad.note))
     done = {run.key for run in train.runs}
     for number in range(1, len(train.stops) + 1):
         step = _at_stop(train, number, done, now)
@@ -130,7 +131,8 @@ def _back(train: Train) -> TrainStep | None:
         return TrainStep(run=missing)
     bad = next((done[each.key] for each in planned if done[each.key].state in BAD), None)
     if bad is not None:
-        return TrainStep(TrainEvent.GIVE_UP, f"{train.note}; {run_text(bad)} {bad.state}{_because(bad.note)}"[:2000])
+        note = with_reason(f"{train.note}; {run_text(bad)} {bad.state}", bad.note)
+        return TrainStep(TrainEvent.GIVE_UP, note[:2000])
     return TrainStep(TrainEvent.COMPLETE_ROLLBACK, train.note)
 
 
@@ -183,7 +185,3 @@ def run_text(run: TrainRun | PlannedRun) -> str:
             return f"rollback of {run.package} in {run.environment}"
         case _:
             return f"verification of {run.environment}"
-
-
-def _because(note: str) -> str:
-    return f": {note}" if note else ""

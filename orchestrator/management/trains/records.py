@@ -1,11 +1,11 @@
 """How train lines and trains are written: with an audit entry for each event, and messages to their users."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from orchestrator.app.acting import Change
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.register import OUTBOX, Message
+from orchestrator.domain.text import with_reason
+from orchestrator.management.messages import notify_once
 from orchestrator.management.trains.model import Train
 from orchestrator.management.trains.state import TrainEvent
 from orchestrator.management.trains.store import TRAINS
@@ -29,8 +29,7 @@ def put_train(change: Change, after: Train, event: TrainEvent | str, /, **detail
     done = change.put(TRAINS, after, event=str(event), **was, state=after.state.value, **detail)
     text = TEXTS.get(event) if isinstance(event, TrainEvent) else None
     if text:
-        because = f": {after.note}" if after.note else ""
-        _notify(change, done, users_of(done), f"{done.id} {text}{because}")
+        _notify(change, done, with_reason(f"{done.id} {text}", after.note))
     return done
 
 
@@ -39,13 +38,9 @@ def users_of(train: Train) -> tuple[str, ...]:
     return tuple(dict.fromkeys([str(train.conductor), *(member.boarded_by for member in train.members)]))
 
 
-def _notify(change: Change, train: Train, users: Iterable[str], text: str) -> None:
-    version = change.records.version(TRAINS, train.id)
-    for user in users:
-        dedup = f"{NOUN} {train.id} {version} {user}"
-        known = user != str(change.acting.actor) and user in change.directory.users
-        if known and change.records.get(OUTBOX, dedup) is None:
-            change.put(OUTBOX, Message(dedup=dedup, at=change.now.earliest, to=user, kind=NOUN, text=text))
+def _notify(change: Change, train: Train, text: str) -> None:
+    users = [user for user in users_of(train) if user in change.directory.users]
+    notify_once(change, users, NOUN, f"{train.id} {change.records.version(TRAINS, train.id)}", text)
 
 
 def require_train_reason(reason: str, what: str) -> str:
