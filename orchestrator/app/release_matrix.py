@@ -10,7 +10,6 @@ from orchestrator.domain.listing import (
     Page,
     ReleaseFilter,
     ReleasePlace,
-    ReleaseRow,
     has_words,
 )
 from orchestrator.domain.plan import HostState
@@ -33,14 +32,14 @@ def release_page(
     kept = {ref.digest: ref for ref in parts.packages.refs() if chosen.accepts(ref)}
     if cursor is None or not cursor.isdigit():
         new = _without_run(parts, kept, cursor)
-        if len(new) > limit or (len(new) == limit and _has_runs(parts, chosen)):
+        if len(new) > limit or (len(new) == limit and parts.store.list_releases(chosen, limit=1).items):
             return Page(items=tuple(new[:limit]), cursor=_key(new[limit - 1]))
         cursor = None
     else:
         new = []
     found = list(new)
     while len(found) < limit:
-        page = _listed(parts, chosen, cursor, min(limit - len(found), PAGE))
+        page = parts.store.list_releases(chosen, cursor=cursor, limit=min(limit - len(found), PAGE))
         found += _shown(parts, tuple(row.release for row in page.items), kept)
         if (cursor := page.cursor) is None:
             break
@@ -66,17 +65,9 @@ def _without_run(parts: Parts, kept: dict[str, PackageRef], cursor: str | None) 
     digests = tuple(later)
     for at in range(0, len(digests), PAGE):
         part = ReleaseFilter(digests=digests[at : at + PAGE])
-        for row in _listed(parts, part, None, PAGE).items:
+        for row in parts.store.list_releases(part, limit=PAGE).items:
             later.pop(row.release.digest, None)
     return sorted(later.values(), key=_key)
-
-
-def _listed(parts: Parts, chosen: ReleaseFilter, cursor: str | None, limit: int) -> Page[ReleaseRow]:
-    return parts.store.list_releases(chosen, cursor=cursor, limit=limit)
-
-
-def _has_runs(parts: Parts, chosen: ReleaseFilter) -> bool:
-    return bool(_listed(parts, chosen, None, 1).items)
 
 
 def _shown(parts: Parts, refs: tuple[PackageRef, ...], kept: Mapping[str, PackageRef]) -> list[PackageRef]:

@@ -49,10 +49,10 @@ def model_of(model: type[M], **fields: Any) -> M:
     """A value from the words of the command line. Raises a usage error that names the wrong field."""
     from pydantic import ValidationError
 
+    from orchestrator.domain.model import first_fault
+
     try:
         return model.from_json(fields)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        reason = first["msg"].removeprefix("Value error, ")
+        where, reason = first_fault(error)
         raise click.UsageError(f"{where or model.__name__}: {reason}") from error

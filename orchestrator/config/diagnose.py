@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from orchestrator.config.source import Path_, Source
 from orchestrator.domain.error_codes import KEY_MISSING
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
-from orchestrator.domain.model import NAME, Model
+from orchestrator.domain.model import NAME, Model, fault_text
 from orchestrator.domain.release import VERSION
 from orchestrator.domain.stored_words import KEYS
 
@@ -122,7 +122,7 @@ def _explain(source: Source, model: type[BaseModel], problem: Any) -> Orchestrat
         return OrchestratorError(
             "F123", f"{_label(path)} must be text; YAML reads this as {word}", where=where, hint=hint
         )
-    message = str(problem["msg"]).removeprefix("Value error, ")
+    message = fault_text(str(problem["msg"]))
     code, sentence, remedy = _wrong(kind, _label(path), message, problem)
     return OrchestratorError(code, sentence, where=where, hint=remedy)
 

@@ -5,7 +5,7 @@ import json
 import re
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError, WithJsonSchema
 
 NAME = re.compile(r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
 DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$")
@@ -30,6 +30,17 @@ class Model(BaseModel):
     def from_json(cls, data: Any) -> Self:
         """The value that :meth:`to_json` wrote. Raises `pydantic.ValidationError` on anything else."""
         return cls.model_validate_json(json.dumps(data))
+
+
+def first_fault(error: ValidationError) -> tuple[str, str]:
+    """Where the first fault of *error* is (`phases.0.name`, empty for the whole value), and what it is."""
+    first = error.errors()[0]
+    return ".".join(str(part) for part in first["loc"]), fault_text(first["msg"])
+
+
+def fault_text(message: str) -> str:
+    """A *message* of Pydantic without the words that it puts before those of our own checks."""
+    return message.removeprefix("Value error, ")
 
 
 def text_schema(pattern: str, **more: Any) -> dict[str, Any]:

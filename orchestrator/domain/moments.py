@@ -30,6 +30,11 @@ def parse_moment(text: str) -> datetime:
     return utc(datetime.fromisoformat(text))
 
 
+def whole_minute(moment: datetime) -> datetime:
+    """*moment* without its seconds, as a field of a form has it."""
+    return moment.replace(second=0, microsecond=0)
+
+
 def minute_text(moment: datetime) -> str:
     """*moment* in messages: UTC, to the minute."""
     return f"{utc(moment):%Y-%m-%d %H:%M} UTC"

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from orchestrator.app.audit import KeptAudit
 from orchestrator.app.request_facts import RequestRules
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.model import first_fault
 from orchestrator.management.bookings.ports import BookingSources
 from orchestrator.management.change_requests.ports import ChangeSources
 from orchestrator.management.implementation_plans.ports import ImplementationSources
@@ -314,9 +315,8 @@ class UseCase:
 
 
 def _invalid(error: ValidationError, *names: str) -> OrchestratorError:
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in (*names, *first["loc"]))
-    return OrchestratorError("N110", f"{where}: {first['msg'].removeprefix('Value error, ')}")
+    where, fault = first_fault(error)
+    return OrchestratorError("N110", f"{'.'.join(filter(None, (*names, where)))}: {fault}")
 
 
 SUPPLIED: dict[Any, Callable[["ManagedApplication"], Any]] = {

@@ -16,7 +16,7 @@ from orchestrator.management.change_requests import decisions as changes
 from orchestrator.management.change_requests.model import ChangeDraft, ChangeRequest, RankOverride
 from orchestrator.management.change_requests.state import CHANGE_REQUEST_TABLE, ChangeEvent
 from orchestrator.web.changes import is_allowed
-from orchestrator.web.requests import checked_model
+from orchestrator.web.requests import checked_model, required_reason
 
 if TYPE_CHECKING:
     from orchestrator.management.application import ManagedApplication
@@ -39,18 +39,13 @@ ChangeCall = Callable[["ManagedApplication", Acting, str, Decided], ChangeReques
 BookingCall = Callable[["ManagedApplication", Acting, str, Decided], EnvironmentBooking]
 
 
-def _needed(reason: str) -> str:
-    """*reason*. Raises N110 if it is empty."""
-    if not reason:
-        raise OrchestratorError("N110", "reason: it is required, and shown with the request")
-    return reason
-
-
 CHANGE_EVENTS: dict[str, ChangeCall] = {
     "submit": lambda app, acting, key, _: changes.submit_change(acting, key, app.change_sources),
     "accept": lambda app, acting, key, how: changes.accept_change(acting, key, app.change_sources, how.reason),
-    "reject": lambda _, acting, key, how: changes.reject_change(acting, key, _needed(how.reason)),
-    "defer": lambda _, acting, key, how: changes.defer_change(acting, key, _needed(how.reason), how.until),
+    "reject": lambda _, acting, key, how: changes.reject_change(acting, key, required_reason(how.reason, "request")),
+    "defer": lambda _, acting, key, how: changes.defer_change(
+        acting, key, required_reason(how.reason, "request"), how.until
+    ),
     "reopen": lambda app, acting, key, how: changes.reopen_change(acting, key, app.change_sources, how.reason),
     "withdraw": lambda _, acting, key, how: changes.withdraw_change(acting, key, how.reason),
     "close": lambda _, acting, key, how: changes.close_change(acting, key, how.reason),
@@ -105,7 +100,7 @@ def enter_edit(
 def rank_change(acting: Acting, key: str, rank: float | None, reason: str) -> ChangeRequest:
     """Set the rank of a request by hand, with a reason; None lets the formula count again. Raises N110 and G102."""
     if rank is not None:
-        _needed(reason)
+        required_reason(reason, "request")
         checked_model(RankOverride, {"rank": rank, "by": "any", "at": EPOCH, "reason": reason})
     return changes.override_rank(acting, key, rank, reason)
 

@@ -19,7 +19,7 @@ from orchestrator.management.planned_releases.state import (
     ReleaseState,
 )
 from orchestrator.web.changes import is_allowed
-from orchestrator.web.requests import checked_model
+from orchestrator.web.requests import checked_model, required_reason
 
 if TYPE_CHECKING:
     from orchestrator.management.application import ManagedApplication
@@ -45,21 +45,14 @@ class Times:
 ReleaseCall = Callable[["ManagedApplication", Acting, str, ReleaseGiven], PlannedRelease]
 
 
-def _needed(reason: str) -> str:
-    """*reason*. Raises N110 if it is empty."""
-    if not reason:
-        raise OrchestratorError("N110", "reason: it is required, and shown with the release")
-    return reason
-
-
 RELEASE_EVENTS: dict[str, ReleaseCall] = {
     "confirm": lambda app, acting, key, how: releases.confirm_release(acting, key, app.release_sources, wait=how.wait),
     "freeze": lambda _, acting, key, how: releases.freeze_release(acting, key, how.reason),
-    "hold": lambda _, acting, key, how: releases.hold_release(acting, key, _needed(how.reason)),
+    "hold": lambda _, acting, key, how: releases.hold_release(acting, key, required_reason(how.reason, "release")),
     "resume": lambda _, acting, key, how: releases.resume_release(acting, key, how.reason),
     "close": lambda app, acting, key, how: releases.close_release(acting, key, app.release_sources, how.reason),
     "cancel": lambda app, acting, key, how: releases.cancel_release(
-        acting, key, app.release_sources, _needed(how.reason)
+        acting, key, app.release_sources, required_reason(how.reason, "release")
     ),
 }
 """The events of a planned release that users cause, by the words of the command line."""

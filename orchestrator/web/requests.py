@@ -62,6 +62,13 @@ def managed_application(request: Request) -> "ManagedApplication":
     return cast("ManagedApplication", request.app.state.application)
 
 
+def required_reason(reason: str, noun: str) -> str:
+    """*reason* of what happens to a *noun*. Raises N110 if it is empty."""
+    if not reason:
+        raise OrchestratorError("N110", f"reason: it is required, and shown with the {noun}")
+    return reason
+
+
 def checked_model(model: type[M], fields: dict[str, Any]) -> M:
     """The *model* with these *fields*. Raises N110, with the name of the first wrong one."""
     try:

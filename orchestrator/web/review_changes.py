@@ -12,7 +12,7 @@ from orchestrator.management.reviews.model import CloseCode, Feedback, Review, R
 from orchestrator.management.reviews.state import ACTION_TABLE, ActionEvent
 from orchestrator.web.changes import is_allowed
 from orchestrator.web.management import EPOCH
-from orchestrator.web.requests import checked_model
+from orchestrator.web.requests import checked_model, required_reason
 
 if TYPE_CHECKING:
     from orchestrator.management.application import ManagedApplication
@@ -21,16 +21,9 @@ ActionCall = Callable[[Acting, str, str], ReviewAction]
 RATINGS = range(1, 6)
 
 
-def _needed(note: str) -> str:
-    """*note*. Raises N110 if it is empty."""
-    if not note:
-        raise OrchestratorError("N110", "reason: it is required, and shown with the action")
-    return note
-
-
 ACTION_EVENTS: dict[str, ActionCall] = {
     "done": reviews.complete_action,
-    "cancel": lambda acting, key, note: reviews.cancel_action(acting, key, _needed(note)),
+    "cancel": lambda acting, key, note: reviews.cancel_action(acting, key, required_reason(note, "action")),
 }
 """The events of an action that users cause, by the words of the command line."""
 ACTION_TEXTS = {"done": "Record that an action was done.", "cancel": "Cancel an action. The reason is required."}

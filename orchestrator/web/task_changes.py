@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.app.acting import Acting
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.implementation import TaskKind
+from orchestrator.domain.moments import whole_minute
 from orchestrator.management.implementation_plans import replanning
 from orchestrator.management.implementation_plans import task_decisions as tasks
 from orchestrator.management.implementation_plans.decisions import PlanStart, start_plan
@@ -168,13 +168,9 @@ def changed_fields(task: Task, fields: dict[str, Any]) -> dict[str, Any]:
         "owner": task.owner,
         "group": task.group,
         "after": task.after,
-        "start": _minute(task.not_before),
+        "start": whole_minute(task.not_before) if task.not_before is not None else None,
         "duration_s": task.duration_s,
         "timeout_s": task.timeout_s or 0,
         "on_timeout": task.on_timeout,
     }
     return {name: value for name, value in fields.items() if value != now[name]}
-
-
-def _minute(moment: datetime | None) -> datetime | None:
-    return moment.replace(second=0, microsecond=0) if moment is not None else None

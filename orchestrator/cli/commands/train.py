@@ -8,7 +8,7 @@ import click
 
 from orchestrator.cli import completing
 from orchestrator.cli.groups import SubcommandGroup
-from orchestrator.cli.output import confirm, json_option, note, out, out_folded, print_json, screen, table
+from orchestrator.cli.output import confirm, json_option, note, out, out_folded, page_options, print_json, screen, table
 from orchestrator.cli.register_options import MOMENT
 from orchestrator.cli.train_options import (
     line_argument,
@@ -155,16 +155,7 @@ def edit(train: str, at: datetime | None, boarding_until: datetime | None, messa
 
 @command.command("list")
 @click.option("--all", "ended", is_flag=True, help="Include trains that have ended.")
-@click.option(
-    "-n",
-    "--limit",
-    type=click.IntRange(1),
-    metavar="N",
-    default=50,
-    show_default=True,
-    help="At most this many.",
-)
-@click.option("--cursor", help="Continue after the page that printed this cursor.")
+@page_options("trains")
 @json_option
 def list_(ended: bool, limit: int, cursor: str | None, as_json: bool) -> None:
     """List the trains by their departures."""

@@ -10,6 +10,7 @@ from orchestrator.app.acting import Acting, Change, unknown
 from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.implementation import OnTimeout, TaskKind
+from orchestrator.domain.model import first_fault
 from orchestrator.management.implementation_plans.decisions import change_plan
 from orchestrator.management.implementation_plans.model import ImplementationPlan, Task, TaskSpan
 from orchestrator.management.implementation_plans.progress import Step
@@ -111,6 +112,4 @@ def _checked(**fields_: Any) -> Task:
     try:
         return Task.model_validate(fields_)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise OrchestratorError("G407", f"{where}: {first['msg'].removeprefix('Value error, ')}") from error
+        raise OrchestratorError("G407", ": ".join(first_fault(error))) from error

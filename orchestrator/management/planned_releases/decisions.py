@@ -10,6 +10,7 @@ from orchestrator.app.acting import Acting, Change, change
 from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.model import first_fault
 from orchestrator.domain.text import with_reason
 from orchestrator.management.change_requests.state import ChangeEvent
 from orchestrator.management.numbers import next_number
@@ -235,4 +236,4 @@ def _draft(fields: dict[str, Any]) -> ReleaseDraft:
     try:
         return ReleaseDraft.from_json(fields)
     except ValidationError as error:
-        raise OrchestratorError("G206", error.errors()[0]["msg"].removeprefix("Value error, ")) from error
+        raise OrchestratorError("G206", first_fault(error)[1]) from error

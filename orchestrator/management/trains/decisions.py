@@ -15,9 +15,9 @@ from orchestrator.management.numbers import next_number
 from orchestrator.management.trains.lines import departures
 from orchestrator.management.trains.model import Boarding, Train, TrainLine, closing_time
 from orchestrator.management.trains.ports import TrainSources
-from orchestrator.management.trains.records import NOUN, put_train, require_train_reason
+from orchestrator.management.trains.records import NOUN, put_train, require_train_reason, usable_line
 from orchestrator.management.trains.state import TRAIN_TABLE, BoardingEvent, TrainEvent, TrainState
-from orchestrator.management.trains.store import TRAIN_LINES, TRAINS
+from orchestrator.management.trains.store import TRAINS
 
 
 @forwarded
@@ -28,9 +28,7 @@ def create_train(acting: Acting, line: str, departs_at: datetime | None = None) 
     """
 
     def work(task: Change) -> Train:
-        found = task.existing(TRAIN_LINES, line)
-        if found.is_archived:
-            raise OrchestratorError("G601", f"the train line {line} is archived")
+        found = usable_line(task, line)
         at = departs_at or _free_departure(task, found)
         if at <= task.now.earliest:
             raise OrchestratorError("G602", f"{at:%Y-%m-%d %H:%M} UTC is past")

@@ -8,7 +8,9 @@ from orchestrator.app.acting import Acting, Change, change, unknown
 from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.model import first_fault
 from orchestrator.management.trains.model import LineDraft, TrainLine
+from orchestrator.management.trains.records import usable_line
 from orchestrator.management.trains.store import TRAIN_LINES, TRAINS
 from orchestrator.register_ports import each_record
 
@@ -32,13 +34,12 @@ def edit_line(acting: Acting, name: str, fields: dict[str, Any], reason: str = "
     """Change *fields* of a line. Trains that were made for it stay as they are. Raises A110 and G601."""
 
     def work(task: Change) -> TrainLine:
-        line = _usable(task, name)
+        line = usable_line(task, name)
         drafted = {key: value for key, value in line.to_json().items() if key in LineDraft.model_fields}
         try:
             draft = LineDraft.from_json({**drafted, **fields, "name": line.name})
         except ValidationError as error:
-            message = error.errors()[0]["msg"].removeprefix("Value error, ")
-            raise OrchestratorError("G601", f"the line {name} {message}") from error
+            raise OrchestratorError("G601", f"the line {name} {first_fault(error)[1]}") from error
         _check_environments(task, draft)
         changed = TrainLine.model_validate({**dict(line), **dict(draft)})
         return task.put(TRAIN_LINES, changed, event="edit", changed=sorted(fields))
@@ -51,7 +52,7 @@ def remove_line(acting: Acting, name: str, reason: str = "") -> TrainLine:
     """Remove a line. One that trains refer to is archived, and its trains stay. Raises A110 and G601."""
 
     def work(task: Change) -> TrainLine:
-        line = _usable(task, name)
+        line = usable_line(task, name)
         if any(train.line == name for train in each_record(task.records, TRAINS)):
             archived = line.model_copy(update={"archived_at": task.now.earliest})
             return task.put(TRAIN_LINES, archived, event="archive")
@@ -59,13 +60,6 @@ def remove_line(acting: Acting, name: str, reason: str = "") -> TrainLine:
         return line
 
     return change(acting, Action.MANAGE_TRAINS, work, reason=reason)
-
-
-def _usable(task: Change, name: str) -> TrainLine:
-    line = task.existing(TRAIN_LINES, name)
-    if line.is_archived:
-        raise OrchestratorError("G601", f"the train line {name} is archived")
-    return line
 
 
 def _check_environments(task: Change, draft: LineDraft) -> None:

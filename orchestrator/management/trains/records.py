@@ -6,9 +6,9 @@ from orchestrator.app.acting import Change
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.text import with_reason
 from orchestrator.management.messages import notify_once
-from orchestrator.management.trains.model import Train
+from orchestrator.management.trains.model import Train, TrainLine
 from orchestrator.management.trains.state import TrainEvent
-from orchestrator.management.trains.store import TRAINS
+from orchestrator.management.trains.store import TRAIN_LINES, TRAINS
 
 NOUN = "train"
 TEXTS = {
@@ -41,6 +41,14 @@ def users_of(train: Train) -> tuple[str, ...]:
 def _notify(change: Change, train: Train, text: str) -> None:
     users = [user for user in users_of(train) if user in change.directory.users]
     notify_once(change, users, NOUN, f"{train.id} {change.records.version(TRAINS, train.id)}", text)
+
+
+def usable_line(change: Change, name: str) -> TrainLine:
+    """The train line *name*. Raises A110, and G601 if it is archived."""
+    line = change.existing(TRAIN_LINES, name)
+    if line.is_archived:
+        raise OrchestratorError("G601", f"the train line {name} is archived")
+    return line
 
 
 def require_train_reason(reason: str, what: str) -> str:

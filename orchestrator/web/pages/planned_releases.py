@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, Response
 from orchestrator.app.acting import Acting
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.moments import parse_moment
+from orchestrator.domain.moments import parse_moment, whole_minute
 from orchestrator.management.application import ManagedApplication
 from orchestrator.management.change_requests.queries import list_changes
 from orchestrator.management.change_requests.state import ChangeState
@@ -89,7 +89,7 @@ async def send_release(request: Request) -> Response:
         if text_of(form, "owner"):
             fields["owner"] = text_of(form, "owner")
         scope = Scope(names_of(form, "requests"), names_of(form, "packages"))
-        return _path(release_changes.enter_release(app, acting, fields, times, scope).id)
+        return release_path(release_changes.enter_release(app, acting, fields, times, scope).id)
 
     return await submitted(request, work)
 
@@ -186,9 +186,9 @@ async def send_release_edit(request: Request, release: str) -> Response:
             fields["roles"] = release_changes.roles_of(names_of(form, "roles"))
         for name, field in (("freeze", "freeze_at"), ("release", "release_at")):
             moment = _moment(form, name, zone)
-            if moment is not None and moment != getattr(found, field).replace(second=0, microsecond=0):
+            if moment is not None and moment != whole_minute(getattr(found, field)):
                 fields[field] = moment.isoformat()
-        return _path(release_changes.enter_change(acting, found, fields, text_of(form, "reason")).id)
+        return release_path(release_changes.enter_change(acting, found, fields, text_of(form, "reason")).id)
 
     return await submitted(request, work)
 
@@ -201,7 +201,7 @@ async def send_addition(request: Request, release: str) -> Response:
         scope = release_changes.scope_of(names_of(form, "requests"), names_of(form, "packages"))
         late, reason = form.get("late") == "yes", text_of(form, "reason")
         acting = app.acting_as(who.actor)
-        return _path(add_to_scope(acting, release, scope, app.release_sources, reason, late=late).id)
+        return release_path(add_to_scope(acting, release, scope, app.release_sources, reason, late=late).id)
 
     return await submitted(request, work)
 
@@ -212,7 +212,7 @@ async def send_removal(request: Request, release: str) -> Response:
 
     def work(app: Any, who: SignedIn, form: Form) -> str:
         scope = release_changes.scope_of(names_of(form, "requests"), names_of(form, "packages"))
-        return _path(remove_from_scope(app.acting_as(who.actor), release, scope, text_of(form, "reason")).id)
+        return release_path(remove_from_scope(app.acting_as(who.actor), release, scope, text_of(form, "reason")).id)
 
     return await submitted(request, work)
 
@@ -223,7 +223,7 @@ def _event_route(event: str) -> None:
     async def send_release_event(request: Request, release: str) -> Response:
         def work(app: Any, who: SignedIn, form: Form) -> str:
             given = release_changes.ReleaseGiven(text_of(form, "reason"), form.get("wait") == "yes")
-            return _path(release_changes.RELEASE_EVENTS[event](app, app.acting_as(who.actor), release, given).id)
+            return release_path(release_changes.RELEASE_EVENTS[event](app, app.acting_as(who.actor), release, given).id)
 
         return await submitted(request, work)
 
@@ -235,6 +235,6 @@ for _event in release_changes.RELEASE_EVENTS:
     _event_route(_event)
 
 
-def _path(release: str) -> str:
+def release_path(release: str) -> str:
     """The path of the page of a release."""
     return f"/planned-releases/{quote(release)}"

@@ -1,11 +1,11 @@
 """Pages of the phases of planned releases: what a change would move before it is made, and the forms."""
 
 from typing import Annotated, Any
-from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
+from orchestrator.domain.moments import whole_minute
 from orchestrator.management.planned_releases.model import PlannedRelease
 from orchestrator.management.planned_releases.phase_decisions import (
     PhaseChange,
@@ -19,6 +19,7 @@ from orchestrator.management.planned_releases.queries import show_planned_releas
 from orchestrator.management.planned_releases.state import ReleaseState
 from orchestrator.web import release_changes
 from orchestrator.web.pages.changing import Form, names_of, submitted, text_of
+from orchestrator.web.pages.planned_releases import release_path
 from orchestrator.web.pages.rendering import Who, rendered
 from orchestrator.web.requests import SignedIn, managed_application, moment_in, reader_zone
 
@@ -76,8 +77,8 @@ def phase_change_of(release: PlannedRelease, sent: dict[str, str], zone: str) ->
             text_of(sent, "name", needed=True), start, end, environment, sent["responsible"].strip(), after or None
         )
     was = phase.span
-    moved = start is not None and start != was.start.replace(second=0, microsecond=0)
-    ends = end is not None and end != was.end.replace(second=0, microsecond=0)
+    moved = start is not None and start != whole_minute(was.start)
+    ends = end is not None and end != whole_minute(was.end)
     return PhaseChange(
         phase.name,
         start if moved else None,
@@ -99,7 +100,7 @@ async def send_phase(request: Request, release: str) -> Response:
         names = ("name", "start", "end", "environment", "responsible", "after")
         wanted = phase_change_of(found, {name: text_of(form, name) for name in names}, zone)
         wait, reason = form.get("wait") == "yes", text_of(form, "reason")
-        return _path(set_phase(acting, release, wanted, app.release_sources, reason, wait=wait).release.id)
+        return release_path(set_phase(acting, release, wanted, app.release_sources, reason, wait=wait).release.id)
 
     return await submitted(request, work)
 
@@ -110,7 +111,7 @@ async def send_phase_start(request: Request, release: str, phase: str) -> Respon
 
     def work(app: Any, who: SignedIn, form: Form) -> str:
         del form
-        return _path(start_phase(app.acting_as(who.actor), release, phase).id)
+        return release_path(start_phase(app.acting_as(who.actor), release, phase).id)
 
     return await submitted(request, work)
 
@@ -121,7 +122,7 @@ async def send_phase_end(request: Request, release: str, phase: str) -> Response
 
     def work(app: Any, who: SignedIn, form: Form) -> str:
         del form
-        return _path(complete_phase(app.acting_as(who.actor), release, phase, app.release_sources).release.id)
+        return release_path(complete_phase(app.acting_as(who.actor), release, phase, app.release_sources).release.id)
 
     return await submitted(request, work)
 
@@ -132,11 +133,6 @@ async def send_phase_removal(request: Request, release: str, phase: str) -> Resp
 
     def work(app: Any, who: SignedIn, form: Form) -> str:
         del form
-        return _path(remove_phase(app.acting_as(who.actor), release, phase).id)
+        return release_path(remove_phase(app.acting_as(who.actor), release, phase).id)
 
     return await submitted(request, work)
-
-
-def _path(release: str) -> str:
-    """The path of the page of a release."""
-    return f"/planned-releases/{quote(release)}"

@@ -1,6 +1,8 @@
 """Sign-in and sign-out with OpenID Connect providers. Everything is a link or a redirect: no page needs a script."""
 
+import contextlib
 import logging
+from collections.abc import Iterator
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request
@@ -24,11 +26,8 @@ router = APIRouter(include_in_schema=False)
 @router.get("/sign-in/{provider}")
 def leave_for_provider(request: Request, provider: str, next: str = "/") -> Response:  # noqa: A002 - the name of the parameter
     """Lead to the provider. Raises N111 and N151."""
-    try:
+    with _logged(request, provider):
         found = application(request).single_sign_on.depart(provider, _callback(request, provider), own_path(next))
-    except ProviderRefusal as refusal:
-        _log(request, provider, refusal)
-        raise
     response, secure = RedirectResponse(found.url, 303), request.url.scheme == "https"
     name = _cookie(request)
     response.set_cookie(name, found.value, max_age=ATTEMPT_S, path="/", secure=secure, httponly=True, samesite="lax")
@@ -40,11 +39,8 @@ def return_from_provider(request: Request, provider: str) -> Response:
     """Start a session for the answer of the provider. Any session before it ends. Raises N111 and N151 to N157."""
     way_in, value = application(request).single_sign_on, request.cookies.get(_cookie(request), "")
     before = signed_in(request)
-    try:
+    with _logged(request, provider):
         made = way_in.arrive(provider, _answer(request), value, request_source(request))
-    except ProviderRefusal as refusal:
-        _log(request, provider, refusal)
-        raise
     if before is not None and before.session is not None:
         application(request).authentication.sign_out(before.session)
     response = with_cookie(request, after_form(made.next), made.session)
@@ -56,11 +52,8 @@ def return_from_provider(request: Request, provider: str) -> Response:
 def sign_out_there(request: Request, provider: str) -> Response:
     """Lead to the page of the provider that ends its session. Raises N111 and N151."""
     back = f"{request.url.scheme}://{request.url.netloc}/sign-in"
-    try:
+    with _logged(request, provider):
         found = application(request).single_sign_on.sign_out_url(provider, back)
-    except ProviderRefusal as refusal:
-        _log(request, provider, refusal)
-        raise
     return RedirectResponse(found or "/sign-in", 303)
 
 
@@ -73,9 +66,9 @@ async def back_channel(request: Request, provider: str) -> Response:
 
 def _end_sessions(request: Request, provider: str, token: str) -> Response:
     try:
-        application(request).single_sign_on.end_sessions(provider, token)
+        with _logged(request, provider):
+            application(request).single_sign_on.end_sessions(provider, token)
     except ProviderRefusal as refusal:
-        _log(request, provider, refusal)
         return problem_response(refusal, request.state.request_id)
     return Response(status_code=200, headers={"Cache-Control": "no-store"})
 
@@ -100,5 +93,11 @@ def _cookie(request: Request) -> str:
     return SECURE_ATTEMPT_COOKIE if request.url.scheme == "https" else ATTEMPT_COOKIE
 
 
-def _log(request: Request, provider: str, refusal: ProviderRefusal) -> None:
-    log.warning("request %s: %s %s: %r", request.state.request_id, provider, refusal.code, refusal.why)
+@contextlib.contextmanager
+def _logged(request: Request, provider: str) -> Iterator[None]:
+    """Write the reason of a refusal by the *provider* to the log, which users do not read."""
+    try:
+        yield
+    except ProviderRefusal as refusal:
+        log.warning("request %s: %s %s: %r", request.state.request_id, provider, refusal.code, refusal.why)
+        raise
