@@ -125,8 +125,8 @@ def _patient() -> Iterator[None]:
             raise
 
 
-def run_worker(app: Application, rules: WorkerConfig, on_event: Callable[[WorkerEvent], None]) -> None:
-    """Work as a worker under these *rules*, and print its events, until it is stopped."""
+def run_worker(app: Application, actor: Actor, rules: WorkerConfig, on_event: Callable[[WorkerEvent], None]) -> None:
+    """Work as a worker under these *rules*, started by *actor*, and print its events, until it is stopped."""
     from orchestrator.management.worker_calls import answer_call
 
     app.warm()
@@ -138,7 +138,7 @@ def run_worker(app: Application, rules: WorkerConfig, on_event: Callable[[Worker
 
     try:
         app.maintenance.serve(
-            app.actor,
+            actor,
             rules,
             on_event,
             partial(execute_root, app),

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.cli.output import Cell, out_folded, print_json
+from orchestrator.cli.words import duration_text
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -96,9 +97,7 @@ def cadence_text(line: "TrainLine") -> str:
 
 def closing_text(boarding_s: int) -> str:
     """When boarding closes, in a phrase."""
-    from datetime import timedelta
-
-    return f"{timedelta(seconds=boarding_s)} before" if boarding_s else "at the departure"
+    return f"{duration_text(boarding_s)} before" if boarding_s else "at the departure"
 
 
 def print_line(line: "TrainLine", coming: "tuple[datetime, ...]", *, as_json: bool) -> None:

@@ -11,7 +11,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 STEADY_S = 60.0
 """A worker that has run for so long is started again without a longer pause."""
 STOP_S = 30.0
-COMMAND = (sys.executable, "-m", "orchestrator", "worker")
+COMMAND = (sys.executable, "-m", "orchestrator", "worker", "--as-system")
 
 
 class OwnWorker:

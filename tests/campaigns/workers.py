@@ -288,7 +288,10 @@ def _serve(folder: Path, machine: str) -> int:
     app = Simulated(folder, machine, count)
     rules = WorkerConfig("campaign", CONCURRENCY)
     run_worker(
-        app, rules, lambda news: print(round(time.time(), 2), news.what, news.root, news.process, news.why, flush=True)
+        app,
+        app.actor,
+        rules,
+        lambda news: print(round(time.time(), 2), news.what, news.root, news.process, news.why, flush=True),
     )
     return 0
 

@@ -106,6 +106,26 @@ def test_the_first_start_leads_to_an_administrator(tmp_path: Path) -> None:
         assert process.wait(30) == 0
 
 
+def test_the_worker_of_a_server_needs_no_user_of_the_project(tmp_path: Path) -> None:
+    """The worker of `serve` runs although the user of this machine has no role, and `worker` by that user is refused."""
+    program = [sys.executable, "-m", "orchestrator"]
+    with served(tmp_path, "--no-worker"):
+        for words in (
+            ("people", "add", "ann", "--local", "somebody"),
+            ("access", "grant", "administrator", "user:ann"),
+        ):
+            subprocess.run([*program, *words], cwd=tmp_path, check=True, capture_output=True, timeout=60)
+    refused = subprocess.run([*program, "worker", "--once"], cwd=tmp_path, check=False, capture_output=True, timeout=60)
+    assert b"A101" in refused.stderr
+    with served(tmp_path) as (port, process):
+        deadline = time.monotonic() + 60
+        while not json.loads(answer(port, "GET", "/readyz")[2])["worker"]:
+            assert time.monotonic() < deadline, "no worker is running"
+            time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+
+
 def test_other_machines_need_tls(tmp_path: Path) -> None:
     """An address of other machines needs a certificate that fits its key, or a proxy; a port in use is named."""
     with pytest.raises(OrchestratorError, match="N103"):

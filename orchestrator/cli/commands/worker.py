@@ -22,8 +22,13 @@ if TYPE_CHECKING:
     help="Maximum number of runs at the same time.",
 )
 @click.option("--once", is_flag=True, help="End when no run can be taken.")
+@click.option(
+    "--as-system",
+    is_flag=True,
+    help="Start it as the system, as `serve` does: the user of this machine needs no role in the project.",
+)
 @json_option
-def command(queue: str, concurrency: int, once: bool, as_json: bool) -> int:
+def command(queue: str, concurrency: int, once: bool, as_system: bool, as_json: bool) -> int:
     """Run the requests that `promote` and `rollback` have queued with --queue, oldest first, until stopped.
 
     Each promotion has a process of its own. A run whose environment is busy is not taken, so that it blocks no other
@@ -38,6 +43,7 @@ def command(queue: str, concurrency: int, once: bool, as_json: bool) -> int:
     from orchestrator.app.opening import open_application
     from orchestrator.cli.execution import run_worker
     from orchestrator.cli.output import note, print_json_line
+    from orchestrator.domain.access.principals import SYSTEM_ACTOR
     from orchestrator.domain.worker import WorkerConfig
 
     def print_event(event: "WorkerEvent") -> None:
@@ -48,5 +54,7 @@ def command(queue: str, concurrency: int, once: bool, as_json: bool) -> int:
             process = f"(process {event.process})" if event.process else ""
             note(" ".join(word for word in (event.what, event.root, process, event.why) if word))
 
-    run_worker(open_application(Path.cwd()), WorkerConfig(queue, concurrency, once), print_event)
+    app = open_application(Path.cwd())
+    actor = SYSTEM_ACTOR if as_system else app.actor
+    run_worker(app, actor, WorkerConfig(queue, concurrency, once), print_event)
     return 0
