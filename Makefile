@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 COMPILED = $(BIN)/python -m compileall -q -x 'ansible_collections|templates' orchestrator
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test long journeys crash-sweep sim planted-bugs chaos hostile rollback-proof workers scale growth unchanged leak-scan authz-matrix approvals audit-mutate calendar isolation browser browser-setup checks bench docs clean
+.PHONY: help demo test long journeys crash-sweep sim planted-bugs chaos hostile rollback-proof workers scale growth unchanged leak-scan api-conformance authz-matrix approvals audit-mutate calendar isolation browser browser-setup checks bench docs clean
 
 help: ## Show this list.
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -26,6 +26,7 @@ test: .venv/.dev ## Run the tests on the real engines, except the long ones.
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
 	@$(BIN)/python tools/bubblewrap.py
 	@$(BIN)/python tools/sign_in_provider.py
+	@$(BIN)/python tools/api_conformance.py
 	@$(COMPILED)
 	@$(TESTS) -m "not long and not browser" $(ARGS)
 
@@ -64,6 +65,7 @@ chaos: .venv/.dev ## Inject faults into real processes, networks, disks and data
 CHOSEN = $(if $(filter command,$(origin LINES)),$(LINES))
 hostile: .venv/.dev ## Hostile packages, backups, answers and code, generated: N=100000 answers, CASES=100 of each line, SEED=1 LINES=S8,S17 (WITHOUT=all removes defences).
 	@$(BIN)/python -m tests.campaigns.hostile --cases $(or $(CASES),0) --seed $(or $(SEED),1)$(if $(CHOSEN), --lines $(CHOSEN))$(if $(WITHOUT), --without '$(WITHOUT)')
+	@$(if $(CHOSEN)$(WITHOUT),,$(BIN)/python -m tests.campaigns.crowd --connections $(or $(CONNECTIONS),10000))
 	@$(if $(CHOSEN)$(WITHOUT),,$(BIN)/python -m tests.campaigns.hostile.answers --count $(or $(N),100000) --seed $(or $(SEED),1))
 
 rollback-proof: .venv/.dev ## Force rollbacks at random points, and compare every host with its earlier state: N=200 SEED=1 (ATTEMPT=1:17).
@@ -77,6 +79,7 @@ workers: .venv/.dev ## Run promotions over 1, 2 and 4 workers on Postgres, kille
 BOTH_STORES = sqlite,postgres
 scale: .venv/.dev ## Fill a store, and measure what each list and document costs: ENVIRONMENTS=500 RUNS=100000 STORES=sqlite,postgres.
 	@$(BIN)/python -m tests.campaigns.scale --environments $(or $(ENVIRONMENTS),500) --runs $(or $(RUNS),100000) --stores $(or $(STORES),$(BOTH_STORES))$(if $(ARGS), $(ARGS))
+
 
 growth: .venv/.dev ## Promote many times with prunes between, and measure how the state folder grows: N=1000.
 	@$(BIN)/python -m tests.campaigns.growth --promotions $(or $(N),1000)$(if $(ARGS), $(ARGS))
@@ -93,6 +96,10 @@ leak-scan: .venv/.dev ## Search all that runs leave for planted secrets: 8 kinds
 
 authz-matrix: .venv/.dev ## Call every use case as every role, in every environment.
 	@$(BIN)/python -m pytest -q -n 0 tests/app/test_rights.py
+
+api-conformance: .venv/.dev ## Call every route of the API as it is described, and in other ways: EXAMPLES=50 SEED=1.
+	@$(BIN)/python tools/api_conformance.py
+	@EXAMPLES=$(or $(EXAMPLES),50) SEED=$(or $(SEED),1) $(BIN)/python -m pytest -q -n 0 --timeout 7200 tests/server/test_api_conformance.py
 
 audit-mutate: .venv/.dev ## Change a recorded audit stream at random, and check that verification names every change: N=100000 SEED=1.
 	@$(BIN)/python -m tests.campaigns.audit_mutate --runs $(or $(N),100000) --seed $(or $(SEED),1)

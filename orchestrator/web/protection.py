@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -28,6 +28,8 @@ HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
+LARGEST_HEADERS = 32 * 1024
+MOST_HEADERS = 200
 HSTS = "max-age=31536000"
 log = logging.getLogger("orchestrator.web")
 
@@ -74,10 +76,14 @@ class Protection:
             response = problem_response(error, request_id)
             if wait:
                 response.headers["Retry-After"] = str(wait)
+            else:  # what follows may be a part of this request for another reader
+                response.headers["Connection"] = "close"
             await response(scope, receive, protected)
             return
         try:
             await self._app(scope, receive, protected)
+        except ClientDisconnect:
+            log.info("request %s: the client has gone", request_id)
         except Exception as error:
             log.exception("request %s failed", request_id)
             if started:
@@ -86,10 +92,28 @@ class Protection:
 
     def _refused(self, scope: Scope) -> tuple[OrchestratorError, int] | None:
         """Why the request is not handled, and after how many seconds it is."""
+        if is_ambiguous(Headers(scope=scope)):
+            return OrchestratorError("N110", "the request has both a length and an encoding, or one of them twice"), 0
+        if is_too_large(scope):
+            return OrchestratorError("N110", f"more than {MOST_HEADERS} headers, or {LARGEST_HEADERS} bytes"), 0
         if _host(scope) not in self._hosts:
             return OrchestratorError("N110", "the request is for another host"), 0
         wait = self._limits.wait_s(scope)
         return (OrchestratorError("N128", f"the next request is possible in {wait} s"), wait) if wait else None
+
+
+def is_ambiguous(headers: Headers) -> bool:
+    """Whether a proxy may see another end of a request with these *headers* than this server: request smuggling."""
+    lengths, encodings = headers.getlist("content-length"), headers.getlist("transfer-encoding")
+    return len(lengths) + len(encodings) > 1
+
+
+def is_too_large(scope: Scope) -> bool:
+    """Whether a request has more in its first part than this server reads, however it arrived."""
+    if len(scope["headers"]) > MOST_HEADERS:
+        return True
+    size = len(scope.get("raw_path") or b"") + len(scope["query_string"])
+    return size + sum(len(name) + len(value) for name, value in scope["headers"]) > LARGEST_HEADERS
 
 
 def _host(scope: Scope) -> str | None:

@@ -5,12 +5,14 @@ import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, Response
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from orchestrator import __version__
@@ -19,6 +21,7 @@ from orchestrator.domain.error_codes import NOT_SIGNED_IN
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
 from orchestrator.management.worker_calls import tidy_calls
 from orchestrator.web.api.changing import router as api_changing
+from orchestrator.web.api.description import described_api
 from orchestrator.web.api.management import router as api_management
 from orchestrator.web.api.packages import router as api_packages
 from orchestrator.web.api.people import router as api_people
@@ -102,6 +105,7 @@ def server_of(application: "Application", shows: Shows, hosts: frozenset[str] = 
     server.state.broadcast = Broadcast(application.feed)
     for router in ROUTERS:
         server.include_router(router)
+    setattr(server, "openapi", partial(described_api, server))  # noqa: B010 - a method, which FastAPI lets replace
     server.add_exception_handler(OrchestratorError, _known)
     server.add_exception_handler(OrchestratorErrors, _known)
     server.add_exception_handler(HTTPException, _of_http)
@@ -134,6 +138,17 @@ async def _tidy(application: "Application") -> None:
         await asyncio.sleep(TIDY_EVERY_S)
 
 
+def allowed_methods(path: str) -> frozenset[str]:
+    """The methods of every route with this *path*: the framework names those of the first one only."""
+    return frozenset(
+        method
+        for router in ROUTERS
+        for route in router.routes
+        if isinstance(route, APIRoute) and route.path_regex.match(path)
+        for method in route.methods or ()
+    )
+
+
 def _response(request: Request, error: OrchestratorError) -> Response:
     """A problem document for programs, a page for browsers, or a redirect to the sign-in."""
     path, wants_page = request.url.path, "text/html" in request.headers.get("accept", "")
@@ -155,6 +170,8 @@ async def _of_http(request: Request, error: Exception) -> Response:
     code = {404: "N111", 405: "N112"}.get(error.status_code, "N110")
     response = _response(request, OrchestratorError(code, f"{request.method} {request.url.path}: {error.detail}"))
     response.headers.update(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        response.headers["Allow"] = ", ".join(sorted(allowed_methods(request.url.path)))
     return response
 
 

@@ -16,17 +16,16 @@ import uvicorn
 from orchestrator.app.opening import ServerOptions
 from orchestrator.app.request_duties import Shows
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.web.connections import protocol_for, raise_file_limit
 from orchestrator.web.locked_assets import asset_faults
 from orchestrator.web.own_worker import own_worker
+from orchestrator.web.protection import LARGEST_HEADERS
 from orchestrator.web.server import LOOPBACK, server_of
 
 if TYPE_CHECKING:
     from orchestrator.app.application import Application
 
 STOP_S = 10
-LARGEST_HEADERS = 32 * 1024
-MOST_CONNECTIONS = 2000
-"""How many connections are served at the same time; further ones get 503."""
 IDLE_S = 30
 CHECK_CERTIFICATE_S = 30.0
 
@@ -87,7 +86,8 @@ def run_server(application: "Application", options: ServerOptions, shows: Shows)
         ssl_keyfile=options.key,
         timeout_graceful_shutdown=STOP_S,
         timeout_keep_alive=IDLE_S,
-        limit_concurrency=MOST_CONNECTIONS,
+        http=protocol_for(raise_file_limit()),
+        ws="none",
         h11_max_incomplete_event_size=LARGEST_HEADERS,
     )
     config.load()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from orchestrator.app.requests import Promote
-from orchestrator.cli.register_documents import MODELS
+from orchestrator.documents.register import MODELS
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.promotion import State
 from tests.cli.request_project import PLACE, RULE, RequestProject, office

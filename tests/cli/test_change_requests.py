@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.cli.management_documents import MODELS
+from orchestrator.documents.management import MODELS
 from tests.cli.memory_project import MemoryProject, project
 
 __all__ = ["project"]  # the fixture

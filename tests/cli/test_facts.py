@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from orchestrator.cli.documents import MODELS
 from orchestrator.cli.view import detail
+from orchestrator.documents.project import MODELS
 from orchestrator.domain.facts import unsettled
 from orchestrator.domain.journal import Entry, Run
 from orchestrator.domain.plan import SILENT, HostState

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from orchestrator.cli.management_documents import MODELS
+from orchestrator.documents.management import MODELS
 from orchestrator.domain.release import Revision
 from tests.adapters.archive.test_tree import committed
 from tests.cli.memory_project import MemoryProject, project

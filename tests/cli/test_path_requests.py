@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.cli.register_documents import MODELS
+from orchestrator.documents.register import MODELS
 from orchestrator.domain.promotion import State
 from orchestrator.wiring import App
 from tests.cli.request_project import PLACE, RULE, RequestProject, office

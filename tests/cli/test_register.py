@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.cli.documents import MODELS as DOCUMENTS
-from orchestrator.cli.register_documents import MODELS
+from orchestrator.documents.project import MODELS as DOCUMENTS
+from orchestrator.documents.register import MODELS
 from tests.cli.memory_project import MemoryProject, project
 from tests.issuer import SUBJECT, issuing
 

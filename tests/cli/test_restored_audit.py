@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from orchestrator.cli import main
-from orchestrator.cli.register_documents import MODELS
+from orchestrator.documents.register import MODELS
 from tests.passphrase import passphrase
 
 

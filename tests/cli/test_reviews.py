@@ -1,6 +1,6 @@
 """`orchestrator review` and `action` on a real register, over runs of a real journal."""
 
-from orchestrator.cli.management_documents import MODELS
+from orchestrator.documents.management import MODELS
 from tests.cli.memory_project import MemoryProject, project
 
 __all__ = ["project"]  # the fixture

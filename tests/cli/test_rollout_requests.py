@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from orchestrator.app import access
-from orchestrator.cli.register_documents import MODELS
+from orchestrator.documents.register import MODELS
 from orchestrator.domain.access.principals import Binding
 from orchestrator.domain.promotion import State
 from orchestrator.ports.lists import each_request, runs_of_request

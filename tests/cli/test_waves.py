@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.app.requests import PromoteInWaves, RetryFrom
-from orchestrator.cli.documents import QueueDocument, RunDocument, StatusDocument
+from orchestrator.documents.project import QueueDocument, RunDocument, StatusDocument
 from orchestrator.domain.journal import Entry, QueuedRequest, Run
 from orchestrator.domain.release import PackageRef
 from orchestrator.wiring import App, open_app

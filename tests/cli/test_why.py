@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from orchestrator.cli.register_documents import MODELS
+from orchestrator.documents.register import MODELS
 from tests.cli.memory_project import MemoryProject, project
 
 __all__ = ["project"]  # the fixture

@@ -302,7 +302,7 @@ def test_no_request_ends_with_an_internal_error(office: RequestProject, site: Si
 
 
 def test_the_description_of_the_api_is_complete(site: Site) -> None:
-    """Each operation has a summary, an error response, and for a change a body whose example is valid."""
+    """Each operation has a text, its problems, a schema of its document, and for a change a body with a valid example."""
     document = site.browser().get("/api/openapi.json").json()
     found = {f"{method.upper()} {path}" for path, item in document["paths"].items() for method in item}
     assert found == {route for route in ROUTES if "/api/v1/" in route}
@@ -310,11 +310,16 @@ def test_the_description_of_the_api_is_complete(site: Site) -> None:
     for path, item in document["paths"].items():
         for method, operation in item.items():
             assert operation["description"], path
-            assert "application/problem+json" in operation["responses"]["default"]["content"], path
+            answers = operation["responses"]
+            assert {"401", "403", "422", "429", "503"} <= answers.keys(), path
+            assert method == "head" or answers["429"] == {"$ref": "#/components/responses/Problem"}, path
+            bodies = [answer.get("content", {}) for status, answer in answers.items() if status[0] == "2"]
+            assert method == "head" or all(found["schema"] for body in bodies for found in body.values()), path
+            assert method == "head" or all(bodies), path
             if method == "post":
-                assert (
-                    operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].split("/")[-1] in schemas
-                )
+                body = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].split("/")[-1]
+                assert schemas[body]["examples"], path
+    assert "application/problem+json" in document["components"]["responses"]["Problem"]["content"]
     known = {**vars(orders), **vars(management_orders), **vars(use_cases), **vars(people), **vars(trains)}
     for example, order in ((e, known[name]) for name, schema in schemas.items() for e in schema.get("examples", ())):
         assert order.model_validate(example)

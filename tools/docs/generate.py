@@ -25,9 +25,9 @@ from typing import Any
 import click
 
 from orchestrator.cli import COMMANDS, cli
-from orchestrator.cli.documents import MODELS as DOCUMENTS
-from orchestrator.cli.documents import document_schema
 from orchestrator.config.schema import MODELS, schema
+from orchestrator.documents.project import MODELS as DOCUMENTS
+from orchestrator.documents.project import document_schema
 from orchestrator.domain.access.actions import BUILT_IN, Action
 from orchestrator.domain.approval.request_state import REQUEST_TABLE, RequestState
 from orchestrator.domain.errors import Exit, catalogue

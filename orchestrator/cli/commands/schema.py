@@ -18,6 +18,6 @@ def command(kind: str) -> None:
     import json
 
     from orchestrator.app.project_files import file_schema
-    from orchestrator.cli.documents import MODELS, document_schema
+    from orchestrator.documents.project import MODELS, document_schema
 
     out(json.dumps(document_schema(kind) if kind in MODELS else file_schema(kind), indent=2))

@@ -9,12 +9,12 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, PlainSerializer, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, PlainSerializer, StringConstraints, WithJsonSchema, model_validator
 
 from orchestrator.domain.calendar.intervals import Interval, interval
 from orchestrator.domain.calendar.recurrence import Rule, check_first, starts
 from orchestrator.domain.calendar.zones import ZoneName, to_utc, wall_clock
-from orchestrator.domain.model import Model
+from orchestrator.domain.model import Model, text_schema
 from orchestrator.domain.risk.kinds import ChangeKind
 
 MAX_LENGTH = timedelta(days=400)
@@ -57,6 +57,7 @@ WallTime = Annotated[
     datetime,
     AfterValidator(_wall),
     PlainSerializer(lambda time: time.isoformat(timespec="seconds"), return_type=str, when_used="json"),
+    WithJsonSchema(text_schema(r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?$")),
 ]
 """A time as clocks on the wall show it, without an offset."""
 

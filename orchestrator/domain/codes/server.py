@@ -293,4 +293,11 @@ CODES: tuple[ErrorCode, ...] = (
         "The provider sends a new one. Compare `sign_in:` with the settings of the provider.",
         Exit.NOT_ALLOWED,
     ),
+    ErrorCode(
+        "N165",
+        "too many connections",
+        "The server serves as many connections as it can at the same time, and has closed this one without a request.",
+        "Connect again after some seconds. `serve` uses at most 2000 connections, and fewer if `ulimit -n` allows fewer than 2256 open files.",
+        Exit.BUSY,
+    ),
 )

@@ -46,6 +46,7 @@ from orchestrator.web.api.management_orders import (
     QuotaOrder,
     RankOrder,
 )
+from orchestrator.web.api.orders import Time
 from orchestrator.web.requests import managed_application
 
 Hours = Annotated[float, Query(gt=0, le=90 * 24)]
@@ -242,8 +243,8 @@ def get_contention(
 def get_measures(
     request: Request,
     who: Who,
-    since: datetime | None = None,
-    until: datetime | None = None,
+    since: Time | None = None,
+    until: Time | None = None,
     environment: Annotated[tuple[str, ...], Query()] = (),
 ) -> Response:
     """The five DORA measures of the last 90 days or another period, each with the runs behind it."""

@@ -1,12 +1,10 @@
 """The bodies of requests that change something in release management."""
 
-from datetime import date
 from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from orchestrator.domain.moments import Moment
-from orchestrator.web.api.orders import Order, Reason, Word
+from orchestrator.web.api.orders import Day, Order, Reason, Time, Word
 
 Scale = Annotated[int, Field(ge=1, le=5)]
 Names = Annotated[tuple[Word, ...], Field(max_length=100)]
@@ -22,7 +20,7 @@ class ChangeEdit(Order):
     reason: Annotated[str, Field(max_length=10_000)] = ""
     value: Scale = 3
     urgency: Scale = 3
-    due: date | None = None
+    due: Day | None = None
     packages: Names = ()
     environments: Names = ()
     links: Links = ()
@@ -46,7 +44,7 @@ class ChangeEventOrder(Reason):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "worth it"}]})
 
-    until: Moment | None = None
+    until: Time | None = None
 
 
 class RankOrder(Reason):
@@ -74,8 +72,8 @@ class BookingOrder(Order):
     )
 
     environment: Word
-    start: Moment
-    end: Moment
+    start: Time
+    end: Time
     purpose: Word
     holder: Word | None = None
     grace_minutes: Annotated[int, Field(ge=1, le=24 * 60)] | None = None
@@ -87,7 +85,7 @@ class BookingEventOrder(Reason):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "done"}]})
 
-    until: Moment | None = None
+    until: Time | None = None
     holder: Annotated[str, Field(max_length=200)] = ""
 
 

@@ -1,8 +1,10 @@
 """The bodies of requests that change something."""
 
+import re
+from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from orchestrator.app.planned_requests import DEFAULT_QUEUE
 from orchestrator.domain.approval.votes import Decision
@@ -10,6 +12,22 @@ from orchestrator.domain.moments import Moment
 
 Text = Annotated[str, Field(max_length=2000)]
 Word = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+def _written(value: Any) -> Any:
+    """*value*, which is the text of a time: numbers would be seconds since 1970. Raises ValueError."""
+    if isinstance(value, str) and not WRITTEN.match(value):
+        raise ValueError("a time such as 2026-12-01T08:00:00Z is possible")
+    if isinstance(value, int | float):
+        raise ValueError("a time is a text, such as 2026-12-01T08:00:00Z")  # noqa: TRY004 - pydantic reports it
+    return value
+
+
+WRITTEN = re.compile(r"\d{4}-\d\d-\d\d")
+Time = Annotated[Moment, BeforeValidator(_written)]
+"""A moment in a body or in an address."""
+Day = Annotated[date, BeforeValidator(_written)]
+"""A day in a body."""
 
 
 RENAMED_FIELDS = {"again": "allow_rolled_back"}
@@ -33,6 +51,8 @@ class Order(BaseModel):
 
 class Reason(Order):
     """Why something is done."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "not needed any more"}]})
 
     reason: Text = ""
 
@@ -82,7 +102,7 @@ class RequestOrder(Order):
     emergency: bool = False
     reason: Text = ""
     incident: Text = ""
-    start: Moment | None = None
+    start: Time | None = None
     next_window: bool = False
     allow_rolled_back: Text = ""
     overrun: Text = ""
@@ -108,19 +128,25 @@ class VoteOrder(Order):
 class LockOrder(Reason):
     """A lock of an environment, for *seconds* or until it is unlocked."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "maintenance", "seconds": 3600}]})
+
     seconds: Annotated[float, Field(gt=0, le=366 * 86400)] | None = None
 
 
 class LineOrder(Order):
     """A stop of all promotions into *environment* (`*`: into all), until a time or until they are resumed."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"environment": "staging", "reason": "incident 4711"}]})
+
     environment: Word
     reason: Word
-    until: Moment | None = None
+    until: Time | None = None
 
 
 class ResumeOrder(Reason):
     """The end of a stop of *environment*."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"environment": "staging", "reason": "resolved"}]})
 
     environment: Word
 

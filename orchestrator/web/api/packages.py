@@ -51,6 +51,7 @@ def get_package_upload(request: Request, who: Who, digest: Digest) -> Response:
 @router.put(
     "/packages/{digest}",
     tags=["packages"],
+    status_code=201,
     openapi_extra=BODY,
     responses={
         201: {"description": "The package is whole, verified and kept", "headers": OFFSET_HEADER},

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from pydantic import ConfigDict, Field
 
 from orchestrator.app.acting import Acting
-from orchestrator.domain.moments import Moment, moment_text
+from orchestrator.domain.moments import moment_text
 from orchestrator.management.trains import decisions
 from orchestrator.management.trains.departure import depart
 from orchestrator.management.trains.line_decisions import add_line, edit_line, remove_line
@@ -16,7 +16,7 @@ from orchestrator.management.trains.model import LineDraft, Train
 from orchestrator.management.trains.queries import list_lines, list_trains, show_line, show_prognosis, show_train
 from orchestrator.web.api.changing import Key, Result, Writer, reply_once
 from orchestrator.web.api.documents import PREFIX, KeyCursor, Limit, Who, page_after, tagged_document
-from orchestrator.web.api.orders import Order, Reason, Word
+from orchestrator.web.api.orders import Order, Reason, Time, Word
 from orchestrator.web.requests import checked_model, managed_application
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class TrainOrder(Order):
     model_config = ConfigDict(json_schema_extra={"examples": [{"line": "weekly"}]})
 
     line: Word
-    departs_at: Moment | None = None
+    departs_at: Time | None = None
 
 
 class BoardingOrder(Order):
@@ -67,8 +67,8 @@ class TrainTimesOrder(Reason):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"departs_at": "2026-12-01T10:00:00Z"}]})
 
-    departs_at: Moment | None = None
-    boarding_closes_at: Moment | None = None
+    departs_at: Time | None = None
+    boarding_closes_at: Time | None = None
 
 
 class TrainEventOrder(Reason):
@@ -100,7 +100,7 @@ def get_train(request: Request, who: Who, train: str) -> Response:
 
 
 @router.get("/trains/{train}/prognosis", tags=["trains"])
-def get_prognosis(request: Request, who: Who, train: str, at: Moment | None = None) -> Response:
+def get_prognosis(request: Request, who: Who, train: str, at: Time | None = None) -> Response:
     """What would leave with a train, by default at its departure. Nothing is written."""
     app = managed_application(request)
     found = show_prognosis(app.acting_as(who.actor), train, app.train_sources, at)

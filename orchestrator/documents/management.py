@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from orchestrator.cli.document import Document
+from orchestrator.documents.head import Document
 from orchestrator.domain.model import Model
 from orchestrator.domain.moments import Moment
 from orchestrator.domain.release import PackageRef

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from orchestrator.cli.document import Document
+from orchestrator.documents.head import Document
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import (
     Absence,

@@ -4,10 +4,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from orchestrator.cli.document import Document
-from orchestrator.cli.management_documents import MODELS as MANAGEMENT_MODELS
-from orchestrator.cli.register_documents import MODELS as REGISTER_MODELS
-from orchestrator.cli.register_documents import RequestItem
+from orchestrator.documents.head import Document
+from orchestrator.documents.management import MODELS as MANAGEMENT_MODELS
+from orchestrator.documents.register import MODELS as REGISTER_MODELS
+from orchestrator.documents.register import RequestItem
 from orchestrator.domain.authentication import FIELD
 from orchestrator.domain.calendar.state import EnvironmentCalendar
 from orchestrator.domain.downtime import AvailabilityReport
