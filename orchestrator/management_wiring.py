@@ -4,6 +4,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from orchestrator.hook_wiring import HookParts
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
@@ -35,7 +37,7 @@ else:
     Base = object
 
 
-class ManagementParts(Base):
+class ManagementParts(HookParts, Base):
     """What `App` has of release management. Each part is made when it is first used."""
 
     @cached_property
@@ -106,6 +108,7 @@ class ManagementParts(Base):
             ExecuteTasks(self.acting, ApplicationExecutions(cast("Application", self), self.store, shows)),
             AdvanceTrains(self.acting, self.train_sources),
             DriveTrains(self.acting, ApplicationTrains(cast("Application", self), self.store, shows)),
+            self.hook_duty(shows),
         )
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from orchestrator.app.scheduler import Duty, Scheduler
     from orchestrator.app.single_sign_on import SingleSignOn
     from orchestrator.domain.access.principals import Actor
+    from orchestrator.domain.calendar.feed import CalendarFeed
     from orchestrator.domain.calendar.rules import CalendarRule
     from orchestrator.domain.calendar.state import EnvironmentCalendar
     from orchestrator.domain.release import Package
@@ -132,6 +133,12 @@ class RegisterParts(ApprovalParts, ProjectParts):
         except ModuleNotFoundError as error:
             raise OrchestratorError("N101", f"{error.name} is not installed") from error
         return Authentication(self.register, self.sign_ins, Argon2Passwords(), self.clock, self.acting)
+
+    def write_feed(self, feed: "CalendarFeed") -> str:
+        """The calendar of a user as a calendar file."""
+        from orchestrator.adapters.calendar_file.writer import write_feed
+
+        return write_feed(feed)
 
     @cached_property
     def single_sign_on(self) -> "SingleSignOn":

@@ -2,11 +2,12 @@
 
     FOLDER/wheels     the wheels of `uv.lock`, of uv and of the build tools, for this system and this Python
     FOLDER/assets     the files that browsers get, of `orchestrator/web/assets.lock`
+    FOLDER/npm        the npm packages of the sign-in provider of the tests, of `tests/provider/package-lock.json`
     FOLDER/modules    the Go modules of the Pulumi engine, which Go compares with our `go.sum`
 
 Usage, on a machine with a network, after `make test` or `tools/bootstrap.py`: .venv/bin/python tools/offline.py FOLDER
 
-On the other machine: `ORCHESTRATOR_WHEELS=FOLDER/wheels make …` and
+On the other machine: `ORCHESTRATOR_WHEELS=FOLDER/wheels ORCHESTRATOR_NPM_ARCHIVES=FOLDER/npm make …` and
 `GOPROXY=file://FOLDER/modules/cache/download orchestrator engine install --yes`.
 """
 
@@ -18,7 +19,7 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from tools import assets, bootstrap
+from tools import assets, bootstrap, sign_in_provider
 
 SOURCES = (".", "language-python", "language-yaml")
 
@@ -31,6 +32,7 @@ def main() -> int:
     folder = Path(sys.argv[1]).resolve()
     collect_wheels(folder / "wheels")
     assets.fetch_assets(folder / "assets")
+    sign_in_provider.collect_archives(folder / "npm")
     if shutil.which("go"):
         collect_modules(folder / "modules")
     else:

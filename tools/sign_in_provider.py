@@ -1,7 +1,8 @@
 """Put the OpenID Connect provider of the tests into the user's cache.
 
 It is the npm packages of `tests/provider/package-lock.json`. Standard library only, and no npm: each archive comes from
-the registry (`NPM_CONFIG_REGISTRY`), is compared with the SHA-512 in the lock, and unpacked. Nothing of it is run here.
+the registry (`NPM_CONFIG_REGISTRY`), or from a folder that `tools/offline.py` has filled (`ORCHESTRATOR_NPM_ARCHIVES`).
+It is compared with the SHA-512 in the lock, and unpacked. Nothing of it is run here.
 Usage: python3 tools/sign_in_provider.py
 """
 
@@ -20,6 +21,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "tests" / "provider" / "package-lock.json"
+COLLECTED = "ORCHESTRATOR_NPM_ARCHIVES"
+"""The variable with the folder of archives that `tools/offline.py` has collected."""
 LARGEST_FILE = 20 * 2**20
 AT_ONCE = 4
 assets = runpy.run_path(str(ROOT / "tools" / "assets.py"))
@@ -54,11 +57,39 @@ def installed_packages() -> Path:
     return target / "node_modules"
 
 
-def _archive(item: tuple[str, dict[str, Any]]) -> bytes:
-    """The archive of one package. Raises `SystemExit` if it is not the locked one."""
+def collect_archives(folder: Path) -> None:
+    """Put the archives of all packages of the lock into *folder*. Raises `SystemExit` if one is not the locked one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    listed = {name: about for name, about in json.loads(LOCK.read_bytes())["packages"].items() if name}
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for item, archive in zip(listed.items(), pool.map(_archive, listed.items()), strict=True):
+            (folder / _file_name(*_named(item))).write_bytes(archive)
+
+
+def _named(item: tuple[str, dict[str, Any]]) -> tuple[str, str]:
+    """The name and the version of a package of the lock."""
     place, about = item
-    name = place.rpartition("node_modules/")[2]
-    data: bytes = assets["registry_answer"](assets["package_url"](name, about["version"]))
+    return place.rpartition("node_modules/")[2], about["version"]
+
+
+def _file_name(name: str, version: str) -> str:
+    """What the archive of a package is called in the folder of `tools/offline.py`."""
+    return f"{name.replace('/', '__')}-{version}.tgz"
+
+
+def _archive(item: tuple[str, dict[str, Any]]) -> bytes:
+    """The archive of one package, from the folder `ORCHESTRATOR_NPM_ARCHIVES` or the registry.
+
+    Raises `SystemExit` if it is not the locked one, or is not in that folder.
+    """
+    about, (name, version) = item[1], _named(item)
+    if collected := os.environ.get(COLLECTED):
+        file = Path(collected) / _file_name(name, version)
+        if not file.is_file():
+            raise SystemExit(f"{file} does not exist: fill the folder again with tools/offline.py")
+        data = file.read_bytes()
+    else:
+        data = assets["registry_answer"](assets["package_url"](name, version))
     kind, _, expected = about["integrity"].partition("-")
     if kind != "sha512" or base64.b64encode(hashlib.sha512(data).digest()).decode() != expected:
         raise SystemExit(f"{name} {about['version']} does not have the digest in {LOCK.name}")

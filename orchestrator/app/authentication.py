@@ -28,7 +28,7 @@ from orchestrator.domain.access.sign_in import (
 from orchestrator.domain.audit.chain import record_by
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.moments import Now
-from orchestrator.domain.register import BINDINGS, PASSWORDS, SIGN_IN_LINKS, USERS
+from orchestrator.domain.register import ACCOUNTS, BINDINGS, PASSWORDS, SIGN_IN_LINKS, USERS
 from orchestrator.ports import Clock
 from orchestrator.register_ports import Changes, PasswordHashes, Records, Register, SignIns
 
@@ -72,7 +72,7 @@ class Authentication:
         """The session with this *value*, if it is valid and its user is active. Its use is recorded."""
         found = self.sign_ins.session(value_hash(value)) if VALUE.fullmatch(value) else None
         now = self.now()
-        if found is None or not found.is_valid(now) or not self._is_active(found.user):
+        if found is None or not found.is_valid(now) or not self._is_active(found.user) or not self._is_linked(found):
             return None
         if now.has_reached(found.used_at + USED_EVERY):
             found = found.model_copy(update={"used_at": now.earliest})
@@ -217,6 +217,14 @@ class Authentication:
             return user is not None and user.is_active
 
         return self.register.reading(work)
+
+    def _is_linked(self, session: Session) -> bool:
+        """Whether the account with which *session* was started still belongs to its user."""
+        if session.origin is None:
+            return True
+        key = session.origin.account
+        account = self.register.reading(lambda records: records.get(ACCOUNTS, key))
+        return account is not None and account.user == session.user
 
     def _acting(self, user: str, link: SignInLink) -> Acting:
         actor = Actor(name=user, method=Method.SESSION, credential=link.sha256.removeprefix("sha256:")[:12])

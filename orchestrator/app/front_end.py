@@ -19,6 +19,7 @@ from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.approval.requests import RunRequest
 from orchestrator.domain.audit.restores import RestoreNote
 from orchestrator.domain.authentication import KeyRecord
+from orchestrator.domain.calendar.feed import CalendarFeed
 from orchestrator.domain.calendar.rules import CalendarRule
 from orchestrator.domain.calendar.state import EnvironmentCalendar
 from orchestrator.domain.environment import Environment, Project
@@ -249,6 +250,9 @@ class FrontEndParts(Protocol):
     @property
     def idempotent_requests(self) -> IdempotentRequests:
         """Executes requests with idempotency keys."""
+
+    def write_feed(self, feed: CalendarFeed) -> str:
+        """The calendar of a user as a calendar file."""
 
     @property
     def worker_calls(self) -> WorkerCalls:

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 
-from orchestrator.app.acting import Change
+from orchestrator.app.acting import Acting, Change, View, change, read_register, unknown
+from orchestrator.app.forwarding import forwarded
+from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.directory import Directory
 from orchestrator.domain.access.principals import PRINCIPAL, User
 from orchestrator.domain.access.provider_sign_in import Account, account_key, text_claim, user_name_of
@@ -48,6 +50,41 @@ def user_of_account(task: Change, provider: SignInProvider, claims: Mapping[str,
     if groups is not None:
         _follow(task, user, groups.names, given)
     return user
+
+
+@forwarded
+def list_accounts(acting: Acting, user: str) -> tuple[Account, ...]:
+    """The accounts of *user*, by their issuers. Raises A110."""
+
+    def work(view: View) -> tuple[Account, ...]:
+        view.existing(USERS, user)
+        found = view.records.all(ACCOUNTS, user)
+        return tuple(sorted(found, key=lambda account: (account.issuer, account.subject)))
+
+    return read_register(acting, Action.VIEW, work)
+
+
+@forwarded
+def unlink_account(acting: Acting, user: str, issuer: str | None = None, *, reason: str = "") -> Account:
+    """Remove the account of *user* at *issuer* (None: the only one), whose sessions end with it. Raises A110 and A113.
+
+    The account can sign in again as `first_sign_in` allows it. Passwords and groups of the user do not change.
+    """
+
+    def work(task: Change) -> Account:
+        task.existing(USERS, user)
+        mine = task.records.all(ACCOUNTS, user)
+        found = [account for account in mine if issuer in {None, account.issuer}]
+        if not found:
+            raise unknown("account of", user if issuer is None else issuer, sorted({each.issuer for each in mine}))
+        if len(found) > 1:
+            raise OrchestratorError(
+                "A113", f"{user} has several accounts: {', '.join(sorted(e.issuer for e in found))}"
+            )
+        task.remove(ACCOUNTS, found[0], event="unlink", user=user, issuer=found[0].issuer)
+        return found[0]
+
+    return change(acting, Action.MANAGE_PEOPLE, work, reason=reason)
 
 
 def _first_sign_in(task: Change, provider: SignInProvider, claims: Mapping[str, object]) -> str:

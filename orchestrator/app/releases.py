@@ -158,6 +158,20 @@ class Releases(UseCases):
         """
         return self._build(actor, files.find_release(self._parts.root, self._parts.project, wanted), target, warn)
 
+    @use_case(Action.BUILD)
+    def build_checkout(self, actor: Actor, wanted: str, root: Path) -> Package:
+        """Seal the release *wanted* as another checkout of the project at *root* has it, and keep the package.
+
+        Raises F134, and what `build` raises.
+        """
+        source = files.find_release(root, self._parts.project, str(root / self._parts.project.releases / wanted))
+        release = files.load_release(source, root)
+        with temporary_folder("orchestrator-build-") as folder:
+            file = Path(folder) / f"{release.name}-{release.version}.release"
+            built = self._sealed(actor, source, release, file, lambda _warning: None, root)
+            self._parts.packages.keep(file)
+            return built
+
     def _build(self, actor: Actor, source: Path, target: Path | None, warn: Warn) -> Package:
         release = files.load_release(source, self._parts.root)
         file = target or self._published(release.name, release.version)
@@ -173,10 +187,17 @@ class Releases(UseCases):
             self._sealed(actor, source, release, file, warn)
             return self._parts.packages.hold(file)
 
-    def _sealed(self, actor: Actor, source: Path, release: Release, file: Path, warn: Warn) -> Package:
-        """Seal a *release*; other packages of its version that no environment has seen are removed. Raises P106."""
+    def _sealed(
+        self, actor: Actor, source: Path, release: Release, file: Path, warn: Warn, root: Path | None = None
+    ) -> Package:
+        """Seal a *release* of the files below *root*; None: of the project's folder.
+
+        Other packages of its version that no environment has seen are removed. Raises P106.
+        """
         versions = Versions(self._parts.packages, self._parts.store, release)
-        built = self._parts.packages.build(self._parts.root, source, release, file, admit=versions.admit, warn=warn)
+        built = self._parts.packages.build(
+            root or self._parts.root, source, release, file, admit=versions.admit, warn=warn
+        )
         versions.supersede(built.digest)
         record_builder(self._parts.acting_as(actor), built.digest)
         return built

@@ -89,6 +89,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "can-i": "Show whether an actor may do something, and why.",
         "whoami": "Show the actor, how it was authenticated, and its roles.",
         "token": "Create, exchange, list, rotate and revoke tokens.",
+        "hook": "Let Git servers and other systems build and promote releases.",
         "audit": "List, show, verify, explain and export the audit stream.",
     },
     "Project and machine": {

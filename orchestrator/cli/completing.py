@@ -197,6 +197,14 @@ def packages_aboard(context: click.Context, _parameter: click.Parameter, begun: 
 
 
 @_quietly
+def hooks(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offers:
+    """The hooks."""
+    from orchestrator.management.hooks.queries import list_hooks
+
+    return _fitting((hook.name for hook in list_hooks(_app().acting)), begun)
+
+
+@_quietly
 def bookings(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offers:
     """The bookings that have not ended, each with what it is."""
     from click.shell_completion import CompletionItem

@@ -53,11 +53,18 @@ PLACES: dict[str, Place] = {
     **_marked(Place.REMOTE, *(f"booking {name}" for name in ("show", "extend", "hand-over", "end", "cancel"))),
     **_marked(
         Place.REMOTE,
-        *(f"calendar {name}" for name in ("list", "add", "remove", "override", "import", "export")),
+        *(
+            f"calendar {name}"
+            for name in ("list", "add", "remove", "override", "import", "export", "subscribe", "unsubscribe")
+        ),
     ),
     **_marked(Place.REMOTE, *(f"line {name}" for name in ("stop", "resume", "status"))),
     **_marked(
-        Place.REMOTE, *(f"people {name}" for name in ("add", "list", "show", "edit", "disable", "reset-password"))
+        Place.REMOTE,
+        *(
+            f"people {name}"
+            for name in ("accounts", "add", "list", "show", "edit", "disable", "reset-password", "unlink")
+        ),
     ),
     **_marked(Place.REMOTE, *(f"group {name}" for name in ("add", "remove", "list", "members"))),
     **_marked(Place.REMOTE, *(f"service-account {name}" for name in ("add", "list", "disable", "trust"))),
@@ -170,6 +177,7 @@ PLACES: dict[str, Place] = {
             )
         ),
     ),
+    **_marked(Place.REMOTE, *(f"hook {name}" for name in ("add", "deliveries", "list", "remove", "show", "test"))),
     **_marked(Place.LOCAL, "init", "doctor", "worker", "serve", "backup", "restore", "completion", "store rebuild"),
     **_marked(Place.LOCAL, "engine install", "engine status", "hosts install", "hosts list", "hosts status"),
     **_marked(Place.ANYWHERE, "validate", "schema", "explain", "login", "logout", "package show", "package diff"),

@@ -5,6 +5,7 @@ import functools
 import json
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -51,6 +52,9 @@ LIMITS = {
 }
 
 
+SECRET_KEYS = frozenset({"client_secret"})
+"""The keys that name the place of a secret. What is written there in place of it is never shown."""
+SECRET_LINE = re.compile(rf"(?:{'|'.join(sorted(SECRET_KEYS))})[\"']?\s*:")
 MOST = 200  # problems of one file that are explained
 
 
@@ -77,7 +81,7 @@ def build(source: Source, model: type[M], checks: Checks = lambda _source: ()) -
         errors += checks(source)
     errors += source.problems
     if errors or made is None:
-        raise OrchestratorErrors(sorted(errors, key=_line_and_column))
+        raise OrchestratorErrors(sorted(map(_without_secret, errors), key=_line_and_column))
     return made
 
 
@@ -104,7 +108,25 @@ def _echo(problem: Any) -> bool:
     return problem["type"] == "too_short" and bool(problem["input"])
 
 
+def _without_secret(error: OrchestratorError) -> OrchestratorError:
+    """*error* without the line of the file, if that may have a secret."""
+    if error.where is not None and SECRET_LINE.search(error.where.text or ""):
+        error.where = replace(error.where, text=None)
+    return error
+
+
 def _explain(source: Source, model: type[BaseModel], problem: Any) -> OrchestratorError:
+    """What *problem* means. Of a place for a secret neither the line nor a part of the value is shown."""
+    found = _explained(source, model, problem)
+    if SECRET_KEYS.isdisjoint(_path(source, problem["loc"])):
+        return found
+    where = replace(found.where, text=None) if found.where is not None else None
+    return OrchestratorError(
+        found.code, found.message, where=where, hint=RULES["must have either a variable or a file"]
+    )
+
+
+def _explained(source: Source, model: type[BaseModel], problem: Any) -> OrchestratorError:
     location = problem["loc"]
     kind, name = problem["type"], str(location[-1]) if location else ""
     path = _path(source, location)

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from orchestrator.documents.head import Document
+from orchestrator.documents.hooks import MODELS as HOOK_MODELS
 from orchestrator.documents.management import MODELS as MANAGEMENT_MODELS
 from orchestrator.documents.register import MODELS as REGISTER_MODELS
 from orchestrator.documents.register import RequestItem
@@ -276,6 +277,7 @@ MODELS: dict[str, type[Model]] = {
     "parity": ParityDocument,
     **REGISTER_MODELS,
     **MANAGEMENT_MODELS,
+    **HOOK_MODELS,
 }
 
 

@@ -15,6 +15,7 @@ from orchestrator.domain.access.principals import (
     ServiceAccount,
     User,
 )
+from orchestrator.domain.access.provider_sign_in import Account
 from orchestrator.domain.admission.conditions import ConditionKind, ConditionState
 from orchestrator.domain.admission.documents import ListedAdmission
 from orchestrator.domain.admission.overrides import Override
@@ -54,6 +55,36 @@ class UsersDocument(Document):
 
     kind: Literal["Users"]
     users: tuple[ListedUser, ...]
+
+
+class AccountsDocument(Document):
+    """`orchestrator people accounts --json`."""
+
+    kind: Literal["Accounts"]
+    user: str
+    accounts: tuple[Account, ...]
+
+
+class AccountDocument(Account, Document):
+    """`orchestrator people unlink --json`: the account that was removed."""
+
+    kind: Literal["Account"]
+
+
+class CalendarAddressDocument(Document):
+    """`orchestrator calendar subscribe --json`: the secret *path* is not shown again."""
+
+    kind: Literal["CalendarAddress"]
+    user: str
+    created_at: Moment
+    path: str
+
+
+class RevokedCalendarAddressDocument(Document):
+    """`orchestrator calendar unsubscribe --json`."""
+
+    kind: Literal["RevokedCalendarAddress"]
+    user: str
 
 
 class GroupsDocument(Document):
@@ -322,6 +353,10 @@ class AuditExportDocument(AuditExport, Document):
 MODELS: dict[str, type[Document]] = {
     "user": UserDocument,
     "users": UsersDocument,
+    "accounts": AccountsDocument,
+    "calendar-address": CalendarAddressDocument,
+    "revoked-calendar-address": RevokedCalendarAddressDocument,
+    "account": AccountDocument,
     "groups": GroupsDocument,
     "service-accounts": ServiceAccountsDocument,
     "absences": AbsencesDocument,

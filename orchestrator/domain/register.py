@@ -15,6 +15,7 @@ from orchestrator.domain.admission.overrides import Override
 from orchestrator.domain.approval.requests import RunRequest
 from orchestrator.domain.approval.reviews import EmergencyReview
 from orchestrator.domain.approval.votes import Vote
+from orchestrator.domain.calendar.feed import CalendarAddress
 from orchestrator.domain.calendar.rules import CalendarRule
 from orchestrator.domain.calendar.verdict import Calendar, LineStop
 from orchestrator.domain.errors import OrchestratorError
@@ -129,10 +130,18 @@ PASSWORDS = RecordKind("passwords", Password, lambda password: password.user)
 SIGN_IN_LINKS = RecordKind("sign_in_links", SignInLink, lambda link: link.sha256, lambda link: link.user or "")
 ACCOUNTS = RecordKind("accounts", Account, lambda account: account.key, lambda account: account.user, noun="account")
 
+CALENDAR_ADDRESSES = RecordKind(
+    "calendar_addresses",
+    CalendarAddress,
+    lambda address: address.sha256,
+    lambda address: address.user,
+    noun="calendar-address",
+)
+
 KINDS = (
     USERS, GROUPS, SERVICE_ACCOUNTS, ROLES, BINDINGS, ABSENCES, TOKENS,
     CALENDAR_RULES, LINE_STOPS, REQUESTS, VOTES, OVERRIDES, REVIEWS, OUTBOX, PLAN_TEXTS, BUILDERS,
-    PASSWORDS, SIGN_IN_LINKS, ACCOUNTS,
+    PASSWORDS, SIGN_IN_LINKS, ACCOUNTS, CALENDAR_ADDRESSES,
 )  # fmt: skip
 """Every kind of record. The database has one table for each."""
 

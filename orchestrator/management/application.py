@@ -9,6 +9,8 @@ from orchestrator.app.opening import open_application
 if TYPE_CHECKING:
     from orchestrator.management.bookings.ports import BookingSources
     from orchestrator.management.change_requests.ports import ChangeSources, ImportFiles
+    from orchestrator.management.hooks.ports import HookSources
+    from orchestrator.management.hooks.receiving import HookReceiver
     from orchestrator.management.implementation_plans.ports import ImplementationSources
     from orchestrator.management.measures.ports import MeasureSources
     from orchestrator.management.planned_releases.notes import NoteSources
@@ -48,6 +50,14 @@ class ManagedApplication(Application):
         @property
         def train_sources(self) -> TrainSources:
             """The facts of release trains."""
+
+        @property
+        def hook_sources(self) -> HookSources:
+            """The project, as hooks need it."""
+
+        @property
+        def hook_receiver(self) -> HookReceiver:
+            """What receives requests to hooks."""
 
         @property
         def measure_sources(self) -> MeasureSources:

@@ -18,6 +18,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import first_fault
 from orchestrator.management.bookings.ports import BookingSources
 from orchestrator.management.change_requests.ports import ChangeSources
+from orchestrator.management.hooks.ports import HookSources
 from orchestrator.management.implementation_plans.ports import ImplementationSources
 from orchestrator.management.measures.ports import MeasureSources
 from orchestrator.management.planned_releases.notes import NoteSources
@@ -35,8 +36,10 @@ READS: dict[str, tuple[str, ...]] = {
     "access": ("can_i", "own_bindings", "preview"),
     "admission": ("why",),
     "audit": ("list_entries", "show_entry", "verify_stream"),
+    "calendar_addresses": ("calendar_address",),
     "calendar": ("show_calendar", "states", "verdicts", "recorded_overrides", "preview_import"),
     "people": ("show_access",),
+    "provider_accounts": ("list_accounts",),
     "run_requests": ("list_requests", "show_request", "own_messages"),
     "tokens": ("list_tokens",),
     "bookings.queries": ("list_bookings", "show_booking", "list_quotas", "find_slots", "show_contention"),
@@ -47,6 +50,7 @@ READS: dict[str, tuple[str, ...]] = {
     "implementation_plans.queries": ("list_plans", "show_plan", "show_task", "own_tasks", "list_templates"),
     "measures.queries": ("show_measures",),
     "reviews.queries": ("overdue_actions", "list_reviews", "show_review", "list_actions"),
+    "hooks.queries": ("list_hooks", "show_hook", "list_deliveries", "test_hook"),
     "trains.queries": ("list_lines", "show_line", "list_trains", "show_train", "show_prognosis"),
 }
 """The functions that read, by their modules."""
@@ -54,6 +58,7 @@ CHANGES: dict[str, tuple[str, ...]] = {
     "access": ("grant", "revoke", "apply"),
     "admission": ("override_calendar",),
     "audit": ("export_stream", "explain_break"),
+    "calendar_addresses": ("create_calendar_address", "revoke_calendar_address"),
     "calendar": ("add_rule", "remove_rule", "import_rules", "stop_line", "resume_line"),
     "people": (
         "add_user",
@@ -67,6 +72,7 @@ CHANGES: dict[str, tuple[str, ...]] = {
         "add_absence",
         "end_absence",
     ),
+    "provider_accounts": ("unlink_account",),
     "run_requests": ("withdraw_request", "raise_request_risk"),
     "sign_in_links": ("create_link",),
     "tokens": ("create_token", "rotate_token", "revoke_token", "trust_issuer", "distrust_issuer"),
@@ -129,6 +135,7 @@ CHANGES: dict[str, tuple[str, ...]] = {
         "complete_action",
         "cancel_action",
     ),
+    "hooks.decisions": ("add_hook", "remove_hook", "build_delivery"),
     "trains.line_decisions": ("add_line", "edit_line", "remove_line"),
     "trains.decisions": (
         "create_train",
@@ -222,6 +229,7 @@ ATTRIBUTES = {"environments": "stacks"}
 """The groups to which the application gives another name."""
 BY_WORKER = frozenset(
     {
+        "hooks.build_delivery",
         "plans.make",
         "plans.make_for_waves",
         "plans.forecast",
@@ -329,6 +337,7 @@ SUPPLIED: dict[Any, Callable[["ManagedApplication"], Any]] = {
     ReviewSources: lambda app: app.review_sources,
     MeasureSources: lambda app: app.measure_sources,
     TrainSources: lambda app: app.train_sources,
+    HookSources: lambda app: app.hook_sources,
     KeptAudit: lambda app: app.kept_audit,
 }
 """The types of the arguments that the server supplies."""

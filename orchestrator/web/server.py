@@ -22,6 +22,7 @@ from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
 from orchestrator.management.worker_calls import tidy_calls
 from orchestrator.web.api.changing import router as api_changing
 from orchestrator.web.api.description import described_api
+from orchestrator.web.api.hooks import router as api_hooks
 from orchestrator.web.api.management import router as api_management
 from orchestrator.web.api.packages import router as api_packages
 from orchestrator.web.api.people import router as api_people
@@ -34,6 +35,7 @@ from orchestrator.web.metrics import RequestCounts
 from orchestrator.web.metrics import router as metrics
 from orchestrator.web.pages.bookings import router as pages_bookings
 from orchestrator.web.pages.calendar import router as pages_calendar
+from orchestrator.web.pages.calendar_address import router as pages_calendar_address
 from orchestrator.web.pages.change_requests import router as pages_change_requests
 from orchestrator.web.pages.changing import router as pages_changing
 from orchestrator.web.pages.implementation_plans import router as pages_implementation_plans
@@ -68,6 +70,7 @@ ROUTERS = (
     api_people,
     api_use_cases,
     api_packages,
+    api_hooks,
     pages_reading,
     pages_changing,
     pages_change_requests,
@@ -78,6 +81,7 @@ ROUTERS = (
     pages_reviews,
     pages_plans,
     pages_calendar,
+    pages_calendar_address,
     pages_logs,
     pages_measures,
     pages_signing_in,

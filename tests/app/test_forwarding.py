@@ -16,13 +16,15 @@ from orchestrator.management.use_cases import use_case_called, use_cases
 from orchestrator.ports.servers import ServerReply
 from tests.app.desk import Desk
 from tests.app.test_rights import CALLS, RULES, everything, laid
-from tests.management.calls import FACTS, PLANS, RELEASES, SOURCES, TRAIN_FACTS
+from tests.management.calls import FACTS, HOOK_PROJECT, PLANS, RELEASES, SOURCES, TRAIN_FACTS
 from tests.management.sources import MeasureFacts, ReviewJournal
 
 UNLIKE = {
     "calendar.stop_line",
     "tokens.create_token",
     "tokens.rotate_token",
+    "hooks.add_hook",
+    "calendar_addresses.create_calendar_address",
     "sign_in_links.create_link",
     "access.preview",
 }
@@ -50,6 +52,7 @@ class Wire:
             review_sources=ReviewJournal(),
             measure_sources=MeasureFacts(),
             train_sources=TRAIN_FACTS,
+            hook_sources=HOOK_PROJECT,
         )
 
     def post(self, path: str, body: bytes, key: str | None) -> ServerReply:

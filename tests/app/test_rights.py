@@ -23,7 +23,9 @@ from orchestrator.app import (
     admission,
     audit,
     calendar,
+    calendar_addresses,
     people,
+    provider_accounts,
     run_requests,
     sign_in_links,
     starts,
@@ -40,6 +42,7 @@ from orchestrator.app.votes import Shown
 from orchestrator.domain.access.access_file import AccessFile
 from orchestrator.domain.access.actions import BUILT_IN, Action
 from orchestrator.domain.access.principals import Absence, Actor, Binding, Group, ServiceAccount, Trust, User
+from orchestrator.domain.access.provider_sign_in import Account
 from orchestrator.domain.access.tokens import Token, token_hash
 from orchestrator.domain.admission.refusal import NotAdmitted
 from orchestrator.domain.approval.policy import Quorum, Requirement
@@ -47,12 +50,15 @@ from orchestrator.domain.approval.requests import RunRequest
 from orchestrator.domain.approval.votes import Decision, Vote
 from orchestrator.domain.audit.chain import AuditHead
 from orchestrator.domain.audit.export import AuditFilter
+from orchestrator.domain.calendar.feed import CalendarAddress
 from orchestrator.domain.calendar.rules import CalendarRule, RuleKind
 from orchestrator.domain.calendar.verdict import LineStop
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run
 from orchestrator.domain.register import (
     ABSENCES,
+    ACCOUNTS,
+    CALENDAR_ADDRESSES,
     CALENDAR_RULES,
     GROUPS,
     KINDS,
@@ -159,6 +165,9 @@ REGISTER_CALLS: dict[str, Call] = {
     "audit.list_entries": lambda a, _: audit.list_entries(a, FILTER),
     "audit.show_entry": lambda a, _: audit.show_entry(a, 1),
     "audit.verify_stream": lambda a, _: audit.verify_stream(a, audit.KeptAudit(MemoryKeys()), ()),
+    "calendar_addresses.calendar_address": lambda a, _: calendar_addresses.calendar_address(a),
+    "calendar_addresses.create_calendar_address": lambda a, _: calendar_addresses.create_calendar_address(a),
+    "calendar_addresses.revoke_calendar_address": lambda a, _: calendar_addresses.revoke_calendar_address(a, "bob"),
     "calendar.add_rule": lambda a, e: calendar.add_rule(a, RULE.model_copy(update={"id": "c2", "environments": (e,)})),
     "calendar.import_rules": lambda a, _: calendar.import_rules(a, [RULE.model_copy(update={"uid": "u1"})]),
     "calendar.preview_import": lambda a, _: calendar.preview_import(a, [RULE]),
@@ -180,6 +189,8 @@ REGISTER_CALLS: dict[str, Call] = {
     "people.remove_group": lambda a, _: people.remove_group(a, "ops"),
     "people.set_members": lambda a, _: people.set_members(a, "ops", [], ["bob"]),
     "people.show_access": lambda a, _: people.show_access(a),
+    "provider_accounts.list_accounts": lambda a, _: provider_accounts.list_accounts(a, "bob"),
+    "provider_accounts.unlink_account": lambda a, _: provider_accounts.unlink_account(a, "bob"),
     "run_requests.list_requests": lambda a, _: run_requests.list_requests(a, RULES),
     "run_requests.own_messages": lambda a, _: run_requests.own_messages(a),
     "run_requests.raise_request_risk": lambda a, e: run_requests.raise_request_risk(
@@ -305,6 +316,8 @@ def laid() -> Desk:
     desk.write(GROUPS, Group(name="ops", members=("bob",)))
     desk.write(SERVICE_ACCOUNTS, ServiceAccount(name="ci", trust=(TRUST,)))
     desk.write(ABSENCES, AWAY)
+    desk.write(CALENDAR_ADDRESSES, CalendarAddress(sha256=SHOP.digest, user="bob", created_at=NOON))
+    desk.write(ACCOUNTS, Account(issuer="https://login.example", subject="7", user="bob", linked_at=NOON))
     desk.write(TOKENS, TOKEN)
     desk.write(CALENDAR_RULES, RULE)
     desk.write(LINE_STOPS, STOP)

@@ -15,7 +15,7 @@ from tests.server.release_scene import NAMES, lay_all
 AXE = ROOT / "build" / "browser" / "assets" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 SIZES = {"desk": (1280, 900), "phone": (390, 844)}
-FILES = ("/api/", "/assets/", "/healthz", "/readyz", "/metrics")
+FILES = ("/api/", "/assets/", "/calendars/", "/healthz", "/readyz", "/metrics")
 PAGES = sorted(
     route.removeprefix("GET ")
     for route in ROUTES

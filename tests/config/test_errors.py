@@ -134,8 +134,6 @@ CASES = [
     Case(
         "F127", SIGN_IN.replace("https:", "http:"), "6:45", "http://login.example.com", "discovery", "orchestrator.yaml"
     ),
-    Case("F124", SIGN_IN.replace("client_id: shop", f"{SECRET}abc"), "6:104", "abc", "mapping", "orchestrator.yaml"),
-    Case("F127", SIGN_IN.replace("client_id: shop", SECRET + "{}"), "6:104", "{}", "{file: PATH}", "orchestrator.yaml"),
     Case(
         "F161", SIGN_IN + f"  - {PROVIDER}\n", "7:12", "company", "a name and an issuer of its own", "orchestrator.yaml"
     ),
@@ -198,6 +196,31 @@ def test_each_error_shows_its_place_and_what_to_do(
     assert (marked if case.marked else marked.strip()) == case.marked
     assert case.hint in block.split("= hint: ")[1]
     assert f"= docs: orchestrator explain {case.code}" in block
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("F124", "hunter2-hunter2"),
+        ("F124", "4711471147114711"),
+        ("F124", "[hunter2-hunter2]"),
+        ("F121", "{value: hunter2-hunter2}"),
+        ("F126", "{variable: hunter2-hunter2}"),
+        ("F127", "{}"),
+        ("F121", "\n      {value: hunter2-hunter2,\n  variable: X}"),
+    ],
+)
+def test_a_secret_in_place_of_its_place_is_not_shown(
+    code: str, text: str, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An error about `client_secret` has its place and what to write, and neither the line nor a part of the value."""
+    file = SIGN_IN.replace("client_id: shop", SECRET + text)
+    _write(project, {"orchestrator.yaml": file})
+    for words in (["validate"], ["validate", "--json"]):
+        assert main(words) == catalogue()[code].exit
+        shown = "".join(capsys.readouterr())
+        assert ("hunter2" in shown, "4711" in shown, code in shown) == (False, False, True)
+        assert "client_secret: {variable: NAME} or client_secret: {file: PATH}" in shown
 
 
 @pytest.mark.parametrize(

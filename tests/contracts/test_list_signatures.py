@@ -30,6 +30,8 @@ CANNOT_GROW = {
     "ChangeSources.known_packages": FILES,
     "Deployer.plays": PARTS,
     "Deployer.unused_settings": PARTS,
+    "HookSources.entry_environments": FILES,
+    "HookSources.release_names": FILES,
     "ImplementationSources.template_names": FILES,
     "JobTokens.verified": PARTS,
     "Jobs.active": "the jobs that run now",
@@ -130,6 +132,7 @@ KEPT_SHORT = frozenset(
         "CALENDAR_RULES",
         "QUOTAS",
         "TRAIN_LINES",
+        "HOOKS",
         "kind",
     }
 )
@@ -145,6 +148,8 @@ PARTS_THAT_END = {
     "account.name": "the tokens of one owner",
     "user or ''": "the links to sign in of one user",
     "user.name": "the accounts of one user",
+    "user": "the accounts, or the calendar address, of one user",
+    "acting.actor.name": "the calendar address of one user",
 }
 
 

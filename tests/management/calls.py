@@ -6,19 +6,25 @@ from datetime import timedelta
 from typing import Any
 
 from orchestrator.app.acting import Acting
-from orchestrator.domain.access.principals import SYSTEM_ACTOR
+from orchestrator.domain.access.principals import SYSTEM_ACTOR, ServiceAccount
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.register import SERVICE_ACCOUNTS
 from orchestrator.management.bookings import decisions as booking
 from orchestrator.management.bookings import duties as booking_duties
 from orchestrator.management.bookings import queries as bookings
 from orchestrator.management.bookings.model import BookingDraft, EnvironmentBooking
 from orchestrator.management.bookings.state import BookingState
 from orchestrator.management.bookings.store import BOOKINGS
+from orchestrator.management.calendar_feed import read_feed
 from orchestrator.management.change_requests import decisions, duties, queries
 from orchestrator.management.change_requests.imports import Incoming
 from orchestrator.management.change_requests.model import ChangeRequest, Source
 from orchestrator.management.change_requests.state import ChangeState
 from orchestrator.management.change_requests.store import CHANGE_REQUESTS
+from orchestrator.management.hooks import decisions as hooks
+from orchestrator.management.hooks import queries as hook_queries
+from orchestrator.management.hooks.model import Delivery, Hook, HookDraft, HookEvent, HookForm
+from orchestrator.management.hooks.store import DELIVERIES, HOOKS
 from orchestrator.management.implementation_plans import decisions as implementation
 from orchestrator.management.implementation_plans import duties as implementation_duties
 from orchestrator.management.implementation_plans import queries as plans
@@ -57,6 +63,7 @@ from tests.management.sources import (
     DRAFT,
     SHOP,
     BookingFacts,
+    HookProject,
     ImplementationFacts,
     MeasureFacts,
     ReleaseFacts,
@@ -103,6 +110,24 @@ def planned_draft(environment: str) -> ReleaseDraft:
 
 
 TRAIN_FACTS = TrainFacts()
+HOOK_PROJECT = HookProject()
+
+
+def hook_draft(name: str) -> HookDraft:
+    """A hook of the service account *robot*."""
+    return HookDraft(name=name, form=HookForm.GENERIC, account="robot", release="shop")
+
+
+def building(acting: Acting, environment: str) -> None:
+    """The right is asked first; the delivery is for another actor."""
+    del environment
+    try:
+        hooks.build_delivery(acting, "d1", HOOK_PROJECT)
+    except OrchestratorError as error:
+        if error.code != "G702":
+            raise
+
+
 RUN = "000001-production"
 IDS = {"staging": "B-1", "production": "B-2"}
 ACTIVE = {"staging": "B-3", "production": "B-4"}
@@ -126,6 +151,14 @@ MANAGEMENT_CALLS: dict[str, Call] = {
     "implementation_plans.show_task": lambda a, _: plans.show_task(a, *TASK),
     "implementation_plans.skip_task": lambda a, _: tasks.skip_task(a, *TASK, "why"),
     "implementation_plans.start_plan": lambda a, _: implementation.start_plan(a, "launch", PLANS, PlanStart()),
+    "calendar_feed.read_feed": lambda a, _: read_feed(a, (), NOON),
+    "hooks.add_hook": lambda a, _: hooks.add_hook(a, hook_draft("other"), HOOK_PROJECT),
+    "hooks.build_delivery": building,
+    "hooks.list_deliveries": lambda a, _: hook_queries.list_deliveries(a),
+    "hooks.list_hooks": lambda a, _: hook_queries.list_hooks(a),
+    "hooks.remove_hook": lambda a, _: hooks.remove_hook(a, "main"),
+    "hooks.show_hook": lambda a, _: hook_queries.show_hook(a, "main"),
+    "hooks.test_hook": lambda a, _: hook_queries.test_hook(a, "main", HOOK_PROJECT),
     "trains.add_line": lambda a, _: train_lines.add_line(a, draft(name="monthly")),
     "trains.advance_trains": lambda a, _: train_duties.advance_trains(a, TRAIN_FACTS),
     "trains.board_train": lambda a, _: trains.board_train(a, "T-1", "shop-2.0.0", TRAIN_FACTS),
@@ -232,6 +265,15 @@ def lay_plans(desk: Desk) -> None:
     tasks.fail_task(root, "IP-2", "check", "why")
 
 
+def lay_hooks(desk: Desk) -> None:
+    """The hook *main* of the service account *robot*, with a delivery that waits."""
+    desk.write(SERVICE_ACCOUNTS, ServiceAccount(name="robot"))
+    about = {**dict(hook_draft("main")), "sealed": "x", "created_at": NOON, "created_by": "root"}
+    desk.write(HOOKS, Hook.model_validate(about))
+    event = HookEvent(kind="push", ref="refs/heads/main", commit="a" * 40)
+    desk.write(DELIVERIES, Delivery(id="d1", hook="main", received_at=NOON, event=event))
+
+
 def lay_trains(desk: Desk) -> None:
     """The line *weekly* with three trains: one that is boarding, one on hold, and one that needs intervention."""
     root = replace(desk.acting("root"), actor=SYSTEM_ACTOR)
@@ -250,6 +292,7 @@ def lay_management(desk: Desk) -> None:
     lay_releases(desk)
     lay_plans(desk)
     lay_trains(desk)
+    lay_hooks(desk)
     fields = {"kind": "rollback", "environment": "production", "title": "shop", "opened_at": NOON, "due": NOON}
     desk.write(RELEASE_REVIEWS, Review.model_validate({"subject": RUN, **fields}))
     made = {"number": 1, "review": RUN, "environment": "production", "title": "Size", "owner": "root", "due": NOON}

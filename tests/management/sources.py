@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.calendar.rules import CalendarRule
 from orchestrator.domain.implementation import ImplementationTemplate
 from orchestrator.domain.journal import Run
@@ -13,6 +14,7 @@ from orchestrator.management.bookings.ports import Use
 from orchestrator.management.change_requests.model import ChangeDraft
 from orchestrator.management.change_requests.ports import BuiltRelease
 from orchestrator.management.change_requests.risk import ChangeFacts, PackageFacts
+from orchestrator.management.hooks.model import HookEvent
 from orchestrator.management.implementation_plans.ports import TemplateFile
 from orchestrator.management.planned_releases.notes import PackageDifference
 from orchestrator.management.planned_releases.ports import PackagePlace
@@ -147,3 +149,30 @@ class ReviewJournal:
 
     def run(self, run: str) -> Run:
         return next(each.run for each in self.runs if each.run.id == run)
+
+
+@dataclass
+class HookProject:
+    """What the project of these tests tells hooks; *built* are the builds that were made."""
+
+    fault: str = ""
+    built: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def seal(self, hook: str, secret: str) -> str:
+        return f"{hook} {secret[::-1]}"
+
+    def open_secret(self, hook: str, sealed: str) -> str:
+        return sealed.removeprefix(f"{hook} ")[::-1]
+
+    def release_names(self) -> frozenset[str]:
+        return frozenset({"shop"})
+
+    def entry_environments(self) -> tuple[str, ...]:
+        return ("staging",)
+
+    def checkout_fault(self) -> str:
+        return self.fault
+
+    def build(self, actor: Actor, release: str, event: HookEvent) -> PackageRef:
+        self.built.append((actor.name, release, event.commit))
+        return SHOP

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from orchestrator.domain.access.actions import BUILT_IN
-from orchestrator.web.api import management_orders, orders, people, trains, use_cases
+from orchestrator.web.api import hooks, management_orders, orders, people, trains, use_cases
 from orchestrator.web.route_table import ROUTES
 from tests.cli.request_project import PLACE, RequestProject, office
 from tests.server.release_scene import FORMS, NAMES, lay_all
@@ -208,6 +208,7 @@ def test_every_route_asks_for_the_rights_of_its_use_cases(office: RequestProject
     values = {
         **NAMES,
         "/implementation-plans/{plan}": "/implementation-plans/IP-1",
+        "{team}": "red",
         "{environment}": "staging",
         "{code}": "A101",
         "{change}": "R-1",
@@ -320,6 +321,13 @@ def test_the_description_of_the_api_is_complete(site: Site) -> None:
                 body = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].split("/")[-1]
                 assert schemas[body]["examples"], path
     assert "application/problem+json" in document["components"]["responses"]["Problem"]["content"]
-    known = {**vars(orders), **vars(management_orders), **vars(use_cases), **vars(people), **vars(trains)}
+    known = {
+        **vars(orders),
+        **vars(management_orders),
+        **vars(use_cases),
+        **vars(people),
+        **vars(trains),
+        **vars(hooks),
+    }
     for example, order in ((e, known[name]) for name, schema in schemas.items() for e in schema.get("examples", ())):
         assert order.model_validate(example)

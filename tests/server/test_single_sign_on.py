@@ -18,8 +18,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from orchestrator.app.access import grant
 from orchestrator.app.people import add_group, add_user, disable_user
-from orchestrator.domain.access.principals import Binding, User
+from orchestrator.app.provider_accounts import list_accounts, unlink_account
+from orchestrator.domain.access.principals import Actor, Binding, Method, User
 from orchestrator.domain.access.provider_sign_in import LOGOUT_EVENT, account_key
+from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.register import ACCOUNTS, GROUPS, USERS
 from tests.cli.memory_project import PROJECT, MemoryProject, project  # noqa: F401 - a fixture
 from tests.identity_provider import CLIENT, SECRET, IdentityProvider, key, providing
@@ -154,6 +156,27 @@ def test_groups_follow_the_account_at_each_sign_in(entry: Entry) -> None:
         assert "the configured group administrators does not exist" in entries(entry.site)[-1].detail["reason"]
     finally:
         entry.provider.change_accounts(_7001={"groups": ["ops", "staff"]})
+
+
+def test_an_account_is_unlinked_with_its_sessions(entry: Entry) -> None:
+    """An unlinked account has no session any more, and is a new one at its next sign-in; other users may not unlink it."""
+    browser, root = entry.site.browser(), entry.site.root
+    entry.signs_in(browser)
+    assert browser.get("/runs").status_code == 200
+    ann = entry.site.app.acting_as(Actor(name="ann", method=Method.SSO))
+    with pytest.raises(OrchestratorError, match="people:manage"):
+        unlink_account(ann, "ann")
+    for user, issuer, code in (("root", None, "A110"), ("ann", "https://other.example", "A110"), ("zoe", None, "A110")):
+        with pytest.raises(OrchestratorError) as refusal:
+            unlink_account(root, user, issuer)
+        assert refusal.value.code == code
+    assert [each.subject for each in list_accounts(root, "ann")] == ["7001"]
+    assert unlink_account(root, "ann", reason="left").subject == "7001"
+    assert browser.get("/runs", **HTML).headers["location"] == "/sign-in?next=/runs"
+    assert list_accounts(root, "ann") == ()
+    refused(entry.signs_in(entry.site.browser()), "N156")
+    newest = next(each for each in reversed(entries(entry.site)) if each.object.startswith("account:"))
+    assert (newest.detail["user"], newest.reason) == ("ann", "left")
 
 
 def test_a_disabled_user_is_refused(entry: Entry) -> None:

@@ -9,6 +9,7 @@ docs/reference/change-requests.md  the diagram of a change request, and its tabl
 docs/reference/bookings.md   the diagram of a booking
 docs/reference/planned-releases.md  the diagram of a planned release
 docs/reference/implementation-plans.md  the diagrams of an implementation plan and of its tasks
+docs/reference/hooks.md           the diagram of a delivery
 docs/reference/release-trains.md  the diagrams of a train, of a package aboard and of a run
 docs/reference/reviews.md    the diagrams of a review and of an action
 docs/schemas/*.json          the files' and documents' schemas
@@ -36,6 +37,7 @@ from orchestrator.domain.risk.assessment import FACTORS
 from orchestrator.management.bookings.state import BOOKING_TABLE
 from orchestrator.management.change_requests.risk import FACTORS as CHANGE_FACTORS
 from orchestrator.management.change_requests.state import CHANGE_REQUEST_TABLE
+from orchestrator.management.hooks.state import DELIVERY_TABLE
 from orchestrator.management.implementation_plans.state import IMPLEMENTATION_TABLE, TASK_TABLE
 from orchestrator.management.planned_releases.state import PLANNED_RELEASE_TABLE
 from orchestrator.management.reviews.state import ACTION_TABLE, REVIEW_TABLE
@@ -79,6 +81,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield _between_marks("reference/implementation-plans.md", "\n".join([*made, ""]))
     trains = [diagram(table.moves, table.initial) for table in (TRAIN_TABLE, BOARDING_TABLE, TRAIN_RUN_TABLE)]
     yield _between_marks("reference/release-trains.md", "\n".join([*trains, ""]))
+    yield _between_marks("reference/hooks.md", diagram(DELIVERY_TABLE.moves, DELIVERY_TABLE.initial) + "\n")
     reviews = [diagram(table.moves, table.initial) for table in (REVIEW_TABLE, ACTION_TABLE)]
     yield _between_marks("reference/reviews.md", "\n".join([*reviews, ""]))
     for kind in MODELS:

@@ -42,7 +42,7 @@ class Listing:
 
 def list_project(project: Path, environ: Mapping[str, str] = os.environ) -> Listing:
     """The files of *project*. Raises P109 if a folder cannot be read, and P119 if Git cannot list them."""
-    git = _Git(environ)
+    git = Git(environ)
     if git.manages(project):
         absent: list[str] = []
         names = _below_git(git, project, "", absent)
@@ -62,7 +62,7 @@ def commits_between(
     project: Path, before: Revision, after: Revision, environ: Mapping[str, str] = os.environ
 ) -> tuple[Commit, ...]:
     """The commits of *project* in which two revisions differ, newest first. Raises P119 if one of them is not known."""
-    git = _Git(environ)
+    git = Git(environ)
     if not git.manages(project):
         raise _unlisted(project, "the folder is not in a work tree")
     return tuple(git.commits(project, before.commit, after.commit))
@@ -72,7 +72,7 @@ def files_between(
     project: Path, before: Revision, after: Revision, folders: Sequence[str], environ: Mapping[str, str] = os.environ
 ) -> tuple[tuple[str, str], ...]:
     """The files in *folders* of *project* in which two revisions differ: `A`, `D` or `M`, and the path. Raises P119."""
-    return tuple(_Git(environ).differences(project, before.commit, after.commit, folders))
+    return tuple(Git(environ).differences(project, before.commit, after.commit, folders))
 
 
 def is_cache(name: str) -> bool:
@@ -128,7 +128,7 @@ def commits_after(
 
     Raises P119 if it is not known.
     """
-    git = _Git(environ)
+    git = Git(environ)
     if not git.manages(project):
         raise _unlisted(project, "the folder is not in a work tree")
     commit = git.resolved(project, base)
@@ -137,41 +137,41 @@ def commits_after(
 
 def commit_times(project: Path, commits: frozenset[str], environ: Mapping[str, str] = os.environ) -> Mapping[str, str]:
     """The time (ISO 8601) of each of *commits* that the repository of *project* has. Raises P119."""
-    git = _Git(environ)
+    git = Git(environ)
     return dict(git.times(project, sorted(commits))) if git.manages(project) else {}
 
 
-class _Git:
+class Git:
     """The `git` program, with settings that make its answers plain."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = {name: value for name, value in environ.items() if not name.startswith("GIT_")}
-        self._environ |= {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+        self._environ |= {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
 
     def manages(self, project: Path) -> bool:
         """Whether *project* lies in a Git work tree that does not ignore it. Raises P119."""
         if not any(os.path.lexists(folder / ".git") for folder in (project, *project.parents)):
             return False
-        code, out, error = self._run(project, "rev-parse", "--is-inside-work-tree")
+        code, out, error = self.run(project, "rev-parse", "--is-inside-work-tree")
         if code and error.startswith("fatal: not a git repository (or any"):
             return False  # a folder that is called .git, and nothing else
         if code or out.strip() != b"true":
             raise _unlisted(project, error or "the folder is not in a work tree")
-        return self._run(project, "check-ignore", "-q", ".")[0] != 0
+        return self.run(project, "check-ignore", "-q", ".")[0] != 0
 
     def files(self, folder: Path) -> list[str]:
         """Tracked files and files that are not ignored, relative to *folder*; other repositories end with a slash."""
-        code, out, error = self._run(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+        code, out, error = self.run(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
         if code:
             raise _unlisted(folder, error)
         return sorted({os.fsdecode(name) for name in out.split(b"\0") if name})
 
     def revision(self, project: Path) -> Revision | None:
         """The commit that is checked out; None before the first one. Raises P119."""
-        code, out, _ = self._run(project, "rev-parse", "--verify", "-q", "HEAD")
+        code, out, _ = self.run(project, "rev-parse", "--verify", "-q", "HEAD")
         if code:
             return None
-        code, changes, error = self._run(project, "status", "--porcelain", "-z", "--", ".")
+        code, changes, error = self.run(project, "status", "--porcelain", "-z", "--", ".")
         if code:
             raise _unlisted(project, error)
         return Revision(commit=out.decode().strip(), dirty=bool(changes))
@@ -179,11 +179,11 @@ class _Git:
     def commits(self, project: Path, before: str, after: str) -> Iterator[Commit]:
         """The commits below *project* that only one of two commits has. Raises P119."""
         for commit in (before, after):
-            if self._run(project, "cat-file", "-e", f"{commit}^{{commit}}")[0]:
+            if self.run(project, "cat-file", "-e", f"{commit}^{{commit}}")[0]:
                 raise OrchestratorError("P119", f"the repository does not have the commit {commit[:12]}; fetch it")
         form = "--format=%m%x00%H%x00%cI%x00%an%x00%s"
         words = ("log", "--left-right", "--no-show-signature", f"--max-count={COMMITS}", form, f"{before}...{after}")
-        code, out, error = self._run(project, *words, "--", ".")
+        code, out, error = self.run(project, *words, "--", ".")
         if code:
             raise _unlisted(project, error)
         for line in out.decode("utf-8", "replace").split("\n"):
@@ -196,7 +196,7 @@ class _Git:
     def differences(self, project: Path, before: str, after: str, folders: Sequence[str]) -> Iterator[tuple[str, str]]:
         """The files in *folders* in which two commits differ, with `A`, `D` or `M`. Raises P119."""
         words = ("diff", "--name-status", "-z", "--no-renames", "--relative", before, after)
-        code, out, error = self._run(project, *words, "--", *folders)
+        code, out, error = self.run(project, *words, "--", *folders)
         if code:
             raise _unlisted(project, error)
         fields = out.decode("utf-8", "replace").split("\0")
@@ -206,7 +206,7 @@ class _Git:
     def resolved(self, project: Path, name: str) -> str:
         """The commit that *name* means: a hash, a tag or a branch. Raises P119."""
         words = ("rev-parse", "--verify", "-q", "--end-of-options", f"{name}^{{commit}}")
-        code, out, _ = self._run(project, *words)
+        code, out, _ = self.run(project, *words)
         if code:
             raise OrchestratorError("P119", f"the repository does not have the commit {clean_text(name, 80)}; fetch it")
         return out.decode().strip()
@@ -215,7 +215,7 @@ class _Git:
         """The commits below *project* that HEAD has and *base* has not. Raises P119."""
         form = "--format=%H%x00%cI%x00%an%x00%B%x00"
         words = ("log", "-z", "--no-merges", "--no-show-signature", f"--max-count={COMMITS}", form, f"{base}..HEAD")
-        code, out, error = self._run(project, *words, "--", ".")
+        code, out, error = self.run(project, *words, "--", ".")
         if code:
             raise _unlisted(project, error)
         fields = out.decode("utf-8", "replace").split("\0")
@@ -233,14 +233,15 @@ class _Git:
             "--format=%H %cI",
             "--stdin",
         )
-        code, out, error = self._run(project, *words, given="".join(f"{commit}\n" for commit in commits))
+        code, out, error = self.run(project, *words, given="".join(f"{commit}\n" for commit in commits))
         if code:
             raise _unlisted(project, error)
         for line in out.decode("ascii", "replace").splitlines():
             commit, _, when = line.partition(" ")
             yield commit, when
 
-    def _run(self, folder: Path, *words: str, given: str = "") -> tuple[int, bytes, str]:
+    def run(self, folder: Path, *words: str, given: str = "") -> tuple[int, bytes, str]:
+        """The exit status, the output and the errors of a command of Git in *folder*. Raises P119."""
         command = ["git", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false", *words]
         try:
             done = subprocess.run(
@@ -258,7 +259,7 @@ def _unlisted(folder: Path, why: str) -> OrchestratorError:
     return OrchestratorError("P119", f"Git cannot list the files of {folder}: {why}", hint=hint)
 
 
-def _below_git(git: _Git, folder: Path, prefix: str, absent: list[str]) -> Iterator[str]:
+def _below_git(git: Git, folder: Path, prefix: str, absent: list[str]) -> Iterator[str]:
     """The files of the repository at *folder*, and of the submodules and repositories in it, with *prefix*."""
     for name in git.files(folder):
         path = folder / name

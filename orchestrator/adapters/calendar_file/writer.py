@@ -6,6 +6,7 @@ from datetime import datetime
 from icalendar import Calendar, Event, vRecur
 
 from orchestrator.adapters.calendar_file.reader import ENVIRONMENTS, KIND
+from orchestrator.domain.calendar.feed import CalendarFeed, FeedItem
 from orchestrator.domain.calendar.recurrence import rule_in_utc
 from orchestrator.domain.calendar.rules import CalendarRule, MovedDate
 from orchestrator.domain.calendar.zones import zone_of
@@ -13,14 +14,36 @@ from orchestrator.domain.calendar.zones import zone_of
 
 def write_calendar(rules: Iterable[CalendarRule], at: datetime) -> str:
     """The *rules* as a calendar file that was made at the moment *at*."""
+    return _text(event for rule in rules for event in _events(rule, at))
+
+
+def write_feed(feed: CalendarFeed) -> str:
+    """The *feed* as a calendar file. The same feed is the same text."""
+    ruled = (event for rule in feed.rules for event in _events(rule, feed.stamp))
+    return _text((*ruled, *(_item(each, feed.stamp) for each in feed.items)))
+
+
+def _text(events: Iterable[Event]) -> str:
     calendar = Calendar()
     calendar.add("prodid", "-//Orchestrator//Calendar//EN")
     calendar.add("version", "2.0")
-    for rule in rules:
-        for event in _events(rule, at):
-            calendar.add_component(event)
+    for event in events:
+        calendar.add_component(event)
     calendar.add_missing_timezones()
     return str(calendar.to_ical().decode())
+
+
+def _item(item: FeedItem, at: datetime) -> Event:
+    event = Event()
+    event.add("uid", item.uid)
+    event.add("dtstamp", at)
+    event.add("sequence", item.sequence)
+    event.add("summary", item.title)
+    event.add("description", item.description)
+    event.add("dtstart", item.start)
+    event.add("dtend", item.end)
+    event.add(ENVIRONMENTS, ",".join(item.environments))
+    return event
 
 
 def _events(rule: CalendarRule, at: datetime) -> Iterator[Event]:

@@ -141,17 +141,17 @@ def _listed_table(name: str, *more: sa.schema.SchemaItem) -> sa.Table:
 REGISTER = (
     "users", "user_groups", "service_accounts", "own_roles", "bindings", "absences", "tokens",
     "calendar_rules", "line_stops", "votes", "outbox",
-    "plan_texts", "package_builders", "passwords", "sign_in_links", "accounts",
+    "plan_texts", "package_builders", "passwords", "sign_in_links", "accounts", "calendar_addresses",
 )  # fmt: skip
 """The kinds of management records that are found by their key or part; `domain/register.py` describes them."""
 
-MANAGEMENT = ("counters", "booking_quotas", "train_lines")
+MANAGEMENT = ("counters", "booking_quotas", "train_lines", "hooks")
 """The kinds of `orchestrator/management` that are found by their key."""
 
 LISTED = (
     "run_requests", "overrides", "emergency_reviews",
     "change_requests", "bookings", "planned_releases", "implementation_plans", "release_reviews", "review_actions",
-    "trains",
+    "trains", "hook_deliveries",
 )  # fmt: skip
 """The kinds that have a position: those of `domain/register.py` and those of `orchestrator/management`."""
 

@@ -22,7 +22,7 @@ KINDS = ("window", "hard-freeze", "soft-freeze", "holiday")
 
 @click.group("calendar", cls=SubcommandGroup)
 def command() -> None:
-    """List, add, remove, override, import and export windows, freezes and holidays.
+    """List, add, remove, override, import and export windows, freezes and holidays, and subscribe to them.
 
     An environment with windows is closed outside of them. A freeze takes precedence over a window. A rollback is
     always possible. Entries of `windows:` in `environment.yaml` are edited in that file.
@@ -277,3 +277,38 @@ def export(output: Path | None) -> None:
         return
     output.write_text(text, encoding="utf-8", newline="")
     out(f"{len(calendar.rules)} entries are in {output}")
+
+
+@command.command("subscribe")
+@json_option
+def subscribe(as_json: bool) -> None:
+    """Create the secret address of your calendar at the server, and print it. An earlier address ends.
+
+    The calendar has the windows, freezes, bookings, planned runs and trains that you may view.
+    """
+    from orchestrator.app.calendar_addresses import create_calendar_address
+    from orchestrator.domain.moments import moment_text
+
+    made = create_calendar_address(open_project().acting)
+    if as_json:
+        about = {"user": made.address.user, "created_at": moment_text(made.address.created_at)}
+        print_json("CalendarAddress", {**about, "path": made.path})
+        return
+    click.echo(made.path)  # the only time that it is shown
+    click.echo("the path of your calendar at the address of the server; it is not shown again", err=True)
+
+
+@command.command("unsubscribe")
+@click.option("--for", "user", metavar="USER", help="The user whose address ends (default: the actor).")
+@click.option("-m", "--message", default="", metavar="WHY", help="The reason, for the audit stream.")
+@json_option
+def unsubscribe(user: str | None, message: str, as_json: bool) -> None:
+    """Revoke the secret address of your calendar, or of USER, at once."""
+    from orchestrator.app.calendar_addresses import revoke_calendar_address
+
+    acting = open_project().acting
+    address = revoke_calendar_address(acting, user or acting.actor.name, reason=message)
+    if as_json:
+        print_json("RevokedCalendarAddress", {"user": address.user})
+        return
+    out(f"the calendar address of {address.user} is revoked")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @click.group("people", cls=SubcommandGroup)
 def command() -> None:
-    """Add, list, show, edit and disable users, and reset passwords.
+    """Add, list, show, edit and disable users, reset passwords, and unlink accounts of sign-in providers.
 
     A user is disabled and never deleted. Without any binding of a role, the local user has every right.
     """
@@ -157,6 +157,38 @@ def reset_password(name: str, as_json: bool) -> None:
         return
     out(f"{name} sets a password at the address of the server, with the path {path}")
     out(f"valid until {until}, once")
+
+
+@command.command("accounts")
+@click.argument("name")
+@json_option
+def accounts(name: str, as_json: bool) -> None:
+    """List the accounts at sign-in providers that belong to the user NAME."""
+    from orchestrator.app.provider_accounts import list_accounts
+    from orchestrator.domain.moments import minute_text
+
+    found = list_accounts(open_project().acting, name)
+    if as_json:
+        print_json("Accounts", {"user": name, "accounts": [account.to_json() for account in found]})
+        return
+    rows = [[each.issuer, each.name or "–", each.subject, minute_text(each.linked_at)] for each in found]
+    out(table(["provider", "name at it", "subject", "linked"], rows) if rows else f"{name} has no accounts")
+
+
+@command.command("unlink")
+@click.argument("name")
+@click.option("--issuer", metavar="URL", help="The provider, if the user has accounts at several.")
+@click.option("-m", "--message", default="", metavar="WHY", help="The reason, for the audit stream.")
+@json_option
+def unlink(name: str, issuer: str | None, message: str, as_json: bool) -> None:
+    """Remove the account of a sign-in provider from the user NAME. Sessions that it has started end at once."""
+    from orchestrator.app.provider_accounts import unlink_account
+
+    account = unlink_account(open_project().acting, name, issuer, reason=message)
+    if as_json:
+        print_json("Account", account.to_json())
+        return
+    out(f"the account {account.name or account.subject} at {account.issuer} does not belong to {name} any more")
 
 
 @command.command("disable")

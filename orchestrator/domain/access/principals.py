@@ -50,6 +50,8 @@ class Method(StrEnum):
     """By an OpenID Connect provider, at a server."""
     OIDC = "oidc"
     """By a token of a CI job, exchanged for a short token."""
+    HOOK = "hook"
+    """By the signature of a request to a hook, which acts as its service account."""
     SYSTEM = "system"
 
 

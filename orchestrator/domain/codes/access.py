@@ -80,6 +80,13 @@ CODES: tuple[ErrorCode, ...] = (
         "Check that this machine reaches the issuer, and retry. A private certificate authority is named by `SSL_CERT_FILE`.",
     ),
     ErrorCode(
+        "A113",
+        "several accounts of a user",
+        "The user has accounts at several sign-in providers, and the command does not name one.",
+        "Name the provider: `orchestrator people unlink NAME --issuer URL`.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
         "A201",
         "approvals missing",
         "The plan does not have the approvals that the environment or the policy requires, or an approver rejected it. The message names what is missing and who can give it.",

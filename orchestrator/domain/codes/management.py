@@ -205,4 +205,18 @@ CODES: tuple[ErrorCode, ...] = (
         "`orchestrator train show` prints what has left, what stayed and why.",
         Exit.NOT_ALLOWED,
     ),
+    ErrorCode(
+        "G701",
+        "hook not possible",
+        "A hook has a name of its own, an active service account, and a release of the project. It promotes to the first environment of a path only. The message names what is wrong.",
+        "Correct what the message names. `orchestrator hook list` lists the hooks.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "G702",
+        "delivery not possible",
+        "The package of a delivery is of another release than the hook names, or is not for the first environment of a path. Only the service account of the hook builds it.",
+        "Compare the hook with the release: `orchestrator hook show NAME`, `orchestrator hook test NAME`.",
+        Exit.NOT_ALLOWED,
+    ),
 )

@@ -165,6 +165,13 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.USAGE,
     ),
     ErrorCode(
+        "P125",
+        "commit cannot be checked out",
+        "A hook builds the commit that was pushed. The project's folder on the machine of the worker is not a Git checkout with a remote `origin`, or the remote cannot be read. Or the branch or tag does not contain the commit.",
+        "Run `git fetch origin` in the folder of the project as the user of the worker, and correct what it reports.",
+        Exit.FAILED,
+    ),
+    ErrorCode(
         "P126",
         "templated import_playbook",
         "`import_playbook` names a file by a template. The plan could not list the plays, and the build could not check them.",

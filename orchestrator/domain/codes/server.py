@@ -294,6 +294,13 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.NOT_ALLOWED,
     ),
     ErrorCode(
+        "N160",
+        "hook request not accepted",
+        "The hook does not exist, its service account is disabled, or the signature, the time or the body of the request is wrong. The response does not name the reason; `orchestrator hook deliveries` lists it.",
+        "Give the sender the address and the secret that `orchestrator hook add` has printed, and the content type application/json.",
+        Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
         "N165",
         "too many connections",
         "The server serves as many connections as it can at the same time, and has closed this one without a request.",

@@ -32,9 +32,14 @@ class BookingFilter:
 
 @forwarded
 def list_bookings(
-    acting: Acting, chosen: BookingFilter | None = None, cursor: str | None = None, limit: int = PAGE_SIZE
+    acting: Acting,
+    chosen: BookingFilter | None = None,
+    cursor: str | None = None,
+    limit: int = PAGE_SIZE,
+    *,
+    latest_first: bool = False,
 ) -> Page[EnvironmentBooking]:
-    """A page of the bookings, by their end; by default those that have not ended."""
+    """A page of the bookings, by their end, or against that; by default those that have not ended."""
     wanted, actor = chosen or BookingFilter(), str(acting.actor)
 
     def fits(booking: EnvironmentBooking) -> bool:
@@ -44,12 +49,12 @@ def list_bookings(
     def work(view: View) -> Page[EnvironmentBooking]:
         parts = [OPEN, ENDED] if wanted.ended else [OPEN]
         found: list[EnvironmentBooking] = []
-        page = view.records.page(BOOKINGS, parts, cursor=cursor, limit=CHUNK)
+        page = view.records.page(BOOKINGS, parts, newest_first=latest_first, cursor=cursor, limit=CHUNK)
         while True:
             found += [booking for booking in page.items if fits(booking)]
             if len(found) > limit or page.cursor is None:
                 break
-            page = view.records.page(BOOKINGS, parts, cursor=page.cursor, limit=CHUNK)
+            page = view.records.page(BOOKINGS, parts, newest_first=latest_first, cursor=page.cursor, limit=CHUNK)
         last = _place(found[limit - 1]) if len(found) > limit else None
         return Page(items=tuple(found[:limit]), cursor=last)
 

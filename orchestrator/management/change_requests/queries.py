@@ -56,13 +56,18 @@ class Ranking:
 
 @forwarded
 def list_changes(
-    acting: Acting, states: Sequence[ChangeState] = OPEN_STATES, cursor: str | None = None, limit: int = PAGE_SIZE
+    acting: Acting,
+    states: Sequence[ChangeState] = OPEN_STATES,
+    cursor: str | None = None,
+    limit: int = PAGE_SIZE,
+    *,
+    lowest_first: bool = False,
 ) -> Page[ChangeRequest]:
-    """A page of the requests in *states* (by default those that have not ended), the highest rank first."""
+    """A page of the requests in *states* (by default those that have not ended), the highest or lowest rank first."""
     parts = [state.value for state in states]
 
     def work(view: View) -> Page[ChangeRequest]:
-        return view.records.page(CHANGE_REQUESTS, parts, cursor=cursor, limit=limit)
+        return view.records.page(CHANGE_REQUESTS, parts, newest_first=lowest_first, cursor=cursor, limit=limit)
 
     return read_register(acting, Action.VIEW, work)
 

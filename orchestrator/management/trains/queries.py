@@ -47,13 +47,18 @@ def show_line(acting: Acting, name: str) -> tuple[TrainLine, tuple[datetime, ...
 
 @forwarded
 def list_trains(
-    acting: Acting, *, ended: bool = False, cursor: str | None = None, limit: int = PAGE_SIZE
+    acting: Acting,
+    *,
+    ended: bool = False,
+    latest_first: bool = False,
+    cursor: str | None = None,
+    limit: int = PAGE_SIZE,
 ) -> Page[Train]:
-    """A page of the trains, by their departures; by default those that have not ended."""
+    """A page of the trains, by their departures, or against that; by default those that have not ended."""
     parts = [OPEN, ENDED] if ended else [OPEN]
 
     def work(view: View) -> Page[Train]:
-        return view.records.page(TRAINS, parts, cursor=cursor, limit=limit)
+        return view.records.page(TRAINS, parts, newest_first=latest_first, cursor=cursor, limit=limit)
 
     return read_register(acting, Action.VIEW, work)
 

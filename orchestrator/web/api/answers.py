@@ -23,6 +23,7 @@ from orchestrator.domain.release import PackageRef
 from orchestrator.domain.risk.assessment import Risk
 from orchestrator.domain.wave_plan import WavePlan
 from orchestrator.management.bookings.model import Quota
+from orchestrator.management.hooks.state import DeliveryState
 
 Cursor = str | None
 """Where the next page starts; null on the last one."""
@@ -119,6 +120,8 @@ LINE: Answers = {200: management.TrainLineDocument}
 REQUEST = document_of("RunRequest", RequestPart)
 QUEUED: Answers = {202: document_of("Asked", root=str, run=str, address=str)}
 USER: Answers = {200: document_of("User", user=User)}
+QUOTA: Answers = {200: document_of("Quota", Quota)}
+DELIVERY = document_of("HookDelivery", delivery=str, state=DeliveryState, note=str)
 CALL = document_of("WorkerCall", call=str)
 RESULT = document_of("Result", result=Any)
 UPLOAD = document_of("Upload", digest=Digest, offset=int, kept=bool)
@@ -151,6 +154,7 @@ READING: dict[str, Answers] = {
     "GET /contention": {200: document_of("Contention", management.ContentionDocument, cursor=Cursor)},
     "GET /measures": {200: management.MeasuresDocument},
     "GET /booking-quotas": {200: document_of("Quotas", management.QuotasDocument, cursor=Cursor)},
+    "GET /booking-quotas/{team}/{environment}": QUOTA,
     "GET /trains": {200: management.TrainsDocument},
     "GET /trains/{train}": TRAIN,
     "GET /trains/{train}/prognosis": {200: management.TrainPrognosisDocument},
@@ -175,13 +179,14 @@ CHANGING: dict[str, Answers] = {
     "POST /users/{user}/edit": USER,
     "POST /change-requests": {201: management.ChangeRequestDocument},
     "POST /bookings": {201: management.BookingDocument},
-    "POST /booking-quotas": {200: document_of("Quota", Quota)},
+    "POST /booking-quotas": QUOTA,
     "POST /train-lines": {201: management.TrainLineDocument},
     "POST /train-lines/{line}/edit": LINE,
     "POST /train-lines/{line}/remove": LINE,
     "POST /trains": {201: management.TrainDocument},
     "POST /use-cases/{case}": {200: RESULT, 202: CALL},
     "POST /token-exchange": {201: document_of("NewToken", NewToken)},
+    "POST /hooks/{hook}": {200: DELIVERY, 202: DELIVERY},
     "PUT /packages/{digest}": {201: KEPT, 202: UPLOAD},
 }
 """The documents of the routes that change something, by their status."""

@@ -36,7 +36,7 @@ OF_CHANGES = (
 """Problems of routes that change something."""
 OF_CALLS = ("/worker-calls/{call}",)
 """Routes that read, and return the problem of a change."""
-WITHOUT_CREDENTIAL = ("/token-exchange",)
+WITHOUT_CREDENTIAL = ("/token-exchange", "/hooks/{hook}")
 SECURITY: dict[str, Any] = {
     "token": {"type": "http", "scheme": "bearer", "description": "A token of `orchestrator token create`."},
     "session": {"type": "apiKey", "in": "cookie", "name": "orchestrator", "description": "The session of a browser."},

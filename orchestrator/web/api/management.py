@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from orchestrator.app.acting import Acting
+from orchestrator.app.acting import Acting, unknown
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.moments import parse_moment
+from orchestrator.management.bookings.model import Quota
 from orchestrator.management.bookings.queries import (
     BookingFilter,
     find_slots,
@@ -17,7 +18,7 @@ from orchestrator.management.bookings.queries import (
     show_booking,
     show_contention,
 )
-from orchestrator.management.bookings.store import BOOKINGS
+from orchestrator.management.bookings.store import BOOKINGS, QUOTAS
 from orchestrator.management.change_requests.decisions import add_change
 from orchestrator.management.change_requests.model import ChangeRequest
 from orchestrator.management.change_requests.queries import list_changes, show_change, show_ranking
@@ -62,12 +63,13 @@ def get_changes(
     request: Request,
     who: Who,
     state: Annotated[tuple[ChangeState, ...] | None, Query()] = None,
+    sort: Literal["rank", "-rank"] = "-rank",
     cursor: PageCursor = None,
     limit: Limit = 50,
 ) -> Response:
     """The change requests, the highest rank first; by default those that have not ended."""
     acting = managed_application(request).acting_as(who.actor)
-    page = list_changes(acting, state or OPEN_STATES, cursor, limit)
+    page = list_changes(acting, state or OPEN_STATES, cursor, limit, lowest_first=sort == "rank")
     data = {"requests": [change_item(each) for each in page.items], "cursor": page.cursor}
     return tagged_document(request, "ChangeRequests", data)
 
@@ -176,12 +178,13 @@ def get_bookings(
     environment: Word = None,
     mine: bool = False,
     ended: bool = False,
+    sort: Literal["end", "-end"] = "end",
     cursor: PageCursor = None,
     limit: Limit = 50,
 ) -> Response:
     """The bookings by their end; by default those that have not ended."""
-    acting = managed_application(request).acting_as(who.actor)
-    page = list_bookings(acting, BookingFilter(environment, mine, ended), cursor, limit)
+    acting, chosen = managed_application(request).acting_as(who.actor), BookingFilter(environment, mine, ended)
+    page = list_bookings(acting, chosen, cursor, limit, latest_first=sort == "-end")
     data = {"bookings": [booking_item(each) for each in page.items], "cursor": page.cursor}
     return tagged_document(request, "Bookings", data)
 
@@ -273,6 +276,22 @@ def get_quotas(
     return tagged_document(request, "Quotas", {"quotas": [each.to_json() for each in page], "cursor": following})
 
 
+@router.get("/booking-quotas/{team}/{environment}", tags=["bookings"])
+def get_quota(request: Request, who: Who, team: str, environment: str) -> Response:
+    """The hours that a team can book in a week in one environment."""
+    found = _quota(managed_application(request).acting_as(who.actor), team, environment)
+    return tagged_document(request, "Quota", found.to_json())
+
+
+def _quota(acting: Acting, team: str, environment: str) -> Quota:
+    """The quota of *team* in *environment*. Raises A110."""
+    every = list_quotas(acting)
+    found = next((each for each in every if (each.team, each.environment) == (team, environment)), None)
+    if found is None:
+        raise unknown("quota", f"{team} in {environment}", [f"{each.team} in {each.environment}" for each in every])
+    return found
+
+
 @router.post("/bookings", tags=["bookings"], status_code=201)
 def post_booking(request: Request, who: Writer, order: BookingOrder, key: Key = None) -> Response:
     """Book an environment; with *wait* a booking that is not possible waits until its time is free."""
@@ -287,12 +306,19 @@ def post_booking(request: Request, who: Writer, order: BookingOrder, key: Key = 
 
 
 @router.post("/booking-quotas", tags=["bookings"])
-def post_quota(request: Request, who: Writer, order: QuotaOrder, key: Key = None) -> Response:
-    """Limit the hours that a team books in a week; without hours there is no limit any more."""
+def post_quota(request: Request, who: Writer, order: QuotaOrder, key: Key = None, match: Match = None) -> Response:
+    """Limit the hours that a team books in a week; without hours there is no limit any more.
+
+    With `If-Match` only the quota that was read is changed.
+    """
     acting = managed_application(request).acting_as(who.actor)
 
     def work() -> Result:
-        return 200, "Quota", management.enter_quota(acting, order.team, order.environment, order.hours).to_json()
+        def read() -> Quota:
+            return _quota(acting, order.team, order.environment)
+
+        expecting = expecting_tag(acting, match, QUOTAS, read, ("Quota", Quota.to_json))
+        return 200, "Quota", management.enter_quota(expecting, order.team, order.environment, order.hours).to_json()
 
     return reply_once(request, who, key, order, work)
 

@@ -1,7 +1,8 @@
 """The routes of `/api/v1` for train lines and release trains. Each calls one use case of release management."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
@@ -12,10 +13,20 @@ from orchestrator.domain.moments import moment_text
 from orchestrator.management.trains import decisions
 from orchestrator.management.trains.departure import depart
 from orchestrator.management.trains.line_decisions import add_line, edit_line, remove_line
-from orchestrator.management.trains.model import LineDraft, Train
+from orchestrator.management.trains.model import LineDraft, Train, TrainLine
 from orchestrator.management.trains.queries import list_lines, list_trains, show_line, show_prognosis, show_train
+from orchestrator.management.trains.store import TRAIN_LINES, TRAINS
 from orchestrator.web.api.changing import Key, Result, Writer, reply_once
-from orchestrator.web.api.documents import PREFIX, KeyCursor, Limit, Who, page_after, tagged_document
+from orchestrator.web.api.documents import (
+    PREFIX,
+    KeyCursor,
+    Limit,
+    Match,
+    Who,
+    expecting_tag,
+    page_after,
+    tagged_document,
+)
 from orchestrator.web.api.orders import Order, Reason, Time, Word
 from orchestrator.web.requests import checked_model, managed_application
 
@@ -77,18 +88,46 @@ class TrainEventOrder(Reason):
     model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "incident"}]})
 
 
+def _train_data(train: Train) -> dict[str, Any]:
+    return {"id": train.id, "train": train.to_json()}
+
+
 def _train(status: int, train: Train) -> Result:
-    return status, "Train", {"id": train.id, "train": train.to_json()}
+    return status, "Train", _train_data(train)
+
+
+def _line_data(line: TrainLine, departures: Iterable[datetime]) -> dict[str, Any]:
+    return {"line": line.to_json(), "departures": [moment_text(each) for each in departures]}
+
+
+def _expecting_train(acting: Acting, match: str | None, train: str) -> Acting:
+    """*acting* for a change of the version of *train* with the ETag *match*. Raises N145."""
+    return expecting_tag(acting, match, TRAINS, lambda: show_train(acting, train), ("Train", _train_data))
+
+
+def _expecting_line(acting: Acting, match: str | None, line: str) -> Acting:
+    """The same of a train line, whose document has its next departures. Raises N145."""
+
+    def shown(found: TrainLine) -> dict[str, Any]:
+        return _line_data(found, show_line(acting, line)[1])
+
+    return expecting_tag(acting, match, TRAIN_LINES, lambda: show_line(acting, line)[0], ("TrainLine", shown))
 
 
 @router.get("/trains", tags=["trains"])
 def get_trains(
-    request: Request, who: Who, *, ended: bool = False, cursor: TrainCursor = None, limit: Limit = 50
+    request: Request,
+    who: Who,
+    *,
+    ended: bool = False,
+    sort: Literal["departure", "-departure"] = "departure",
+    cursor: TrainCursor = None,
+    limit: Limit = 50,
 ) -> Response:
     """The trains by their departures; by default those that have not ended."""
     acting = managed_application(request).acting_as(who.actor)
-    page = list_trains(acting, ended=ended, cursor=cursor, limit=limit)
-    found = [{"id": each.id, "train": each.to_json()} for each in page.items]
+    page = list_trains(acting, ended=ended, latest_first=sort == "-departure", cursor=cursor, limit=limit)
+    found = [_train_data(each) for each in page.items]
     return tagged_document(request, "Trains", {"trains": found, "cursor": page.cursor})
 
 
@@ -96,7 +135,7 @@ def get_trains(
 def get_train(request: Request, who: Who, train: str) -> Response:
     """One train, by its id, or the next one of a line."""
     found = show_train(managed_application(request).acting_as(who.actor), train)
-    return tagged_document(request, "Train", _train(200, found)[2])
+    return tagged_document(request, "Train", _train_data(found))
 
 
 @router.get("/trains/{train}/prognosis", tags=["trains"])
@@ -121,8 +160,7 @@ def get_lines(
 def get_line(request: Request, who: Who, line: str) -> Response:
     """One train line with its next departures."""
     found, coming = show_line(managed_application(request).acting_as(who.actor), line)
-    data = {"line": found.to_json(), "departures": [moment_text(each) for each in coming]}
-    return tagged_document(request, "TrainLine", data)
+    return tagged_document(request, "TrainLine", _line_data(found, coming))
 
 
 @router.post("/train-lines", tags=["trains"], status_code=201)
@@ -132,31 +170,35 @@ def post_line(request: Request, who: Writer, order: TrainLineOrder, key: Key = N
 
     def work() -> Result:
         made = add_line(acting, checked_model(LineDraft, order.line))
-        return 201, "TrainLine", {"line": made.to_json(), "departures": []}
+        return 201, "TrainLine", _line_data(made, ())
 
     return reply_once(request, who, key, order, work)
 
 
 @router.post("/train-lines/{line}/edit", tags=["trains"])
-def post_line_edit(request: Request, who: Writer, line: str, order: TrainLineOrder, key: Key = None) -> Response:
-    """Change fields of a train line. Lists are replaced."""
+def post_line_edit(
+    request: Request, who: Writer, line: str, order: TrainLineOrder, key: Key = None, match: Match = None
+) -> Response:
+    """Change fields of a train line. Lists are replaced. With `If-Match` only the version that was read is changed."""
     acting = managed_application(request).acting_as(who.actor)
 
     def work() -> Result:
-        edited = edit_line(acting, line, order.line)
-        return 200, "TrainLine", {"line": edited.to_json(), "departures": []}
+        edited = edit_line(_expecting_line(acting, match, line), line, order.line)
+        return 200, "TrainLine", _line_data(edited, ())
 
     return reply_once(request, who, key, order, work)
 
 
 @router.post("/train-lines/{line}/remove", tags=["trains"])
-def post_line_remove(request: Request, who: Writer, line: str, order: TrainEventOrder, key: Key = None) -> Response:
+def post_line_remove(
+    request: Request, who: Writer, line: str, order: TrainEventOrder, key: Key = None, match: Match = None
+) -> Response:
     """Remove a train line, or archive it if it has trains."""
     acting = managed_application(request).acting_as(who.actor)
 
     def work() -> Result:
-        removed = remove_line(acting, line, order.reason.strip())
-        return 200, "TrainLine", {"line": removed.to_json(), "departures": []}
+        removed = remove_line(_expecting_line(acting, match, line), line, order.reason.strip())
+        return 200, "TrainLine", _line_data(removed, ())
 
     return reply_once(request, who, key, order, work)
 
@@ -171,36 +213,46 @@ def post_train(request: Request, who: Writer, order: TrainOrder, key: Key = None
 
 
 @router.post("/trains/{train}/board", tags=["trains"])
-def post_boarding(request: Request, who: Writer, train: str, order: BoardingOrder, key: Key = None) -> Response:
+def post_boarding(
+    request: Request, who: Writer, train: str, order: BoardingOrder, key: Key = None, match: Match = None
+) -> Response:
     """Put a package aboard a train."""
     app = managed_application(request)
 
     def work() -> Result:
-        acting, late = app.acting_as(who.actor), order.late.strip()
+        acting, late = _expecting_train(app.acting_as(who.actor), match, train), order.late.strip()
         return _train(200, decisions.board_train(acting, train, order.package, app.train_sources, order.after, late))
 
     return reply_once(request, who, key, order, work)
 
 
 @router.post("/trains/{train}/leave", tags=["trains"])
-def post_leaving(request: Request, who: Writer, train: str, order: LeavingOrder, key: Key = None) -> Response:
+def post_leaving(
+    request: Request, who: Writer, train: str, order: LeavingOrder, key: Key = None, match: Match = None
+) -> Response:
     """Take a package off a train before its departure."""
     acting = managed_application(request).acting_as(who.actor)
 
     def work() -> Result:
-        return _train(200, decisions.leave_train(acting, train, order.package, order.reason.strip()))
+        expecting = _expecting_train(acting, match, train)
+        return _train(200, decisions.leave_train(expecting, train, order.package, order.reason.strip()))
 
     return reply_once(request, who, key, order, work)
 
 
 @router.post("/trains/{train}/edit", tags=["trains"])
-def post_train_edit(request: Request, who: Writer, train: str, order: TrainTimesOrder, key: Key = None) -> Response:
-    """Move the departure of a train, or the end of boarding."""
+def post_train_edit(
+    request: Request, who: Writer, train: str, order: TrainTimesOrder, key: Key = None, match: Match = None
+) -> Response:
+    """Move the departure of a train, or the end of boarding. With `If-Match` only of the version that was read."""
     acting = managed_application(request).acting_as(who.actor)
     times = decisions.TrainChange(order.departs_at, order.boarding_closes_at)
-    return reply_once(
-        request, who, key, order, lambda: _train(200, decisions.edit_train(acting, train, times, order.reason.strip()))
-    )
+
+    def work() -> Result:
+        expecting = _expecting_train(acting, match, train)
+        return _train(200, decisions.edit_train(expecting, train, times, order.reason.strip()))
+
+    return reply_once(request, who, key, order, work)
 
 
 TrainCall = Callable[["ManagedApplication", Acting, str, str], Train]
@@ -234,12 +286,13 @@ def _train_route(event: str) -> None:
     text, call = TRAIN_EVENTS[event]
 
     def post_train_event(
-        request: Request, who: Writer, train: str, order: TrainEventOrder, key: Key = None
+        request: Request, who: Writer, train: str, order: TrainEventOrder, key: Key = None, match: Match = None
     ) -> Response:
         app = managed_application(request)
 
         def work() -> Result:
-            return _train(200, call(app, app.acting_as(who.actor), train, order.reason.strip()))
+            acting = _expecting_train(app.acting_as(who.actor), match, train)
+            return _train(200, call(app, acting, train, order.reason.strip()))
 
         return reply_once(request, who, key, order, work)
 

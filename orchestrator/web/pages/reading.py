@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse
 from orchestrator.app.access import own_bindings
 from orchestrator.app.audit import list_entries
 from orchestrator.app.calendar import states
+from orchestrator.app.calendar_addresses import calendar_address
 from orchestrator.app.run_requests import VOTABLE, list_requests, show_request
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.approval.request_state import REQUEST_TABLE, RequestEvent
@@ -193,4 +194,6 @@ def account_page(request: Request, who: Who) -> HTMLResponse:
     app = application(request)
     bindings, _ = own_bindings(app.acting_as(who.actor))
     sessions = app.authentication.sessions_with(who.session) if who.session is not None else ()
-    return rendered(request, "account", who, bindings=bindings, sessions=sessions, zones=sorted(zone_names()))
+    calendar = calendar_address(app.acting_as(who.actor))
+    values = {"bindings": bindings, "sessions": sessions, "zones": sorted(zone_names()), "calendar": calendar}
+    return rendered(request, "account", who, **values)

@@ -1,0 +1,51 @@
+"""Hooks and deliveries as users read them: in words, and as data for documents."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.cli.output import Cell
+
+if TYPE_CHECKING:
+    from orchestrator.management.hooks.model import Delivery, Hook
+
+
+def hook_item(hook: "Hook") -> dict[str, Any]:
+    """The hook as data for documents, without its secret."""
+    from orchestrator.domain.moments import moment_text
+    from orchestrator.management.hooks.model import HookDraft
+
+    drafted = {name: value for name, value in hook.to_json().items() if name in HookDraft.model_fields}
+    about = {"created_at": moment_text(hook.created_at), "created_by": hook.created_by}
+    return {"hook": drafted, "address": hook.address, **about}
+
+
+def hook_row(hook: "Hook") -> list[Cell]:
+    """The hook as a row of a table."""
+    events = ", ".join(hook.events)
+    return [hook.name, hook.form.value, hook.account, events, hook.ref, _effect(hook), hook.release]
+
+
+def hook_lines(hook: "Hook") -> Iterator[str]:
+    """The hook in words."""
+    from orchestrator.domain.moments import minute_text
+
+    yield f"{hook.name}: on {', '.join(hook.events)} of {hook.ref}, {_effect(hook)} {hook.release}"
+    yield f"address   {hook.address} (form {hook.form.value})"
+    yield f"account   {hook.account}"
+    yield f"created   {minute_text(hook.created_at)} by {hook.created_by}"
+
+
+def _effect(hook: "Hook") -> str:
+    return f"promote to {hook.environment}" if hook.environment else hook.then
+
+
+def delivery_row(delivery: "Delivery") -> list[Cell]:
+    """The delivery as a row of a table."""
+    from orchestrator.domain.moments import minute_text
+
+    event = delivery.event
+    about = event.release or " ".join(filter(None, (event.short_ref, event.commit[:12])))
+    package = str(delivery.package) if delivery.package is not None else ""
+    result = "; ".join(filter(None, (package, delivery.run_request, delivery.note)))
+    what = " ".join(filter(None, (event.kind, about)))
+    return [delivery.id, minute_text(delivery.received_at), delivery.hook, what, delivery.state.value, result or "–"]

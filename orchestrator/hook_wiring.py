@@ -1,0 +1,91 @@
+"""The parts of a project that are about hooks."""
+
+import base64
+from functools import cached_property
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from orchestrator.app.front_end import ApplicationParts
+    from orchestrator.app.request_duties import Shows
+    from orchestrator.app.scheduler import Duty
+    from orchestrator.domain.access.principals import Actor
+    from orchestrator.domain.release import PackageRef
+    from orchestrator.management.application import ManagedApplication
+    from orchestrator.management.hooks.model import HookEvent
+    from orchestrator.management.hooks.ports import HookSources
+    from orchestrator.management.hooks.receiving import HookReceiver
+
+    Base = ApplicationParts
+else:
+    Base = object
+
+
+class HookParts(Base):
+    """What `App` has of hooks. Each part is made when it is first used."""
+
+    @cached_property
+    def hook_sources(self) -> "HookSources":
+        """The project, as hooks need it."""
+        return ProjectHookSources(self)
+
+    @cached_property
+    def hook_receiver(self) -> "HookReceiver":
+        """What receives requests to hooks."""
+        from orchestrator.domain.access.principals import SYSTEM_ACTOR
+        from orchestrator.management.hooks.receiving import HookReceiver
+
+        return HookReceiver(self.acting_as(SYSTEM_ACTOR), self.hook_sources)
+
+    def hook_duty(self, shows: "Shows") -> "Duty":
+        """What follows from deliveries. New plans are shown to approvers by *shows*."""
+        from orchestrator.management.hooks.duties import FollowDeliveries
+        from orchestrator.management.hooks.executions import ApplicationHooks
+
+        return FollowDeliveries(self.acting, ApplicationHooks(cast("ManagedApplication", self), shows))
+
+
+class ProjectHookSources:
+    """The `HookSources` of a project: its key, its files and its repository."""
+
+    def __init__(self, app: "ApplicationParts") -> None:
+        self._app = app
+
+    def seal(self, hook: str, secret: str) -> str:
+        """The secret, encrypted."""
+        return base64.b64encode(self._app.keys.encrypt(secret.encode(), _about(hook))).decode()
+
+    def open_secret(self, hook: str, sealed: str) -> str:
+        """The secret. It is masked in output from now on."""
+        from orchestrator.domain.secret import Secret
+
+        secret = self._app.keys.decrypt(base64.b64decode(sealed), _about(hook)).decode()
+        self._app.secrets.learn("hooks", [Secret(f"hook {hook}", secret.encode())])
+        return secret
+
+    def release_names(self) -> frozenset[str]:
+        """The names of the releases in the project, and of the kept packages."""
+        folders = (self._app.root / self._app.project.releases).glob("*/release.yaml")
+        return frozenset({file.parent.name for file in folders} | {ref.name for ref in self._app.packages.refs()})
+
+    def entry_environments(self) -> tuple[str, ...]:
+        """The environments that come after no other one."""
+        return tuple(name for name, (item, _) in self._app.environments.items() if item.after is None)
+
+    def checkout_fault(self) -> str:
+        """Why no commit can be fetched."""
+        from orchestrator.adapters.archive.checkout import checkout_fault
+
+        return checkout_fault(self._app.root, self._app.environ)
+
+    def build(self, actor: "Actor", release: str, event: "HookEvent") -> "PackageRef":
+        """The package of *release* in the commit of *event*."""
+        from orchestrator.adapters.archive.checkout import commit_checkout
+
+        app = cast("ManagedApplication", self._app)
+        with commit_checkout(self._app.root, event.ref, event.commit, self._app.environ) as root:
+            return app.releases.build_checkout(actor, release, root).ref
+
+
+def _about(hook: str) -> str:
+    """What an encrypted secret belongs to."""
+    return f"hook/{hook}"

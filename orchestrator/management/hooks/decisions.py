@@ -1,0 +1,107 @@
+"""Use cases that add and remove hooks, and what a worker does for a delivery."""
+
+from dataclasses import dataclass
+
+from orchestrator.app.acting import Acting, Change, change, unknown
+from orchestrator.app.forwarding import forwarded
+from orchestrator.domain.access.actions import Action
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.journal import STORE_FAILURES
+from orchestrator.domain.register import SERVICE_ACCOUNTS
+from orchestrator.domain.release import PackageRef
+from orchestrator.domain.standard_webhooks import new_secret
+from orchestrator.management.hooks.model import Delivery, Hook, HookDraft
+from orchestrator.management.hooks.ports import HookSources
+from orchestrator.management.hooks.state import DELIVERY_TABLE, DeliveryEvent
+from orchestrator.management.hooks.store import DELIVERIES, HOOKS
+
+
+@dataclass(frozen=True)
+class NewHook:
+    """A *hook* with the text of its *secret*, which is shown once."""
+
+    hook: Hook
+    secret: str
+
+
+@forwarded
+def add_hook(acting: Acting, draft: HookDraft, sources: HookSources) -> NewHook:
+    """Add a hook. Its secret is a credential of its service account, as a token is. Raises A110 and G701."""
+
+    def work(task: Change) -> NewHook:
+        if task.records.get(HOOKS, draft.name) is not None:
+            raise OrchestratorError("G701", f"the hook {draft.name} exists already")
+        account = task.existing(SERVICE_ACCOUNTS, draft.account)
+        if not account.is_active:
+            raise OrchestratorError("G701", f"the service account {account.name} is disabled")
+        _check_target(draft, sources)
+        secret = new_secret()
+        about = {"sealed": sources.seal(draft.name, secret), "created_at": task.now.earliest}
+        hook = Hook.model_validate({**dict(draft), **about, "created_by": str(task.acting.actor)})
+        return NewHook(task.put(HOOKS, hook, event="add", account=hook.account, then=hook.then), secret)
+
+    return change(acting, Action.MANAGE_TOKENS, work)
+
+
+def _check_target(draft: HookDraft, sources: HookSources) -> None:
+    names, entries = sources.release_names(), sources.entry_environments()
+    if draft.release not in names:
+        raise unknown("release", draft.release, sorted(names))
+    if draft.environment is None:
+        return
+    if draft.then == "build":
+        raise OrchestratorError("G701", "a hook that builds has no environment")
+    if draft.environment not in entries:
+        first = ", ".join(entries)
+        raise OrchestratorError("G701", f"{draft.environment} is not the first environment of a path ({first})")
+
+
+@forwarded
+def remove_hook(acting: Acting, name: str, reason: str = "") -> Hook:
+    """Remove a hook with its secret. Its deliveries stay listed; those that wait fail. Raises A110."""
+
+    def work(task: Change) -> Hook:
+        hook = task.existing(HOOKS, name)
+        task.remove(HOOKS, hook, event="remove")
+        return hook
+
+    return change(acting, Action.MANAGE_TOKENS, work, reason=reason)
+
+
+@forwarded
+def build_delivery(acting: Acting, delivery: str, sources: HookSources) -> Delivery:
+    """Build what *delivery* reports, as the service account of its hook, in a worker. Raises A101, A110 and G702.
+
+    A build that another worker has left unfinished is repeated.
+    """
+    started, hook = change(acting, Action.BUILD, lambda task: _started(task, delivery))
+    if started.has_ended or started.package is not None:
+        return started
+    try:
+        package = sources.build(acting.actor, hook.release, started.event)
+    except OrchestratorError as error:
+        if error.code in STORE_FAILURES:
+            raise
+        note = f"{error.message} ({error.code})"
+        return change(acting, Action.BUILD, lambda task: _ended(task, delivery, DeliveryEvent.FAIL, note))
+    event = DeliveryEvent.FINISH_BUILD if hook.then == "promote" else DeliveryEvent.COMPLETE
+    return change(acting, Action.BUILD, lambda task: _ended(task, delivery, event, package=package))
+
+
+def _started(task: Change, key: str) -> tuple[Delivery, Hook]:
+    delivery = task.existing(DELIVERIES, key)
+    hook = task.existing(HOOKS, delivery.hook)
+    if task.acting.actor.principal != hook.actor.principal:
+        raise OrchestratorError("G702", f"the delivery {key} is for {hook.account}, and for no other actor")
+    if not delivery.event.commit or not DELIVERY_TABLE.allows(delivery.state, DeliveryEvent.BUILD):
+        return delivery, hook
+    building = delivery.after(DeliveryEvent.BUILD, task.now.earliest)
+    return task.put(DELIVERIES, building, event="build", commit=delivery.event.commit), hook
+
+
+def _ended(task: Change, key: str, event: DeliveryEvent, note: str = "", package: PackageRef | None = None) -> Delivery:
+    delivery = task.existing(DELIVERIES, key)
+    if not DELIVERY_TABLE.allows(delivery.state, event):  # another worker was first
+        return delivery
+    ended = delivery.after(event, task.now.earliest, note=note, package=package)
+    return task.put(DELIVERIES, ended, event=event.value)
