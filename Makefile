@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-SOURCES := pyproject.toml uv.lock
+SOURCES := pyproject.toml uv.lock tools/bootstrap.py
 
 TESTS = $(BIN)/python -m pytest -n $(or $(WORKERS),auto) --dist loadgroup --no-loadscope-reorder --durations=20
 
@@ -16,10 +16,10 @@ COMPILED = $(BIN)/python -m compileall -q -x 'ansible_collections|templates' orc
 help: ## Show this list.
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-demo: .venv/.run ## Promote a shop on this machine, and roll back a bad release (KEEP=1 keeps the hosts).
+demo: .venv/.run ## Promote a shop on this machine, and roll back a bad release (KEEP=1 keeps the hosts; SERVE=1 PORT=8750 serves it).
 	@$(BIN)/orchestrator engine install --yes >/dev/null
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
-	@$(BIN)/python tools/demo.py $(if $(KEEP),--keep)
+	@$(BIN)/python -m tools.demo $(if $(KEEP),--keep) $(if $(SERVE),--serve) $(if $(PORT),--port $(PORT))
 
 test: .venv/.dev ## Run the tests on the real engines, except the long ones.
 	@$(BIN)/orchestrator engine install --yes >/dev/null

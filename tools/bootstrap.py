@@ -133,7 +133,7 @@ def install(uv: Path, python: Path, wheels: Path | None, *, dev: bool) -> int:
     env = {**os.environ, "UV_PYTHON_DOWNLOADS": "never", "UV_PROJECT_ENVIRONMENT": str(FOLDER), "UV_SYSTEM_CERTS": "1"}
     env.pop("VIRTUAL_ENV", None)
     env |= {"UV_OFFLINE": "1", "UV_NO_INDEX": "1", "UV_FIND_LINKS": str(wheels)} if wheels is not None else {}
-    group = [] if dev else ["--no-dev"]
+    group = [] if dev else ["--no-dev", "--extra", "server"]  # `make demo SERVE=1` serves
     pip = ["pip", "install", "--quiet", "--python", str(python)]
     with tempfile.TemporaryDirectory() as folder:
         locked, tools = Path(folder) / "locked.txt", Path(folder) / "tools.txt"

@@ -167,7 +167,7 @@ ROUTES: dict[str, tuple[str, ...] | Public | UseCaseRoute] = {
     "GET /": ("run_requests.list_requests", "queries.facts_of_all", "queries.run_page", "calendar.states", *NEEDED),
     "GET /matrix": ("queries.facts_of_all", "queries.releases", "queries.release_rows"),
     "GET /runs": ("queries.run_page",),
-    "GET /runs/{run}": ("queries.story", "queries.run_facts"),
+    "GET /runs/{run}": ("queries.story", "queries.run_facts", "run_requests.show_request"),
     "GET /requests": ("run_requests.list_requests",),
     "GET /requests/{run}": ("run_requests.show_request",),
     "GET /environments": ("queries.facts_of_all",),

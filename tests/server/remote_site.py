@@ -26,6 +26,7 @@ VARYING = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)"), "TIME"),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d( UTC)?"), "TIME"),
     (re.compile(r"\d+ (s|min) ago"), "a while ago"),
+    (re.compile(r"\(in \d+ (s|min)\)"), "(a while ago)"),  # the clock of the story can be before that of the machine
 )
 """What two runs of one story do not have in common."""
 

@@ -44,6 +44,23 @@ def test_a_plan_is_read_and_approved_on_its_page(office: RequestProject, site: S
     assert document.keys() >= printed.keys() - {"calendar", "authentication"}
 
 
+def test_the_page_of_a_run_that_has_not_started_leads_to_its_request(office: RequestProject, site: Site) -> None:
+    """A request has no run yet: its address as a run leads to it, and its page repeats what changes until it has ended."""
+    asked = office.ask("1.0.0")["request"]["id"]
+    vic = site.signed_in("vic")
+    answer = vic.get(f"/runs/{asked}", **HTML)
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/requests/{asked}")
+    for part, words in (("all", "waiting"), ("facts", "No votes yet.")):
+        shown = vic.get(f"/requests/{asked}?part={part}", **HTML).text
+        assert words in shown
+        assert "every 3s" in shown
+        assert "<html" not in shown
+    assert vic.get(f"/requests/{asked}?part=vote", **HTML).status_code == 422
+    office.by("ann", "withdraw", asked)
+    assert "every 3s" not in vic.get(f"/requests/{asked}", **HTML).text
+    assert vic.get("/runs/none-staging", **HTML).status_code == 404
+
+
 def test_a_plan_is_named_by_its_digest_alone(office: RequestProject, site: Site) -> None:
     """A path, a pattern or a short beginning is not a plan: the server reads kept plans, and no other file."""
     vic = site.signed_in("vic")

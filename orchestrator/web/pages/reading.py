@@ -1,10 +1,11 @@
 """Pages that show what use cases return."""
 
 from datetime import timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
+from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from orchestrator.app.access import own_bindings
 from orchestrator.app.audit import list_entries
@@ -15,6 +16,8 @@ from orchestrator.domain.access.actions import Action
 from orchestrator.domain.approval.request_state import REQUEST_TABLE, RequestEvent
 from orchestrator.domain.audit.export import AuditFilter
 from orchestrator.domain.calendar.zones import zone_names
+from orchestrator.domain.error_codes import RUN_NOT_FOUND
+from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.listing import ReleaseFilter, RunFilter
 from orchestrator.domain.model import DIGEST
 from orchestrator.domain.moments import parse_moment
@@ -22,14 +25,20 @@ from orchestrator.domain.run_reason import ending_reason
 from orchestrator.web.changes import is_allowed
 from orchestrator.web.needed import needed_of
 from orchestrator.web.pages.rendering import Who, rendered
-from orchestrator.web.requests import ReleaseCursor, RequestCursor, application, managed_application
+from orchestrator.web.requests import ReleaseCursor, RequestCursor, SignedIn, application, managed_application
 from orchestrator.web.searching import search
+
+if TYPE_CHECKING:
+    from orchestrator.app.application import Application
 
 OPEN_RUNS = RunFilter(is_open=True)
 AUDIT_PAGE = 100
 AUDIT_DAYS = 366
 router = APIRouter(include_in_schema=False)
 Word = Annotated[str | None, Query(max_length=200)]
+RequestPart = Literal["all", "facts"]
+REQUEST_PARTS: dict[RequestPart, str] = {"all": "request_part", "facts": "request_facts"}
+"""What of a request changes while it is read, each with its template."""
 
 
 @router.get("/")
@@ -95,16 +104,33 @@ def runs_page(
 
 
 @router.get("/runs/{run}")
-def story_page(request: Request, who: Who, run: str, part: Word = None) -> HTMLResponse:
-    """One run, step by step; with *part* only what changes while it is under way."""
+def story_page(request: Request, who: Who, run: str, part: Word = None) -> Response:
+    """One run, step by step; with *part* only what changes while it is under way.
+
+    The page of a request that has not started leads to that request.
+    """
     app = application(request)
-    story = app.queries.story(who.actor, run)
+    try:
+        story = app.queries.story(who.actor, run)
+    except OrchestratorError as error:
+        return _to_request(app, who, run, error)
     facts = app.queries.run_facts(who.actor, story.run)
     controls = not story.run.ended and is_allowed(
         app.acting_as(who.actor), Action.CONTROL_RUN, None if story.run.kind == "waves" else story.run.environment
     )
     name = "run_part" if part is not None else "run"
     return rendered(request, name, who, story=story, facts=facts, reason=ending_reason(story), controls=controls)
+
+
+def _to_request(app: "Application", who: SignedIn, run: str, error: OrchestratorError) -> Response:
+    """The way to the request for *run*, which is not in the journal. Raises *error* if there is none."""
+    if error.code != RUN_NOT_FOUND:
+        raise error
+    try:
+        seen, _ = show_request(app.acting_as(who.actor), run, app.request_rules())
+    except OrchestratorError:
+        raise error from None
+    return RedirectResponse(f"/requests/{quote(seen.request.id)}", 303)
 
 
 @router.get("/requests")
@@ -118,8 +144,8 @@ def requests_page(
 
 
 @router.get("/requests/{run}")
-def request_page(request: Request, who: Who, run: str) -> HTMLResponse:
-    """One promotion with its plan as approvers see it, its votes, and what its start waits for."""
+def request_page(request: Request, who: Who, run: str, part: RequestPart | None = None) -> HTMLResponse:
+    """One promotion with its plan as approvers see it, its votes, and what its start waits for; or a *part* of it."""
     app = application(request)
     acting = app.acting_as(who.actor)
     seen, text = show_request(acting, run, app.request_rules())
@@ -127,7 +153,7 @@ def request_page(request: Request, who: Who, run: str) -> HTMLResponse:
     may_withdraw = RequestEvent.WITHDRAW in REQUEST_TABLE[seen.request.state]
     return rendered(
         request,
-        "request",
+        REQUEST_PARTS[part] if part is not None else "request",
         who,
         seen=seen,
         text=text.text if text is not None else "",
