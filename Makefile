@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 COMPILED = $(BIN)/python -m compileall -q -x 'ansible_collections|templates' orchestrator
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test long journeys crash-sweep sim planted-bugs chaos hostile rollback-proof workers scale growth unchanged leak-scan api-conformance authz-matrix approvals audit-mutate calendar isolation browser browser-setup checks bench docs clean
+.PHONY: help demo test long journeys crash-sweep sim planted-bugs chaos hostile rollback-proof workers scale growth unchanged leak-scan api-conformance authz-matrix approvals audit-mutate calendar isolation browser container browser-setup checks bench docs clean
 
 help: ## Show this list.
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -25,6 +25,7 @@ test: .venv/.dev ## Run the tests on the real engines, except the long ones.
 	@$(BIN)/orchestrator engine install --yes >/dev/null
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
 	@$(BIN)/python tools/bubblewrap.py
+	@$(BIN)/python tools/debian_programs.py
 	@$(BIN)/python tools/sign_in_provider.py
 	@$(BIN)/python tools/api_conformance.py
 	@$(COMPILED)
@@ -33,6 +34,7 @@ test: .venv/.dev ## Run the tests on the real engines, except the long ones.
 long: .venv/.dev ## Run the long tests: all journeys, crashes of engines, short campaigns.
 	@$(BIN)/orchestrator engine install --yes >/dev/null
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
+	@$(BIN)/python tools/debian_programs.py
 	@$(COMPILED)
 	@$(TESTS) -m "long and not rare and not browser" $(ARGS)
 
@@ -126,6 +128,10 @@ browser: .venv/.dev ## Use every page in a real browser: stories by clicks, live
 	@$(BIN)/orchestrator engine install --yes >/dev/null
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
 	@$(BIN)/python -m pytest -n 0 -m browser tests/browser $(ARGS)
+
+container: .venv/.dev ## Execute the steps of examples/server/Containerfile in a root file system of Debian's packages, as root.
+	@$(BIN)/python tools/debian_programs.py bwrap mmdebstrap
+	@$(BIN)/python -m pytest -n 0 -m "long and rare" tests/packaging/test_operation_files.py $(ARGS)
 
 checks: .venv/.dev ## Check lint, types, imports, language, sizes and generated pages.
 	@$(BIN)/ruff check .

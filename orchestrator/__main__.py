@@ -1,10 +1,12 @@
 """The composition root of the command `orchestrator`: it alone joins the wiring and a front end."""
 
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from orchestrator import cli
+from orchestrator import cli, tracing
 from orchestrator.app.opening import ServerOptions, compose
 from orchestrator.cli.places import PROFILE, SERVER
 
@@ -43,15 +45,29 @@ def serve_real_project(application: "Application", options: ServerOptions, shows
     run_server(application, options, shows)
 
 
+def start_traces(environ: Mapping[str, str] = os.environ) -> None:
+    """Record traces if the variables OTEL_* name a receiver. Without the packages a warning is printed, and no more."""
+    if not tracing.is_wanted(environ):
+        return
+    try:
+        from orchestrator.adapters.otlp_traces import OtlpTraces
+
+        tracing.use_traces(OtlpTraces(environ))
+    except ModuleNotFoundError as error:
+        sys.stderr.write(f"OTEL_* is set, but {error.name} is not installed: pip install 'orchestrator[telemetry]'\n")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that *arguments* (by default those of the process) request, and return its exit status."""
     compose(open_real_project, open_real_machine, serve_real_project)
+    start_traces()
     return cli.main(arguments)
 
 
 def run() -> NoReturn:
     """The console script."""
     compose(open_real_project, open_real_machine, serve_real_project)
+    start_traces()
     cli.run_and_end()
 
 

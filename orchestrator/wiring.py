@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.app.front_end import ApplicationParts, RunFeed
     from orchestrator.app.request_duties import Shows
     from orchestrator.app.scheduler import Duty
+    from orchestrator.domain.listing import StoreFigures
     from orchestrator.services import Services
 
 
@@ -75,6 +76,10 @@ class App(EngineParts, RegisterParts, ManagementParts, ManagedApplication):
     def feed(self) -> "RunFeed":
         """The entries of all runs, in the order in which they become visible."""
         return self.store
+
+    def store_figures(self) -> "StoreFigures":
+        """What monitoring reads of the store."""
+        return self.store.figures()
 
     def require_store(self) -> None:
         """Return if the journal can be read, and has the schema of this program. Raises S-codes."""

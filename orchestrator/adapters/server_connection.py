@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from orchestrator import __version__
+from orchestrator import __version__, tracing
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.server_profiles import ServerProfile
 from orchestrator.ports.servers import ServerReply
@@ -34,7 +34,11 @@ class HttpConnection:
         encrypted = profile.url.startswith("https:")
         self._client = httpx2.Client(
             base_url=profile.url,
-            headers={"Content-Type": "application/json", "User-Agent": f"orchestrator/{__version__}"},
+            headers={
+                "Content-Type": "application/json",
+                "User-Agent": f"orchestrator/{__version__}",
+                **tracing.headers(),
+            },
             verify=_trusted(profile.ca_cert) if profile.ca_cert is not None else True,
             timeout=httpx2.Timeout(PATIENCE_S, connect=CONNECT_S),
             follow_redirects=False,

@@ -4,13 +4,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TypeVar, cast
 
+from orchestrator import tracing
 from orchestrator.app.authorize import UseCases, use_case
 from orchestrator.app.parts import Parts
-from orchestrator.app.requests import PromoteInWaves, RetryFrom, RunRequest, Unknown, parse_request
+from orchestrator.app.requests import PromoteInWaves, Request, RetryFrom, RunRequest, Unknown, parse_request
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.errors import Exit, OrchestratorError
 from orchestrator.domain.journal import recorded_exit
+from orchestrator.domain.promotion import State
 from orchestrator.flow import WORKFLOWS, wave_rollout
 from orchestrator.flow.recorder import Prefixed
 from orchestrator.flow.run_context import RunContext
@@ -18,6 +20,7 @@ from orchestrator.inspect.leftovers import with_ephemeral_stack
 from orchestrator.inspect.stacks import learn_declared
 from orchestrator.ports import Durable, Parallel, RunOwnership
 from orchestrator.services import Services
+from orchestrator.structured_logs import log_about
 
 T = TypeVar("T")
 
@@ -48,6 +51,27 @@ def run_workflow(
     `part` of it. The workflow is replayed after a crash.
     """
     request = parse_request(data)
+    try:
+        with (
+            log_about(run=request.root),
+            tracing.record_span(
+                f"{request.kind} {request.root}",
+                parent=request.trace,
+                root=request.root,
+                kind=request.kind,
+                environments=", ".join(request.targets),
+                release=request.release.name if request.release is not None else "",
+            ),
+        ):
+            return _run_request(parts, request, durable, ownership, data)
+    finally:
+        tracing.flush()
+
+
+def _run_request(
+    parts: Parts, request: Request, durable: Parallel, ownership: RunOwnership, data: Mapping[str, object]
+) -> dict[str, object]:
+    """Execute *request*, which was recorded as *data*."""
     if request.release is not None:
         parts.secrets.learn_names((request.release.name, request.release.version))
     if isinstance(request, PromoteInWaves):
@@ -70,7 +94,9 @@ def run_workflow(
             overrun=bool(request.overrun_reason),
             ownership=ownership,
         )
-        done = WORKFLOWS[request.kind](ctx)
+        with tracing.record_span(f"{request.kind} {environment}", run=run.id, environment=environment) as traced:
+            done = WORKFLOWS[request.kind](ctx)
+            traced.note({"orchestrator.state": done.state.value}, failed=done.state is not State.SUCCEEDED)
         ended.append(done.id)
         if recorded_exit(parts.store.records(done.id)) is not Exit.OK:
             break

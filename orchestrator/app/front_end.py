@@ -23,7 +23,7 @@ from orchestrator.domain.calendar.feed import CalendarFeed
 from orchestrator.domain.calendar.rules import CalendarRule
 from orchestrator.domain.calendar.state import EnvironmentCalendar
 from orchestrator.domain.environment import Environment, Project
-from orchestrator.domain.listing import PAGE_SIZE, FeedEntry
+from orchestrator.domain.listing import PAGE_SIZE, FeedEntry, StoreFigures
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.release import Package
 from orchestrator.domain.worker import WorkerConfig, WorkerEvent
@@ -138,6 +138,9 @@ class RunFeed(Protocol):
     def feed_end(self) -> str | None:
         """The cursor of the newest entry; None without entries."""
 
+    def wait_for_entries(self, seconds: float) -> None:
+        """Return when there may be new entries, at the latest after so many *seconds*."""
+
 
 class LoopbackHost(Protocol):
     """A host on this machine that a program of the project has made."""
@@ -204,6 +207,9 @@ class FrontEndParts(Protocol):
     @property
     def feed(self) -> RunFeed:
         """The entries of all runs, in the order in which they become visible."""
+
+    def store_figures(self) -> StoreFigures:
+        """What monitoring reads of the store."""
 
     def require_store(self) -> None:
         """Return if the journal can be read. Raises S-codes."""

@@ -27,6 +27,8 @@ class ServerOptions:
 
     *certificate* and *key* are files for TLS. Behind a proxy that ends TLS (*behind_proxy*), its headers about clients
     are used. *names* are further names under which users reach it. With *worker* it starts a worker of its own.
+    Headers are used of *proxies* alone. After SIGTERM it accepts requests for *drain_s* seconds. With *log_json* it and
+    its worker log JSON.
     """
 
     host: str
@@ -36,6 +38,9 @@ class ServerOptions:
     behind_proxy: bool = False
     names: tuple[str, ...] = ()
     worker: bool = True
+    proxies: tuple[str, ...] = ("127.0.0.1",)
+    drain_s: float = 0.0
+    log_json: bool = False
 
     @property
     def address(self) -> str:

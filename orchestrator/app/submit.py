@@ -4,6 +4,7 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from orchestrator import tracing
 from orchestrator.app.acting import Right, require
 from orchestrator.app.authorize import UseCases, use_case
 from orchestrator.app.journal import recorded_request, require_free
@@ -17,6 +18,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import QueuedRequest, Run, run_id
 from orchestrator.domain.promotion import State
 from orchestrator.domain.text import nearest
+from orchestrator.structured_logs import log_event
 
 AnyRequest = TypeVar("AnyRequest", bound=RunRequest)
 WITHOUT_LIMIT = 10 * 365 * 86400.0  # seconds, longer than any queue
@@ -76,7 +78,13 @@ class Submissions(UseCases):
         require_free(self._parts, run.environment)
         before = recorded_request(self._parts.store, run.root)
         rest = before.alone(run) if isinstance(before, PromoteInWaves) else before.from_environment(run.environment)
-        again = replace(rest, root=secrets.token_hex(3), by=str(actor), retry=RetryFrom(run.id, chosen))
+        again = replace(
+            rest,
+            root=secrets.token_hex(3),
+            by=str(actor),
+            retry=RetryFrom(run.id, chosen),
+            trace=tracing.current(),
+        )
         return _queued(self._parts, again, queue, Use(actor, control_rights(run), "submissions.retry"))
 
     @use_case(Action.VIEW)
@@ -96,7 +104,8 @@ def record_request(parts: Parts, actor: Actor, request: AnyRequest, queue: str =
     if not wait:
         for environment in request.targets:
             require_free(parts, environment)
-    wanted = replace(request, root=request.root or secrets.token_hex(3), by=str(actor), wait=wait)
+    root = request.root or secrets.token_hex(3)
+    wanted = replace(request, root=root, by=str(actor), wait=wait, trace=request.trace or tracing.current())
     use = Use(actor, request_rights(request), "submissions.submit")
     return _queued(parts, wanted, queue, use, fixed_root=bool(request.root))
 
@@ -125,5 +134,13 @@ def _record(
             parts.store.submit(QueuedRequest(root=request.root, request=request.to_json(), queue=queue), run)
             or fixed_root
         ):
+            log_event(
+                "orchestrator.runs",
+                "run requested",
+                run=request.root,
+                kind=request.kind,
+                environments=", ".join(request.targets),
+                by=request.by,
+            )
             return request, run
         request = replace(request, root=secrets.token_hex(3))

@@ -22,6 +22,7 @@ from orchestrator.cli import completing
 from orchestrator.cli.durations import DURATION
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.text import clean_text, coloured, is_seen
+from orchestrator.structured_logs import FORMATS, TEXT
 
 F = TypeVar("F", bound=Callable[..., Any])
 Cell = str | tuple[str, str]
@@ -43,6 +44,17 @@ _ASCII = str.maketrans(
 def json_option(function: F) -> F:
     """The option `--json`, which arrives as *as_json*."""
     return click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output.")(function)
+
+
+def log_format_option(function: F) -> F:
+    """The option `--log-format`, which arrives as *log_format*."""
+    return click.option(
+        "--log-format",
+        type=click.Choice(FORMATS),
+        default=TEXT,
+        show_default=True,
+        help="The format of the log on standard error.",
+    )(function)
 
 
 def page_options(items: str, limit: int = 50) -> Callable[[F], F]:

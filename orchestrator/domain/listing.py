@@ -161,6 +161,22 @@ class EnvironmentSummary(Model):
     open_runs: int = 0
 
 
+class RunFigures(Model):
+    """The *number* of kept runs of one *kind* in one *state*, and the *seconds* from their requests to their ends."""
+
+    kind: str
+    state: str
+    number: int
+    seconds: float
+
+
+class StoreFigures(Model):
+    """What monitoring reads of a store: its *runs* by kind and state, and its *size_bytes* (0 if it has none)."""
+
+    runs: tuple[RunFigures, ...]
+    size_bytes: int
+
+
 class FeedEntry(Model):
     """One journal entry in the order over all runs. *cursor* is its place in that order."""
 

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from orchestrator import tracing
 from orchestrator.domain.authentication import KEY_FILE
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.job_event import parsed
@@ -79,9 +80,12 @@ class LocalJobs:
         if not (folder / "outcome.json").exists() or _running(folder):  # while it runs it may have written one itself
             self._active[job.key] = None
             try:
-                self._prepare(folder, job)
-                self._follow(folder, job, events)
-                self._end_lost(folder, job)
+                with tracing.record_span(f"job {step}", job=job.key) as traced:
+                    self._prepare(folder, job)
+                    self._follow(folder, job, events)
+                    self._end_lost(folder, job)
+                    outcome = _outcome(folder)
+                    traced.note({"orchestrator.outcome": outcome.how}, failed=outcome.code != 0)
             finally:
                 self._active.pop(job.key, None)
             failpoint(f"job {step}:ended")
@@ -172,7 +176,13 @@ class LocalJobs:
         env = {name: value for name, value in job.env.items() if name != KEY_FILE}
         process = subprocess.Popen(
             [*supervisor.COMMAND, str(folder)],
-            env={**env, **bound, supervisor.MARK: str(folder), supervisor.BEFORE: str(self._until())},
+            env={
+                **env,
+                **tracing.variables(),
+                **bound,
+                supervisor.MARK: str(folder),
+                supervisor.BEFORE: str(self._until()),
+            },
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
+from orchestrator import tracing
 from orchestrator.domain.journal import Entry
 from orchestrator.ports import Clock, Durable
 
@@ -17,8 +18,14 @@ class Prefixed:
         self._durable, self._prefix = durable, prefix
 
     def step(self, name: str, work: Callable[[], T]) -> T:
-        """The step of this environment."""
-        return self._durable.step(f"{self._prefix}.{name}", work)
+        """The step of this environment. Its span is recorded where it is executed, and not where it is replayed."""
+        full = f"{self._prefix}.{name}"
+
+        def traced() -> T:
+            with tracing.record_span(f"step {full}", step=full):
+                return work()
+
+        return self._durable.step(full, traced)
 
     def sleep(self, name: str, seconds: float, awake: Callable[[], bool] = lambda: False) -> None:
         """The wait of this environment."""

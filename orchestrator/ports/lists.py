@@ -209,6 +209,9 @@ class Feed(Protocol):
     def feed_end(self) -> str | None:
         """The cursor of the newest entry that is currently listed; None while there is none."""
 
+    def wait_for_entries(self, seconds: float) -> None:
+        """Return when there may be new entries, at the latest after so many *seconds*. One thread calls it."""
+
 
 class Rebuilt(Protocol):
     """What is derived from the journal, and can be derived again."""

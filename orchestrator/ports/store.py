@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from orchestrator.domain.journal import Entry, Lease, QueuedRequest, QueueEntry, Record, Run, Verified
+from orchestrator.domain.listing import StoreFigures
 from orchestrator.domain.plan import HostState
 from orchestrator.ports.lists import Lists
 
@@ -128,6 +129,9 @@ class Store(RunJournal, Leases, WaitingRuns, Requests, Lists, Protocol):
 
     def news(self) -> bool:
         """Whether anything may have been written since the last call. It reads no table."""
+
+    def figures(self) -> StoreFigures:
+        """What monitoring reads. It visits every run once."""
 
     def close(self) -> None:
         """Give connections back."""

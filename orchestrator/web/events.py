@@ -7,6 +7,7 @@ newest events reads from the feed until it has reached them.
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from orchestrator.app.front_end import RunFeed
@@ -38,18 +39,24 @@ def event_of(entry: FeedEntry) -> Event:
 
 
 class Broadcast:
-    """Reads *feed* every *pause_s* seconds and wakes the listeners."""
+    """Reads *feed* when it has news, at the latest every *pause_s* seconds, and wakes the listeners."""
 
     def __init__(self, feed: RunFeed, pause_s: float = 0.2) -> None:
         self._feed, self._pause = feed, pause_s
         self._newest: deque[Event] = deque(maxlen=KEPT)
         self._cursor: str | None = None
         self._changed = asyncio.Condition()
+        self._stopped = False
         self.listeners = 0
 
     async def run(self) -> None:
         """Read for as long as the server runs. A database that is away is read again later."""
         self._cursor = await asyncio.to_thread(self._feed.feed_end) or FIRST
+        with ThreadPoolExecutor(1, "feed") as waiting:  # a thread of its own: it waits nearly all the time
+            await self._read(waiting)
+
+    async def _read(self, waiting: ThreadPoolExecutor) -> None:
+        loop = asyncio.get_running_loop()
         while True:
             try:
                 found = await asyncio.to_thread(self._feed.feed, cursor=self._cursor, limit=PAGE)
@@ -61,7 +68,13 @@ class Broadcast:
                     self._cursor = found[-1].cursor
                     self._changed.notify_all()
             if len(found) < PAGE:
-                await asyncio.sleep(self._pause)
+                await loop.run_in_executor(waiting, self._feed.wait_for_entries, self._pause)
+
+    async def stop(self) -> None:
+        """End every stream: its listener connects again, to another server or to the next process."""
+        async with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
 
     async def end(self) -> str:
         """The cursor after which a listener without one starts."""
@@ -83,7 +96,7 @@ class Broadcast:
         yield b"retry: 1000\nid: %s\n\n" % cursor.encode()
         loop = asyncio.get_running_loop()
         end = loop.time() + LASTS_S
-        while loop.time() < end:
+        while loop.time() < end and not self._stopped:
             events = self._after(cursor)
             if events is None:
                 page = await asyncio.to_thread(self._feed.feed, cursor=cursor, limit=PAGE)
@@ -111,7 +124,7 @@ class Broadcast:
     async def _wait(self, cursor: str) -> bool:
         """Whether there was a new event within the time of a heartbeat."""
         async with self._changed:
-            if self._cursor != cursor:
+            if self._stopped or self._cursor != cursor:
                 return True
             try:
                 await asyncio.wait_for(self._changed.wait(), HEARTBEAT_S)

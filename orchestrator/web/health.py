@@ -17,7 +17,9 @@ def healthz() -> Response:
 
 @router.get("/readyz")
 def readyz(request: Request) -> Response:
-    """The store can be read, and whether a worker does what is due. Raises S-codes."""
+    """The store can be read, and whether a worker does what is due. 503 while the server stops. Raises S-codes."""
+    if request.app.state.stopping.started:
+        return Response(canonical_json({"stopping": True}), 503, media_type="application/json")
     app = application(request)
     app.require_store()
     return Response(canonical_json({"store": True, "worker": app.scheduler_runs()}), media_type="application/json")

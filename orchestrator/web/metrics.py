@@ -1,9 +1,11 @@
 """Figures for Prometheus: requests of this process, and what is true of the project."""
 
 import threading
+import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
@@ -12,6 +14,8 @@ from fastapi.responses import Response
 from orchestrator.app.run_requests import list_requests
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.listing import RunFilter
+from orchestrator.domain.moments import parse_moment
+from orchestrator.domain.register import OUTBOX
 from orchestrator.web.api.documents import Who
 from orchestrator.web.requests import application
 
@@ -92,14 +96,44 @@ def project_figures(app: "Application", actor: Actor) -> tuple[Family, ...]:
     queues = tuple(({"environment": item.name}, len(item.waiting)) for item in facts)
     is_open = tuple(({"environment": item.name}, int(not item.calendar or item.calendar.open)) for item in facts)
     worker = single(app.scheduler_runs())
+    now = datetime.now(UTC)
+    waits = tuple(({"environment": item.name}, _oldest(now, (wait.since for wait in item.waiting))) for item in facts)
+    messages = app.acting_as(actor).register.reading(lambda records: records.count(OUTBOX))
     return (
+        *store_families(app),
         Family("open_runs", "gauge", "Runs that have not ended.", _counted(("kind", "activity"), runs)),
         Family("queue_length", "gauge", "Runs in the queue of an environment.", queues),
         Family("environment_open", "gauge", "Whether the calendar lets promotions start.", is_open),
         Family("problems", "gauge", "What an operator must act on.", _counted(("environment", "kind"), problems)),
         Family("requests", "gauge", "Run requests that have not ended.", _counted(("state",), waiting)),
+        Family("queue_wait_seconds", "gauge", "How long the first run of a queue has waited.", waits),
+        Family("outbox_messages", "gauge", "Messages to users, by state.", _counted(("state",), _keyed(messages))),
         Family("worker_running", "gauge", "Whether a worker does what is due.", worker),
     )
+
+
+def store_families(app: "Application") -> Iterator[Family]:
+    """The figures of the store: the kept runs, and the database itself."""
+    began = time.perf_counter()
+    app.require_store()
+    read_s = time.perf_counter() - began
+    figures = app.store_figures()
+    labels = [{"kind": each.kind, "state": each.state} for each in figures.runs]
+    numbers = tuple((label, float(each.number)) for label, each in zip(labels, figures.runs, strict=True))
+    seconds = tuple((label, each.seconds) for label, each in zip(labels, figures.runs, strict=True))
+    yield Family("runs", "gauge", "Kept runs.", numbers)
+    yield Family("run_seconds", "gauge", "Sum of the seconds from the request of kept runs to their end.", seconds)
+    yield Family("database_bytes", "gauge", "Size of the database.", single(figures.size_bytes))
+    yield Family("database_read_seconds", "gauge", "Duration of a short read of the database.", single(read_s))
+
+
+def _keyed(found: Mapping[str, int]) -> dict[tuple[str], int]:
+    return {(key,): number for key, number in found.items()}
+
+
+def _oldest(now: datetime, times: Iterable[str]) -> float:
+    """The seconds since the earliest of *times*; 0 without one."""
+    return max((max(0.0, (now - parse_moment(at)).total_seconds()) for at in times), default=0.0)
 
 
 @router.get("/metrics")

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from orchestrator.app.opening import ServerOptions
+
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 STEADY_S = 60.0
 """A worker that has run for so long is started again without a longer pause."""
@@ -65,10 +67,15 @@ class OwnWorker:
         return False
 
 
+def worker_command(options: ServerOptions) -> tuple[str, ...]:
+    """The command of the worker of a server with these *options*."""
+    return (*COMMAND, "--log-format", "json") if options.log_json else COMMAND
+
+
 @contextmanager
-def own_worker(folder: Path) -> Iterator[OwnWorker]:
-    """A worker for the project in *folder* while the server runs."""
-    made = OwnWorker(folder)
+def own_worker(folder: Path, command: tuple[str, ...] = COMMAND) -> Iterator[OwnWorker]:
+    """A worker for the project in *folder*, started by *command*, while the server runs."""
+    made = OwnWorker(folder, command)
     made.start()
     try:
         yield made

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.structured_logs import FIELDS
 from orchestrator.web.limits import Limits
 from orchestrator.web.problems import problem_response
 
@@ -85,7 +86,7 @@ class Protection:
         except ClientDisconnect:
             log.info("request %s: the client has gone", request_id)
         except Exception as error:
-            log.exception("request %s failed", request_id)
+            log.exception("request %s failed", request_id, extra={FIELDS: {"request": request_id}})
             if started:
                 raise
             await self._failed(Request(scope, receive), error)(scope, receive, protected)

@@ -15,7 +15,7 @@ from fastapi.responses import RedirectResponse, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from orchestrator import __version__
+from orchestrator import __version__, structured_logs, tracing
 from orchestrator.app.request_duties import Shows
 from orchestrator.domain.error_codes import NOT_SIGNED_IN
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
@@ -31,6 +31,7 @@ from orchestrator.web.api.trains import router as api_trains
 from orchestrator.web.api.use_cases import router as api_use_cases
 from orchestrator.web.events import Broadcast
 from orchestrator.web.health import router as health
+from orchestrator.web.logged import Logged
 from orchestrator.web.metrics import RequestCounts
 from orchestrator.web.metrics import router as metrics
 from orchestrator.web.pages.bookings import router as pages_bookings
@@ -51,6 +52,8 @@ from orchestrator.web.pages.signing_in import router as pages_signing_in
 from orchestrator.web.pages.single_sign_on import router as pages_single_sign_on
 from orchestrator.web.problems import PROBLEM_RESPONSE, first_of, problem_response
 from orchestrator.web.protection import Protection
+from orchestrator.web.stopping import Stopping
+from orchestrator.web.traced import Traced
 
 if TYPE_CHECKING:
     from orchestrator.app.application import Application
@@ -106,7 +109,8 @@ def server_of(application: "Application", shows: Shows, hosts: frozenset[str] = 
         responses={"default": PROBLEM_RESPONSE},
     )
     server.state.application, server.state.shows = application, shows
-    server.state.broadcast = Broadcast(application.feed)
+    server.state.broadcast = broadcast = Broadcast(application.feed)
+    server.state.stopping = Stopping(broadcast.stop)
     for router in ROUTERS:
         server.include_router(router)
     setattr(server, "openapi", partial(described_api, server))  # noqa: B010 - a method, which FastAPI lets replace
@@ -115,6 +119,10 @@ def server_of(application: "Application", shows: Shows, hosts: frozenset[str] = 
     server.add_exception_handler(HTTPException, _of_http)
     server.add_exception_handler(RequestValidationError, _invalid)
     server.state.counts = counts = RequestCounts()
+    if structured_logs.is_json():
+        server.add_middleware(Logged)
+    if tracing.is_on():
+        server.add_middleware(Traced)
     server.add_middleware(Protection, failed=_unknown, hosts=hosts, count=counts.count)
     return server
 
@@ -126,6 +134,7 @@ async def _lifetime(server: FastAPI) -> AsyncIterator[None]:
     yield
     for task in (reading, tidying):
         task.cancel()
+    tracing.flush()
 
 
 async def _tidy(application: "Application") -> None:

@@ -3,24 +3,24 @@
 import asyncio
 import gc
 import ipaddress
-import signal
 import socket
 import ssl
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvicorn
+from uvicorn.config import LOGGING_CONFIG
 
 from orchestrator.app.opening import ServerOptions
 from orchestrator.app.request_duties import Shows
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.web.connections import protocol_for, raise_file_limit
 from orchestrator.web.locked_assets import asset_faults
-from orchestrator.web.own_worker import own_worker
+from orchestrator.web.own_worker import own_worker, worker_command
 from orchestrator.web.protection import LARGEST_HEADERS
 from orchestrator.web.server import LOOPBACK, server_of
+from orchestrator.web.stopping import StoppableServer, Stopping
 
 if TYPE_CHECKING:
     from orchestrator.app.application import Application
@@ -77,11 +77,14 @@ def run_server(application: "Application", options: ServerOptions, shows: Shows)
     check_options(options)
     application.single_sign_on.check()
     hosts = LOOPBACK | {options.host, *options.names}
+    server = server_of(application, shows, hosts)
     config = uvicorn.Config(
-        server_of(application, shows, hosts),
+        server,
         log_level="warning",
+        log_config=None if options.log_json else LOGGING_CONFIG,
         server_header=False,
         proxy_headers=options.behind_proxy,
+        forwarded_allow_ips=[*options.proxies],
         ssl_certfile=options.certificate,
         ssl_keyfile=options.key,
         timeout_graceful_shutdown=STOP_S,
@@ -94,31 +97,15 @@ def run_server(application: "Application", options: ServerOptions, shows: Shows)
     with ExitStack() as stack:
         accepting = stack.enter_context(bound_socket(options))
         if options.worker:
-            stack.enter_context(own_worker(application.root))
+            stack.enter_context(own_worker(application.root, worker_command(options)))
         gc.collect()
         gc.freeze()  # a full collection visited every class and schema: 100 ms, now and then, in some request
-        asyncio.run(_serve(config, accepting, options))
+        asyncio.run(_serve(config, accepting, options, server.state.stopping))
 
 
-class StoppableServer(uvicorn.Server):
-    """A server that SIGINT and SIGTERM stop, so that what was started beside it is stopped too."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Handle both signals while the server runs. They are not raised again at its end."""
-        loop, both = asyncio.get_running_loop(), (signal.SIGINT, signal.SIGTERM)
-        for each in both:
-            loop.add_signal_handler(each, self.handle_exit, each, None)
-        try:
-            yield
-        finally:
-            for each in both:
-                loop.remove_signal_handler(each)
-
-
-async def _serve(config: uvicorn.Config, accepting: socket.socket, options: ServerOptions) -> None:
+async def _serve(config: uvicorn.Config, accepting: socket.socket, options: ServerOptions, stopping: Stopping) -> None:
     renewing = asyncio.create_task(_renew(config, options))
-    await StoppableServer(config).serve(sockets=[accepting])
+    await StoppableServer(config, stopping, options.drain_s).serve(sockets=[accepting])
     renewing.cancel()
 
 

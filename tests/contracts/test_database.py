@@ -18,6 +18,7 @@ from alembic import command
 from orchestrator.adapters.clock import SystemClock
 from orchestrator.adapters.database import driver as drivers
 from orchestrator.adapters.database import engine
+from orchestrator.adapters.database import rebuild as rebuilding
 from orchestrator.adapters.database.driver import has_wal, wal_is_safe
 from orchestrator.adapters.database.engine import (
     SCHEMA,
@@ -84,6 +85,37 @@ def make_schema(engine: sa.Engine, version: str) -> None:
         config.attributes["connection"] = connection
         command.upgrade(config, version)
     engine.dispose()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_schema_is_brought_forward_once(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of several servers that start at once on an earlier schema one makes the migrations, and the others wait for it and change nothing."""
+    url = f"sqlite:///{tmp_path}/state.db" if kind == "sqlite" else request.getfixturevalue("postgres").fresh()
+    make_schema(sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://")), "0018")
+    rebuilt, barrier, failed = list[str](), threading.Barrier(4), list[BaseException]()
+    rebuild = rebuilding.rebuild
+
+    def counted(connection: sa.Connection) -> None:
+        rebuilt.append(threading.current_thread().name)
+        time.sleep(0.2)  # the others come to the lock meanwhile
+        rebuild(connection)
+
+    def opens() -> None:
+        barrier.wait()
+        try:
+            open_database(url).dispose()
+        except BaseException as error:  # noqa: BLE001 - reported below
+            failed.append(error)
+
+    monkeypatch.setattr(rebuilding, "rebuild", counted)
+    threads = [threading.Thread(target=opens) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (failed, len(rebuilt), schema_version(url)) == ([], 1, SCHEMA)
 
 
 TOO_LONG = {"production": 10**15, "staging": 12, "qa": 999_999_999_999_999}

@@ -327,3 +327,24 @@ def test_the_environments_with_ephemeral_stacks(store: Store) -> None:
     assert store.ephemeral_environments() == {run.environment for run in runs}
     store.append(runs[0].id, [Entry(kind="ephemeral", data={"gone": True}, key="ephemeral:gone")])
     assert store.ephemeral_environments() == {run.environment for run in runs[1:]}
+
+
+def test_the_figures_for_monitoring(store: Store) -> None:
+    """Runs are counted by kind and state with the sum of their durations, and a database has a size."""
+    assert store.figures().runs == ()
+    filled(store)
+    figures = store.figures()
+    assert {(each.kind, each.state): each.number for each in figures.runs} == {
+        ("promotion", "deploying"): 6,
+        ("promotion", "succeeded"): 6,
+    }
+    assert all(each.seconds >= 0 for each in figures.runs)
+    assert (figures.size_bytes > 0) is isinstance(store, DatabaseStore)
+
+
+def test_new_entries_end_a_wait(store: Store) -> None:
+    """A reader waits for entries at most for its time, and then reads them."""
+    store.wait_for_entries(0.01)
+    filled(store, 1)
+    store.wait_for_entries(0.01)
+    assert store.feed()

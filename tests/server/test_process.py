@@ -58,6 +58,25 @@ def served(
                 process.kill()
 
 
+@contextmanager
+def serving_in(
+    folder: Path, port: int, environ: Mapping[str, str], *more: str
+) -> Iterator[tuple[int, "subprocess.Popen[bytes]", Path]]:
+    """`orchestrator serve` in *folder* with the variables *environ*; its port, its process, and what it has printed."""
+    words = [sys.executable, "-m", "orchestrator", "serve", "--port", str(port), *more]
+    log = folder / "server.log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(words, cwd=folder, env=dict(environ), stdout=file, stderr=file)
+    try:
+        yield port, process, log
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
 def answer(port: int, method: str, path: str, body: str = "", **headers: str) -> tuple[int, dict[str, str], str]:
     """The response of the server, once it accepts connections."""
     deadline = time.monotonic() + 60

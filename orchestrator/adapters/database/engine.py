@@ -174,6 +174,8 @@ def _migrate(engine: sa.Engine) -> None:
         if engine.dialect.name == "postgresql":
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(7259301)"))
         found = _read_version(connection)
+        if found == SCHEMA:
+            return  # another process has brought it forward while this one waited
         if found is not None and found not in known_schemas():
             raise OrchestratorError("S115", f"the store has the schema {found}, this program knows {SCHEMA}")
         config.attributes["connection"] = connection

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from orchestrator.adapters.database.read_tables import (
+    FEED_CHANNEL,
     environment_summary,
     feed,
     host_list,
@@ -208,6 +209,8 @@ def _write_feed(db: sa.Connection, project: str, environment: str, records: list
     about = {"project": project, "environment": environment}
     rows = [{**about, "at": item.at, "run": item.run, "seq": item.seq, "kind": item.kind} for item in records]
     db.execute(feed.insert().inline(), rows)
+    if db.dialect.name == "postgresql":
+        db.execute(sa.select(sa.func.pg_notify(FEED_CHANNEL, "")))  # sent when the transaction commits
 
 
 def _write_steps(db: sa.Connection, run: str, records: list[Record]) -> None:

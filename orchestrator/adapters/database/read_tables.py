@@ -160,6 +160,9 @@ environment_summary = sa.Table(
     sa.Index("environment_summary_environment", "environment"),
 )
 
+FEED_CHANNEL = "orchestrator_feed"
+"""Postgres notifies its listeners when a transaction with entries of the feed is committed."""
+
 feed = sa.Table(
     "feed",
     metadata,

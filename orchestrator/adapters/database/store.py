@@ -11,7 +11,7 @@ from orchestrator.adapters.database.lists import DatabaseLists, beginning_query
 from orchestrator.adapters.database.read_model import ReadModel, add_run, lock_environment
 from orchestrator.adapters.database.read_tables import run_list
 from orchestrator.adapters.database.tables import fences, hosts, queued_requests, records, runs, verified
-from orchestrator.adapters.database.takeable import Pulse
+from orchestrator.adapters.database.takeable import FeedNews, Pulse
 from orchestrator.adapters.database.values import decode
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import (
@@ -28,9 +28,18 @@ from orchestrator.domain.journal import (
     stale,
     taken,
 )
+from orchestrator.domain.listing import RunFigures, StoreFigures
 from orchestrator.domain.locks import UNLOCKED, lock_holder, locked_entries, recorded_lock, unlocked_entries
 from orchestrator.domain.plan import HostState, after_switch
 from orchestrator.ports import Clock
+
+SIZE_QUERIES: "dict[str, sa.Select[Any]]" = {
+    "postgresql": sa.select(sa.func.pg_database_size(sa.func.current_database())),
+    "sqlite": sa.select(sa.literal_column("page_count * page_size")).select_from(
+        sa.text("pragma_page_count(), pragma_page_size()")
+    ),
+}
+"""The query for the size of a database, for each dialect."""
 
 
 class DatabaseStore(DatabaseLists, DatabaseLeases):
@@ -39,7 +48,7 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
     def __init__(self, url: str, clock: Clock, project: str = "") -> None:
         self._engine = open_database(url).execution_options(project=project)
         self._clock = clock
-        self._pulse = Pulse(self._engine)
+        self._pulse, self._feed_news = Pulse(self._engine), FeedNews(self._engine)
 
     @retry_on_disconnect
     def create(self, run: Run) -> None:
@@ -175,6 +184,10 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
         """Whether anything may have been written since the last call."""
         return self._pulse.beats()
 
+    def wait_for_entries(self, seconds: float) -> None:
+        """Return when the feed may have new entries, at the latest after so many *seconds*."""
+        self._feed_news.wait(seconds)
+
     @retry_on_disconnect
     def claim(self, root: str, worker: str, host: str, ttl: float, *, dead: bool = False) -> QueuedRequest:
         """Work on it."""
@@ -220,9 +233,19 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
                 work = decode(QueuedRequest, row.data)
                 _keep(db, work.model_copy(update={"worker": "", "until": None, "done": done}))
 
+    def figures(self) -> StoreFigures:
+        """What monitoring reads."""
+        c = run_list.c
+        query = sa.select(c.kind, c.state, sa.func.count().label("runs"), sa.func.sum(c.seconds).label("seconds"))
+        rows = self._rows(query.where(c.kind.not_in(LOCK_KINDS)).group_by(c.kind, c.state))
+        runs = [RunFigures(kind=r.kind, state=r.state, number=r.runs, seconds=r.seconds or 0.0) for r in rows]
+        size = SIZE_QUERIES[self._engine.dialect.name]
+        return StoreFigures(runs=tuple(runs), size_bytes=int(self._rows(size)[0][0]))
+
     def close(self) -> None:
         """Close the connections."""
         self._pulse.close()
+        self._feed_news.close()
         self._engine.dispose()
 
     @retry_on_disconnect

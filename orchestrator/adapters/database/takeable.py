@@ -1,11 +1,12 @@
 """What a worker can take, in one statement, and whether anything was written since the last check."""
 
 import contextlib
+import time
 from typing import Any
 
 import sqlalchemy as sa
 
-from orchestrator.adapters.database.read_tables import run_list
+from orchestrator.adapters.database.read_tables import FEED_CHANNEL, run_list
 from orchestrator.adapters.database.tables import leases, queue_entries, queued_requests
 
 CHANNEL = "orchestrator"
@@ -90,3 +91,42 @@ class Pulse:
             driver.execute(f"LISTEN {CHANNEL}")
             return True
         return bool(list(self._connection.driver_connection.notifies(timeout=0)))
+
+
+class FeedNews:
+    """Waits for new entries of the feed. Postgres notifies connections that listen; on SQLite the time passes."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._connection: Any = None
+
+    def wait(self, seconds: float) -> None:
+        """Return when there may be new entries, at the latest after so many *seconds*."""
+        if self._engine.dialect.name != "postgresql":
+            time.sleep(seconds)
+            return
+        try:
+            for _ in self._listening().notifies(timeout=seconds, stop_after=1):
+                return
+        except Exception:  # noqa: BLE001 - whatever the driver raises: reading the feed will report it
+            self.close()
+            time.sleep(seconds)
+
+    def close(self) -> None:
+        """Close the connection."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(Exception):
+                connection.close()
+
+    def _listening(self) -> Any:
+        """The connection of the driver that listens. It does not return to the pool: it commits each statement."""
+        if self._connection is None:
+            made = self._engine.raw_connection()
+            driver: Any = made.driver_connection
+            made.detach()
+            driver.rollback()
+            driver.autocommit = True
+            driver.execute(f"LISTEN {FEED_CHANNEL}")
+            self._connection = driver
+        return self._connection

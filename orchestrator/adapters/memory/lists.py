@@ -1,6 +1,7 @@
 """The lists of the store in memory: folded from the journal each time, and so a check on what a database keeps."""
 
 import json
+import time
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -253,6 +254,10 @@ class MemoryLists:
     def feed_end(self) -> str | None:
         """The cursor of the newest entry; None if the journal is empty."""
         return f"0.{len(self._feed)}" if self._feed else None
+
+    def wait_for_entries(self, seconds: float) -> None:
+        """Return when the time has passed."""
+        time.sleep(seconds)
 
 
 def _with_run(summary: EnvironmentSummary, run: Run) -> EnvironmentSummary:

@@ -26,9 +26,10 @@ from orchestrator.domain.journal import (
     stale,
     taken,
 )
-from orchestrator.domain.listing import PAGE_SIZE, Page
+from orchestrator.domain.listing import PAGE_SIZE, Page, RunFigures, StoreFigures
 from orchestrator.domain.locks import lock_holder, locked_entries, unlocked_entries
 from orchestrator.domain.plan import HostState, after_switch
+from orchestrator.domain.story import seconds_between
 
 
 class ManualClock:
@@ -287,6 +288,16 @@ class MemoryStore(MemoryLists):
         held = self.lease(wait.environment)
         first = next(other for other in self._queue(wait.environment) if other.superseded_by is None)
         return (held is None or held.holder == wait.run) and first.run == wait.run
+
+    def figures(self) -> StoreFigures:
+        """What monitoring reads."""
+        kept = [run for run in self._runs.values() if run.kind not in LOCK_KINDS]
+        found = []
+        for kind, state in sorted({(run.kind, run.state.value) for run in kept}):
+            of = [run for run in kept if (run.kind, run.state.value) == (kind, state)]
+            seconds = sum(seconds_between(run.requested_at, run.ended_at) for run in of if run.ended_at is not None)
+            found.append(RunFigures(kind=kind, state=state, number=len(of), seconds=seconds))
+        return StoreFigures(runs=tuple(found), size_bytes=0)
 
     def news(self) -> bool:
         """There may always be some."""

@@ -28,7 +28,7 @@ class RunRequest:
     """What every request has: *targets* are the environments, one after the other.
 
     *root* and *by* (the user) are set when it is submitted. *wait* is how many seconds a busy environment is waited
-    for.
+    for. *trace* is the `traceparent` of what requested it, if there are traces.
     """
 
     kind: ClassVar[Kind]
@@ -38,6 +38,7 @@ class RunRequest:
     by: str = ""
     wait: float = 0.0
     retry: RetryFrom | None = None
+    trace: str = ""
 
     @property
     def release(self) -> PackageRef | None:
@@ -90,6 +91,7 @@ class RunRequest:
             "wait": self.wait,
             "retry": {"run": self.retry.run, "step": self.retry.step} if self.retry else None,
             "parameters": self.parameters(),
+            **({"trace": self.trace} if self.trace else {}),
         }
 
     @classmethod
@@ -132,6 +134,7 @@ def common_of(data: Data) -> Fields:
         "targets": tuple(data["targets"]),
         "wait": float(data.get("wait", 0.0)),
         "retry": RetryFrom(retry["run"], retry["step"]) if retry else None,
+        "trace": str(data.get("trace", "")),
     }
 
 

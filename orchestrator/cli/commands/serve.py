@@ -4,8 +4,9 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli.output import note, out
+from orchestrator.cli.output import log_format_option, note, out
 from orchestrator.cli.register_options import open_project
+from orchestrator.structured_logs import JSON, log_as_json, log_event
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -21,7 +22,23 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--tls-key", "key", type=FILE, metavar="FILE", help="The private key of the certificate.")
 @click.option("--behind-proxy", is_flag=True, help="Trust the headers of a proxy on this machine, which ends TLS.")
 @click.option("--name", "names", multiple=True, metavar="NAME", help="A host name of the server. May be repeated.")
+@click.option(
+    "--proxy",
+    "proxies",
+    multiple=True,
+    metavar="ADDRESS",
+    help="The address of a proxy whose headers are trusted (default: 127.0.0.1). May be repeated.",
+)
+@click.option(
+    "--drain",
+    type=click.FloatRange(0, 3600),
+    default=0,
+    show_default=True,
+    metavar="SECONDS",
+    help="After SIGTERM, keep serving for so long while /readyz responds 503.",
+)
 @click.option("--no-worker", is_flag=True, help="Start no worker; `orchestrator worker` runs the requests.")
+@log_format_option
 def command(
     host: str,
     port: int,
@@ -29,7 +46,10 @@ def command(
     key: Path | None,
     behind_proxy: bool,
     names: tuple[str, ...],
+    proxies: tuple[str, ...],
+    drain: float,
     no_worker: bool,
+    log_format: str,
 ) -> None:
     """Serve the dashboard and the API of the project until stopped.
 
@@ -39,6 +59,9 @@ def command(
     An address that other machines can reach needs TLS (--tls-cert and --tls-key), or --behind-proxy. A changed
     certificate is loaded within 30 seconds. Requests under a name that is not the address, localhost or a --name are
     refused.
+
+    SIGTERM and SIGINT complete the open requests and end the streams of events, whose clients connect again. With
+    --drain a proxy has the time to send requests to another server.
     """
     from orchestrator.app.access import own_bindings
     from orchestrator.app.opening import ServerOptions, serve_application
@@ -46,11 +69,32 @@ def command(
     from orchestrator.cli.planned import plan_text
 
     app = open_project()
-    options = ServerOptions(host, port, certificate, key, behind_proxy, names, not no_worker)
+    options = ServerOptions(
+        host,
+        port,
+        certificate,
+        key,
+        behind_proxy,
+        names,
+        worker=not no_worker,
+        proxies=proxies or ServerOptions.proxies,
+        drain_s=drain,
+        log_json=log_format == JSON,
+    )
+    if options.log_json:
+        log_as_json()
     if not own_bindings(app.acting)[1]:
         made = create_first_link(app.acting)
         out(f"create the administrator, within an hour: {options.address}/link/{made.text}")
     if no_worker and not app.scheduler_runs():
         note("no worker is running, which would run what is requested: orchestrator worker")
-    note(f"serving {app.project.name} at {options.address}")
+    _report(options.log_json, app.project.name, options.address)
     serve_application(app, options, plan_text)
+
+
+def _report(log_json: bool, project: str, address: str) -> None:
+    """Print, or log, what is served."""
+    if log_json:
+        log_event("orchestrator.web", "serving", project=project, address=address)
+    else:
+        note(f"serving {project} at {address}")

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.output import json_option
+from orchestrator.cli.output import json_option, log_format_option
+from orchestrator.structured_logs import JSON, is_json, log_as_json, log_event
 
 if TYPE_CHECKING:
     from orchestrator.domain.worker import WorkerEvent
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Start it as the system, as `serve` does: the user of this machine needs no role in the project.",
 )
+@log_format_option
 @json_option
-def command(queue: str, concurrency: int, once: bool, as_system: bool, as_json: bool) -> int:
+def command(queue: str, concurrency: int, once: bool, as_system: bool, log_format: str, as_json: bool) -> int:
     """Run the requests that `promote` and `rollback` have queued with --queue, oldest first, until stopped.
 
     Each promotion has a process of its own. A run whose environment is busy is not taken, so that it blocks no other
@@ -38,7 +40,8 @@ def command(queue: str, concurrency: int, once: bool, as_system: bool, as_json: 
     Twice a minute the worker checks for ephemeral environments that are past their time, and destroys them.
 
     SIGTERM and SIGINT stop the worker. It takes no new runs, its runs stop before their next step, and the next worker
-    resumes them. Events are written to standard error; --json writes them to standard output, a line each.
+    resumes them. Events are written to standard error; --json writes them to standard output, a line each, and
+    --log-format json writes them as lines of a structured log.
     """
     from orchestrator.app.opening import open_application
     from orchestrator.cli.execution import run_worker
@@ -50,10 +53,15 @@ def command(queue: str, concurrency: int, once: bool, as_system: bool, as_json: 
         if as_json:
             data = {"what": event.what, "root": event.root, "process": event.process, "why": event.why}
             print_json_line("WorkerEvent", data)
+        elif is_json():
+            more: dict[str, str | int] = {"run": event.root, "process": event.process, "reason": event.why}
+            log_event("orchestrator.worker", event.what, **{name: value for name, value in more.items() if value})
         else:
             process = f"(process {event.process})" if event.process else ""
             note(" ".join(word for word in (event.what, event.root, process, event.why) if word))
 
+    if log_format == JSON:
+        log_as_json()
     app = open_application(Path.cwd())
     actor = SYSTEM_ACTOR if as_system else app.actor
     run_worker(app, actor, WorkerConfig(queue, concurrency, once), print_event)
