@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 COMPILED = $(BIN)/python -m compileall -q -x 'ansible_collections|templates' orchestrator
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test long journeys crash-sweep sim planted-bugs chaos hostile rollback-proof workers scale growth unchanged leak-scan api-conformance authz-matrix approvals audit-mutate calendar isolation browser container browser-setup checks bench docs clean
+.PHONY: help demo test long journeys crash-sweep sim planted-bugs chaos hostile rollback-proof workers servers scale growth unchanged leak-scan api-conformance authz-matrix approvals audit-mutate calendar isolation browser container browser-setup checks bench docs clean
 
 help: ## Show this list.
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -76,6 +76,9 @@ rollback-proof: .venv/.dev ## Force rollbacks at random points, and compare ever
 
 workers: .venv/.dev ## Run promotions over 1, 2 and 4 workers on Postgres, killed at random: N=1000 COUNTS=1,2,4 SEED=1.
 	@$(BIN)/python -m tests.campaigns.workers --roots $(or $(N),1000)$(if $(COUNTS), --workers $(COUNTS)) $(if $(SEED),--seed $(SEED))
+
+servers: .venv/.dev ## Promote and approve at two servers on Postgres, killed at random and at chosen places: N=200 SEED=1.
+	@$(BIN)/python -m tests.campaigns.servers --promotions $(or $(N),200)$(if $(SEED), --seed $(SEED))
 
 # `$(or …)` separates its arguments by commas: a list with one is a variable.
 BOTH_STORES = sqlite,postgres

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.campaigns import audit_mutate, bugs, rollback, sim, workers
+from tests.campaigns import audit_mutate, bugs, rollback, servers, sim, workers
 from tests.campaigns.chaos.rows import ROWS
 from tests.campaigns.chaos.table import WANTED, Row, Shared, execute
 from tests.campaigns.judge import judged
@@ -124,6 +124,14 @@ def test_many_promotions_over_workers_that_are_killed() -> None:
     """Promotions over two workers on Postgres, one of which is killed at random, are all done, and nothing twice."""
     with serving() as server:
         assert workers.campaign(server, 12, 2, 8.0, random.Random(5)) == 0
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_promotions_and_approvals_at_servers_that_are_killed() -> None:
+    """Promotions and approvals at two servers are made once, and streams and pages recover, while servers, workers and runs are killed."""
+    with serving() as server:
+        assert servers.campaign(server, 24, 3.0, random.Random(7)) == 0
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import json
 from datetime import timedelta
 
 from orchestrator.app import access, people, tokens
-from orchestrator.domain.access.principals import Binding, User
+from orchestrator.domain.access.principals import Actor, Binding, Method, User
 from tests.journeys.conftest import Project, lay_small_shop
 from tests.otlp_receiver import receiving
 from tests.server.pair import wait_for
@@ -32,8 +32,9 @@ def test_a_trace_goes_from_the_request_to_the_engines(project: Project) -> None:
     with project.opened() as app:
         people.add_user(app.acting, User(name="root"))
         token = tokens.create_token(app.acting, "root", lifetime=timedelta(hours=1)).text
-        for role in ("release-manager", "administrator"):
-            access.grant(app.acting, Binding(role=role, to="user:root"))
+        access.grant(app.acting, Binding(role="administrator", to="user:root"))
+        acting = app.acting_as(Actor(name="root", method=Method.TOKEN))
+        access.grant(acting, Binding(role="release-manager", to="user:root"))
     with receiving() as receiver:
         environ = {**project.environ(), **receiver.environ, "PYTHONUNBUFFERED": "1"}
         with serving_in(project.root, free_port(), environ, "--log-format", "json") as (port, _, log):
