@@ -29,7 +29,7 @@ class Writer:
         self._port, self._token = port, token
         self.sent, self.confirmed, self.failed = 0, 0, list[str]()
         self.stopping = threading.Event()
-        self.thread = threading.Thread(target=self._work)
+        self.thread = threading.Thread(target=self._work, daemon=True)
         self.thread.start()
 
     def _work(self) -> None:
@@ -105,13 +105,15 @@ def test_a_backup_while_serving_is_the_state_at_one_time(
     port, words = free_port(), passphrase(tmp_path)
     with serving_in(folder, port, environ, "--no-worker"):
         writer = Writer(port, token)
-        writer.reaches(10)
-        before = writer.confirmed
-        command("backup", str(tmp_path / "a.backup"), *words)
-        after = writer.sent
-        writer.reaches(after + 5)
-        writer.stopping.set()
-        writer.thread.join()
+        try:
+            writer.reaches(10)
+            before = writer.confirmed
+            command("backup", str(tmp_path / "a.backup"), *words)
+            after = writer.sent
+            writer.reaches(after + 5)
+        finally:
+            writer.stopping.set()
+            writer.thread.join()
         assert writer.failed == []
         assert titles(port, token) == [f"change {number}" for number in range(1, writer.sent + 1)]
     command("restore", str(tmp_path / "a.backup"), "--yes", *words)

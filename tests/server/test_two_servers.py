@@ -44,7 +44,7 @@ class Journal:
         )  # fmt: skip
         self._store.create(self._run)
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work)
+        self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
     def stop(self) -> list[tuple[str, int]]:
@@ -106,7 +106,7 @@ def test_events_are_notified(pair: Pair) -> None:
         store.wait_for_entries(60)
         at.append(time.monotonic())
 
-    waiting = threading.Thread(target=wait)
+    waiting = threading.Thread(target=wait, daemon=True)
     waiting.start()
     began = time.monotonic()
     journal = Journal(pair, "fa0002")
@@ -122,7 +122,7 @@ class Traffic:
         self._pair, self._name = pair, name
         self.failed, self.done = list[str](), list[str]()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work)
+        self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
