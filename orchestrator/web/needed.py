@@ -1,4 +1,4 @@
-"""What release management needs of a user: tasks that wait, decisions, and reviews and actions that are due."""
+"""What release management needs of a user: tasks that wait, decisions, trains, and reviews and actions that are due."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +11,8 @@ from orchestrator.management.implementation_plans.state import TaskState
 from orchestrator.management.planned_releases.pending import pending_of
 from orchestrator.management.planned_releases.queries import show_schedule
 from orchestrator.management.reviews.queries import list_actions, list_reviews
+from orchestrator.management.trains.queries import list_trains
+from orchestrator.management.trains.state import TrainState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +35,7 @@ class Needed:
 def needed_of(acting: Acting) -> list[Needed]:
     """What needs the actor, what is late first. Raises A101."""
     now = parse_moment(acting.clock.now())
-    found = [*_tasks(acting), *_releases(acting, now), *_actions(acting, now), *_reviews(acting, now)]
+    found = [*_tasks(acting), *_releases(acting, now), *_trains(acting), *_actions(acting, now), *_reviews(acting, now)]
     return sorted(found, key=lambda each: not each.is_late)
 
 
@@ -48,6 +50,14 @@ def _releases(acting: Acting, now: datetime) -> "Iterator[Needed]":
     for each in pending_of(show_schedule(acting), str(acting.actor), now):
         title, path = f"{each.release.id} {each.release.title}", f"/planned-releases/{each.release.id}"
         yield Needed(title, path, f"planned release, {each.text}", None, each.is_late)
+
+
+def _trains(acting: Acting) -> "Iterator[Needed]":
+    for each in list_trains(acting, limit=MOST).items:
+        stuck = each.state is TrainState.NEEDS_INTERVENTION
+        if each.conductor == acting.actor and (stuck or each.state is TrainState.ON_HOLD):
+            text = f"release train, {each.state}" + (f": {each.note}" if each.note else "")
+            yield Needed(f"{each.id} of {each.line}", f"/trains/{each.id}", text, each.departs_at, stuck)
 
 
 def _actions(acting: Acting, now: datetime) -> "Iterator[Needed]":

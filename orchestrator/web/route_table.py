@@ -37,6 +37,7 @@ SEARCHING = (
 NEEDED = (
     "implementation_plans.own_tasks",
     "planned_releases.show_schedule",
+    "trains.list_trains",
     "reviews.list_actions",
     "reviews.list_reviews",
 )
@@ -147,6 +148,20 @@ TRAINS: dict[str, tuple[str, ...]] = {
     },
 }
 """The routes of release trains."""
+TRAIN_PAGES: dict[str, tuple[str, ...]] = {
+    "GET /trains": ("trains.list_trains", "trains.list_lines", "trains.show_line"),
+    "POST /trains": ("trains.create_train",),
+    "POST /train-lines": ("trains.add_line",),
+    "POST /train-lines/{line}/remove": ("trains.remove_line",),
+    "GET /trains/{train}": ("trains.show_train", "trains.show_prognosis", "queries.releases"),
+    "GET /trains/{train}/cancel": ("trains.show_train",),
+    "POST /trains/{train}/board": ("trains.board_train",),
+    "POST /trains/{train}/leave": ("trains.leave_train",),
+    "POST /trains/{train}/edit": ("trains.show_train", "trains.edit_train"),
+    "POST /trains/{train}/depart": ("trains.depart",),
+    **{f"POST /trains/{{train}}/{name}": (f"trains.{name}_train",) for name in ("hold", "resume", "cancel", "resolve")},
+}
+"""The pages of release trains."""
 PROMOTING = ("releases.kept_package", "plans.targets", "submissions.submit(Promote)", *REQUESTING)
 
 ROUTES: dict[str, tuple[str, ...] | Public | UseCaseRoute] = {
@@ -204,6 +219,7 @@ ROUTES: dict[str, tuple[str, ...] | Public | UseCaseRoute] = {
     **RELEASE_PAGES,
     **PLAN_PAGES,
     **REVIEW_PAGES,
+    **TRAIN_PAGES,
     "POST /requests/{run}/votes": ("votes.cast_vote",),
     "POST /requests/{run}/votes/withdraw": ("votes.take_back_vote",),
     "POST /requests/{run}/withdraw": ("run_requests.withdraw_request",),

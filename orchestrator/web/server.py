@@ -50,6 +50,7 @@ from orchestrator.web.pages.rendering import error_page
 from orchestrator.web.pages.reviews import router as pages_reviews
 from orchestrator.web.pages.signing_in import router as pages_signing_in
 from orchestrator.web.pages.single_sign_on import router as pages_single_sign_on
+from orchestrator.web.pages.trains import router as pages_trains
 from orchestrator.web.problems import PROBLEM_RESPONSE, first_of, problem_response
 from orchestrator.web.protection import Protection
 from orchestrator.web.stopping import Stopping
@@ -80,6 +81,7 @@ ROUTERS = (
     pages_bookings,
     pages_planned_releases,
     pages_release_phases,
+    pages_trains,
     pages_implementation_plans,
     pages_reviews,
     pages_plans,

@@ -82,21 +82,43 @@ FORMS: dict[str, dict[str, str]] = {
     "/implementation-plans/IP-1/tasks/announce/replan": {"title": "Mail them"},
     "/implementation-plans/IP-1/tasks/announce/decide": {"decision": "go", "reason": "x"},
     "/implementation-plans/IP-1/tasks/announce/evidence": {"evidence": "x"},
+    "/trains": {"line": "weekly"},
+    "/train-lines": {"name": "daily", "stops": "staging", "start": "2031-01-07T08:00"},
+    "/trains/T-1/board": {"package": "shop-1.3.0"},
+    "/trains/T-1/leave": {"package": "shop"},
+    "/trains/T-1/edit": {"departs_at": "2031-01-07T08:00"},
     "/reviews": {"subject": "REL-1"},
     "/reviews/REL-1/write": {"went_well": "x"},
     "/reviews/REL-1/feedback": {"text": "x"},
     "/reviews/REL-1/actions": {"title": "x", "owner": "ann", "due": "2031-01-07T08:00"},
 }
 """A form that is valid for each path of release management at which a reason is not enough."""
-NAMES = {"{release}": "REL-1", "{phase}": "build", "{task}": "announce", "{review}": "REL-1", "{action}": "A-1"}
+NAMES = {
+    "{train}": "T-1",
+    "{line}": "weekly",
+    "{release}": "REL-1",
+    "{phase}": "build",
+    "{task}": "announce",
+    "{review}": "REL-1",
+    "{action}": "A-1",
+}
 """The objects in the paths of release management."""
 
 
+def lay_line(office: RequestProject) -> None:
+    """Add the line *weekly* of ann and its train T-1, which departs in some days."""
+    stops = ("--stop", "staging", "--stop", "production+2h")
+    start = (datetime.now(UTC) + 5 * DAY).strftime("%Y-%m-%dT%H:%M")
+    office.by("ann", "train", "line", "add", "weekly", *stops, "--start", start, "--rule", "FREQ=WEEKLY")
+    office.by("ann", "train", "create", "weekly")
+
+
 def lay_all(office: RequestProject) -> None:
-    """REL-1 of ann with its review and the action A-1 of olga, and IP-1, whose first task waits for olga."""
+    """REL-1 of ann with its review and the action A-1 of olga, IP-1, whose first task waits for olga, and T-1."""
     times = ("--freeze", at(5), "--release-at", at(9))
     office.by("ann", "release", "plan", "Advent", "--to", "production", *times)
     office.by("ann", "review", "open", "REL-1")
     due = ("--owner", "olga", "--due", "2026-01-01T00:00:00Z")
     office.by("ann", "action", "add", "REL-1", "Watch the disk", *due)
     lay_plan(office)
+    lay_line(office)

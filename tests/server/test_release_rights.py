@@ -5,15 +5,15 @@ import re
 import pytest
 
 from orchestrator.domain.access.actions import BUILT_IN
-from orchestrator.web.route_table import PLAN_PAGES, RELEASE_PAGES, REVIEW_PAGES
+from orchestrator.web.route_table import PLAN_PAGES, RELEASE_PAGES, REVIEW_PAGES, TRAIN_PAGES
 from tests.cli.request_project import RequestProject, office
 from tests.server.release_scene import FORMS, NAMES, lay_all
 from tests.server.site import Browser, Site
 from tests.server.test_changes import RIGHTS
 
 __all__ = ["office"]  # the fixture
-PAGES = RELEASE_PAGES | PLAN_PAGES | REVIEW_PAGES
-READS = ("planned_releases.show_planned_release", "implementation_plans.show_task")
+PAGES = RELEASE_PAGES | PLAN_PAGES | REVIEW_PAGES | TRAIN_PAGES
+READS = ("planned_releases.show_planned_release", "implementation_plans.show_task", "trains.show_train")
 """The use cases that a form reads before it changes something."""
 
 
@@ -63,7 +63,8 @@ POSSIBLE = (
     "/implementation-plans/{plan}/tasks", "/implementation-plans/{plan}/tasks/{task}/done",
     "/implementation-plans/{plan}/tasks/{task}/skip", "/implementation-plans/{plan}/tasks/{task}/replan", "/reviews",
     "/reviews/{review}/write", "/reviews/{review}/close", "/reviews/{review}/feedback", "/reviews/{review}/actions",
-    "/actions/{action}/done", "/actions/{action}/cancel",
+    "/actions/{action}/done", "/actions/{action}/cancel", "/trains", "/train-lines", "/train-lines/{line}/remove",
+    "/trains/{train}/board", "/trains/{train}/edit", "/trains/{train}/hold", "/trains/{train}/cancel",
 )  # fmt: skip
 """The routes that have a form for a release manager in the states of the scene."""
 

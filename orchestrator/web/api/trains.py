@@ -1,6 +1,6 @@
 """The routes of `/api/v1` for train lines and release trains. Each calls one use case of release management."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,7 +11,6 @@ from pydantic import ConfigDict, Field
 from orchestrator.app.acting import Acting
 from orchestrator.domain.moments import moment_text
 from orchestrator.management.trains import decisions
-from orchestrator.management.trains.departure import depart
 from orchestrator.management.trains.line_decisions import add_line, edit_line, remove_line
 from orchestrator.management.trains.model import LineDraft, Train, TrainLine
 from orchestrator.management.trains.queries import list_lines, list_trains, show_line, show_prognosis, show_train
@@ -29,9 +28,10 @@ from orchestrator.web.api.documents import (
 )
 from orchestrator.web.api.orders import Order, Reason, Time, Word
 from orchestrator.web.requests import checked_model, managed_application
+from orchestrator.web.train_changes import TRAIN_EVENTS
 
 if TYPE_CHECKING:
-    from orchestrator.management.application import ManagedApplication
+    pass
 
 TrainCursor = Annotated[str | None, Query(max_length=200, pattern=r"^[0-9:.TZ-]{1,60} T-\d{1,9}$")]
 LINE: dict[str, Any] = {"name": "weekly", "stops": [{"environments": ["staging"]}], "start": "2026-12-01T10:00:00"}
@@ -253,32 +253,6 @@ def post_train_edit(
         return _train(200, decisions.edit_train(expecting, train, times, order.reason.strip()))
 
     return reply_once(request, who, key, order, work)
-
-
-TrainCall = Callable[["ManagedApplication", Acting, str, str], Train]
-TRAIN_EVENTS: dict[str, tuple[str, TrainCall]] = {
-    "depart": (
-        "Have a train depart before its time, with the rights of the actor.",
-        lambda app, acting, key, reason: depart(acting, key, app.train_sources, reason),
-    ),
-    "hold": (
-        "Keep a train from departing. The reason is required.",
-        lambda _, acting, key, reason: decisions.hold_train(acting, key, reason),
-    ),
-    "resume": (
-        "Let a train depart that was held.",
-        lambda _, acting, key, reason: decisions.resume_train(acting, key, reason),
-    ),
-    "cancel": (
-        "End a train. After the departure its packages are rolled back. The reason is required.",
-        lambda _, acting, key, reason: decisions.cancel_train(acting, key, reason),
-    ),
-    "resolve": (
-        "Record that what a train left was restored by hand. The reason is required.",
-        lambda _, acting, key, reason: decisions.resolve_train(acting, key, reason),
-    ),
-}
-"""The events of a train that users cause with a reason, each with its text."""
 
 
 def _train_route(event: str) -> None:

@@ -220,6 +220,8 @@ def account_page(request: Request, who: Who) -> HTMLResponse:
     app = application(request)
     bindings, _ = own_bindings(app.acting_as(who.actor))
     sessions = app.authentication.sessions_with(who.session) if who.session is not None else ()
-    calendar = calendar_address(app.acting_as(who.actor))
+    acting = app.acting_as(who.actor)
+    subscribes = is_allowed(acting, Action.VIEW)  # a user without a role has tasks, and no calendar
+    calendar = calendar_address(acting) if subscribes else None
     values = {"bindings": bindings, "sessions": sessions, "zones": sorted(zone_names()), "calendar": calendar}
-    return rendered(request, "account", who, **values)
+    return rendered(request, "account", who, **values, subscribes=subscribes)

@@ -32,6 +32,7 @@ PLACES = (
             ("/requests", "Requests"),
             ("/change-requests", "Change requests"),
             ("/planned-releases", "Planned releases"),
+            ("/trains", "Trains"),
             ("/implementation-plans", "Implementation plans"),
             ("/bookings", "Bookings"),
             ("/calendar", "Calendar"),
@@ -57,6 +58,7 @@ KEY_LIST = (
     ("g e", "Environments"),
     ("g q", "Requests"),
     ("g p", "Planned releases"),
+    ("g t", "Trains"),
     ("g i", "Implementation plans"),
     ("g b", "Bookings"),
     ("g c", "Calendar"),
@@ -92,6 +94,18 @@ RELEASE_SIGNS = {
     "released": "good",
     "closed": "good",
 }
+TRAIN_SIGNS = {
+    "boarding": "wait",
+    "closed": "wait",
+    "on-hold": "cold",
+    "departed": "run",
+    "rolling-back": "warn",
+    "arrived": "good",
+    "rolled-back": "warn",
+    "needs-intervention": "bad",
+}
+BOARDING_SIGNS = {"boarded": "wait", "stayed": "cold", "departed": "run", "arrived": "good", "rolled-back": "warn"}
+TRAIN_RUN_SIGNS = {"started": "run", "succeeded": "good", "failed": "bad", "needs-help": "bad"}
 PLAN_SIGNS = {"scheduled": "wait", "running": "run", "completed": "good", "aborted": "bad"}
 TASK_SIGNS = {
     "ready": "wait",
@@ -185,6 +199,9 @@ templates.globals.update(
     change_signs=CHANGE_SIGNS,
     booking_signs=BOOKING_SIGNS,
     release_signs=RELEASE_SIGNS,
+    train_signs=TRAIN_SIGNS,
+    boarding_signs=BOARDING_SIGNS,
+    train_run_signs=TRAIN_RUN_SIGNS,
     plan_signs=PLAN_SIGNS,
     task_signs=TASK_SIGNS,
     action_signs=ACTION_SIGNS,
