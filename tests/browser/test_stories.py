@@ -80,6 +80,26 @@ def test_an_event_is_shown_without_a_reload(served: Served) -> None:
     assert served.problems == []
 
 
+def test_home_and_the_matrix_are_live(served: Served) -> None:
+    """A promotion that another user requests is on home, and its release is in the matrix, without a reload and with the focus where it was."""
+    office = served.office
+    home, matrix = served.page("olga"), served.page("vic")
+    matrix.goto(f"{served.address}/matrix")
+    home.get_by_role("link", name="All entries").focus()
+    for page in (home, matrix):
+        page.evaluate("document.documentElement.dataset.kept = 'yes'")
+    office.packages.put(office.release("1.2.0"))
+    run = office.request("staging", "1.2.0")
+    expect(home.locator("#part")).to_contain_text("shop 1.2.0 → staging")
+    expect(home.get_by_role("link", name="All entries")).to_be_focused()
+    office.do(run)
+    expect(matrix.get_by_role("row", name=re.compile("shop 1.2.0"))).to_contain_text("verified")
+    expect(home.locator("#part")).to_contain_text("No run is under way")
+    for page in (home, matrix):
+        assert page.evaluate("document.documentElement.dataset.kept") == "yes"
+    assert served.problems == []
+
+
 def test_a_keyboard_is_enough(served: Served) -> None:
     """Sign-in, the way to a promotion that waits, and its approval need no pointer; the first key leads past the menu."""
     path = waiting(served)

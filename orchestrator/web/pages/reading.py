@@ -42,15 +42,15 @@ REQUEST_PARTS: dict[RequestPart, str] = {"all": "request_part", "facts": "reques
 
 
 @router.get("/")
-def home_page(request: Request, who: Who) -> HTMLResponse:
-    """What needs the reader, what is under way, and what is closed."""
+def home_page(request: Request, who: Who, part: Word = None) -> HTMLResponse:
+    """What needs the reader, what is under way, and what is closed; with *part* without its frame."""
     app = application(request)
     acting = app.acting_as(who.actor)
     waiting = list_requests(acting, app.request_rules()).items
     facts = app.queries.facts_of_all(who.actor, tuple(app.environments))
     return rendered(
         request,
-        "home",
+        "home_part" if part is not None else "home",
         who,
         mine=[each for each in waiting if str(who.actor) in each.could],
         problems=[problem for item in facts for problem in item.problems],
@@ -69,16 +69,18 @@ def matrix_page(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     release: Word = None,
     cursor: ReleaseCursor = None,
+    part: Word = None,
 ) -> HTMLResponse:
-    """Every release in every environment."""
+    """Every release in every environment; with *part* without its frame. The first page is updated while it is read."""
     app = application(request)
     facts = app.queries.facts_of_all(who.actor, tuple(app.environments))
     page = app.queries.releases(who.actor, _of_release(release), cursor, limit)
     rows = app.queries.release_rows(who.actor, list(page.items), facts)
     acting = app.acting_as(who.actor)
     promotable = {item.name for item in facts if is_allowed(acting, Action.PROMOTE, item.name)}
-    shown = {"rows": rows, "chosen": release, "cursor": page.cursor}
-    return rendered(request, "matrix", who, facts=facts, promotable=promotable, **shown)
+    shown = {"rows": rows, "chosen": release, "cursor": page.cursor, "first": cursor is None, "limit": limit}
+    name = "matrix_part" if part is not None else "matrix"
+    return rendered(request, name, who, facts=facts, promotable=promotable, **shown)
 
 
 def _of_release(release: str | None) -> ReleaseFilter:
