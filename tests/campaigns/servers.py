@@ -48,7 +48,7 @@ USERS = {"root": "administrator", "ann": "release-manager", "bob": "approver", "
 QUEUE = "campaign"
 DIRECT, APPROVED = 8, 4
 """How many environments have no approvals, and how many require one."""
-GIVES_UP_S, QUIET_S = 120.0, 90.0
+GIVES_UP_S, QUIET_S = 300.0, 90.0
 
 
 class Office(Simulated):
@@ -147,14 +147,20 @@ class OfficeWorkers(Workers):
                 self.servers[port] = self._start(f"s{port}", "--serve", str(port), **({AT: place} if place else {}))
 
     def kill_one(self) -> None:
-        """`kill -9` of a server, of a worker, or of a process that does a root."""
-        if self.rng.random() < 0.5:
-            self.servers[self.rng.choice(self.ports)].kill()
+        """`kill -9` of a server, of a worker, or of a process that does a root.
+
+        What has not started yet is not killed: on a slow machine nothing would ever start.
+        """
+        port = self.rng.choice(self.ports)
+        if self.rng.random() < 0.5 and _responds(port):
+            self.servers[port].kill()
             return
         running = {process.pid for process in (*self.processes.values(), *self.servers.values())}
-        workers = sorted(process.pid for process in self.processes.values())
+        workers = [self.processes[name].pid for name in sorted(self.processes) if self._took(name)]
         children = [process for process in tagged(f"{MARK}={self.folder}") if process not in running]
-        chosen = self.rng.choice(children) if children and self.rng.random() < 0.7 else self.rng.choice(workers)
+        if not (children or workers):
+            return
+        chosen = self.rng.choice(children if children and (not workers or self.rng.random() < 0.7) else workers)
         self.killed["worker" if chosen in workers else "run"] += 1
         with contextlib.suppress(ProcessLookupError):
             os.kill(chosen, signal.SIGKILL)
@@ -171,10 +177,23 @@ class OfficeWorkers(Workers):
                 process.wait()
         return super().stop()
 
+    def _took(self, name: str) -> bool:
+        """Whether a worker has taken anything since its start."""
+        log = (self.folder / f"{name}.log").read_text()
+        return " took " in log.rpartition(" ready ")[2]
+
     def _start(self, name: str, *words: str, **more: str) -> "subprocess.Popen[bytes]":
         command = [sys.executable, "-m", "tests.campaigns.servers", "--folder", str(self.folder), *words]
         with (self.folder / f"{name}.log").open("ab") as log:
             return subprocess.Popen(command, cwd=ROOT, env={**self.environ, **more}, stdout=log, stderr=log)
+
+
+def _responds(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == 200
+    return False
 
 
 def _ended(process: "subprocess.Popen[bytes] | None") -> bool:

@@ -131,7 +131,7 @@ def test_many_promotions_over_workers_that_are_killed() -> None:
 def test_promotions_and_approvals_at_servers_that_are_killed() -> None:
     """Promotions and approvals at two servers are made once, and streams and pages recover, while servers, workers and runs are killed."""
     with serving() as server:
-        assert servers.campaign(server, 24, 3.0, random.Random(7)) == 0
+        assert servers.campaign(server, 12, 5.0, random.Random(7)) == 0
 
 
 @pytest.mark.parametrize(

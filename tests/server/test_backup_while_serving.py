@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.parse
 from datetime import timedelta
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def titles(port: int, token: str) -> list[str]:
         found += [(each["request"]["number"], each["request"]["title"]) for each in page["requests"]]
         if not page["cursor"]:
             return [title for _, title in sorted(found)]
-        more = f"&cursor={page['cursor']}"
+        more = f"&cursor={urllib.parse.quote(page['cursor'])}"
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])

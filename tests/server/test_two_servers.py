@@ -60,7 +60,7 @@ class Journal:
     def _work(self) -> None:
         while not self._stop.is_set():
             self._store.append(self._run.id, [Entry(kind="notice", data={"level": "info", "text": "still here"})])
-            time.sleep(0.02)
+            time.sleep(0.05)
 
 
 def test_a_session_is_valid_at_both_servers(pair: Pair) -> None:
@@ -132,7 +132,7 @@ class Traffic:
 
     def _work(self) -> None:
         token, number = self._pair.tokens[self._name], 0
-        while not self._stop.wait(0.05):
+        while not self._stop.wait(0.1):
             number += 1
             title = f"{self._name} {number}"
             try:
@@ -172,7 +172,7 @@ def test_a_rolling_restart_fails_no_request(pair: Pair) -> None:
         status, page = pair.send(pair.tokens["root"], "GET", f"/api/v1/change-requests?limit=200&state=draft{more}")
         assert status == 200, page
         found += [each["request"]["title"] for each in page["requests"]]
-        more = f"&cursor={page['cursor']}" if page["cursor"] else ""
+        more = f"&cursor={urllib.parse.quote(page['cursor'])}" if page["cursor"] else ""
     assert sorted(found) == sorted(title for each in traffic for title in each.done)
 
 
