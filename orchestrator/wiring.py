@@ -11,6 +11,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.engine_wiring import EngineParts
 from orchestrator.management.application import ManagedApplication
 from orchestrator.management_wiring import ManagementParts
+from orchestrator.notification_wiring import NotificationParts
 from orchestrator.register_wiring import RegisterParts
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from orchestrator.services import Services
 
 
-class App(EngineParts, RegisterParts, ManagementParts, ManagedApplication):
+class App(EngineParts, RegisterParts, ManagementParts, NotificationParts, ManagedApplication):
     """A project with everything joined. Each part is made when it is first used."""
 
     @cached_property
@@ -56,7 +57,8 @@ class App(EngineParts, RegisterParts, ManagementParts, ManagedApplication):
         """What is done when it is due."""
         from orchestrator.app.automatic import AutomaticPromotions
 
-        return (*super().duties(shows), *self.management_duties(shows), AutomaticPromotions(self))
+        notified = self.notification_duties()
+        return (*super().duties(shows), *self.management_duties(shows), AutomaticPromotions(self), *notified)
 
     def warm(self) -> None:
         """Import and read what every workflow needs, so that a forked process need not."""

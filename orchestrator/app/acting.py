@@ -16,7 +16,15 @@ from orchestrator.domain.audit.chain import record_by
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import Model, digest_of
 from orchestrator.domain.moments import ClockReading, Now, current_time, parse_moment
-from orchestrator.domain.register import ACCESS_KINDS, RecordKind
+from orchestrator.domain.notifications import Fact, notifications_of
+from orchestrator.domain.register import (
+    ACCESS_KINDS,
+    NOTIFICATION_RULES,
+    NOTIFICATIONS,
+    Message,
+    RecordKind,
+    fact_of,
+)
 from orchestrator.domain.text import nearest
 from orchestrator.ports import Clock
 from orchestrator.register_ports import Changes, Records, Register
@@ -171,7 +179,15 @@ class Change(View):
         before = self.records.get(kind, key)
         self.records.put(kind, value)
         self.record(f"{noun_of(kind)}:{key}", before=_digest(before), after=_digest(value), detail=detail)
+        if before is None and isinstance(value, Message):
+            self.notify(fact_of(value))
         return value
+
+    def notify(self, fact: Fact) -> None:
+        """Write a notification of *fact* for each rule that is about it, in this transaction; once for each fact."""
+        for made in notifications_of(self.records.all(NOTIFICATION_RULES), fact):
+            if self.records.get(NOTIFICATIONS, made.id) is None:
+                self.records.put(NOTIFICATIONS, made)
 
     def remove(self, kind: RecordKind[T], value: T, **detail: object) -> None:
         """Remove *value*, and record its digest."""

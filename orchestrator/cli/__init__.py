@@ -90,6 +90,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "whoami": "Show the actor, how it was authenticated, and its roles.",
         "token": "Create, exchange, list, rotate and revoke tokens.",
         "hook": "Let Git servers and other systems build and promote releases.",
+        "notifications": "Send notifications by webhooks, mail and chat.",
         "audit": "List, show, verify, explain and export the audit stream.",
     },
     "Project and machine": {

@@ -7,6 +7,7 @@ from pydantic import Field
 from orchestrator.documents.head import Document
 from orchestrator.documents.hooks import MODELS as HOOK_MODELS
 from orchestrator.documents.management import MODELS as MANAGEMENT_MODELS
+from orchestrator.documents.notifications import MODELS as NOTIFICATION_MODELS
 from orchestrator.documents.register import MODELS as REGISTER_MODELS
 from orchestrator.documents.register import RequestItem
 from orchestrator.domain.authentication import FIELD
@@ -278,6 +279,7 @@ MODELS: dict[str, type[Model]] = {
     **REGISTER_MODELS,
     **MANAGEMENT_MODELS,
     **HOOK_MODELS,
+    **NOTIFICATION_MODELS,
 }
 
 

@@ -21,6 +21,7 @@ from orchestrator.domain.calendar.verdict import Calendar, LineStop
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import Digest, Model
 from orchestrator.domain.moments import Moment, moment_text
+from orchestrator.domain.notifications import Fact, FeedPlace, Notification, NotificationRule
 
 T = TypeVar("T", bound=Model)
 
@@ -46,6 +47,20 @@ class Message(Model):
     environment: str = ""
     text: str
     state: Literal["pending", "sent", "dead"] = "pending"
+
+
+def fact_of(message: Message) -> Fact:
+    """The fact that *message* is about, which needs its user."""
+    return Fact(
+        id=f"message {message.dedup}",
+        kind=f"message.{message.kind}",
+        at=message.at,
+        about=message.dedup,
+        environment=message.environment,
+        to=message.to,
+        text=message.text,
+        path="/",
+    )
 
 
 class PlanText(Model):
@@ -138,10 +153,24 @@ CALENDAR_ADDRESSES = RecordKind(
     noun="calendar-address",
 )
 
+NOTIFICATION_RULES = RecordKind(
+    "notification_rules", NotificationRule, lambda rule: rule.name, noun="notification-rule"
+)
+NOTIFICATIONS = RecordKind(
+    "notifications",
+    Notification,
+    lambda sent: sent.id,
+    lambda sent: sent.state,
+    lambda sent: moment_text(sent.fact.at),
+    noun="notification",
+)
+FEED_PLACES = RecordKind("feed_places", FeedPlace, lambda place: place.name, noun="feed-place")
+
 KINDS = (
     USERS, GROUPS, SERVICE_ACCOUNTS, ROLES, BINDINGS, ABSENCES, TOKENS,
     CALENDAR_RULES, LINE_STOPS, REQUESTS, VOTES, OVERRIDES, REVIEWS, OUTBOX, PLAN_TEXTS, BUILDERS,
     PASSWORDS, SIGN_IN_LINKS, ACCOUNTS, CALENDAR_ADDRESSES,
+    NOTIFICATION_RULES, NOTIFICATIONS, FEED_PLACES,
 )  # fmt: skip
 """Every kind of record. The database has one table for each."""
 

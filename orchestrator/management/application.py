@@ -7,6 +7,7 @@ from orchestrator.app.application import Application
 from orchestrator.app.opening import open_application
 
 if TYPE_CHECKING:
+    from orchestrator.app.notification_rules import NotificationSources
     from orchestrator.management.bookings.ports import BookingSources
     from orchestrator.management.change_requests.ports import ChangeSources, ImportFiles
     from orchestrator.management.hooks.ports import HookSources
@@ -50,6 +51,10 @@ class ManagedApplication(Application):
         @property
         def train_sources(self) -> TrainSources:
             """The facts of release trains."""
+
+        @property
+        def notification_sources(self) -> NotificationSources:
+            """The project, as notifications need it."""
 
         @property
         def hook_sources(self) -> HookSources:

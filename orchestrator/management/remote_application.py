@@ -351,6 +351,11 @@ class RemoteApplication(ManagedApplication):
         return None
 
     @property
+    def notification_sources(self) -> Any:
+        """Likewise."""
+        return None
+
+    @property
     def hook_sources(self) -> Any:
         """Likewise."""
         return None

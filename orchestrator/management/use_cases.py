@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 from pydantic import ValidationError
 
 from orchestrator.app.audit import KeptAudit
+from orchestrator.app.notification_rules import NotificationSources
 from orchestrator.app.request_facts import RequestRules
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import first_fault
@@ -40,6 +41,7 @@ READS: dict[str, tuple[str, ...]] = {
     "calendar": ("show_calendar", "states", "verdicts", "recorded_overrides", "preview_import"),
     "people": ("show_access",),
     "provider_accounts": ("list_accounts",),
+    "notification_rules": ("list_notification_rules", "list_notifications"),
     "run_requests": ("list_requests", "show_request", "own_messages"),
     "tokens": ("list_tokens",),
     "bookings.queries": ("list_bookings", "show_booking", "list_quotas", "find_slots", "show_contention"),
@@ -73,6 +75,13 @@ CHANGES: dict[str, tuple[str, ...]] = {
         "end_absence",
     ),
     "provider_accounts": ("unlink_account",),
+    "notification_rules": (
+        "add_notification_rule",
+        "remove_notification_rule",
+        "retry_notification",
+        "test_notification_rule",
+    ),
+    "notification_duties": ("send_notifications",),
     "run_requests": ("withdraw_request", "raise_request_risk"),
     "sign_in_links": ("create_link",),
     "tokens": ("create_token", "rotate_token", "revoke_token", "trust_issuer", "distrust_issuer"),
@@ -230,6 +239,7 @@ ATTRIBUTES = {"environments": "stacks"}
 BY_WORKER = frozenset(
     {
         "hooks.build_delivery",
+        "notification_duties.send_notifications",
         "plans.make",
         "plans.make_for_waves",
         "plans.forecast",
@@ -338,6 +348,7 @@ SUPPLIED: dict[Any, Callable[["ManagedApplication"], Any]] = {
     MeasureSources: lambda app: app.measure_sources,
     TrainSources: lambda app: app.train_sources,
     HookSources: lambda app: app.hook_sources,
+    NotificationSources: lambda app: app.notification_sources,
     KeptAudit: lambda app: app.kept_audit,
 }
 """The types of the arguments that the server supplies."""

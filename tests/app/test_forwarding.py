@@ -15,7 +15,7 @@ from orchestrator.management.remote_application import RemoteUseCases
 from orchestrator.management.use_cases import use_case_called, use_cases
 from orchestrator.ports.servers import ServerReply
 from tests.app.desk import Desk
-from tests.app.test_rights import CALLS, RULES, everything, laid
+from tests.app.test_rights import CALLS, RULES, SENDING, everything, laid
 from tests.management.calls import FACTS, HOOK_PROJECT, PLANS, RELEASES, SOURCES, TRAIN_FACTS
 from tests.management.sources import MeasureFacts, ReviewJournal
 
@@ -24,6 +24,7 @@ UNLIKE = {
     "tokens.create_token",
     "tokens.rotate_token",
     "hooks.add_hook",
+    "notification_rules.add_notification_rule",
     "calendar_addresses.create_calendar_address",
     "sign_in_links.create_link",
     "access.preview",
@@ -53,6 +54,7 @@ class Wire:
             measure_sources=MeasureFacts(),
             train_sources=TRAIN_FACTS,
             hook_sources=HOOK_PROJECT,
+            notification_sources=SENDING,
         )
 
     def post(self, path: str, body: bytes, key: str | None) -> ServerReply:

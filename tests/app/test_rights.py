@@ -24,6 +24,8 @@ from orchestrator.app import (
     audit,
     calendar,
     calendar_addresses,
+    notification_duties,
+    notification_rules,
     people,
     provider_accounts,
     run_requests,
@@ -55,6 +57,7 @@ from orchestrator.domain.calendar.rules import CalendarRule, RuleKind
 from orchestrator.domain.calendar.verdict import LineStop
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run
+from orchestrator.domain.notifications import ChannelKind, Fact, Notification, NotificationRule, RuleDraft
 from orchestrator.domain.register import (
     ABSENCES,
     ACCOUNTS,
@@ -63,6 +66,8 @@ from orchestrator.domain.register import (
     GROUPS,
     KINDS,
     LINE_STOPS,
+    NOTIFICATION_RULES,
+    NOTIFICATIONS,
     REQUESTS,
     SERVICE_ACCOUNTS,
     TOKENS,
@@ -77,6 +82,7 @@ from orchestrator.domain.risk.assessment import RiskFacts, assess
 from orchestrator.domain.risk.kinds import Level
 from orchestrator.management.kinds import MANAGEMENT_KINDS
 from tests.app.desk import ENVIRONMENTS, NOON, Desk
+from tests.app.notification_receivers import NotificationProject
 from tests.management.calls import MANAGEMENT_CALLS, lay_management
 
 EXPECTED: dict[str, list[str]] = yaml.safe_load((Path(__file__).parent / "rights.yaml").read_text())
@@ -108,6 +114,14 @@ FILTER = AuditFilter(start=datetime(2026, 1, 1, tzinfo=UTC), end=datetime(2027, 
 AWAY = Absence(user="bob", deputy="root", start=NOON, end=NOON + DAY)
 TOKEN = Token(prefix="a" * 8, sha256=token_hash("x"), owner="bob", created_at=NOON, expires_at=NOON + DAY)
 TRUST = Trust(issuer="https://ci.example", audience="orchestrator", claims={"sub": "shop"})
+SENDING = NotificationProject()
+RULE_DRAFT = RuleDraft(name="new", channel=ChannelKind.WEBHOOK)
+ABOUT = {"sealed": "x", "shown": "x", "created_at": NOON, "created_by": "root"}
+SENT_BY = NotificationRule(name="ops", events=("never",), channel=ChannelKind.WEBHOOK, **ABOUT)  # type: ignore[arg-type]
+DEAD = Notification(
+    id="n1", message="n1", rule="ops", fact=Fact(id="f", kind="run.failed", at=NOON, about="r", text="x"), due_at=NOON,
+    state="dead",
+)  # fmt: skip
 STOP = LineStop(id="l1", environment="staging", stopped_at=NOON, stopped_by="root", reason="leak")
 
 
@@ -189,6 +203,15 @@ REGISTER_CALLS: dict[str, Call] = {
     "people.remove_group": lambda a, _: people.remove_group(a, "ops"),
     "people.set_members": lambda a, _: people.set_members(a, "ops", [], ["bob"]),
     "people.show_access": lambda a, _: people.show_access(a),
+    "notification_duties.send_notifications": lambda a, _: notification_duties.send_notifications(a, SENDING),
+    "notification_rules.add_notification_rule": lambda a, _: notification_rules.add_notification_rule(
+        a, RULE_DRAFT, "https://93.184.216.34/x", SENDING
+    ),
+    "notification_rules.list_notification_rules": lambda a, _: notification_rules.list_notification_rules(a),
+    "notification_rules.list_notifications": lambda a, _: notification_rules.list_notifications(a),
+    "notification_rules.remove_notification_rule": lambda a, _: notification_rules.remove_notification_rule(a, "ops"),
+    "notification_rules.retry_notification": lambda a, _: notification_rules.retry_notification(a, "n1"),
+    "notification_rules.test_notification_rule": lambda a, _: notification_rules.test_notification_rule(a, "ops"),
     "provider_accounts.list_accounts": lambda a, _: provider_accounts.list_accounts(a, "bob"),
     "provider_accounts.unlink_account": lambda a, _: provider_accounts.unlink_account(a, "bob"),
     "run_requests.list_requests": lambda a, _: run_requests.list_requests(a, RULES),
@@ -316,6 +339,8 @@ def laid() -> Desk:
     desk.write(GROUPS, Group(name="ops", members=("bob",)))
     desk.write(SERVICE_ACCOUNTS, ServiceAccount(name="ci", trust=(TRUST,)))
     desk.write(ABSENCES, AWAY)
+    desk.write(NOTIFICATION_RULES, SENT_BY)
+    desk.write(NOTIFICATIONS, DEAD)
     desk.write(CALENDAR_ADDRESSES, CalendarAddress(sha256=SHOP.digest, user="bob", created_at=NOON))
     desk.write(ACCOUNTS, Account(issuer="https://login.example", subject="7", user="bob", linked_at=NOON))
     desk.write(TOKENS, TOKEN)

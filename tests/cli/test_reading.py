@@ -68,6 +68,7 @@ READS: dict[str, tuple[tuple[str, ...], ...]] = {
     "implementation status": ((), ("--json",)),
     "train list": ((), ("--json",)),
     "hook list": ((), ("--json",)),
+    "notifications list": ((), ("--json",)),
     "hook deliveries": ((), ("--json",)),
     "release list": ((), ("--json",)),
     "release schedule": ((), ("--json",)),
@@ -98,7 +99,7 @@ ACTS = {
     "review close", "review feedback", "review open", "review show", "review write", "report",
     "action add", "action cancel", "action done",
     "train board", "train cancel", "train create", "train depart", "train edit", "train hold", "train leave", "train line",
-    "hook add", "hook remove", "hook show", "hook test",
+    "notifications rule", "notifications test", "notifications retry", "hook add", "hook remove", "hook show", "hook test",
     "train prognosis", "train resolve", "train resume", "train show",
     "book", "booking cancel", "booking end", "booking extend", "booking hand-over", "booking show",
 }  # fmt: skip

@@ -133,11 +133,13 @@ KEPT_SHORT = frozenset(
         "QUOTAS",
         "TRAIN_LINES",
         "HOOKS",
+        "NOTIFICATION_RULES",
         "kind",
     }
 )
 """Kinds that administrators edit one by one, which are read as a whole. *kind* is one of those of `ACCESS_KINDS`."""
 PARTS_THAT_END = {
+    "PENDING": "a notification that was sent is in another part",
     "OPEN": "what has ended is in another part",
     "'pending'": "a message that was sent is in another part",
     "state.value": "the states of change requests that are open",

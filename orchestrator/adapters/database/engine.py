@@ -21,7 +21,7 @@ from orchestrator.resources import full
 if TYPE_CHECKING:
     from alembic.config import Config
 
-SCHEMA = "0026"
+SCHEMA = "0027"
 PATIENCE = 30.0  # seconds for which a server that has gone away is waited for
 PAUSES = (0.05, 2.0)  # seconds: the first, and the longest between two attempts
 PASSING = ("08", "23505", "40", "53", "57P")  # SQLSTATEs: connection, another one was first, load, shutdown

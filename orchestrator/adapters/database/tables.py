@@ -142,6 +142,7 @@ REGISTER = (
     "users", "user_groups", "service_accounts", "own_roles", "bindings", "absences", "tokens",
     "calendar_rules", "line_stops", "votes", "outbox",
     "plan_texts", "package_builders", "passwords", "sign_in_links", "accounts", "calendar_addresses",
+    "notification_rules", "feed_places",
 )  # fmt: skip
 """The kinds of management records that are found by their key or part; `domain/register.py` describes them."""
 
@@ -151,7 +152,7 @@ MANAGEMENT = ("counters", "booking_quotas", "train_lines", "hooks")
 LISTED = (
     "run_requests", "overrides", "emergency_reviews",
     "change_requests", "bookings", "planned_releases", "implementation_plans", "release_reviews", "review_actions",
-    "trains", "hook_deliveries",
+    "trains", "hook_deliveries", "notifications",
 )  # fmt: skip
 """The kinds that have a position: those of `domain/register.py` and those of `orchestrator/management`."""
 

@@ -10,6 +10,7 @@ import contextlib
 import ipaddress
 import socket
 import time
+from collections.abc import Callable
 
 METADATA = {
     "fd00:ec2::254",  # AWS, over IPv6
@@ -51,14 +52,25 @@ def check_literal(host: str) -> None:
             raise AddressRefusedError(host, host)
 
 
-def connected(host: str, port: int, timeout: float) -> socket.socket:
+def is_public(address: str) -> bool:
+    """Whether *address* can be reached from everywhere, in each of its forms."""
+    found: Address = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(found, ipaddress.IPv6Address):
+        inner = found.ipv4_mapped or found.sixtofour or (found.teredo[1] if found.teredo else None) or _nat64(found)
+        if inner is not None and not is_public(str(inner)):
+            return False
+    return found.is_global and not is_refused(address)
+
+
+def connected(host: str, port: int, timeout: float, allows: Callable[[str], bool] | None = None) -> socket.socket:
     """A connection to *host*, which is resolved once. Raises `OSError`.
 
-    If one of its addresses is refused, none is used: a name that leads to both is not a name of a service.
+    If one of its addresses is refused, or is not one that *allows* accepts, none is used: a name that leads to both is
+    not a name of a service.
     """
     found = [item[4] for item in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     for address in found:
-        if is_refused(str(address[0])):
+        if is_refused(str(address[0])) or not (allows is None or allows(str(address[0]))):
             raise AddressRefusedError(host, str(address[0]))
     end, last = time.monotonic() + timeout, OSError(f"{host} has no address")
     for address in found:

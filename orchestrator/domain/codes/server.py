@@ -301,6 +301,27 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.NOT_ALLOWED,
     ),
     ErrorCode(
+        "N161",
+        "notification rule not possible",
+        "A rule has a name of its own and a target that its channel can use. Only an administrator can allow a private address. The message names what is wrong.",
+        "Correct what the message names. `orchestrator notifications rule list` lists the rules.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "N162",
+        "notification not delivered",
+        "The receiver does not respond, or does not accept the notification. It is retried with longer pauses for 34 hours.",
+        "Correct the receiver. `orchestrator notifications list --state dead` lists what was given up, and `notifications retry ID` sends it again.",
+        Exit.FAILED,
+    ),
+    ErrorCode(
+        "N163",
+        "notification cannot be retried",
+        "Only a dead notification is sent again: others were sent, or are retried without a command.",
+        "`orchestrator notifications list` shows the state of each.",
+        Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
         "N165",
         "too many connections",
         "The server serves as many connections as it can at the same time, and has closed this one without a request.",

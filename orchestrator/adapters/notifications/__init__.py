@@ -1,0 +1,1 @@
+"""Channels of notifications: webhooks, mail and chat services."""
