@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 COMPILED = $(BIN)/python -m compileall -q -x 'ansible_collections|templates' orchestrator
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test long journeys crash-sweep sim planted-bugs chaos hostile rollback-proof workers servers scale growth unchanged leak-scan api-conformance authz-matrix approvals audit-mutate calendar isolation browser container browser-setup checks bench docs clean
+.PHONY: help demo test long journeys crash-sweep sim planted-bugs chaos hostile rollback-proof workers servers scale growth unchanged leak-scan api-conformance load authz-matrix approvals audit-mutate calendar isolation browser container browser-setup checks bench docs clean
 
 help: ## Show this list.
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -85,6 +85,8 @@ BOTH_STORES = sqlite,postgres
 scale: .venv/.dev ## Fill a store, and measure what each list and document costs: ENVIRONMENTS=500 RUNS=100000 STORES=sqlite,postgres.
 	@$(BIN)/python -m tests.campaigns.scale --environments $(or $(ENVIRONMENTS),500) --runs $(or $(RUNS),100000) --stores $(or $(STORES),$(BOTH_STORES))$(if $(ARGS), $(ARGS))
 
+load: .venv/.dev ## Load a server of a large project, alone and while a promotion runs: ENVIRONMENTS=500 RUNS=100000 SECONDS=600 RATE=50 LISTENERS=200.
+	@$(BIN)/python -m tests.campaigns.load --environments $(or $(ENVIRONMENTS),500) --runs $(or $(RUNS),100000) --seconds $(or $(SECONDS),600) --rate $(or $(RATE),50) --listeners $(or $(LISTENERS),200)$(if $(ARGS), $(ARGS))
 
 growth: .venv/.dev ## Promote many times with prunes between, and measure how the state folder grows: N=1000.
 	@$(BIN)/python -m tests.campaigns.growth --promotions $(or $(N),1000)$(if $(ARGS), $(ARGS))
@@ -99,8 +101,9 @@ leak-scan: .venv/.dev ## Search all that runs leave for planted secrets: 8 kinds
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
 	@$(BIN)/python -m tests.leak_scan
 
-authz-matrix: .venv/.dev ## Call every use case as every role, in every environment.
-	@$(BIN)/python -m pytest -q -n 0 tests/app/test_rights.py
+AUTHZ = tests/app/test_rights.py tests/server/test_route_table.py tests/server/test_page_rights.py tests/server/test_release_rights.py tests/server/test_changes.py::test_every_route_asks_for_the_rights_of_its_use_cases
+authz-matrix: .venv/.dev ## Call every use case, route and method as every role, and compare the buttons of every page.
+	@$(BIN)/python -m pytest -q -n 0 $(AUTHZ)
 
 api-conformance: .venv/.dev ## Call every route of the API as it is described, and in other ways: EXAMPLES=50 SEED=1.
 	@$(BIN)/python tools/api_conformance.py

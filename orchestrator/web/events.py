@@ -45,7 +45,7 @@ class Broadcast:
         self._feed, self._pause = feed, pause_s
         self._newest: deque[Event] = deque(maxlen=KEPT)
         self._cursor: str | None = None
-        self._changed = asyncio.Condition()
+        self._changed = asyncio.Event()
         self._stopped = False
         self.listeners = 0
 
@@ -63,18 +63,21 @@ class Broadcast:
             except Exception:  # noqa: BLE001 - readiness reports it; the next reading may succeed
                 found = []
             if found:
-                async with self._changed:
-                    self._newest.extend(event_of(entry) for entry in found)
-                    self._cursor = found[-1].cursor
-                    self._changed.notify_all()
+                self._newest.extend(event_of(entry) for entry in found)
+                self._cursor = found[-1].cursor
+                self._wake()
             if len(found) < PAGE:
                 await loop.run_in_executor(waiting, self._feed.wait_for_entries, self._pause)
 
     async def stop(self) -> None:
         """End every stream: its listener connects again, to another server or to the next process."""
-        async with self._changed:
-            self._stopped = True
-            self._changed.notify_all()
+        self._stopped = True
+        self._wake()
+
+    def _wake(self) -> None:
+        """Wake every listener that waits."""
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
 
     async def end(self) -> str:
         """The cursor after which a listener without one starts."""
@@ -123,11 +126,11 @@ class Broadcast:
 
     async def _wait(self, cursor: str) -> bool:
         """Whether there was a new event within the time of a heartbeat."""
-        async with self._changed:
-            if self._stopped or self._cursor != cursor:
-                return True
-            try:
-                await asyncio.wait_for(self._changed.wait(), HEARTBEAT_S)
-            except TimeoutError:
-                return False
+        if self._stopped or self._cursor != cursor:
             return True
+        try:
+            async with asyncio.timeout(HEARTBEAT_S):  # `wait_for` of Python 3.11 can lose a cancellation
+                await self._changed.wait()
+        except TimeoutError:
+            return False
+        return True

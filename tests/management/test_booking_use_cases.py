@@ -1,5 +1,6 @@
 """Bookings on a register in memory: who may change them, and that admission lets the holder pass and nobody else."""
 
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ from orchestrator.management.bookings import decisions, queries
 from orchestrator.management.bookings.admission import RegisterBookings
 from orchestrator.management.bookings.duties import AdvanceBookings, advance_bookings
 from orchestrator.management.bookings.model import EnvironmentBooking
+from orchestrator.management.bookings.ports import Use
 from orchestrator.management.bookings.queries import BookingFilter
 from tests.app.desk import ENVIRONMENTS, NOON, Desk
 from tests.management.sources import BookingFacts
@@ -191,3 +193,27 @@ def test_lists_and_quotas() -> None:
     slots = queries.find_slots(viewer, "production", 2 * HOUR, 24 * HOUR, SOURCES, 2)
     assert [slot.start - NOON for slot in slots] == [2 * HOUR, 4 * HOUR]
     assert queries.show_contention(viewer, SOURCES, 1)
+
+
+@dataclass
+class CountedFacts(BookingFacts):
+    """Facts that count the environments whose runs are read."""
+
+    read: list[str] = field(default_factory=list)
+
+    def uses(self, environment: str, since: datetime) -> tuple[Use, ...]:
+        del since
+        self.read.append(environment)
+        return (Use(environment, "ann", NOON - HOUR, NOON, NOON + HOUR),)
+
+
+def test_contention_reads_the_runs_of_booked_environments_once() -> None:
+    """The runs of an environment are read once, and only if it has bookings: a project with many environments is fast."""
+    desk = Desk()
+    assert book(desk, "operator").state == "confirmed"
+    facts = CountedFacts()
+    weeks = queries.show_contention(desk.acting("viewer"), facts, 4)
+    assert facts.read == ["staging"]
+    assert {each.environment for each in weeks} == set(ENVIRONMENTS)
+    assert sum(each.booked for each in weeks if each.environment == "staging") == 4
+    assert sum(each.used for each in weeks if each.environment == "staging") == 1

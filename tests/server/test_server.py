@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from itertools import pairwise
 
@@ -189,6 +190,42 @@ def test_events_continue_where_a_listener_was(site: Site, project: MemoryProject
     live = asyncio.run(listened(cursors[-1], 5, more=True))
     assert [cursor for cursor, _ in live] == [entry.cursor for entry in store.feed(cursor=cursors[-1], limit=5)]
     assert all(one[1] < two[1] for one, two in pairwise(live))
+
+
+def test_listeners_that_leave_disturb_nobody(site: Site, project: MemoryProject) -> None:  # noqa: F811
+    """Listeners that leave at the moment of an event end quietly, and those that stay get each event once."""
+    store = project.store
+    start = store.feed_end() or "0.0"
+
+    async def heard(listener: AsyncIterator[bytes], found: list[str]) -> None:
+        async for data in listener:
+            found += [data.decode().splitlines()[0][4:]] if data.startswith(b"id:") else []
+
+    async def work() -> tuple[list[object], list[list[str]]]:
+        broadcast = Broadcast(store, 0.01)
+        reading = asyncio.create_task(broadcast.run())
+        found: list[list[str]] = [[] for _ in range(60)]
+        tasks = [asyncio.create_task(heard(broadcast.listen(start, lambda _: True), each)) for each in found]
+        await asyncio.sleep(0.05)
+        for number, leaving in enumerate(tasks[:20]):
+            project.go("staging", f"1.{number + 10}.0")
+            for _ in range(number % 7):
+                await asyncio.sleep(0)
+            leaving.cancel()
+            await asyncio.sleep(0.02)
+        end = store.feed_end()
+        for _ in range(1000):
+            if all(each[-1:] == [end] for each in found[20:]):
+                break
+            await asyncio.sleep(0.01)
+        for task in (*tasks[20:], reading):
+            task.cancel()
+        return list(await asyncio.gather(*tasks, return_exceptions=True)), found[20:]
+
+    ends, found = asyncio.run(work())
+    assert [end for end in ends if not isinstance(end, asyncio.CancelledError)] == []
+    written = [entry.cursor for entry in store.feed(cursor=start, limit=100_000)]
+    assert all(each == written for each in found)
 
 
 def test_the_server_listens_on_this_machine_only(site: Site) -> None:

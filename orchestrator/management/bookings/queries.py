@@ -116,11 +116,16 @@ def show_contention(acting: Acting, sources: BookingSources, weeks: int = 6) -> 
         first = next(iter(weeks_of(Interval(view.now.earliest - WEEK, view.now.earliest))))
         start = moment_text(first.start)
         bookings = view.records.page(BOOKINGS, [OPEN, ENDED], start=start, limit=100_000).items
-        span = Interval(first.start, view.now.earliest + weeks * WEEK)
+        here: dict[str, list[EnvironmentBooking]] = {name: [] for name in acting.environments}
+        for booking in bookings:
+            here.setdefault(booking.environment, []).append(booking)
+        # Runs count within bookings only: those of an environment without one are not read.
+        uses = {name: sources.uses(name, first.start) for name, found in here.items() if found}
+        weeks_shown = list(weeks_of(Interval(first.start, view.now.earliest + weeks * WEEK)))
         return tuple(
-            demand_of(environment, week, bookings, sources.uses(environment, first.start))
+            demand_of(environment, week, here[environment], uses.get(environment, ()))
             for environment in acting.environments
-            for week in weeks_of(span)
+            for week in weeks_shown
         )
 
     return read_register(acting, Action.VIEW, work)
