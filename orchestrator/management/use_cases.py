@@ -48,7 +48,7 @@ READS: dict[str, tuple[str, ...]] = {
     "change_requests.queries": ("list_changes", "show_change", "show_ranking", "import_start", "preview_changes"),
     "planned_releases.queries": ("list_planned_releases", "show_planned_release", "show_schedule"),
     "planned_releases.phase_decisions": ("preview_phase",),
-    "planned_releases.notes": ("write_notes",),
+    "planned_releases.notes": ("write_notes", "compare_release"),
     "implementation_plans.queries": ("list_plans", "show_plan", "show_task", "own_tasks", "list_templates"),
     "measures.queries": ("show_measures",),
     "reviews.queries": ("overdue_actions", "list_reviews", "show_review", "list_actions"),

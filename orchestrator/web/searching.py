@@ -65,7 +65,7 @@ def _environments(app: "Application", words: list[str]) -> list[Hit]:
 
 def _releases(app: "Application", actor: Actor, words: list[str]) -> list[Hit]:
     return [
-        Hit("release", f"{ref.name} {ref.version}", ref.digest, f"/matrix?release={quote(ref.digest)}")
+        Hit("release", f"{ref.name} {ref.version}", ref.digest, f"/releases/{quote(ref.digest)}")
         for ref in app.queries.find_releases(actor, tuple(words), MOST)
     ]
 
@@ -128,6 +128,6 @@ def _users(app: "Application", actor: Actor, words: list[str]) -> list[Hit]:
     users = show_access(app.acting_as(actor)).users
     found = [user for user in users if _fits(words, f"{user.name} {user.team or ''}")]
     return [
-        Hit("user", user.name, f"team {user.team}" if user.team else "", f"/audit?actor={quote(user.name)}")
+        Hit("user", user.name, f"team {user.team}" if user.team else "", f"/users/{quote(user.name)}")
         for user in found[:MOST]
     ]

@@ -34,22 +34,28 @@ from orchestrator.web.health import router as health
 from orchestrator.web.logged import Logged
 from orchestrator.web.metrics import RequestCounts
 from orchestrator.web.metrics import router as metrics
+from orchestrator.web.pages.access import router as pages_access
 from orchestrator.web.pages.bookings import router as pages_bookings
 from orchestrator.web.pages.calendar import router as pages_calendar
 from orchestrator.web.pages.calendar_address import router as pages_calendar_address
 from orchestrator.web.pages.change_requests import router as pages_change_requests
 from orchestrator.web.pages.changing import router as pages_changing
+from orchestrator.web.pages.dossier import router as pages_dossier
+from orchestrator.web.pages.environment import router as pages_environment
 from orchestrator.web.pages.implementation_plans import router as pages_implementation_plans
 from orchestrator.web.pages.logs import router as pages_logs
 from orchestrator.web.pages.measures import router as pages_measures
+from orchestrator.web.pages.people import router as pages_people
 from orchestrator.web.pages.planned_releases import router as pages_planned_releases
 from orchestrator.web.pages.plans import router as pages_plans
 from orchestrator.web.pages.reading import router as pages_reading
+from orchestrator.web.pages.release_board import router as pages_release_board
 from orchestrator.web.pages.release_phases import router as pages_release_phases
 from orchestrator.web.pages.rendering import error_page
 from orchestrator.web.pages.reviews import router as pages_reviews
 from orchestrator.web.pages.signing_in import router as pages_signing_in
 from orchestrator.web.pages.single_sign_on import router as pages_single_sign_on
+from orchestrator.web.pages.tokens import router as pages_tokens
 from orchestrator.web.pages.trains import router as pages_trains
 from orchestrator.web.problems import PROBLEM_RESPONSE, first_of, problem_response
 from orchestrator.web.protection import Protection
@@ -89,6 +95,12 @@ ROUTERS = (
     pages_calendar_address,
     pages_logs,
     pages_measures,
+    pages_release_board,
+    pages_dossier,
+    pages_environment,
+    pages_people,
+    pages_access,
+    pages_tokens,
     pages_signing_in,
     pages_single_sign_on,
 )

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page
 from orchestrator.app.sign_in_links import create_link
 from orchestrator.web.route_table import ROUTES
 from tests.browser.conftest import ROOT, Served, picture
-from tests.server.release_scene import NAMES, lay_all
+from tests.server.release_scene import NAMES, lay_all, lay_people
 
 AXE = ROOT / "build" / "browser" / "assets" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -40,6 +40,7 @@ def lay_more(served: Served) -> None:
     start = (datetime.now(UTC) + timedelta(days=2)).isoformat(timespec="seconds")
     office.by("olga", "book", "staging", "--from", start, "--for", "4h", "--purpose", "load test")
     lay_all(office)
+    lay_people(office)
     newest = office.by("vic", "history")["runs"][0]["id"]
     folder = office.folder / ".orchestrator" / "jobs" / f"{newest}.deploy"
     folder.mkdir(parents=True)
@@ -51,16 +52,22 @@ def address_of(served: Served, page: str) -> str:
     office = served.office
     runs = office.by("vic", "history")["runs"]
     asked = office.by("vic", "approvals")["requests"][0]["request"]
-    given = {"environment": "staging", "code": "R106", "run": runs[0]["id"], "name": "app.css"}
+    given = {"environment": "staging", "code": "R106", "run": runs[0]["id"], "name": "app.css", "user": "bob"}
     if page.startswith("/requests/"):
         given["run"] = asked["id"]
     given |= {"plan": asked["plan"], "change": "R-1", "booking": "B-1", "job": f"{runs[0]['id']}.deploy"}
     given |= {name.strip("{}"): value for name, value in NAMES.items()}
+    if page.startswith("/releases/"):
+        given["release"] = "shop-1.1.0"
     if page.startswith("/implementation-plans/"):
         given["plan"] = "IP-1"
     if page.startswith("/link/"):
         given["text"] = create_link(served.site.root, "cid").text
-    query = {"/promote": "?release=shop-1.1.0&environment=staging", "/search": "?q=shop"}.get(page, "")
+    query = {
+        "/promote": "?release=shop-1.1.0&environment=staging",
+        "/search": "?q=shop",
+        "/can-i": "?user=bob&action=promote&environment=production",
+    }.get(page, "")
     return served.address + page.format(**given) + query
 
 

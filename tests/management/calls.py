@@ -97,6 +97,7 @@ def possible(call: Call) -> Call:
     return whole
 
 
+OLD_SHOP = SHOP.model_copy(update={"version": "1.4.0", "digest": f"sha256:{'2' * 64}"})
 RELEASES, SCOPE = ReleaseFacts(), Scope(packages=("shop-1.5.0",))
 LATER = PhaseChange("deploy", end=NOON + 30 * HOUR)
 
@@ -221,6 +222,7 @@ MANAGEMENT_CALLS: dict[str, Call] = {
     "planned_releases.show_planned_release": lambda a, _: releases.show_planned_release(a, "REL-1", RELEASES),
     "planned_releases.show_schedule": lambda a, _: releases.show_schedule(a),
     "planned_releases.start_phase": lambda a, _: phases.start_phase(a, "REL-2", "build"),
+    "planned_releases.compare_release": lambda a, e: notes.compare_release(a, e, OLD_SHOP, SHOP, RELEASES),
     "planned_releases.write_notes": lambda a, _: notes.write_notes(a, "REL-1", RELEASES),
     "change_requests.accept_change": lambda a, _: decisions.accept_change(a, "R-2", SOURCES),
     "change_requests.add_change": lambda a, _: decisions.add_change(a, DRAFT, SOURCES),

@@ -65,6 +65,28 @@ def lay_review(office: RequestProject) -> str:
     return run
 
 
+PEOPLE_FORMS: dict[str, dict[str, str]] = {
+    "/users": {"name": "dora"},
+    "/users/bob/edit": {"team": "red"},
+    "/groups": {"name": "night"},
+    "/groups/ops/members": {"shown": "bob", "members": "bob, cid"},
+    "/service-accounts": {"name": "robot"},
+    "/absences": {"user": "bob", "deputy": "cid", "end": "2031-01-07T08:00"},
+    "/absences/end": {"user": "cid"},
+    "/bindings": {"role": "viewer", "to": "user:bob", "environment": "stag*"},
+    "/bindings/revoke": {"role": "viewer", "to": "user:vic"},
+    "/tokens": {"owner": "bob", "days": "1"},
+}
+"""A form that is valid for each path of the pages of users at which a reason is not enough."""
+
+
+def lay_people(office: RequestProject) -> None:
+    """The group *ops* of bob, the service account *ci*, and an absence of cid."""
+    office.by("root", "group", "add", "ops", "bob")
+    office.by("root", "service-account", "add", "ci")
+    office.by("root", "away", "--user", "cid", "--deputy", "bob", "--until", "2031-01-01T00:00:00Z")
+
+
 FORMS: dict[str, dict[str, str]] = {
     "/planned-releases": {
         "title": "Advent",

@@ -220,19 +220,10 @@ def export(
 
 def write_export(folder: Path, found: "Exported", form: str) -> None:
     """Write the statement, the population, and one folder for each run of the sample."""
-    from orchestrator.domain.audit.export import about_run, csv_text
+    from orchestrator.domain.audit.export import export_files
 
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-
-    def write(place: Path, entries: "tuple[AuditEntry, ...]") -> None:
-        data = [entry.to_json() for entry in entries]
-        text = csv_text(entries) if form == "csv" else json.dumps(data, indent=1) + "\n"
-        (place / f"entries.{form}").write_text(text, encoding="utf-8", newline="")
-
-    write(folder, found.entries)
-    for name in found.statement.sample.objects if found.statement.sample else ():
-        place = folder / name.replace(":", "-").replace("/", "-")
-        place.mkdir(mode=0o700)
-        write(place, tuple(entry for entry in found.entries if about_run(entry, name)))
-    statement = json.dumps(found.statement.to_json(), indent=1) + "\n"
-    (folder / "statement.json").write_text(statement, encoding="utf-8")
+    for name, text in export_files(found.statement, found.entries, form):
+        file = folder / name
+        file.parent.mkdir(exist_ok=True, mode=0o700)
+        file.write_text(text, encoding="utf-8", newline="")

@@ -3,7 +3,8 @@
 import csv
 import hashlib
 import io
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -116,6 +117,22 @@ def describe(
         sample=drawn(runs, *sample) if sample else None,
         exceptions=tuple(e.index for e in found if e.outcome == "denied" or e.detail.get("override")),
     )
+
+
+def export_files(statement: AuditExport, entries: Sequence[AuditEntry], form: str) -> Iterator[tuple[str, str]]:
+    """The files of an export by their paths: the population, one folder for each run of the sample, and the statement.
+
+    *form* is `csv` or `json`.
+    """
+
+    def text(chosen: Sequence[AuditEntry]) -> str:
+        return csv_text(chosen) if form == "csv" else json.dumps([each.to_json() for each in chosen], indent=1) + "\n"
+
+    yield f"entries.{form}", text(entries)
+    for name in statement.sample.objects if statement.sample else ():
+        folder = name.replace(":", "-").replace("/", "-")
+        yield f"{folder}/entries.{form}", text([entry for entry in entries if about_run(entry, name)])
+    yield "statement.json", json.dumps(statement.to_json(), indent=1) + "\n"
 
 
 def csv_text(entries: Iterable[AuditEntry]) -> str:

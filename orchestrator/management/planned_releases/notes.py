@@ -159,6 +159,15 @@ def _package_notes(
     return noted(before, after, sources.difference(release.environment, before, after))
 
 
+@forwarded
+def compare_release(
+    acting: Acting, environment: str, before: PackageRef, after: PackageRef, sources: NoteSources
+) -> PackageNotes:
+    """What the package *after* changes in *environment* against the package *before*. Raises P-codes."""
+    read_register(acting, Action.VIEW, lambda _: None, environment=environment)
+    return noted(before, after, sources.difference(environment, before, after))
+
+
 def noted(before: PackageRef, after: PackageRef, found: PackageDifference) -> PackageNotes:
     """The notes of a package by its difference."""
     return PackageNotes(

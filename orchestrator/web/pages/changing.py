@@ -1,14 +1,15 @@
 """Forms: each sends a change to a use case, and leads to the page that shows its result."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
-from urllib.parse import quote
+from typing import Annotated, Any, TypeVar
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
+from orchestrator.app.acting import Right
 from orchestrator.app.admission import why
 from orchestrator.app.calendar import resume_line, stop_line
 from orchestrator.app.planned_requests import RequestOptions
@@ -18,22 +19,44 @@ from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.approval.votes import Decision
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.release import PackageRef
 from orchestrator.web import changes
 from orchestrator.web.pages.rendering import Who, after_form, rendered
-from orchestrator.web.requests import SignedIn, application, check_form, field_error, form_of, require_actor
+from orchestrator.web.requests import (
+    SignedIn,
+    application,
+    check_form,
+    field_error,
+    form_of,
+    managed_application,
+    require_actor,
+)
+from orchestrator.web.worker_call import call_view, have_done
 
 router = APIRouter(include_in_schema=False)
+T = TypeVar("T")
 Form = dict[str, str]
 Release = Annotated[str, Query(max_length=200)]
+Short = Annotated[str, Query(max_length=64)]
+MAKING = "plans.make"
 LONGEST_TEXT = 2000
 LONGEST_LINES = 10_000
 
 
 async def submitted(request: Request, work: Callable[[Any, SignedIn, Form], str]) -> Response:
     """Do *work* with the application, the actor and the form, and lead to the page whose path it returns."""
+    return after_form(await _done(request, work))
+
+
+async def shown_page(request: Request, work: Callable[[Any, SignedIn, Form], Response]) -> Response:
+    """Do *work* with the application, the actor and the form. Returns its page or file, which is sent once."""
+    return await _done(request, work)
+
+
+async def _done(request: Request, work: Callable[[Any, SignedIn, Form], T]) -> T:
     form = await form_of(request)
 
-    def checked() -> str:
+    def checked() -> T:
         who = require_actor(request)
         check_form(who, form)
         try:
@@ -41,7 +64,7 @@ async def submitted(request: Request, work: Callable[[Any, SignedIn, Form], str]
         except ValidationError as error:  # fields that the use case itself reads
             raise field_error(error) from error
 
-    return after_form(await run_in_threadpool(checked))
+    return await run_in_threadpool(checked)
 
 
 def text_of(form: Form, name: str, *, needed: bool = False) -> str:
@@ -118,22 +141,45 @@ async def send_control(request: Request, run: str) -> Response:
 
 
 @router.get("/promote")
-def promote_page(request: Request, who: Who, release: Release, environment: Release) -> HTMLResponse:
-    """Every condition of a promotion, and the form to queue it."""
-    app = application(request)
+def promote_page(
+    request: Request, who: Who, release: Release, environment: Release, call: Short = "", part: Short = ""
+) -> HTMLResponse:
+    """Every condition of a promotion, and the form to queue it; with a *call* the plan that a worker makes for it."""
+    app = managed_application(request)
     package = app.releases.kept_package(who.actor, release)
     app.require_environment(environment)
     acting = app.acting_as(who.actor)
-    admission = why(acting, app.promotion(package, environment))
-    governed = app.request_rules().approvals.govern(package.ref.name, environment)
     about: dict[str, Any] = {
         "package": package,
         "environment": environment,
-        "admission": admission,
-        "governed": governed,
+        "admission": why(acting, app.promotion(package, environment)),
+        "governed": app.request_rules().approvals.govern(package.ref.name, environment),
+        "allowed": changes.is_allowed(acting, Action.PROMOTE, environment),
+        "plans": changes.is_allowed(acting, Action.PLAN, environment),
+        "making": call_view(app, who.actor, call, MAKING, plan_arguments(package.ref, environment)) if call else None,
+        "worker": app.scheduler_runs(),
     }
-    about["allowed"] = changes.is_allowed(acting, Action.PROMOTE, environment)
-    return rendered(request, "promote", who, **about, worker=app.scheduler_runs())
+    return rendered(request, "promote_part" if part else "promote", who, **about)
+
+
+def plan_arguments(package: PackageRef, environment: str) -> dict[str, Any]:
+    """The arguments of the call that makes a plan."""
+    return {"package": package.to_json(), "environment": environment}
+
+
+@router.post("/promote/plan")
+async def send_planning(request: Request) -> Response:
+    """Have a worker make the plan of a promotion."""
+
+    def work(app: Any, who: SignedIn, form: Form) -> str:
+        release, environment = text_of(form, "release", needed=True), text_of(form, "environment", needed=True)
+        app.require_environment(environment)
+        package = app.releases.kept_package(who.actor, release).ref
+        right = Right(Action.PLAN, environment)
+        call = have_done(app, who.actor, MAKING, plan_arguments(package, environment), (right,))
+        return "/promote?" + urlencode({"release": package.digest, "environment": environment, "call": call})
+
+    return await submitted(request, work)
 
 
 @router.post("/promote")

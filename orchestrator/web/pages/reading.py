@@ -1,7 +1,7 @@
 """Pages that show what use cases return."""
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
@@ -11,6 +11,7 @@ from orchestrator.app.access import own_bindings
 from orchestrator.app.audit import list_entries
 from orchestrator.app.calendar import states
 from orchestrator.app.calendar_addresses import calendar_address
+from orchestrator.app.people import show_access
 from orchestrator.app.run_requests import VOTABLE, list_requests, show_request
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.approval.request_state import REQUEST_TABLE, RequestEvent
@@ -25,6 +26,7 @@ from orchestrator.domain.run_reason import ending_reason
 from orchestrator.web.changes import is_allowed
 from orchestrator.web.needed import needed_of
 from orchestrator.web.pages.rendering import Who, rendered
+from orchestrator.web.pages.tokens import creation_fields, token_rows
 from orchestrator.web.requests import ReleaseCursor, RequestCursor, SignedIn, application, managed_application
 from orchestrator.web.searching import search
 
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 OPEN_RUNS = RunFilter(is_open=True)
 AUDIT_PAGE = 100
 AUDIT_DAYS = 366
+EXPORTED_DAYS = 30
+"""The period that the form of an export has before it is changed."""
 router = APIRouter(include_in_schema=False)
 Word = Annotated[str | None, Query(max_length=200)]
 RequestPart = Literal["all", "facts"]
@@ -173,20 +177,6 @@ def environments_page(request: Request, who: Who) -> HTMLResponse:
     return rendered(request, "environments", who, facts=app.queries.facts_of_all(who.actor, tuple(app.environments)))
 
 
-@router.get("/environments/{environment}")
-def environment_page(request: Request, who: Who, environment: str) -> HTMLResponse:
-    """One environment: its hosts, its queue, and what it gets next."""
-    app = application(request)
-    item = app.queries.facts(who.actor, environment)
-    acting = app.acting_as(who.actor)
-    actions = {name: is_allowed(acting, action, environment) for name, action in ENVIRONMENT_ACTIONS.items()}
-    recent = app.queries.run_page(who.actor, RunFilter(environment=environment), None, 10).items
-    return rendered(request, "environment", who, item=item, actions=actions, recent=recent)
-
-
-ENVIRONMENT_ACTIONS = {"lock": Action.LOCK, "roll_back": Action.ROLL_BACK, "promote": Action.PROMOTE}
-
-
 @router.get("/search")
 def search_page(request: Request, who: Who, q: Word = None) -> HTMLResponse:
     """What a text finds."""
@@ -213,17 +203,35 @@ def audit_page(
     shown = found[:AUDIT_PAGE]
     more = shown[-1].index if len(found) > len(shown) else None
     chosen = {name: value or "" for name, value in fields.items()}
-    return rendered(request, "audit", who, entries=shown, more=more, chosen=chosen, days=AUDIT_DAYS)
+    about: dict[str, Any] = {
+        "entries": shown,
+        "more": more,
+        "chosen": chosen,
+        "days": AUDIT_DAYS,
+        "exports": is_allowed(acting, Action.EXPORT_AUDIT),
+        "period": (now - timedelta(days=EXPORTED_DAYS), now + timedelta(minutes=1)),
+        "environments": tuple(app.environments),
+    }
+    return rendered(request, "audit", who, **about)
 
 
 @router.get("/me")
 def account_page(request: Request, who: Who) -> HTMLResponse:
-    """The reader's account: roles, and sessions."""
+    """The reader's account: roles, tokens, absences and sessions."""
     app = application(request)
-    bindings, _ = own_bindings(app.acting_as(who.actor))
-    sessions = app.authentication.sessions_with(who.session) if who.session is not None else ()
     acting = app.acting_as(who.actor)
-    subscribes = is_allowed(acting, Action.VIEW)  # a user without a role has tasks, and no calendar
-    calendar = calendar_address(acting) if subscribes else None
-    values = {"bindings": bindings, "sessions": sessions, "zones": sorted(zone_names()), "calendar": calendar}
-    return rendered(request, "account", who, **values, subscribes=subscribes)
+    views, mine = is_allowed(acting, Action.VIEW), who.actor.name
+    about: dict[str, Any] = {
+        "bindings": own_bindings(acting)[0],
+        "sessions": app.authentication.sessions_with(who.session) if who.session is not None else (),
+        "zones": sorted(zone_names()),
+        "views": views,
+        "tokens": token_rows(acting, mine) if views else (),
+        **(creation_fields(acting) | {"every": False}),
+        "absences": [each for each in show_access(acting).absences if each.user == mine] if views else (),
+        "manages": False,
+        "calendar": calendar_address(acting) if views else None,  # a user without a role has tasks, and no calendar
+        "subscribes": views,
+        "now": parse_moment(acting.clock.now()),
+    }
+    return rendered(request, "account", who, **about)

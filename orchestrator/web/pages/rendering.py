@@ -45,6 +45,7 @@ PLACES = (
             ("/actions", "Actions"),
             ("/measures", "Measures"),
             ("/audit", "Audit"),
+            ("/users", "Users and roles"),
             ("/me", "Your account"),
         ),
     ),
@@ -63,6 +64,7 @@ KEY_LIST = (
     ("g b", "Bookings"),
     ("g c", "Calendar"),
     ("g v", "Reviews"),
+    ("g u", "Users and roles"),
     ("?", "This list"),
 )
 """The keys of `keys.js`."""
@@ -124,6 +126,7 @@ CLOSE_SIGNS = {
 }
 PHASE_SIGNS = {"pending": "none", "active": "run", "completed": "good"}
 BOOKING_SIGNS = {"confirmed": "good", "active": "run", "waiting": "wait", "expired": "cold"}
+TOKEN_SIGNS = {"active": "good", "rotated, still valid": "warn", "expired": "cold", "revoked": "bad"}
 CONDITION_SIGNS = {"met": "good", "warning": "warn", "waiting": "wait", "refused": "bad"}
 
 
@@ -207,6 +210,7 @@ templates.globals.update(
     action_signs=ACTION_SIGNS,
     close_signs=CLOSE_SIGNS,
     phase_signs=PHASE_SIGNS,
+    token_signs=TOKEN_SIGNS,
     places=PLACES,
     key_list=KEY_LIST,
 )

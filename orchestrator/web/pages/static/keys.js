@@ -3,7 +3,7 @@
 
 const PLACES = {
   h: "/", m: "/matrix", r: "/runs", e: "/environments", q: "/requests", c: "/calendar", b: "/bookings",
-  p: "/planned-releases", i: "/implementation-plans", t: "/trains", v: "/reviews",
+  p: "/planned-releases", i: "/implementation-plans", t: "/trains", v: "/reviews", u: "/users",
 };
 let prefixedUntil = 0;
 
