@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +125,15 @@ class Pair:
         access.grant(acting, Binding(role=role, to=f"user:{name}"))
         return self.tokens[name]
 
+    def is_up(self, member: Member) -> bool:
+        """Whether the proxy sends requests to *member*."""
+        name = "one" if member is self.members[0] else "two"
+        with socket.socket(socket.AF_UNIX) as asking:
+            asking.connect(str(self.folder / "haproxy.sock"))
+            asking.sendall(b"show stat\n")
+            answer = b"".join(iter(lambda: asking.recv(65536), b"")).decode()
+        return any(line.startswith(f"servers,{name},") and ",UP," in line for line in answer.splitlines())
+
     def connection(self, timeout: float = 30) -> http.client.HTTPSConnection:
         """A new connection to the proxy, with TLS."""
         trust = ssl.create_default_context(cafile=self.folder / "ca.pem")
@@ -183,6 +194,7 @@ def proxied(folder: Path, members: tuple[Member, Member], port: int) -> Iterator
     (folder / "proxy.pem").write_bytes((folder / "ca.pem").read_bytes() + (folder / "key.pem").read_bytes())
     text = EXAMPLE.read_text()
     for old, new in (
+        ("global\n", f"global\n    stats socket {folder / 'haproxy.sock'}\n"),
         ("bind :443", f"bind 127.0.0.1:{port}"),
         ("/etc/haproxy/releases.example.com.pem", str(folder / "proxy.pem")),
         ("10.0.0.11:8750", f"127.0.0.1:{members[0].port}"),
@@ -237,18 +249,13 @@ def serving_pair(folder: Path, url: str, *words: str) -> Iterator[Pair]:
         with proxied(folder, members, pair.port):
             for member in members:
                 wait_for(member.ready, f"{member.folder.name} is not ready: {member.log}")
-            wait_for(lambda: _is_up(pair), "the proxy has no server")
+            for member in members:
+                wait_for(partial(pair.is_up, member), "the proxy does not use a server")
             yield pair
     finally:
         for member in members:
             member.end()
         app.close()
-
-
-def _is_up(pair: Pair) -> bool:
-    with contextlib.suppress(OSError):
-        return pair.send(pair.tokens["root"], "GET", "/api/v1/me")[0] == 200
-    return False
 
 
 __all__ = ["Listener", "Member", "Pair", "answer", "proxied", "serving_pair", "wait_for"]

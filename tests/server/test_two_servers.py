@@ -6,6 +6,7 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 import uvicorn
@@ -159,7 +160,7 @@ def test_a_rolling_restart_fails_no_request(pair: Pair) -> None:
         assert member.stop() == 0, member.log
         assert "graceful shutdown exceeded" not in member.log  # the streams have ended by themselves
         member.start()
-        time.sleep(1.5)  # until the proxy has checked it
+        wait_for(partial(pair.is_up, member), "the proxy does not use it")
     for each in traffic:
         each.stop()
     written = journal.stop()
