@@ -45,14 +45,9 @@ def test_a_trace_goes_from_the_request_to_the_engines(project: Project) -> None:
             )
             assert status == 202, text
             run = json.loads(text)["run"]
-            del headers["traceparent"]
-
-            def ended() -> bool:
-                found = json.loads(answer(port, "GET", f"/api/v1/runs/{run}", **headers)[2])
-                return found["ended_at"] is not None
-
-            wait_for(ended, "the run has not ended", 500)
-            assert json.loads(answer(port, "GET", f"/api/v1/runs/{run}", **headers)[2])["state"] == "succeeded"
+            with project.opened() as app:
+                wait_for(lambda: app.store.run(run).ended, "the run has not ended", 500)
+                assert app.store.run(run).state.value == "succeeded"
             wait_for(lambda: receiver.named("promotion "), "the spans of the run have not come", 30)
         requested = next(each for each in receiver.named("POST ") if each.trace == TRACE)
         by_id = {each.id: each for each in receiver.spans if each.trace == TRACE}
