@@ -3,6 +3,8 @@
 import json
 from datetime import timedelta
 
+import pytest
+
 from orchestrator.app import access, people, tokens
 from orchestrator.domain.access.principals import Actor, Binding, Method, User
 from tests.journeys.conftest import Project, lay_small_shop
@@ -22,6 +24,7 @@ PLAY = f"""
 """
 
 
+@pytest.mark.rare
 def test_a_trace_goes_from_the_request_to_the_engines(project: Project) -> None:
     """The program of Pulumi, the play and the suite of a promotion have the trace of the client that requested it, and each job is a span below the request."""
     lay_small_shop(project)
