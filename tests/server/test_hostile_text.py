@@ -20,7 +20,7 @@ from tests.server.hostile_text import (
     send_bodies,
     send_forms,
 )
-from tests.server.release_scene import FORMS, NAMES, lay_all
+from tests.server.release_scene import FORMS, NAMES, lay_all, lay_people
 from tests.server.site import Browser, Site
 from tests.server.test_changes import management_body, planned
 
@@ -50,11 +50,6 @@ BODIES: dict[str, dict[str, Any]] = {
 """A body that is valid for each route of the API with texts of its own."""
 FIELDS = {"comment", "reason", "title", "instructions", "text", "evidence", "went_well"}
 """Fields of forms of which at least one accepts every text."""
-NAMES_ONLY = {
-    "after", "environments", "holder", "lead", "name", "owner", "packages", "parameters", "release", "requests", "roles",
-    "subject", "team", "zone", "purpose",
-}  # fmt: skip
-"""Fields of forms that accept names only. The purpose of a booking is sent by the API, the form finds the time booked."""
 VALID = {
     **FORMS,
     "/bookings": {"environment": "staging", "start": "2031-02-07T08:00", "hours": "1"},
@@ -84,6 +79,7 @@ def addresses(office: RequestProject, run: str, asked: dict[str, Any]) -> list[s
     given = {
         **{name.strip("{}"): value for name, value in NAMES.items()},
         "environment": "staging",
+        "user": "bob",
         "code": "A101",
         "change": "R-1",
         "booking": "B-1",
@@ -103,6 +99,8 @@ def addresses(office: RequestProject, run: str, asked: dict[str, Any]) -> list[s
         names = {**given, "run": asked["id"] if path.startswith("/requests") else run}
         if path.startswith("/implementation-plans"):
             names["plan"] = "IP-1"
+        if path.startswith("/releases/"):
+            names["release"] = "shop-1.2.0"
         found.append(path.format(**names) + {"/promote": "?release=shop-1.2.0&environment=staging"}.get(path, ""))
     return [
         *found,
@@ -122,9 +120,8 @@ def lay(office: RequestProject, site: Site) -> tuple[Browser, list[str]]:
     asked = ann.post(f"{API}/requests", {"plan": planned(office, "1.2.0"), "reason": PAYLOADS[0]}).json()["request"]
     assert ann.post(f"{API}/change-requests", {"title": "of ann"}).status_code == 201
     assert ann.post(f"{API}/bookings", management_body(f"{API}/bookings")).status_code == 201
-    assert ann.post(f"{API}/train-lines", {"line": {**trains.LINE, "rule": "FREQ=WEEKLY"}}).status_code == 201
-    assert ann.post(f"{API}/trains", {"line": "weekly"}).status_code == 201
     lay_all(office)
+    lay_people(office)
     runs = [lay_records(office, payload) for payload in PAYLOADS]
     eve = signed_in(office, site)
     pages = [each for run in runs for each in addresses(office, run, asked)]
@@ -138,7 +135,7 @@ def test_text_of_users_stays_text_on_every_page(office: RequestProject, site: Si
     assert accepted >= len(PAYLOADS) * 8
     sent = send_forms(eve, pages, VALID)
     taken = {name for (_, name), took in sent.items() if took}
-    assert ({name for _, name in sent} - taken, FIELDS - taken) == (NAMES_ONLY, set())
+    assert taken >= FIELDS, sent
     shown = 0
     for page in pages:
         read = read_page(eve.get(page, accept="text/html").text)

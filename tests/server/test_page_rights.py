@@ -4,11 +4,10 @@ import re
 from typing import Any
 
 from orchestrator.domain.access.actions import BUILT_IN
-from orchestrator.web.api import trains
 from orchestrator.web.route_table import ROUTES
 from tests.cli.request_project import RequestProject, office
 from tests.server.hostile_text import read_page
-from tests.server.release_scene import lay_all
+from tests.server.release_scene import lay_all, lay_people
 from tests.server.site import Browser, Site
 from tests.server.test_changes import RIGHTS, management_body, planned
 from tests.server.test_hostile_text import addresses
@@ -28,8 +27,15 @@ POSTS = {
     if route.startswith("POST /") and "/api/" not in route and isinstance(cases, tuple)
 }
 """The routes of forms with the use cases that change something."""
-OWN = ("/me/zone", "/me/sessions/end", "/sign-out", "/sign-in")
+OWN = ("/me/calendar", "/me/zone", "/me/sessions/end", "/sign-out", "/sign-in")
 """Forms about the reader alone, which need no right."""
+OF_OWNERS = frozenset({"/tokens", "/tokens/{prefix}/rotate", "/tokens/{prefix}/revoke", "/absences", "/absences/end"})
+"""Forms that users have for what is their own; the right is for that of others."""
+ELSEWHERE = (
+    "/trains", "/train-lines", "/users", "/groups", "/service-accounts", "/tokens", "/bindings", "/absences", "/audit",
+    "/environments/{environment}/observe", "/environments/{environment}/drift", "/environments/{environment}/parity",
+)  # fmt: skip
+"""Routes whose forms depend on objects that this scene has in one state only: tests of their pages look for each form."""
 STATES: dict[str, str] = {
     "/change-requests/{change}/reopen": "a request that is deferred",
     "/change-requests/{change}/close": "a request that was released",
@@ -72,11 +78,11 @@ def scene(office: RequestProject, site: Site) -> list[str]:
     asked = ann.post("/api/v1/requests", {"plan": planned(office, "1.2.0")}).json()["request"]
     assert ann.post("/api/v1/change-requests", {"title": "of ann"}).status_code == 201
     assert ann.post("/api/v1/bookings", management_body("/api/v1/bookings")).status_code == 201
-    assert ann.post("/api/v1/train-lines", {"line": {**trains.LINE, "rule": "FREQ=WEEKLY"}}).status_code == 201
     assert ann.form("/calendar/stop", environment="production", reason="x").status_code == 303
     assert ann.form("/environments/production/lock", reason="x").status_code == 303
     assert ann.form("/change-requests", title="to decide", submit="yes").status_code == 303
     lay_all(office)
+    lay_people(office)
     found = addresses(office, run.id, asked)
     phases = ["/planned-releases/REL-1/phase?name=build&preview=yes&after="]
     return [*found, *phases, "/change-requests/R-2", "/environments/production", "/"]
@@ -107,7 +113,7 @@ def test_the_buttons_of_every_page_are_those_of_its_reader(office: RequestProjec
             route = route_of(action)
             routes.add(route)
             allowed = route is not None and all(role in RIGHTS[case] for case in POSTS[route])
-            if not allowed:
+            if not allowed and route not in OF_OWNERS:
                 wrong.append((role, action, sorted(places)))
         missing += [
             (role, route)
@@ -115,4 +121,4 @@ def test_the_buttons_of_every_page_are_those_of_its_reader(office: RequestProjec
             if all(role in RIGHTS[case] for case in cases) and route not in routes
         ]
     assert "\n".join(f"{role} has {action} on {places}" for role, action, places in wrong) == ""
-    assert {route for _, route in missing} == STATES.keys()
+    assert {route for _, route in missing if not route.startswith(ELSEWHERE)} == STATES.keys()
