@@ -295,7 +295,9 @@ class MemoryStore(MemoryLists):
         found = []
         for kind, state in sorted({(run.kind, run.state.value) for run in kept}):
             of = [run for run in kept if (run.kind, run.state.value) == (kind, state)]
-            seconds = sum(seconds_between(run.requested_at, run.ended_at) for run in of if run.ended_at is not None)
+            seconds = sum(
+                seconds_between(run.requested_at, run.ended_at) for run in of if run.requested_at and run.ended_at
+            )
             found.append(RunFigures(kind=kind, state=state, number=len(of), seconds=seconds))
         return StoreFigures(runs=tuple(found), size_bytes=0)
 
