@@ -34,15 +34,15 @@ def open_real_machine(environ: Mapping[str, str]) -> "Machine":
     return RealMachine(environ)
 
 
-def serve_real_project(application: "Application", options: ServerOptions, shows: "Shows") -> None:
-    """Serve *application* with the real server, which is imported here. Raises N101 without its packages."""
+def serve_real_projects(applications: "Sequence[Application]", options: ServerOptions, shows: "Shows") -> None:
+    """Serve *applications* with the real server, which is imported here. Raises N101 without its packages."""
     try:
         from orchestrator.web.serving import run_server
     except ModuleNotFoundError as error:
         from orchestrator.domain.errors import OrchestratorError
 
         raise OrchestratorError("N101", f"{error.name} is not installed") from error
-    run_server(application, options, shows)
+    run_server(applications, options, shows)
 
 
 def start_traces(environ: Mapping[str, str] = os.environ) -> None:
@@ -59,14 +59,14 @@ def start_traces(environ: Mapping[str, str] = os.environ) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that *arguments* (by default those of the process) request, and return its exit status."""
-    compose(open_real_project, open_real_machine, serve_real_project)
+    compose(open_real_project, open_real_machine, serve_real_projects)
     start_traces()
     return cli.main(arguments)
 
 
 def run() -> NoReturn:
     """The console script."""
-    compose(open_real_project, open_real_machine, serve_real_project)
+    compose(open_real_project, open_real_machine, serve_real_projects)
     start_traces()
     cli.run_and_end()
 

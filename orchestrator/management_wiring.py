@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from orchestrator.management.measures.ports import MeasureSources
     from orchestrator.management.planned_releases.notes import ChangedFile, NoteSources, PackageDifference
     from orchestrator.management.planned_releases.ports import PackagePlace
+    from orchestrator.management.projects.ports import ProjectSources
     from orchestrator.management.reviews.model import ReviewFacts
     from orchestrator.management.reviews.ports import ReviewedRun, ReviewSources
     from orchestrator.management.trains.ports import ReleaseShape, TrainSources
@@ -74,6 +75,14 @@ class ManagementParts(HookParts, Base):
     def measure_sources(self) -> "MeasureSources":
         """The facts of measures."""
         return ProjectMeasureSources(self)
+
+    @cached_property
+    def project_sources(self) -> "ProjectSources":
+        """The projects that are served together: this one, unless a server serves it with others."""
+        from orchestrator.management.application import ManagedApplication
+        from orchestrator.management.projects.served import OneProject
+
+        return OneProject(cast("ManagedApplication", self))
 
     @cached_property
     def review_sources(self) -> "ReviewSources":

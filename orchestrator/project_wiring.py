@@ -41,11 +41,15 @@ class ProjectParts:
         self.project = files.load_project(root)
         self.state = files.state_folder(root, self.environ)
         self.resuming: set[str] = set()  # roots that this process has started a process for
-        self.secrets = SecretValues()
-        self.secrets.learn(SURROUNDINGS, secret_variables(self.environ))
-        self.secrets.learn(SURROUNDINGS, secrets_in_urls((self.store_url, self.shared, *self.environ.values())))
-        self.secrets.learn_names((self.project.name, self.environ.get("USER") or ""))
-        use(self.secrets)
+        self.share_secrets(SecretValues())
+
+    def share_secrets(self, secrets: SecretValues) -> None:
+        """Add what this project masks to *secrets*, which become those of the project and of this process."""
+        self.secrets = secrets
+        secrets.learn(SURROUNDINGS, secret_variables(self.environ))
+        secrets.learn(SURROUNDINGS, secrets_in_urls((self.store_url, self.shared, *self.environ.values())))
+        secrets.learn_names((self.project.name, self.environ.get("USER") or ""))
+        use(secrets)
 
     @cached_property
     def clock(self) -> "Clock":

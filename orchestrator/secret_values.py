@@ -89,7 +89,7 @@ class SecretValues:
 
 
 class _Process:
-    """What this process knows: one project is open in it at a time."""
+    """What this process knows: of the project that is open in it, or of all projects of a server."""
 
     values = SecretValues()
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from orchestrator.app.request_duties import Shows
     from orchestrator.app.scheduler import Duty
     from orchestrator.domain.listing import StoreFigures
+    from orchestrator.management.projects.served import ServedProject
     from orchestrator.services import Services
 
 
@@ -69,6 +70,22 @@ class App(EngineParts, RegisterParts, ManagementParts, NotificationParts, Manage
 
         assert self.engine is not None
         assert self.services is not None
+
+    def serve_with(self, home: ManagedApplication, projects: "tuple[ServedProject, ...]") -> None:
+        """From now on, be one of the *projects* of a server, whose users sign in at *home*.
+
+        The server masks the secrets of every project in all of them.
+        """
+        from dataclasses import replace
+
+        from orchestrator.management.projects.served import ServerProjects
+
+        assert isinstance(home, App)
+        self.__dict__["project_sources"] = ServerProjects(projects, self.project.name, home.project.name)
+        if home is not self:
+            self.share_secrets(home.secrets)
+            self.__dict__["authentication"] = replace(home.authentication, own=lambda: self.register)
+            self.__dict__["single_sign_on"] = home.single_sign_on
 
     @property
     def _parts(self) -> "ApplicationParts":

@@ -51,6 +51,11 @@ class Application(Base):
         def _parts(self) -> ApplicationParts:
             """All parts of the project."""
 
+    @property
+    def records_at(self) -> frozenset[str]:
+        """What no two projects share: the database of the records, and the folder of the state."""
+        return frozenset({self._parts.store_url, str(self._parts.state)})
+
     def require_environment(self, name: str) -> "tuple[Environment, Path]":
         """The environment *name* and its folder. Raises R103 if the project has none of that name."""
         return self._parts.services.environment(name)

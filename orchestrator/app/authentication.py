@@ -1,13 +1,14 @@
 """Who acts in a request to a server: the owner of its token, or the user of its session."""
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from orchestrator.app.acting import Acting, Change, access_of, change
 from orchestrator.app.actor import token_actor
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.directory import Directory
-from orchestrator.domain.access.principals import PRINCIPAL, Actor, Binding, Method, User
+from orchestrator.domain.access.principals import PRINCIPAL, Actor, ActorKind, Binding, Method, User
 from orchestrator.domain.access.sign_in import (
     LONGEST,
     LONGEST_DELAY,
@@ -56,17 +57,34 @@ class NewSession:
 
 @dataclass(frozen=True)
 class Authentication:
-    """Authenticates requests to the server of one project. *local* is who started it."""
+    """Authenticates requests to the server of one project. *local* is who started it.
+
+    With *own* the project is one of several: *own* opens the register with its tokens, and users sign in at the project
+    of *register*.
+    """
 
     register: Register
     sign_ins: SignIns
     hashes: PasswordHashes
     clock: Clock
     local: Acting
+    own: Callable[[], Register] | None = None
 
     def token(self, text: str) -> Actor:
-        """The owner of the token *text*. Raises A108."""
-        return token_actor(self.register, text, self.clock, "the token")
+        """The owner of the token *text*. Raises A108.
+
+        A token of a user is valid in all projects of a server if it is one of the project where users sign in. Its
+        prefix then has the name of that project, so that it differs from every token of another one.
+        """
+        if self.own is None:
+            return token_actor(self.register, text, self.clock, "the token")
+        try:
+            return token_actor(self.own(), text, self.clock, "the token")
+        except OrchestratorError:
+            found = token_actor(self.register, text, self.clock, "the token")
+            if found.kind is not ActorKind.USER:
+                raise
+        return found.model_copy(update={"credential": f"{self.register.project}:{found.credential}"})
 
     def session(self, value: str) -> Session | None:
         """The session with this *value*, if it is valid and its user is active. Its use is recorded."""

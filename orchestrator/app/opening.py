@@ -1,7 +1,7 @@
 """How a front end opens a project: the composition root (`orchestrator/__main__.py`) decides it, once a process."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -50,10 +50,13 @@ class ServerOptions:
 
 
 class Serving(Protocol):
-    """Serves a project until it is stopped."""
+    """Serves projects until it is stopped."""
 
-    def __call__(self, application: "Application", options: ServerOptions, shows: "Shows") -> None:
-        """Serve *application*. Plans are shown to approvers by *shows*. Raises N-codes."""
+    def __call__(self, applications: "Sequence[Application]", options: ServerOptions, shows: "Shows") -> None:
+        """Serve *applications*; users sign in at the first one. Plans are shown to approvers by *shows*.
+
+        Raises N-codes.
+        """
 
 
 class MachineOpener(Protocol):
@@ -74,11 +77,11 @@ def compose(opener: Opener, machine: MachineOpener, serving: Serving | None = No
     _servers[:] = [serving] if serving is not None else []
 
 
-def serve_application(application: "Application", options: ServerOptions, shows: "Shows") -> None:
-    """Serve *application* until it is stopped. Raises N101 without the parts of the server, and other N-codes."""
+def serve_applications(applications: "Sequence[Application]", options: ServerOptions, shows: "Shows") -> None:
+    """Serve *applications* until stopped; users sign in at the first one. Raises N101 and other N-codes."""
     if not _servers:
         raise OrchestratorError("N101", "this program has no server")
-    _servers[0](application, options, shows)
+    _servers[0](applications, options, shows)
 
 
 def open_application(start: Path, environ: Mapping[str, str] = os.environ, *, restoring: bool = False) -> "Application":
@@ -92,11 +95,47 @@ def open_application(start: Path, environ: Mapping[str, str] = os.environ, *, re
 
 def open_local(start: Path, environ: Mapping[str, str] = os.environ) -> "Application":
     """The application of the project around *start*, also if a server is chosen. Raises F-codes and S135."""
-    from orchestrator.app.actor import VARIABLE
     from orchestrator.domain.server_profiles import PROFILE, SERVER
 
-    at_server = {SERVER, PROFILE, VARIABLE}
-    return open_application(start, {name: value for name, value in environ.items() if name not in at_server})
+    here = {name: value for name, value in environ.items() if name not in {SERVER, PROFILE}}
+    return open_application(start, _without_token(here))
+
+
+def _without_token(environ: Mapping[str, str]) -> Mapping[str, str]:
+    from orchestrator.app.actor import VARIABLE
+
+    return {name: value for name, value in environ.items() if name != VARIABLE}
+
+
+def open_served(
+    folders: Sequence[Path], environ: Mapping[str, str] = os.environ, *, given: bool
+) -> "tuple[Application, ...]":
+    """The applications of the projects in *folders*, which one server can serve.
+
+    Folders that a user has *given* must be those of projects; otherwise the project is found from the folder upwards.
+    A token in *environ* is for the first project only: every token is of one project.
+    Raises F130 for another folder, N170 for projects that cannot be served together, and other F-codes.
+    """
+    found = list["Application"]()
+    for folder in folders:
+        app = open_application(folder, _without_token(environ) if found else environ)
+        if given and app.root != folder.resolve():
+            raise OrchestratorError("F130", f"{folder} is not the folder of a project: that is {app.root}")
+        found.append(app)
+    _check_apart(found)
+    return tuple(found)
+
+
+def _check_apart(applications: "Sequence[Application]") -> None:
+    """Return if no two of *applications* have the same name, records or state. Raises N170."""
+    for index, app in enumerate(applications):
+        for other in applications[:index]:
+            if app.root == other.root:
+                raise OrchestratorError("N170", f"{app.root} is given twice")
+            if app.project.name == other.project.name:
+                raise OrchestratorError("N170", f"{other.root} and {app.root} are both called {app.project.name}")
+            if app.records_at & other.records_at:
+                raise OrchestratorError("N170", f"{other.root} and {app.root} keep their records in the same place")
 
 
 def this_machine(environ: Mapping[str, str] = os.environ) -> "Machine":

@@ -37,6 +37,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     },
     "State and logs": {
         "status": "Show the release of every host.",
+        "projects": "List the projects of a server: what is under way, waits and is due.",
         "matrix": "Show every release in every environment.",
         "history": "List the runs.",
         "show": "Show one run, step by step.",

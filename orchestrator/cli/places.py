@@ -22,7 +22,9 @@ def _marked(place: Place, *names: str) -> dict[str, Place]:
 
 
 PLACES: dict[str, Place] = {
-    **_marked(Place.REMOTE, "status", "matrix", "queue", "history", "show", "approvals", "why", "can-i", "whoami"),
+    **_marked(
+        Place.REMOTE, "projects", "status", "matrix", "queue", "history", "show", "approvals", "why", "can-i", "whoami"
+    ),
     **_marked(
         Place.REMOTE, "package list", "package remove", "package verify", "watch", "logs", "cancel", "abort", "pause"
     ),

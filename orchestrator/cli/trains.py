@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.cli.output import Cell, out_folded, print_json
-from orchestrator.cli.words import duration_text
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -97,6 +96,8 @@ def cadence_text(line: "TrainLine") -> str:
 
 def closing_text(boarding_s: int) -> str:
     """When boarding closes, in a phrase."""
+    from orchestrator.cli.words import duration_text  # it imports models
+
     return f"{duration_text(boarding_s)} before" if boarding_s else "at the departure"
 
 

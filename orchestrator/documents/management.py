@@ -17,6 +17,7 @@ from orchestrator.management.planned_releases.model import PlannedRelease
 from orchestrator.management.planned_releases.notes import ReleaseNotes
 from orchestrator.management.planned_releases.phases import PhaseMoved
 from orchestrator.management.planned_releases.ports import PlaceState
+from orchestrator.management.projects.model import ProjectSummary
 from orchestrator.management.reviews.model import CloseCode, Review, ReviewAction
 from orchestrator.management.trains.model import Train, TrainLine
 from orchestrator.management.trains.prognosis import Prognosis
@@ -326,6 +327,14 @@ class MeasuresDocument(Document):
     measures: Measures
 
 
+class ProjectsDocument(Document):
+    """`orchestrator projects --json`, by name. Of *unreadable* further projects the rights cannot be read."""
+
+    kind: Literal["Projects"]
+    projects: tuple[ProjectSummary, ...]
+    unreadable: int
+
+
 MODELS: dict[str, type[Document]] = {
     "booking": BookingDocument,
     "bookings": BookingsDocument,
@@ -336,6 +345,7 @@ MODELS: dict[str, type[Document]] = {
     "implementation-plans": ImplementationPlansDocument,
     "implementation-tasks": ImplementationTasksDocument,
     "measures": MeasuresDocument,
+    "projects": ProjectsDocument,
     "train": TrainDocument,
     "trains": TrainsDocument,
     "train-line": TrainLineDocument,

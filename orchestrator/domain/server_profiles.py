@@ -1,6 +1,7 @@
 """Servers that a user has signed in to: the address of each with its token."""
 
 import ipaddress
+import re
 from typing import Annotated
 from urllib.parse import urlsplit, urlunsplit
 
@@ -11,6 +12,10 @@ from orchestrator.domain.model import Model
 
 SERVER, PROFILE, CA_CERT = "ORCHESTRATOR_SERVER", "ORCHESTRATOR_PROFILE", "ORCHESTRATOR_CA_CERT"
 """The variables that choose a server, a profile, and a file with certificates."""
+
+
+PROJECT_PATH = re.compile(r"(?:/p/[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)?")
+"""The path of a project at a server of several; none at a server of one."""
 
 
 class ServerProfile(Model):
@@ -46,7 +51,7 @@ class ServerProfiles(Model):
 
 
 def server_address(text: str) -> str:
-    """The address of a server as it is kept: scheme, host and port. Raises N133.
+    """The address of a server as it is kept: scheme, host and port, and the path of a project. Raises N133.
 
     Plain HTTP is possible on loopback only: a token would be readable in the network.
     """
@@ -55,14 +60,15 @@ def server_address(text: str) -> str:
         host, port = parts.hostname or "", parts.port
     except ValueError as error:
         raise OrchestratorError("N133", f"{text!r} is not the address of a server: {error}") from error
-    if parts.scheme not in {"http", "https"} or not host or parts.path not in {"", "/"} or parts.query:
+    path = parts.path.rstrip("/")
+    if parts.scheme not in {"http", "https"} or not host or not PROJECT_PATH.fullmatch(path) or parts.query:
         raise OrchestratorError("N133", f"{text!r} is not the address of a server")
     if parts.username is not None or parts.password is not None or parts.fragment:
         raise OrchestratorError("N133", "the address of a server has no user, password or fragment")
     if parts.scheme == "http" and not _is_loopback(host):
         raise OrchestratorError("N133", f"{text} is not encrypted, and {host} is another machine")
     place = f"[{host}]" if ":" in host else host
-    return urlunsplit((parts.scheme, place if port is None else f"{place}:{port}", "", "", ""))
+    return urlunsplit((parts.scheme, place if port is None else f"{place}:{port}", path, "", ""))
 
 
 def _is_loopback(host: str) -> bool:
@@ -73,7 +79,8 @@ def _is_loopback(host: str) -> bool:
 
 
 def profile_name(url: str) -> str:
-    """The name of a profile for the server at *url*, if none is given: its host, with the port if it has one."""
+    """The name of a profile for the server at *url*, if none is given: its host, its port and its project."""
     parts = urlsplit(url)
     host = (parts.hostname or "").replace(":", "-").strip("-") or "server"
-    return host if parts.port is None else f"{host}-{parts.port}"
+    project = parts.path.rpartition("/")[2]
+    return "-".join(str(each) for each in (host, parts.port, project) if each)

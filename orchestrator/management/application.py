@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from orchestrator.management.implementation_plans.ports import ImplementationSources
     from orchestrator.management.measures.ports import MeasureSources
     from orchestrator.management.planned_releases.notes import NoteSources
+    from orchestrator.management.projects.ports import ProjectSources
+    from orchestrator.management.projects.served import ServedProject
     from orchestrator.management.reviews.ports import ReviewSources
     from orchestrator.management.trains.ports import TrainSources
 
@@ -67,6 +69,13 @@ class ManagedApplication(Application):
         @property
         def measure_sources(self) -> MeasureSources:
             """The facts of measures."""
+
+        @property
+        def project_sources(self) -> ProjectSources:
+            """The projects that are served together."""
+
+        def serve_with(self, home: "ManagedApplication", projects: tuple[ServedProject, ...]) -> None:
+            """From now on, be one of the *projects* of a server, whose users sign in at *home*."""
 
 
 def open_managed(start: Path) -> ManagedApplication:

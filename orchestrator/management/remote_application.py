@@ -366,6 +366,11 @@ class RemoteApplication(ManagedApplication):
         return None
 
     @property
+    def project_sources(self) -> Any:
+        """Likewise."""
+        return None
+
+    @property
     def kept_audit(self) -> Any:
         """Likewise."""
         return None

@@ -24,6 +24,7 @@ from orchestrator.management.implementation_plans.ports import ImplementationSou
 from orchestrator.management.measures.ports import MeasureSources
 from orchestrator.management.planned_releases.notes import NoteSources
 from orchestrator.management.planned_releases.ports import ReleaseSources
+from orchestrator.management.projects.ports import ProjectSources
 from orchestrator.management.reviews.ports import ReviewSources
 from orchestrator.management.sent_types import argument_data, argument_of, to_data
 from orchestrator.management.trains.ports import TrainSources
@@ -51,6 +52,7 @@ READS: dict[str, tuple[str, ...]] = {
     "planned_releases.notes": ("write_notes", "compare_release"),
     "implementation_plans.queries": ("list_plans", "show_plan", "show_task", "own_tasks", "list_templates"),
     "measures.queries": ("show_measures",),
+    "projects.queries": ("list_projects",),
     "reviews.queries": ("overdue_actions", "list_reviews", "show_review", "list_actions"),
     "hooks.queries": ("list_hooks", "show_hook", "list_deliveries", "test_hook"),
     "trains.queries": ("list_lines", "show_line", "list_trains", "show_train", "show_prognosis"),
@@ -86,14 +88,7 @@ CHANGES: dict[str, tuple[str, ...]] = {
     "sign_in_links": ("create_link",),
     "tokens": ("create_token", "rotate_token", "revoke_token", "trust_issuer", "distrust_issuer"),
     "votes": ("cast_vote", "take_back_vote"),
-    "bookings.decisions": (
-        "book",
-        "cancel_booking",
-        "end_booking",
-        "extend_booking",
-        "hand_over_booking",
-        "set_quota",
-    ),
+    "bookings.decisions": ("book", "cancel_booking", "end_booking", "extend_booking", "hand_over_booking", "set_quota"),
     "change_requests.decisions": (
         "add_change",
         "edit_change",
@@ -349,6 +344,7 @@ SUPPLIED: dict[Any, Callable[["ManagedApplication"], Any]] = {
     TrainSources: lambda app: app.train_sources,
     HookSources: lambda app: app.hook_sources,
     NotificationSources: lambda app: app.notification_sources,
+    ProjectSources: lambda app: app.project_sources,
     KeptAudit: lambda app: app.kept_audit,
 }
 """The types of the arguments that the server supplies."""

@@ -5,12 +5,15 @@ newest events reads from the feed until it has reached them.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol
 
 from orchestrator.app.front_end import RunFeed
+from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.listing import FeedEntry
 from orchestrator.domain.model import canonical_json
 
@@ -38,11 +41,19 @@ def event_of(entry: FeedEntry) -> Event:
     return Event(entry, b"id: %s\nevent: run\ndata: %s\n\n" % (entry.cursor.encode(), canonical_json(about)))
 
 
-class Broadcast:
-    """Reads *feed* when it has news, at the latest every *pause_s* seconds, and wakes the listeners."""
+class HasFeed(Protocol):
+    """A project. Its database is opened when the feed is first used, and may be away at that time."""
 
-    def __init__(self, feed: RunFeed, pause_s: float = 0.2) -> None:
-        self._feed, self._pause = feed, pause_s
+    @property
+    def feed(self) -> RunFeed:
+        """The entries of all runs. Raises S-codes."""
+
+
+class Broadcast:
+    """Reads the feed of *project* when it has news, at the latest every *pause_s* seconds, and wakes the listeners."""
+
+    def __init__(self, project: HasFeed, pause_s: float = 0.2) -> None:
+        self._project, self._pause = project, pause_s
         self._newest: deque[Event] = deque(maxlen=KEPT)
         self._cursor: str | None = None
         self._changed = asyncio.Event()
@@ -51,7 +62,6 @@ class Broadcast:
 
     async def run(self) -> None:
         """Read for as long as the server runs. A database that is away is read again later."""
-        self._cursor = await asyncio.to_thread(self._feed.feed_end) or FIRST
         with ThreadPoolExecutor(1, "feed") as waiting:  # a thread of its own: it waits nearly all the time
             await self._read(waiting)
 
@@ -59,7 +69,9 @@ class Broadcast:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                found = await asyncio.to_thread(self._feed.feed, cursor=self._cursor, limit=PAGE)
+                if self._cursor is None:
+                    self._cursor = await asyncio.to_thread(self._end)
+                found = await asyncio.to_thread(self._page, self._cursor)
             except Exception:  # noqa: BLE001 - readiness reports it; the next reading may succeed
                 found = []
             if found:
@@ -67,7 +79,7 @@ class Broadcast:
                 self._cursor = found[-1].cursor
                 self._wake()
             if len(found) < PAGE:
-                await loop.run_in_executor(waiting, self._feed.wait_for_entries, self._pause)
+                await loop.run_in_executor(waiting, self._wait_for_entries)
 
     async def stop(self) -> None:
         """End every stream: its listener connects again, to another server or to the next process."""
@@ -81,7 +93,19 @@ class Broadcast:
 
     async def end(self) -> str:
         """The cursor after which a listener without one starts."""
-        return self._cursor or await asyncio.to_thread(self._feed.feed_end) or FIRST
+        return self._cursor if self._cursor is not None else await asyncio.to_thread(self._end)
+
+    def _end(self) -> str:
+        return self._project.feed.feed_end() or FIRST
+
+    def _wait_for_entries(self) -> None:
+        try:
+            self._project.feed.wait_for_entries(self._pause)
+        except OrchestratorError:  # the database is away: it is opened again after a pause
+            time.sleep(self._pause)
+
+    def _page(self, cursor: str) -> list[FeedEntry]:
+        return self._project.feed.feed(cursor=cursor, limit=PAGE)
 
     async def listen(self, cursor: str, shown: Callable[[FeedEntry], bool]) -> AsyncIterator[bytes]:
         """The events after *cursor* that are *shown*, and a comment while there are none.
@@ -102,8 +126,7 @@ class Broadcast:
         while loop.time() < end and not self._stopped:
             events = self._after(cursor)
             if events is None:
-                page = await asyncio.to_thread(self._feed.feed, cursor=cursor, limit=PAGE)
-                events = [event_of(entry) for entry in page]
+                events = [event_of(entry) for entry in await asyncio.to_thread(self._page, cursor)]
             for event in events:
                 cursor = event.entry.cursor
                 if shown(event.entry):

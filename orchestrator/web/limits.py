@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
+from orchestrator.web.addresses import route_path
+
 UNLIMITED = ("/healthz", "/readyz", "/assets/")
 SIGN_INS = ("/sign-in", "/link/", "/api/v1/token-exchange")
 PROVIDERS, BACK_CHANNEL = "/sign-in/", "/back-channel"
@@ -63,7 +65,7 @@ class Limits:
 
     def wait_s(self, scope: Scope) -> int:
         """After how many seconds the request of *scope* is possible; 0 if it already is."""
-        path = scope["path"]
+        path = route_path(scope)
         if path.startswith(UNLIMITED):
             return 0
         address = scope["client"][0] if scope.get("client") else ""

@@ -5,6 +5,7 @@ import time
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orchestrator.structured_logs import log_about, log_event
+from orchestrator.web.addresses import route_path
 
 QUIET = ("/healthz", "/readyz", "/metrics", "/assets/")
 """What is requested all the time."""
@@ -18,7 +19,7 @@ class Logged:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        if scope["type"] != "http" or scope["path"].startswith(QUIET):
+        if scope["type"] != "http" or route_path(scope).startswith(QUIET):
             await self._app(scope, receive, send)
             return
         began, status = time.perf_counter(), 0

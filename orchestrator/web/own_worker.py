@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,10 +17,12 @@ COMMAND = (sys.executable, "-m", "orchestrator", "worker", "--as-system")
 
 
 class OwnWorker:
-    """Keeps one process of *command* in the *folder* of a project until it is stopped."""
+    """Keeps one process of *command* in the *folder* of a project until it is stopped. *environ* are its variables."""
 
-    def __init__(self, folder: Path, command: tuple[str, ...] = COMMAND) -> None:
-        self._folder, self._command = folder, command
+    def __init__(
+        self, folder: Path, command: tuple[str, ...] = COMMAND, environ: Mapping[str, str] | None = None
+    ) -> None:
+        self._folder, self._command, self._environ = folder, command, environ
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -51,7 +53,7 @@ class OwnWorker:
             with self._lock:
                 if self._stopping.is_set():
                     return
-                started = subprocess.Popen(self._command, cwd=self._folder, stdin=subprocess.DEVNULL)
+                started = subprocess.Popen(self._command, cwd=self._folder, env=self._environ, stdin=subprocess.DEVNULL)
                 self._process = started
             steady = self._wait(started)
             pause = FIRST_PAUSE_S if steady else min(pause * 2, LONGEST_PAUSE_S)
@@ -73,9 +75,9 @@ def worker_command(options: ServerOptions) -> tuple[str, ...]:
 
 
 @contextmanager
-def own_worker(folder: Path, command: tuple[str, ...] = COMMAND) -> Iterator[OwnWorker]:
-    """A worker for the project in *folder*, started by *command*, while the server runs."""
-    made = OwnWorker(folder, command)
+def own_worker(folder: Path, environ: Mapping[str, str], command: tuple[str, ...] = COMMAND) -> Iterator[OwnWorker]:
+    """A worker for the project in *folder* while the server runs: *command* with the variables *environ*."""
+    made = OwnWorker(folder, command, environ)
     made.start()
     try:
         yield made

@@ -39,7 +39,8 @@ class Protection:
     """Adds the headers to each response of *app*, also to the one that *failed* makes for a mistake of ours.
 
     A request for a host that is not one of *hosts* is refused: the name of another site can be made to lead here.
-    Too many requests of one actor or address are refused. *count* gets the method, the status and the seconds of each.
+    Too many requests of one actor or address are refused, by *limits*. *count* gets the method, the status and the
+    seconds of each.
     Responses are not cached unless their route has decided it.
     """
 
@@ -49,9 +50,10 @@ class Protection:
         failed: Callable[[Request, Exception], Response],
         hosts: frozenset[str],
         count: Callable[[str, int, float], None],
+        limits: Limits,
     ) -> None:
         self._app, self._failed, self._hosts, self._count = app, failed, hosts, count
-        self._limits = Limits()
+        self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""

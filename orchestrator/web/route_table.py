@@ -267,6 +267,7 @@ ROUTES: dict[str, tuple[str, ...] | Public | UseCaseRoute] = {
     "GET /search": SEARCHING,
     "GET /plans/{plan}": ("plans.kept", "plans.risk", "run_requests.list_requests"),
     "GET /change-requests": ("change_requests.list_changes", "change_requests.show_ranking"),
+    "GET /projects": ("projects.list_projects",),
     "GET /measures": ("measures.show_measures",),
     "GET /bookings": (
         "bookings.list_bookings",
@@ -311,6 +312,7 @@ ROUTES: dict[str, tuple[str, ...] | Public | UseCaseRoute] = {
     "GET /api/v1/bookings": ("bookings.list_bookings",),
     "GET /api/v1/free-slots": ("bookings.find_slots",),
     "GET /api/v1/contention": ("bookings.show_contention",),
+    "GET /api/v1/projects": ("projects.list_projects",),
     "GET /api/v1/measures": ("measures.show_measures",),
     "GET /api/v1/booking-quotas": ("bookings.list_quotas",),
     "GET /api/v1/booking-quotas/{team}/{environment}": ("bookings.list_quotas",),

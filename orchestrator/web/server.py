@@ -1,36 +1,41 @@
-"""The application factory: routes, errors and headers of the server of one project."""
+"""The application factories: routes, errors and headers of the server of one project, or of several."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
 
 from orchestrator import __version__, structured_logs, tracing
 from orchestrator.app.request_duties import Shows
 from orchestrator.domain.error_codes import NOT_SIGNED_IN
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
+from orchestrator.management.projects.served import ServedProject
 from orchestrator.management.worker_calls import tidy_calls
+from orchestrator.web.addresses import ProjectsByPrefix, route_path
 from orchestrator.web.api.changing import router as api_changing
 from orchestrator.web.api.description import described_api
 from orchestrator.web.api.hooks import router as api_hooks
 from orchestrator.web.api.management import router as api_management
 from orchestrator.web.api.packages import router as api_packages
 from orchestrator.web.api.people import router as api_people
+from orchestrator.web.api.projects import router as api_projects
 from orchestrator.web.api.reading import router as api_reading
 from orchestrator.web.api.trains import router as api_trains
 from orchestrator.web.api.use_cases import router as api_use_cases
 from orchestrator.web.events import Broadcast
 from orchestrator.web.health import router as health
+from orchestrator.web.limits import Limits
 from orchestrator.web.logged import Logged
 from orchestrator.web.metrics import RequestCounts
 from orchestrator.web.metrics import router as metrics
@@ -48,6 +53,7 @@ from orchestrator.web.pages.measures import router as pages_measures
 from orchestrator.web.pages.people import router as pages_people
 from orchestrator.web.pages.planned_releases import router as pages_planned_releases
 from orchestrator.web.pages.plans import router as pages_plans
+from orchestrator.web.pages.projects import router as pages_projects
 from orchestrator.web.pages.reading import router as pages_reading
 from orchestrator.web.pages.release_board import router as pages_release_board
 from orchestrator.web.pages.release_phases import router as pages_release_phases
@@ -59,6 +65,8 @@ from orchestrator.web.pages.tokens import router as pages_tokens
 from orchestrator.web.pages.trains import router as pages_trains
 from orchestrator.web.problems import PROBLEM_RESPONSE, first_of, problem_response
 from orchestrator.web.protection import Protection
+from orchestrator.web.root import api as root_api
+from orchestrator.web.root import router as root
 from orchestrator.web.stopping import Stopping
 from orchestrator.web.traced import Traced
 
@@ -78,6 +86,7 @@ ROUTERS = (
     api_management,
     api_trains,
     api_people,
+    api_projects,
     api_use_cases,
     api_packages,
     api_hooks,
@@ -101,16 +110,64 @@ ROUTERS = (
     pages_people,
     pages_access,
     pages_tokens,
+    pages_projects,
     pages_signing_in,
     pages_single_sign_on,
 )
+ROOT_ROUTERS = (root, api_projects, pages_projects, pages_signing_in, pages_single_sign_on, root_api)
+"""What a server of several projects has beside their prefixes. The last one responds to the rest of the API."""
 
 
-def server_of(application: "Application", shows: Shows, hosts: frozenset[str] = LOOPBACK) -> FastAPI:
+Lifetime = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def server_of(
+    application: "Application", shows: Shows, hosts: frozenset[str] = LOOPBACK, limits: Limits | None = None
+) -> FastAPI:
     """The server of *application*, as an ASGI application.
 
-    Plans are shown to approvers by *shows*. *hosts* are the names under which it is reached.
+    Plans are shown to approvers by *shows*. *hosts* are the names under which it is reached. *limits* are those of
+    a server that it shares with other projects.
     """
+    server = _made(application, hosts, ROUTERS, _lifetime, limits or Limits())
+    server.state.shows, server.state.title, server.state.of_project = shows, application.project.name, True
+    return server
+
+
+def server_of_several(
+    projects: Sequence[ServedProject], shows: Shows, hosts: frozenset[str] = LOOPBACK
+) -> tuple[ASGIApp, Stopping]:
+    """The server of *projects*, each below its path, with its end. Users sign in at the first one.
+
+    The root has the portfolio.
+    """
+    home, limits = projects[0].app, Limits()
+    for each in projects:
+        each.app.serve_with(home, tuple(projects))
+    servers = {each.app.project.name: server_of(each.app, shows, hosts, limits) for each in projects}
+
+    @asynccontextmanager
+    async def lifetime(_root: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for server in servers.values():
+                await stack.enter_async_context(server.router.lifespan_context(server))
+            yield
+
+    async def end_streams() -> None:
+        for server in servers.values():
+            await server.state.broadcast.stop()
+
+    made = _made(home, hosts, ROOT_ROUTERS, lifetime, limits)
+    made.state.title, made.state.of_project = "All projects", False
+    stopping = Stopping(end_streams)
+    for server in (made, *servers.values()):
+        server.state.stopping = stopping
+    return ProjectsByPrefix(made, servers), stopping
+
+
+def _made(
+    application: "Application", hosts: frozenset[str], routers: Sequence[APIRouter], lifetime: Lifetime, limits: Limits
+) -> FastAPI:
     server = FastAPI(
         title="Orchestrator",
         version=__version__,
@@ -118,14 +175,14 @@ def server_of(application: "Application", shows: Shows, hosts: frozenset[str] = 
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=_lifetime,
+        lifespan=lifetime,
         max_body_size=LARGEST_BODY,
         responses={"default": PROBLEM_RESPONSE},
     )
-    server.state.application, server.state.shows = application, shows
-    server.state.broadcast = broadcast = Broadcast(application.feed)
+    server.state.application = application
+    server.state.broadcast = broadcast = Broadcast(application)
     server.state.stopping = Stopping(broadcast.stop)
-    for router in ROUTERS:
+    for router in routers:
         server.include_router(router)
     setattr(server, "openapi", partial(described_api, server))  # noqa: B010 - a method, which FastAPI lets replace
     server.add_exception_handler(OrchestratorError, _known)
@@ -137,7 +194,7 @@ def server_of(application: "Application", shows: Shows, hosts: frozenset[str] = 
         server.add_middleware(Logged)
     if tracing.is_on():
         server.add_middleware(Traced)
-    server.add_middleware(Protection, failed=_unknown, hosts=hosts, count=counts.count)
+    server.add_middleware(Protection, failed=_unknown, hosts=hosts, count=counts.count, limits=limits)
     return server
 
 
@@ -154,14 +211,9 @@ async def _lifetime(server: FastAPI) -> AsyncIterator[None]:
 async def _tidy(application: "Application") -> None:
     """Remove what has ended, as long as the server runs. A database that is away is tidied later."""
     while True:
-        managed = cast("ManagedApplication", application)
-        for work in (
-            application.authentication.tidy,
-            application.idempotent_requests.tidy,
-            partial(tidy_calls, managed),
-        ):
+        for work in (_tidy_sign_ins, _tidy_replies, tidy_calls):
             with contextlib.suppress(OrchestratorError):
-                await asyncio.to_thread(work)
+                await asyncio.to_thread(work, cast("ManagedApplication", application))
         await asyncio.sleep(TIDY_EVERY_S)
 
 
@@ -176,13 +228,21 @@ def allowed_methods(path: str) -> frozenset[str]:
     )
 
 
+def _tidy_sign_ins(application: "ManagedApplication") -> None:
+    application.authentication.tidy()
+
+
+def _tidy_replies(application: "ManagedApplication") -> None:
+    application.idempotent_requests.tidy()
+
+
 def _response(request: Request, error: OrchestratorError) -> Response:
     """A problem document for programs, a page for browsers, or a redirect to the sign-in."""
-    path, wants_page = request.url.path, "text/html" in request.headers.get("accept", "")
-    if path.startswith("/api/") or not wants_page:
+    wants_page = "text/html" in request.headers.get("accept", "")
+    if route_path(request.scope).startswith("/api/") or not wants_page:
         return problem_response(error, request.state.request_id)
     if error.code == NOT_SIGNED_IN and request.method == "GET":
-        return RedirectResponse(f"/sign-in?next={quote(path, safe='/')}", 303)
+        return RedirectResponse(f"/sign-in?next={quote(request.url.path, safe='/')}", 303)
     return error_page(request, error)
 
 
@@ -198,7 +258,7 @@ async def _of_http(request: Request, error: Exception) -> Response:
     response = _response(request, OrchestratorError(code, f"{request.method} {request.url.path}: {error.detail}"))
     response.headers.update(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        response.headers["Allow"] = ", ".join(sorted(allowed_methods(request.url.path)))
+        response.headers["Allow"] = ", ".join(sorted(allowed_methods(route_path(request.scope))))
     return response
 
 

@@ -1,29 +1,34 @@
-"""The server process: one application, one address, until it is stopped."""
+"""The server process: one address for one project or several, until it is stopped."""
 
 import asyncio
 import gc
 import ipaddress
 import socket
 import ssl
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.config import LOGGING_CONFIG
 
 from orchestrator.app.opening import ServerOptions
 from orchestrator.app.request_duties import Shows
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.management.projects.served import ServedProject
+from orchestrator.web.addresses import PROJECTS
 from orchestrator.web.connections import protocol_for, raise_file_limit
 from orchestrator.web.locked_assets import asset_faults
 from orchestrator.web.own_worker import own_worker, worker_command
 from orchestrator.web.protection import LARGEST_HEADERS
-from orchestrator.web.server import LOOPBACK, server_of
+from orchestrator.web.server import LOOPBACK, server_of, server_of_several
 from orchestrator.web.stopping import StoppableServer, Stopping
 
 if TYPE_CHECKING:
     from orchestrator.app.application import Application
+    from orchestrator.management.application import ManagedApplication
 
 STOP_S = 10
 IDLE_S = 30
@@ -72,12 +77,11 @@ def bound_socket(options: ServerOptions) -> socket.socket:
     return made
 
 
-def run_server(application: "Application", options: ServerOptions, shows: Shows) -> None:
-    """Serve *application* until a signal stops it. Raises N102 to N105, and N150."""
+def run_server(applications: Sequence["Application"], options: ServerOptions, shows: Shows) -> None:
+    """Serve *applications* until a signal stops it; users sign in at the first one. Raises N102 to N105, and N150."""
     check_options(options)
-    application.single_sign_on.check()
-    hosts = LOOPBACK | {options.host, *options.names}
-    server = server_of(application, shows, hosts)
+    applications[0].single_sign_on.check()
+    server, stopping = _server(applications, shows, LOOPBACK | {options.host, *options.names})
     config = uvicorn.Config(
         server,
         log_level="warning",
@@ -97,10 +101,20 @@ def run_server(application: "Application", options: ServerOptions, shows: Shows)
     with ExitStack() as stack:
         accepting = stack.enter_context(bound_socket(options))
         if options.worker:
-            stack.enter_context(own_worker(application.root, worker_command(options)))
+            for application in applications:
+                stack.enter_context(own_worker(application.root, application.environ, worker_command(options)))
         gc.collect()
         gc.freeze()  # a full collection visited every class and schema: 100 ms, now and then, in some request
-        asyncio.run(_serve(config, accepting, options, server.state.stopping))
+        asyncio.run(_serve(config, accepting, options, stopping))
+
+
+def _server(applications: Sequence["Application"], shows: Shows, hosts: frozenset[str]) -> tuple[ASGIApp, Stopping]:
+    """The server of the only application, or of several, each at its path; with its end."""
+    if len(applications) == 1:
+        server = server_of(applications[0], shows, hosts)
+        return server, server.state.stopping
+    managed = [cast("ManagedApplication", each) for each in applications]
+    return server_of_several([ServedProject(each, f"{PROJECTS}{each.project.name}") for each in managed], shows, hosts)
 
 
 async def _serve(config: uvicorn.Config, accepting: socket.socket, options: ServerOptions, stopping: Stopping) -> None:

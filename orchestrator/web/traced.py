@@ -4,6 +4,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orchestrator import tracing
+from orchestrator.web.addresses import route_path
 
 NOT_TRACED = ("/healthz", "/readyz", "/metrics", "/assets/", "/api/v1/events")
 """What is requested all the time, and streams, which end minutes later."""
@@ -18,7 +19,7 @@ class Traced:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        if scope["type"] != "http" or scope["path"].startswith(NOT_TRACED):
+        if scope["type"] != "http" or route_path(scope).startswith(NOT_TRACED):
             await self._app(scope, receive, send)
             return
         parent = Headers(scope=scope).get(tracing.HEADER, "")

@@ -1,6 +1,7 @@
 """A real browser, the pages of a project in memory that a server in this process serves, and pictures of them."""
 
 import asyncio
+import re
 import runpy
 import socket
 import threading
@@ -73,7 +74,7 @@ class Served:
             page.goto(f"{self.address}/link/{create_link(self.site.root, name).text}")
             page.get_by_label("Password").fill(PASSWORD)
             page.get_by_role("button", name="Save and sign in").click()
-            page.wait_for_url(f"{self.address}/")
+            page.wait_for_url(re.compile("/(projects)?$"))
         return page
 
     def _dismiss(self, dialog: Dialog) -> None:

@@ -111,7 +111,7 @@ def _serve(folder: Path, port: int) -> int:
     if place:
         _die_at(place, int(times))
     app = Office(folder, "server", int((folder / "count").read_text()))
-    run_server(app, ServerOptions("127.0.0.1", port, worker=False), plan_text)
+    run_server((app,), ServerOptions("127.0.0.1", port, worker=False), plan_text)
     return 0
 
 

@@ -45,6 +45,7 @@ from orchestrator.management.planned_releases.phase_decisions import PhaseChange
 from orchestrator.management.planned_releases.phases import standard_phases
 from orchestrator.management.planned_releases.state import ReleaseState
 from orchestrator.management.planned_releases.store import PLANNED_RELEASES
+from orchestrator.management.projects.queries import list_projects
 from orchestrator.management.reviews import decisions as reviews
 from orchestrator.management.reviews import duties as review_duties
 from orchestrator.management.reviews import queries as review_queries
@@ -66,6 +67,7 @@ from tests.management.sources import (
     HookProject,
     ImplementationFacts,
     MeasureFacts,
+    NoProjects,
     ReleaseFacts,
     ReviewJournal,
     Sources,
@@ -190,6 +192,7 @@ MANAGEMENT_CALLS: dict[str, Call] = {
     "bookings.set_quota": lambda a, e: booking.set_quota(a, "red", e, 1.0),
     "bookings.show_booking": lambda a, _: bookings.show_booking(a, "B-1"),
     "measures.show_measures": lambda a, _: show_measures(a, MeasureFacts()),
+    "projects.list_projects": lambda a, _: list_projects(a, NoProjects()),
     "bookings.show_contention": lambda a, _: bookings.show_contention(a, FACTS, 1),
     "reviews.add_action": lambda a, _: reviews.add_action(a, RUN, "Size the disk", "root", NOON + HOUR),
     "reviews.add_feedback": lambda a, _: reviews.add_feedback(a, RUN, "slow"),

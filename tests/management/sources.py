@@ -18,6 +18,7 @@ from orchestrator.management.hooks.model import HookEvent
 from orchestrator.management.implementation_plans.ports import TemplateFile
 from orchestrator.management.planned_releases.notes import PackageDifference
 from orchestrator.management.planned_releases.ports import PackagePlace
+from orchestrator.management.projects.model import Portfolio
 from orchestrator.management.reviews.model import ReviewFacts
 from orchestrator.management.reviews.ports import ReviewedRun
 
@@ -45,6 +46,15 @@ class Sources:
 
     def running_release(self, environment: str) -> BuiltRelease:
         return BuiltRelease(f"shop 1.0.0 of {environment}", "1" * 40)
+
+
+class NoProjects:
+    """A server on which nobody may view any project."""
+
+    def seen_by(self, actor: Actor) -> Portfolio:
+        """Nothing."""
+        del actor
+        return Portfolio(projects=())
 
 
 @dataclass

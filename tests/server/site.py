@@ -59,8 +59,8 @@ class Site:
 class Browser:
     """Keeps cookies, and sends forms as pages of the server do."""
 
-    def __init__(self, server: Any) -> None:
-        self.cookies = httpx2.Cookies()
+    def __init__(self, server: Any, cookies: httpx2.Cookies | None = None) -> None:
+        self.cookies = cookies or httpx2.Cookies()
         self._server = server
 
     def request(self, method: str, path: str, **more: Any) -> httpx2.Response:

@@ -21,7 +21,7 @@ __all__ = ["office"]  # the fixture
 
 RIGHTS = yaml.safe_load((Path(__file__).parents[1] / "app" / "rights.yaml").read_text())
 READING = (
-    "status", "status staging", "status nowhere", "status --hosts", "matrix", "matrix --name shop", "matrix -n 1",
+    "projects", "status", "status staging", "status nowhere", "status --hosts", "matrix", "matrix --name shop", "matrix -n 1",
     "queue", "queue staging", "history", "history staging", "history -n 1", "history nowhere", "show 000001",
     "show 999999", "approvals", "approvals {request}", "approvals --mine", "approvals nothing",
     "why shop-1.0.0 --to production", "why shop-1.0.0 --to staging", "why shop-9.9.9-x --to nowhere",

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 
@@ -169,7 +170,7 @@ def test_events_continue_where_a_listener_was(site: Site, project: MemoryProject
     cursors = [entry.cursor for entry in store.feed(limit=500)]
 
     async def listened(start: str, count: int, more: bool) -> list[tuple[str, int]]:
-        broadcast, found = Broadcast(store, 0.01), []
+        broadcast, found = Broadcast(SimpleNamespace(feed=store), 0.01), []
         reading = asyncio.create_task(broadcast.run())
         await asyncio.sleep(0.05)
         listener = broadcast.listen(start, lambda entry: entry.environment == "staging")
@@ -202,7 +203,7 @@ def test_listeners_that_leave_disturb_nobody(site: Site, project: MemoryProject)
             found += [data.decode().splitlines()[0][4:]] if data.startswith(b"id:") else []
 
     async def work() -> tuple[list[object], list[list[str]]]:
-        broadcast = Broadcast(store, 0.01)
+        broadcast = Broadcast(SimpleNamespace(feed=store), 0.01)
         reading = asyncio.create_task(broadcast.run())
         found: list[list[str]] = [[] for _ in range(60)]
         tasks = [asyncio.create_task(heard(broadcast.listen(start, lambda _: True), each)) for each in found]
@@ -234,7 +235,7 @@ def test_the_server_listens_on_this_machine_only(site: Site) -> None:
         True
     ] * 3 + [False] * 2
     with pytest.raises(OrchestratorError, match="N103"):
-        run_server(site.app, ServerOptions("0.0.0.0", 8750), plan_text)
+        run_server((site.app,), ServerOptions("0.0.0.0", 8750), plan_text)
 
 
 @pytest.mark.parametrize("host", ["evil.test", "evil.test:8750", "[::1", ""])

@@ -1,17 +1,22 @@
 """`orchestrator serve`: the dashboard and the API."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from orchestrator.cli.output import log_format_option, note, out
-from orchestrator.cli.register_options import open_project
 from orchestrator.structured_logs import JSON, log_as_json, log_event
+
+if TYPE_CHECKING:
+    from orchestrator.app.application import Application
+    from orchestrator.app.opening import ServerOptions
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command("serve")
+@click.argument("folders", nargs=-1, metavar="[PATH]...", type=click.Path(path_type=Path))
 @click.option(
     "--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="The address to accept connections on."
 )
@@ -40,6 +45,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--no-worker", is_flag=True, help="Start no worker; `orchestrator worker` runs the requests.")
 @log_format_option
 def command(
+    folders: tuple[Path, ...],
     host: str,
     port: int,
     certificate: Path | None,
@@ -51,10 +57,13 @@ def command(
     no_worker: bool,
     log_format: str,
 ) -> None:
-    """Serve the dashboard and the API of the project until stopped.
+    """Serve the dashboard and the API of the project in each folder PATH until stopped.
 
-    The first start prints a one-time link with which the administrator is created. A worker is started as a process of
-    its own: it executes what is requested, and is started again when it ends.
+    Without PATH it is the project of the current folder. Several projects have addresses of their own, below /p/NAME.
+    Users sign in once, at the first one; their rights are those of each project.
+
+    The first start prints a one-time link with which the administrator is created. For each project, a worker is
+    started as a process of its own: it executes what is requested, and is started again when it ends.
 
     An address that other machines can reach needs TLS (--tls-cert and --tls-key), or --behind-proxy. A changed
     certificate is loaded within 30 seconds. Requests under a name that is not the address, localhost or a --name are
@@ -63,12 +72,10 @@ def command(
     SIGTERM and SIGINT complete the open requests and end the streams of events, whose clients connect again. With
     --drain a proxy has the time to send requests to another server.
     """
-    from orchestrator.app.access import own_bindings
-    from orchestrator.app.opening import ServerOptions, serve_application
-    from orchestrator.app.sign_in_links import create_first_link
+    from orchestrator.app.opening import ServerOptions, open_served, serve_applications
     from orchestrator.cli.planned import plan_text
 
-    app = open_project()
+    apps = open_served(folders or (Path.cwd(),), given=bool(folders))
     options = ServerOptions(
         host,
         port,
@@ -83,13 +90,36 @@ def command(
     )
     if options.log_json:
         log_as_json()
-    if not own_bindings(app.acting)[1]:
-        made = create_first_link(app.acting)
+    _prepare(apps, options)
+    for app in apps:
+        place = options.address if len(apps) == 1 else f"{options.address}/p/{app.project.name}"
+        _report(options.log_json, app.project.name, place)
+    serve_applications(apps, options, plan_text)
+
+
+def _prepare(apps: "tuple[Application, ...]", options: "ServerOptions") -> None:
+    """Print how the administrator is created, and which project lacks a role or a worker.
+
+    Raises the S-codes of the first project.
+    """
+    from orchestrator.app.access import own_bindings
+    from orchestrator.app.sign_in_links import create_first_link
+    from orchestrator.domain.errors import OrchestratorError
+
+    if not own_bindings(apps[0].acting)[1]:
+        made = create_first_link(apps[0].acting)
         out(f"create the administrator, within an hour: {options.address}/link/{made.text}")
-    if no_worker and not app.scheduler_runs():
-        note("no worker is running, which would run what is requested: orchestrator worker")
-    _report(options.log_json, app.project.name, options.address)
-    serve_application(app, options, plan_text)
+    for app in apps:
+        name = app.project.name
+        try:
+            if len(apps) > 1 and not own_bindings(app.acting)[1] and app is not apps[0]:
+                note(f"{name} has no roles, and no user may view it: orchestrator access grant administrator user:NAME")
+            if not options.worker and not app.scheduler_runs():
+                note(f"no worker is running for {name}, which would run what is requested: orchestrator worker")
+        except OrchestratorError as error:
+            if app is apps[0]:
+                raise
+            note(f"{name} cannot be read, and is served as soon as it can: {error.code} {error.message}")
 
 
 def _report(log_json: bool, project: str, address: str) -> None:

@@ -328,4 +328,18 @@ CODES: tuple[ErrorCode, ...] = (
         "Connect again after some seconds. `serve` uses at most 2000 connections, and fewer if `ulimit -n` allows fewer than 2256 open files.",
         Exit.BUSY,
     ),
+    ErrorCode(
+        "N170",
+        "projects cannot be served together",
+        "Two of the folders are the same, have projects of the same name, or keep their records in the same place.",
+        "Give each project its own `name:` and `store:` in `orchestrator.yaml`. `ORCHESTRATOR_STORE` and `ORCHESTRATOR_STATE` are for one project only.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "N171",
+        "no project chosen",
+        "The server has several projects, and each has an address of its own.",
+        "Use the address of the project: `orchestrator login URL/p/NAME`, or `--server URL/p/NAME`. The page `URL/projects` lists them.",
+        Exit.NOT_FOUND,
+    ),
 )

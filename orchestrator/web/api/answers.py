@@ -153,6 +153,7 @@ READING: dict[str, Answers] = {
     "GET /free-slots": {200: document_of("FreeSlots", management.FreeSlotsDocument, cursor=Cursor)},
     "GET /contention": {200: document_of("Contention", management.ContentionDocument, cursor=Cursor)},
     "GET /measures": {200: management.MeasuresDocument},
+    "GET /projects": {200: document_of("Projects", management.ProjectsDocument, cursor=Cursor)},
     "GET /booking-quotas": {200: document_of("Quotas", management.QuotasDocument, cursor=Cursor)},
     "GET /booking-quotas/{team}/{environment}": QUOTA,
     "GET /trains": {200: management.TrainsDocument},

@@ -14,6 +14,7 @@ from orchestrator.app.votes import Shown
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.risk.kinds import ChangeKind
 from orchestrator.web import changes
+from orchestrator.web.addresses import client_address, prefix_of
 from orchestrator.web.api.documents import PREFIX, encoded_document, request_data
 from orchestrator.web.api.orders import (
     ControlOrder,
@@ -61,8 +62,9 @@ def reply_once(
     return Response(body, status, headers, "application/json")
 
 
-def _queued(request: RunRequest) -> Result:
-    return 202, "Asked", {"root": request.root, "run": request.name, "address": f"/runs/{request.name}"}
+def _queued(request: Request, queued: RunRequest) -> Result:
+    address = client_address(prefix_of(request.scope), f"/runs/{queued.name}")
+    return 202, "Asked", {"root": queued.root, "run": queued.name, "address": address}
 
 
 def _seen(status: int, seen: RequestView) -> Result:
@@ -76,7 +78,7 @@ def post_promotion(request: Request, who: Writer, order: PromotionOrder, key: Ke
 
     def work() -> Result:
         how = {"queue": order.queue, "allow_rolled_back": order.allow_rolled_back}
-        return _queued(changes.promote(app, who.actor, order.release, order.environment, **how))
+        return _queued(request, changes.promote(app, who.actor, order.release, order.environment, **how))
 
     return reply_once(request, who, key, order, work)
 
@@ -87,7 +89,7 @@ def post_rollback(request: Request, who: Writer, order: RollbackOrder, key: Key 
     app = application(request)
 
     def work() -> Result:
-        return _queued(changes.roll_back(app, who.actor, order.environment, order.version, queue=order.queue))
+        return _queued(request, changes.roll_back(app, who.actor, order.environment, order.version, queue=order.queue))
 
     return reply_once(request, who, key, order, work)
 

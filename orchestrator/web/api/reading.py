@@ -21,6 +21,7 @@ from orchestrator.domain.moments import moment_text
 from orchestrator.domain.promotion import State
 from orchestrator.domain.run_reason import ending_reason
 from orchestrator.web import changes
+from orchestrator.web.addresses import client_address, prefix_of
 from orchestrator.web.api.documents import (
     PREFIX,
     Cursor,
@@ -164,8 +165,9 @@ def get_output(
 @router.get("/search", tags=["self"])
 def get_hits(request: Request, who: Who, q: Annotated[str, Query(max_length=200)]) -> Response:
     """What a text finds: releases, runs, environments, users, and objects of release management; a few of each kind."""
-    hits = search(managed_application(request), who.actor, q)
-    return tagged_document(request, "SearchResult", {"hits": [hit.to_json() for hit in hits]})
+    hits, prefix = search(managed_application(request), who.actor, q), prefix_of(request.scope)
+    found = [{**hit.to_json(), "path": client_address(prefix, hit.path)} for hit in hits]
+    return tagged_document(request, "SearchResult", {"hits": found})
 
 
 @router.get("/calendar", tags=["calendar"])

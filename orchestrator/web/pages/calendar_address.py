@@ -15,6 +15,7 @@ from orchestrator.app.calendar_addresses import (
 )
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.management.calendar_feed import read_feed
+from orchestrator.web.addresses import client_address, prefix_of
 from orchestrator.web.pages.rendering import after_form, rendered
 from orchestrator.web.requests import application, check_form, form_of, require_actor
 
@@ -58,7 +59,7 @@ def _create(request: Request, form: dict[str, str]) -> Response:
     who = require_actor(request)
     check_form(who, form)
     made = create_calendar_address(application(request).acting_as(who.actor))
-    address = f"{request.url.scheme}://{request.url.netloc}{made.path}"
+    address = f"{request.url.scheme}://{request.url.netloc}{client_address(prefix_of(request.scope), made.path)}"
     return rendered(request, "calendar_address", who, address=address)
 
 

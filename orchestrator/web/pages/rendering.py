@@ -12,8 +12,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from orchestrator.domain.calendar.zones import zone_of
 from orchestrator.domain.errors import OrchestratorError, lookup
 from orchestrator.domain.moments import utc
+from orchestrator.web.addresses import prefix_of, route_path, with_prefix
 from orchestrator.web.problems import status_of
-from orchestrator.web.requests import UTC_NAME, SignedIn, application, reader_zone, require_actor, signed_in
+from orchestrator.web.requests import UTC_NAME, SignedIn, reader_zone, require_actor, signed_in
 
 Who = Annotated[SignedIn, Depends(require_actor)]
 HERE = files("orchestrator.web.pages")
@@ -118,6 +119,7 @@ TASK_SIGNS = {
     "aborted": "bad",
 }
 ACTION_SIGNS = {"open": "wait", "done": "good"}
+PROJECT_SIGNS = {"good": "good", "problems": "bad", "unreadable": "bad"}
 CLOSE_SIGNS = {
     "successful": "good",
     "successful-with-issues": "warn",
@@ -209,6 +211,7 @@ templates.globals.update(
     task_signs=TASK_SIGNS,
     action_signs=ACTION_SIGNS,
     close_signs=CLOSE_SIGNS,
+    project_signs=PROJECT_SIGNS,
     phase_signs=PHASE_SIGNS,
     token_signs=TOKEN_SIGNS,
     places=PLACES,
@@ -221,12 +224,14 @@ def rendered(
 ) -> HTMLResponse:
     """The page of the template *name*; with times in *zone*, otherwise in the zone of the reader."""
     zone = zone or reader_zone(request)
-    own = {"who": who, "project": application(request).project.name, "here": request.url.path, "zone": zone}
+    prefix, state = prefix_of(request.scope), request.app.state
+    own = {"who": who, "project": state.title, "here": route_path(request.scope), "zone": zone, "prefix": prefix}
     before = ZONE.set(zone)
     try:
-        return HTMLResponse(templates.get_template(f"{name}.html").render(**own, **values), status)
+        page = templates.get_template(f"{name}.html").render(**own, of_project=state.of_project, **values)
     finally:
         ZONE.reset(before)
+    return HTMLResponse(with_prefix(prefix, page), status)
 
 
 def error_page(request: Request, error: OrchestratorError) -> HTMLResponse:

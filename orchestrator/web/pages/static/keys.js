@@ -7,6 +7,10 @@ const PLACES = {
 };
 let prefixedUntil = 0;
 
+function placeOf(path) {
+  return document.documentElement.dataset.prefix + path;
+}
+
 function isTyping(target) {
   return target.closest("input, textarea, select, [contenteditable]") !== null;
 }
@@ -17,7 +21,7 @@ document.addEventListener("keydown", (event) => {
   const search = document.getElementById("q") || document.getElementById("search");
   if (event.key === "/" && search) {
     event.preventDefault();
-    if (search.offsetParent === null) { window.location.assign("/search"); return; }
+    if (search.offsetParent === null) { window.location.assign(placeOf("/search")); return; }
     search.focus();
     search.select();
   } else if (event.key === "?" && keys) {
@@ -27,6 +31,6 @@ document.addEventListener("keydown", (event) => {
     prefixedUntil = Date.now() + 1500;
   } else if (Date.now() < prefixedUntil && event.key in PLACES) {
     prefixedUntil = 0;
-    window.location.assign(PLACES[event.key]);
+    window.location.assign(placeOf(PLACES[event.key]));
   }
 });

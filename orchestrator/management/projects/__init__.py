@@ -1,0 +1,1 @@
+"""The projects of a server: what is under way, waits and is due in each."""
