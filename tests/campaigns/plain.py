@@ -181,7 +181,8 @@ class Plain(Project):
         """See that a good release runs everywhere; its version."""
         release = self.status(environment)["release"]
         running = {item["version"] for item in [release] if item}
-        if running and set(self.releases(environment).values()) <= {*running, None}:
+        current = set(self.releases(environment).values())
+        if running and running <= current <= {*running, None}:  # none runs on new hosts
             return str(running.pop())
         version = self.make(environment)
         self.promote(version, environment)
