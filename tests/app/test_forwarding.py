@@ -17,7 +17,7 @@ from orchestrator.ports.servers import ServerReply
 from tests.app.desk import Desk
 from tests.app.test_rights import CALLS, RULES, SENDING, everything, laid
 from tests.management.calls import FACTS, HOOK_PROJECT, PLANS, RELEASES, SOURCES, TRAIN_FACTS
-from tests.management.sources import MeasureFacts, ReviewJournal
+from tests.management.sources import MeasureFacts, NoProjects, ReviewJournal
 
 UNLIKE = {
     "calendar.stop_line",
@@ -55,6 +55,7 @@ class Wire:
             train_sources=TRAIN_FACTS,
             hook_sources=HOOK_PROJECT,
             notification_sources=SENDING,
+            project_sources=NoProjects(),
         )
 
     def post(self, path: str, body: bytes, key: str | None) -> ServerReply:

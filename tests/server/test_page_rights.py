@@ -50,6 +50,7 @@ STATES: dict[str, str] = {
     "/implementation-plans/{plan}/tasks/{task}/retry": "a task that has failed",
     "/implementation-plans/{plan}/tasks/{task}/decide": "a decision that is ready",
     "/requests/{run}/votes/withdraw": "a request with a vote of the reader",
+    "/promote/plan": "an environment that requires approvals, and a release that may go there",
 }
 """Routes without a form in this scene, whatever the role is, each with the object that has one."""
 

@@ -160,7 +160,7 @@ def test_the_matrix_is_read_page_by_page(site: Site, project: MemoryProject) -> 
     for version in found:
         [hit] = [hit for hit in ann.get(f"/api/v1/search?q={version}").json()["hits"] if hit["kind"] == "release"]
         shown = ann.get(hit["path"]).text
-        assert [each for each in found if f"{each}<small" in shown] == [version]
+        assert [each for each in found if f"{each}</h1>" in shown] == [version]
     assert ann.get("/api/v1/matrix?cursor=none").json()["code"] == "N110"
 
 
