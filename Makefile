@@ -38,7 +38,7 @@ long: .venv/.dev ## Run the long tests: all journeys, crashes of engines, short 
 	@$(COMPILED)
 	@$(TESTS) -m "long and not rare and not browser" $(ARGS)
 
-journeys: .venv/.dev ## Run all journeys only; STORE=postgres keeps the journals in Postgres.
+journeys: .venv/.dev ## Run all journeys only; STORE=postgres keeps the journals in Postgres, SERVER=1 acts at a server.
 	@$(BIN)/orchestrator engine install --yes >/dev/null
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
 	@$(COMPILED)

@@ -23,6 +23,7 @@ from orchestrator.hosts import loopback
 from orchestrator.processes import kill_tree
 from orchestrator.wiring import App, open_app
 from tests.inside import Said, reads, say
+from tests.journeys.at_server import JourneyServer, is_chosen, is_remote
 from tests.postgres import Server
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,6 +41,9 @@ class Project:
     env: dict[str, str] = field(default_factory=dict)
     inside: bool | None = None
     """Whether commands that only read run in this process; None: those of the product as it is do."""
+    is_served: bool = field(default_factory=is_chosen)
+    """Whether commands that can act at a server act at one of this folder."""
+    _server: JourneyServer | None = None
 
     @property
     def state(self) -> Path:
@@ -56,18 +60,26 @@ class Project:
 
     def run(self, *words: str, code: int | None = 0) -> Said:
         """Run a command; it must end with *code* (None: with any). Our own that only read run in this process."""
-        if reads(*words) and (self.program == PROGRAM if self.inside is None else self.inside):
+        if self.is_served and self.program == PROGRAM and is_remote(words):
+            said = self._run_at_server(*words)
+        elif reads(*words) and (self.program == PROGRAM if self.inside is None else self.inside):
             said = say(self.root, self.environ(), *words)
         else:
             said = self._start_and_end(*words)
         assert code is None or said.code == code, f"{' '.join(words)} ended with {said.code}\n{said.out}\n{said.err}"
         return said
 
-    def _start_and_end(self, *words: str) -> Said:
+    def _run_at_server(self, *words: str) -> Said:
+        plain = self.environ()
+        self._server = self._server or JourneyServer(self.root)
+        named = self._server.named(words, plain)
+        return self._start_and_end(*named, environ=self._server.environ(plain))
+
+    def _start_and_end(self, *words: str, environ: dict[str, str] | None = None) -> Said:
         done = subprocess.run(
             [*self.program, *words],
             cwd=self.root,
-            env=self.environ(),
+            env=environ or self.environ(),
             capture_output=True,
             text=True,
             timeout=600,
@@ -168,6 +180,8 @@ class Project:
 
     def clean(self) -> None:
         """End every process that this project has started, by its mark."""
+        if self._server is not None:
+            self._server.stop()
         os.environ["ORCHESTRATOR_STATE"] = str(self.state)
         try:
             for host in loopback.recorded(self.state):

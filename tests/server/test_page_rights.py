@@ -36,6 +36,8 @@ ELSEWHERE = (
     "/environments/{environment}/observe", "/environments/{environment}/drift", "/environments/{environment}/parity",
 )  # fmt: skip
 """Routes whose forms depend on objects that this scene has in one state only: tests of their pages look for each form."""
+ASKED = "/promote?release=shop-1.2.0&environment=production"
+"""A promotion into an environment with approvals, which needs a plan."""
 STATES: dict[str, str] = {
     "/change-requests/{change}/reopen": "a request that is deferred",
     "/change-requests/{change}/close": "a request that was released",
@@ -49,10 +51,10 @@ STATES: dict[str, str] = {
     "/planned-releases/{release}/close": "a release that was released",
     "/implementation-plans/{plan}/tasks/{task}/retry": "a task that has failed",
     "/implementation-plans/{plan}/tasks/{task}/decide": "a decision that is ready",
+    "/promote/plan": "a role that may also promote: others plan with the command line",
     "/requests/{run}/votes/withdraw": "a request with a vote of the reader",
-    "/promote/plan": "an environment that requires approvals, and a release that may go there",
 }
-"""Routes without a form in this scene, whatever the role is, each with the object that has one."""
+"""Routes without a form in this scene for a role that may call them, each with what has one."""
 
 
 def pattern(route: str) -> re.Pattern[str]:
@@ -86,7 +88,7 @@ def scene(office: RequestProject, site: Site) -> list[str]:
     lay_people(office)
     found = addresses(office, run.id, asked)
     phases = ["/planned-releases/REL-1/phase?name=build&preview=yes&after="]
-    return [*found, *phases, "/change-requests/R-2", "/environments/production", "/"]
+    return [*found, *phases, "/change-requests/R-2", "/environments/production", "/", ASKED]
 
 
 def forms_of(browser: Browser, pages: list[str]) -> dict[str, set[str]]:

@@ -1,0 +1,121 @@
+"""The commands of a journey at a server of the same folder: `make journeys SERVER=1`."""
+
+import getpass
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from hashlib import sha256
+from pathlib import Path
+
+from orchestrator.app import access, people, tokens
+from orchestrator.cli.places import PLACES, Place
+from orchestrator.domain.access.actions import BUILT_IN
+from orchestrator.domain.access.principals import Binding, User
+from orchestrator.wiring import open_app
+from tests.server.test_process import free_port
+
+PATIENCE_S = 120.0
+FOLDER = re.compile(r"releases/[^/]+")
+DEFINITIONS = ("orchestrator.yaml", "environments/*/environment.yaml", "environments/*/gates.yaml")
+"""What a server reads when it starts."""
+
+
+def is_remote(words: tuple[str, ...]) -> bool:
+    """Whether the command of *words* acts at a server."""
+    name = " ".join(words[:2]) if " ".join(words[:2]) in PLACES else words[0]
+    return PLACES.get(name) is Place.REMOTE
+
+
+@dataclass
+class JourneyServer:
+    """`orchestrator serve` in the folder *root*, with its worker. It starts with the first command that needs it."""
+
+    root: Path
+    process: "subprocess.Popen[bytes] | None" = None
+    port: int = 0
+    token: str = ""
+    known: str = ""
+    names: dict[str, str] = field(default_factory=dict)
+
+    def environ(self, plain: Mapping[str, str]) -> dict[str, str]:
+        """The variables for a command at the server, which runs after this. *plain* are those of commands in the folder."""
+        found = self._definitions()
+        if self.process is not None and found != self.known:
+            self.stop()
+        if self.process is None:
+            self._start(plain)
+            self.known = found
+        return {**plain, "ORCHESTRATOR_SERVER": f"http://127.0.0.1:{self.port}", "ORCHESTRATOR_TOKEN": self.token}
+
+    def named(self, words: tuple[str, ...], plain: Mapping[str, str]) -> tuple[str, ...]:
+        """*words* with the names of packages in the place of folders, which are built and uploaded for that."""
+        if words[0] == "build":
+            return words
+        return tuple(self._built(word, plain) if FOLDER.fullmatch(word) else word for word in words)
+
+    def stop(self) -> None:
+        """End the server and its worker."""
+        if self.process is None:
+            return
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(10)
+        self.process = None
+
+    def _definitions(self) -> str:
+        files = sorted(path for form in DEFINITIONS for path in self.root.glob(form))
+        return sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+
+    def _built(self, folder: str, plain: Mapping[str, str]) -> str:
+        words = [sys.executable, "-m", "orchestrator", "build", folder, "--json"]
+        done = subprocess.run(
+            words, cwd=self.root, env=self.environ(plain), capture_output=True, check=False, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        ref = json.loads(done.stdout)["release"]
+        return f"{ref['name']}-{ref['version']}"
+
+    def _start(self, plain: Mapping[str, str]) -> None:
+        if not self.token:
+            self._lay_user(plain)
+        self.port = free_port()
+        words = [sys.executable, "-m", "orchestrator", "serve", "--port", str(self.port)]
+        with (self.root.parent / f"{self.root.name}.serve.log").open("ab") as log:
+            self.process = subprocess.Popen(words, cwd=self.root, env=dict(plain), stdout=log, stderr=log)
+        deadline = time.monotonic() + PATIENCE_S
+        while not self._is_ready():
+            assert self.process.poll() is None, "the server has ended"
+            assert time.monotonic() < deadline, "the server is not ready"
+            time.sleep(0.1)
+
+    def _is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=10) as response:
+                return bool(json.load(response)["worker"])
+        except OSError:
+            return False
+
+    def _lay_user(self, plain: Mapping[str, str]) -> None:
+        """A user with every role, who is the user of this machine too, and a token."""
+        app, name = open_app(self.root, environ=dict(plain)), getpass.getuser()
+        people.add_user(app.acting, User(name=name, local=name))
+        for role in sorted(BUILT_IN, key=lambda each: each != "administrator"):
+            access.grant(app.acting, Binding(role=role, to=f"user:{name}"))
+        self.token = tokens.create_token(app.acting, name, lifetime=timedelta(days=1)).text
+        app.close()
+
+
+def is_chosen() -> bool:
+    """Whether journeys are told at a server: `SERVER=1`."""
+    return os.environ.get("SERVER", "") not in {"", "0"}
