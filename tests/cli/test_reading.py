@@ -78,6 +78,7 @@ READS: dict[str, tuple[tuple[str, ...], ...]] = {
     "action list": ((), ("--json",)),
     "measures": ((), ("--json",), ("--runs", "lead-time")),
     "environment quota": ((), ("--json",)),
+    "projects": ((), ("--json",)),
 }
 ACTS = {
     "build", "package remove", "promote", "rehearse", "rollback", "resume", "retry", "cancel", "abort", "pause", "worker", "lock",

@@ -319,7 +319,8 @@ def test_no_commands_and_deaths_leave_the_table(commands: list[tuple[str, int]],
     """Whatever users and the scheduler do, and wherever their processes die, each recorded move is one of the table."""
     found = Station()
     register, changing = found.desk.register, found.desk.register.changing
-    found.runs.bad["production", "website"] = how
+    if how:
+        found.runs.bad["production", "website"] = how
     for name, death in commands:
         register.changing = dying_at(death, changing, before=death % 2 == 0)  # type: ignore[method-assign]
         with contextlib.suppress(DiedError, OrchestratorError):

@@ -2,6 +2,7 @@
 
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -66,5 +67,8 @@ def test_a_promotion_is_requested_approved_and_followed(office: RequestProject) 
         assert (here.code, there.code) == (0, 0)
         request = office.by("vic", "approvals")["requests"][0]["request"]["id"]
         assert said(office, "bob", "--server", url, "approve", request, "--yes").code == 0
+        deadline = time.monotonic() + 60
+        while office.by("vic", "approvals", request)["state"] == "ready" and time.monotonic() < deadline:
+            time.sleep(0.1)  # until the scheduler has started it
         followed = said(office, "ann", "--server", url, "watch", request.partition("-")[0])
         assert office.by("vic", "approvals", request)["state"] in {"started", "finished"}, followed
