@@ -50,7 +50,7 @@ def collect_wheels(folder: Path, *, dev: bool = True) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         locked = Path(scratch) / "locked.txt"
         export = [str(bootstrap.FOLDER / "bin/uv"), "export", "--frozen", "--quiet", "--no-emit-project"]
-        export += ["--all-extras"] if dev else ["--no-dev"]
+        export += ["--all-extras"] if dev else ["--no-dev", "--extra", "server"]
         subprocess.run([*export, "--output-file", str(locked)], cwd=bootstrap.ROOT, check=True)
         tools = Path(scratch) / "tools.txt"
         tools.write_text(
