@@ -69,7 +69,7 @@ class JourneyServer:
         try:
             self.process.wait(60)
         except subprocess.TimeoutExpired:
-            self.process.kill()
+            os.killpg(self.process.pid, signal.SIGKILL)  # with its worker
             self.process.wait(10)
         self.process = None
 
@@ -92,7 +92,9 @@ class JourneyServer:
         self.port = free_port()
         words = [sys.executable, "-m", "orchestrator", "serve", "--port", str(self.port)]
         with (self.root.parent / f"{self.root.name}.serve.log").open("ab") as log:
-            self.process = subprocess.Popen(words, cwd=self.root, env=dict(plain), stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                words, cwd=self.root, env=dict(plain), stdout=log, stderr=log, start_new_session=True
+            )
         deadline = time.monotonic() + PATIENCE_S
         while not self._is_ready():
             assert self.process.poll() is None, "the server has ended"
