@@ -307,7 +307,7 @@ def post_booking(request: Request, who: Writer, order: BookingOrder, key: Key = 
 
 @router.post("/booking-quotas", tags=["bookings"])
 def post_quota(request: Request, who: Writer, order: QuotaOrder, key: Key = None, match: Match = None) -> Response:
-    """Limit the hours that a team books in a week; without hours there is no limit any more.
+    """Limit the hours that a team books in a week; without hours the limit is removed.
 
     With `If-Match` only the quota that was read is changed.
     """

@@ -129,7 +129,7 @@ def story_page(request: Request, who: Who, run: str, part: Word = None) -> Respo
 
 
 def _to_request(app: "Application", who: SignedIn, run: str, error: OrchestratorError) -> Response:
-    """The way to the request for *run*, which is not in the journal. Raises *error* if there is none."""
+    """The way to the request for *run*, which is not in the journal. Raises *error* if it does not exist."""
     if error.code != RUN_NOT_FOUND:
         raise error
     try:
