@@ -42,9 +42,11 @@ class StopType(click.ParamType[dict[str, Any]]):
         """The fields of the stop that *value* names."""
         if isinstance(value, dict):
             return value
-        names, _, after = str(value).partition("+")
+        from orchestrator.management.trains.model import stop_parts
+
+        names, after = stop_parts(str(value))
         after_s = DURATION.convert(after, param, ctx) if after else 0.0
-        return {"environments": [name.strip() for name in names.split(",")], "after_s": int(after_s)}
+        return {"environments": names, "after_s": int(after_s)}
 
 
 WALL_TIME, STOP = WallTimeType(), StopType()

@@ -17,6 +17,7 @@ from orchestrator.domain.calendar.zones import to_utc, zone_names
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.listing import RELEASE_CURSOR
 from orchestrator.domain.model import Model
+from orchestrator.web.addresses import client_address, prefix_of
 
 if TYPE_CHECKING:
     from orchestrator.app.application import Application
@@ -36,6 +37,8 @@ ReleaseCursor = Annotated[str | None, Query(pattern=f"^(?:{RELEASE_CURSOR.patter
 """The cursor of a list of releases."""
 RequestCursor = Annotated[str | None, Query(max_length=200, pattern=r"^[0-9:.TZ-]{1,40} \S{1,120}$")]
 """The cursor of a list of run requests: the time and the id of the last one."""
+TrainCursor = Annotated[str | None, Query(max_length=200, pattern=r"^[0-9:.TZ-]{1,60} T-\d{1,9}$")]
+"""The cursor of a list of trains."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,11 @@ def moment_in(zone: str, text: str, name: str) -> datetime | None:
     if given is None or not FIRST_YEAR <= given.year <= LAST_YEAR:
         raise OrchestratorError("N110", f"{name}: a time such as 2026-12-01T08:00 is possible")
     return given if given.tzinfo is not None else to_utc(given, zone)
+
+
+def full_address(request: Request, path: str) -> str:
+    """The address of *path*, which a page or the server names, with the scheme and the host of *request*."""
+    return f"{request.url.scheme}://{request.url.netloc}{client_address(prefix_of(request.scope), path)}"
 
 
 def request_source(request: Request) -> Source:

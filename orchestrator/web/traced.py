@@ -5,8 +5,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orchestrator import tracing
 from orchestrator.web.addresses import route_path
+from orchestrator.web.logged import QUIET
 
-NOT_TRACED = ("/healthz", "/readyz", "/metrics", "/assets/", "/api/v1/events")
+NOT_TRACED = (*QUIET, "/api/v1/events")
 """What is requested all the time, and streams, which end minutes later."""
 FIRST_FAULT = 500
 

@@ -9,7 +9,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.moments import span
 from orchestrator.management.trains import decisions
 from orchestrator.management.trains.departure import depart
-from orchestrator.management.trains.model import Train
+from orchestrator.management.trains.model import Train, stop_parts
 from orchestrator.management.trains.state import TRAIN_TABLE, TrainEvent, TrainState
 from orchestrator.web.changes import is_allowed
 
@@ -67,11 +67,8 @@ def stops_of(lines: tuple[str, ...]) -> list[dict[str, Any]]:
 
 
 def _stop(line: str) -> dict[str, Any]:
-    names, _, after = line.partition("+")
-    return {
-        "environments": [name.strip() for name in names.split(",") if name.strip()],
-        "after_s": seconds_of(after.strip(), "stops"),
-    }
+    names, after = stop_parts(line)
+    return {"environments": [name for name in names if name], "after_s": seconds_of(after.strip(), "stops")}
 
 
 def seconds_of(text: str, name: str) -> int:

@@ -1,24 +1,20 @@
 """A real browser, the pages of a project in memory that a server in this process serves, and pictures of them."""
 
-import asyncio
 import re
 import runpy
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Dialog, Page, sync_playwright
 
 from orchestrator.app import access
 from orchestrator.app.sign_in_links import create_link
 from orchestrator.domain.access.principals import Binding
 from tests.cli.request_project import RequestProject, office
+from tests.server.listening import listening
 from tests.server.site import PASSWORD, Site
 
 __all__ = ["office"]  # the fixture
@@ -90,20 +86,8 @@ class Served:
 @contextmanager
 def serving(server: Any) -> Iterator[str]:
     """The address of *server*, which a thread of this process serves."""
-    accepting = socket.create_server(("127.0.0.1", 0))
-    running = uvicorn.Server(uvicorn.Config(server, log_level="error", timeout_graceful_shutdown=2))
-    thread = threading.Thread(target=lambda: asyncio.run(running.serve(sockets=[accepting])))
-    thread.start()
-    deadline = time.monotonic() + 30
-    while not running.started:
-        assert time.monotonic() < deadline, "the server has not started"
-        time.sleep(0.02)
-    try:
-        yield f"http://127.0.0.1:{accepting.getsockname()[1]}"
-    finally:
-        running.should_exit = True
-        thread.join(30)
-        accepting.close()
+    with listening(server) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture

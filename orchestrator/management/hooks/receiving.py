@@ -35,7 +35,7 @@ class HookReceiver:
     sources: HookSources
 
     def receive(self, name: str, received: Received) -> tuple[Delivery, bool]:
-        """The delivery that *received* is, and whether it is new. Raises `HookRefusal`, also if the hook does not exist.
+        """The delivery that *received* is, and whether it is new. Raises `HookRefusal`, also for an unknown hook.
 
         The same request again finds the first delivery, and has no effect.
         """

@@ -30,6 +30,12 @@ Note = Annotated[str, StringConstraints(max_length=2000, strip_whitespace=True)]
 LONGEST_S = 90 * 86_400
 
 
+def stop_parts(text: str) -> tuple[list[str], str]:
+    """The environments of a stop that users write as `ENV,ENV+2h`, and its time after the departure, maybe empty."""
+    names, _, after = text.partition("+")
+    return [name.strip() for name in names.split(",")], after
+
+
 class TrainStop(Model):
     """A stop: its *environments*, and *after_s*, the earliest start in seconds after the departure.
 

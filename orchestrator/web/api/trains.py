@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import ConfigDict, Field
 
@@ -27,13 +27,12 @@ from orchestrator.web.api.documents import (
     tagged_document,
 )
 from orchestrator.web.api.orders import Order, Reason, Time, Word
-from orchestrator.web.requests import checked_model, managed_application
+from orchestrator.web.requests import TrainCursor, checked_model, managed_application
 from orchestrator.web.train_changes import TRAIN_EVENTS
 
 if TYPE_CHECKING:
     pass
 
-TrainCursor = Annotated[str | None, Query(max_length=200, pattern=r"^[0-9:.TZ-]{1,60} T-\d{1,9}$")]
 LINE: dict[str, Any] = {"name": "weekly", "stops": [{"environments": ["staging"]}], "start": "2026-12-01T10:00:00"}
 router = APIRouter(prefix=PREFIX)
 

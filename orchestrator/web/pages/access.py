@@ -12,9 +12,9 @@ from orchestrator.domain.access.directory import Access, Directory
 from orchestrator.domain.access.principals import Binding
 from orchestrator.domain.moments import parse_moment
 from orchestrator.web.changes import is_allowed
-from orchestrator.web.pages.changing import Form, submitted, text_of
+from orchestrator.web.pages.changing import Form, back_of, submitted, text_of
 from orchestrator.web.pages.rendering import Who, rendered
-from orchestrator.web.requests import SignedIn, application, checked_model, moment_in, own_path, reader_zone
+from orchestrator.web.requests import SignedIn, application, checked_model, moment_in, reader_zone
 
 router = APIRouter(include_in_schema=False)
 Word = Annotated[str, Query(max_length=200)]
@@ -70,8 +70,7 @@ async def send_binding_end(request: Request) -> Response:
         project, place = text_of(form, "project") or "*", text_of(form, "environment") or "*"
         checked_model(Binding, {"role": role, "to": to, "project": project, "environment": place})
         revoke(app.acting_as(who.actor), role, to, project, place, reason=text_of(form, "reason"))
-        back = own_path(form.get("back", ""))
-        return back if back.startswith("/users/") else "/roles"
+        return back_of(form, "/roles", "/users/")
 
     return await submitted(request, work)
 

@@ -1,10 +1,9 @@
 """The calendar that programs of a user read, and the forms of its secret address."""
 
 import hashlib
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
 from orchestrator.app.calendar_addresses import (
@@ -15,9 +14,9 @@ from orchestrator.app.calendar_addresses import (
 )
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.management.calendar_feed import read_feed
-from orchestrator.web.addresses import client_address, prefix_of
-from orchestrator.web.pages.rendering import after_form, rendered
-from orchestrator.web.requests import application, check_form, form_of, require_actor
+from orchestrator.web.pages.changing import Form, shown_page, submitted
+from orchestrator.web.pages.rendering import rendered
+from orchestrator.web.requests import SignedIn, application, full_address
 
 router = APIRouter(include_in_schema=False)
 MEDIA = "text/calendar; charset=utf-8"
@@ -44,29 +43,24 @@ def subscribed_calendar(
 @router.post("/me/calendar")
 async def post_address(request: Request) -> Response:
     """Create the address, in place of an earlier one. The page has it once."""
-    form = await form_of(request)
-    return await run_in_threadpool(_create, request, form)
+
+    def work(app: Any, who: SignedIn, form: Form) -> Response:
+        del form
+        made = create_calendar_address(app.acting_as(who.actor))
+        return rendered(request, "calendar_address", who, address=full_address(request, made.path))
+
+    return await shown_page(request, work)
 
 
 @router.post("/me/calendar/revoke")
 async def post_revoke(request: Request) -> Response:
     """Revoke the address."""
-    form = await form_of(request)
-    return await run_in_threadpool(_revoke, request, form)
 
+    def work(app: Any, who: SignedIn, form: Form) -> str:
+        del form
+        acting = app.acting_as(who.actor)
+        if calendar_address(acting) is not None:
+            revoke_calendar_address(acting, who.actor.name)
+        return "/me"
 
-def _create(request: Request, form: dict[str, str]) -> Response:
-    who = require_actor(request)
-    check_form(who, form)
-    made = create_calendar_address(application(request).acting_as(who.actor))
-    address = f"{request.url.scheme}://{request.url.netloc}{client_address(prefix_of(request.scope), made.path)}"
-    return rendered(request, "calendar_address", who, address=address)
-
-
-def _revoke(request: Request, form: dict[str, str]) -> Response:
-    who = require_actor(request)
-    check_form(who, form)
-    acting = application(request).acting_as(who.actor)
-    if calendar_address(acting) is not None:
-        revoke_calendar_address(acting, who.actor.name)
-    return after_form("/me")
+    return await submitted(request, work)

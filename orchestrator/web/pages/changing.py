@@ -29,6 +29,7 @@ from orchestrator.web.requests import (
     field_error,
     form_of,
     managed_application,
+    own_path,
     require_actor,
 )
 from orchestrator.web.worker_call import call_view, have_done
@@ -81,6 +82,12 @@ def long_text_of(form: Form, name: str) -> str:
     if len(found) > LONGEST_LINES:
         raise OrchestratorError("N110", f"{name}: at most {LONGEST_LINES} characters are possible")
     return found
+
+
+def back_of(form: Form, otherwise: str, *pages: str) -> str:
+    """The page in the field `back` if it is one of *pages*, or below one that ends with a slash; else *otherwise*."""
+    back = own_path(form.get("back", ""))
+    return back if back in pages or back.startswith(tuple(p for p in pages if p.endswith("/"))) else otherwise
 
 
 def names_of(form: Form, name: str) -> tuple[str, ...]:

@@ -27,10 +27,10 @@ from orchestrator.domain.access.principals import ServiceAccount, User
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.moments import parse_moment
 from orchestrator.web.changes import is_allowed
-from orchestrator.web.pages.changing import Form, names_of, shown_page, submitted, text_of
+from orchestrator.web.pages.changing import Form, back_of, names_of, shown_page, submitted, text_of
 from orchestrator.web.pages.rendering import Who, rendered
 from orchestrator.web.pages.tokens import token_rows
-from orchestrator.web.requests import SignedIn, application, checked_model, moment_in, own_path, reader_zone
+from orchestrator.web.requests import SignedIn, application, checked_model, full_address, moment_in, reader_zone
 
 router = APIRouter(include_in_schema=False)
 USER_FIELDS = ("display_name", "email", "team", "local", "zone")
@@ -139,7 +139,7 @@ async def send_link(request: Request, user: str) -> Response:
         about: dict[str, Any] = {
             "heading": f"One-time link for {user}",
             "label": "Link",
-            "value": f"{str(request.base_url).rstrip('/')}/link/{made.text}",
+            "value": full_address(request, f"/link/{made.text}"),
             "about": f"{user} sets a password with it, once. Earlier links that were not used have ended.",
             "until": made.link.expires_at,
             "back": user_path(user),
@@ -220,7 +220,7 @@ async def send_absence(request: Request) -> Response:
         assert end is not None
         user = text_of(form, "user") or who.actor.name
         add_absence(acting, user, text_of(form, "deputy", needed=True), start, end)
-        return back_of(form)
+        return back_of(form, "/users#absences", "/me", "/users/")
 
     return await submitted(request, work)
 
@@ -231,15 +231,9 @@ async def send_absence_end(request: Request) -> Response:
 
     def work(app: Any, who: SignedIn, form: Form) -> str:
         end_absence(app.acting_as(who.actor), text_of(form, "user") or who.actor.name)
-        return back_of(form)
+        return back_of(form, "/users#absences", "/me", "/users/")
 
     return await submitted(request, work)
-
-
-def back_of(form: Form) -> str:
-    """The page that has the form: that of users, of a user, or of the reader's account."""
-    back = own_path(form.get("back", ""))
-    return back if back == "/me" or back.startswith("/users/") else "/users#absences"
 
 
 def user_path(user: str) -> str:

@@ -14,7 +14,7 @@ from orchestrator.domain.error_codes import ATTEMPT_OVER
 from orchestrator.web.pages.rendering import after_form
 from orchestrator.web.pages.signing_in import with_cookie
 from orchestrator.web.problems import problem_response
-from orchestrator.web.requests import application, own_path, read_form, request_source, signed_in
+from orchestrator.web.requests import application, full_address, own_path, read_form, request_source, signed_in
 
 ATTEMPT_COOKIE, SECURE_ATTEMPT_COOKIE = "orchestrator-sign-in", "__Host-orchestrator-sign-in"
 ATTEMPT_S = 600
@@ -51,7 +51,7 @@ def return_from_provider(request: Request, provider: str) -> Response:
 @router.get("/sign-in/{provider}/sign-out")
 def sign_out_there(request: Request, provider: str) -> Response:
     """Lead to the page of the provider that ends its session. Raises N111 and N151."""
-    back = f"{request.url.scheme}://{request.url.netloc}/sign-in"
+    back = full_address(request, "/sign-in")
     with _logged(request, provider):
         found = application(request).single_sign_on.sign_out_url(provider, back)
     return RedirectResponse(found or "/sign-in", 303)
@@ -86,7 +86,7 @@ def _answer(request: Request) -> dict[str, str]:
 
 def _callback(request: Request, provider: str) -> str:
     """The address to which the provider leads back: under the name that the browser uses, which was checked."""
-    return f"{request.url.scheme}://{request.url.netloc}/sign-in/{provider}/callback"
+    return full_address(request, f"/sign-in/{provider}/callback")
 
 
 def _cookie(request: Request) -> str:

@@ -17,9 +17,9 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.moments import Now
 from orchestrator.web.changes import is_allowed
 from orchestrator.web.pages.change_requests import number_of
-from orchestrator.web.pages.changing import Form, names_of, shown_page, submitted, text_of
+from orchestrator.web.pages.changing import Form, back_of, names_of, shown_page, submitted, text_of
 from orchestrator.web.pages.rendering import Who, rendered
-from orchestrator.web.requests import SignedIn, application, checked_model, own_path
+from orchestrator.web.requests import SignedIn, application, checked_model
 
 router = APIRouter(include_in_schema=False)
 DAY_S = 86400
@@ -135,5 +135,4 @@ def new_token_page(request: Request, who: SignedIn, made: NewToken, form: Form) 
 
 def tokens_back(form: Form) -> str:
     """The page that has the form: that of tokens, of a user, or of the reader's account."""
-    back = own_path(form.get("back", ""))
-    return back if back == "/me" or back.startswith("/users/") else "/tokens"
+    return back_of(form, "/tokens", "/me", "/users/")

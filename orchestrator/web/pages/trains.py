@@ -28,16 +28,15 @@ from orchestrator.web import train_changes
 from orchestrator.web.changes import is_allowed
 from orchestrator.web.pages.changing import Form, names_of, submitted, text_of
 from orchestrator.web.pages.rendering import Who, rendered
-from orchestrator.web.requests import SignedIn, checked_model, managed_application, moment_in, reader_zone
+from orchestrator.web.requests import SignedIn, TrainCursor, checked_model, managed_application, moment_in, reader_zone
 
 router = APIRouter(include_in_schema=False)
-PageCursor = Annotated[str | None, Query(max_length=100, pattern=r"^[0-9:.TZ-]{1,60} T-\d{1,9}$")]
 Word = Annotated[str | None, Query(max_length=40)]
 PAGE = 50
 
 
 @router.get("/trains")
-def trains_page(request: Request, who: Who, *, ended: bool = False, cursor: PageCursor = None) -> HTMLResponse:
+def trains_page(request: Request, who: Who, *, ended: bool = False, cursor: TrainCursor = None) -> HTMLResponse:
     """The trains by their departures, the lines with their next departures, and the forms to add them."""
     acting = managed_application(request).acting_as(who.actor)
     page = list_trains(acting, ended=ended, cursor=cursor, limit=PAGE)
@@ -91,16 +90,17 @@ def train_page(request: Request, who: Who, train: str, part: Word = None, at: Wo
     app = managed_application(request)
     acting = app.acting_as(who.actor)
     found = show_train(acting, train)
-    events = train_changes.possible_trains(acting, found)
     about: dict[str, Any] = {
         "train": found,
         "prognosis": prognosis_for(app, acting, found, moment_in(reader_zone(request), at or "", "at")),
         "at_text": at or "",
-        "events": events,
-        "late": found.state is TrainState.CLOSED,
-        "packages": app.queries.releases(acting.actor, limit=PAGE).items if "board" in events else (),
     }
-    return rendered(request, "train_part" if part is not None else "train", who, **about)
+    if part is not None:
+        return rendered(request, "train_part", who, **about)
+    events = train_changes.possible_trains(acting, found)
+    packages = app.queries.releases(acting.actor, limit=PAGE).items if "board" in events else ()
+    late = found.state is TrainState.CLOSED
+    return rendered(request, "train", who, **about, events=events, packages=packages, late=late)
 
 
 def prognosis_for(app: ManagedApplication, acting: Acting, train: Train, at: datetime | None) -> Prognosis | None:
