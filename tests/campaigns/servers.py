@@ -40,6 +40,7 @@ from orchestrator.web.events import Broadcast
 from orchestrator.web.serving import run_server
 from tests.campaigns.workers import CONCURRENCY, HEAD, MARK, ROOT, Simulated, Workers, _judged
 from tests.postgres import Server, serving
+from tests.server.event_stream import run_events
 from tests.server.test_process import free_port
 
 PLACES = ("key kept", "effect done", "reply kept", "event sent")
@@ -274,14 +275,9 @@ class Follower:
         with contextlib.closing(connection):
             headers = {"Authorization": f"Bearer {self._client.token}", "Last-Event-ID": self.last}
             connection.request("GET", "/api/v1/events", headers=headers)
-            response, given = connection.getresponse(), ""
-            while response.status == 200 and not self.stopping.is_set() and (line := response.readline().decode()):
-                name, _, value = line.rstrip("\n").partition(": ")
-                if name == "id":
-                    given = value
-                elif name == "data":
-                    self.events.append((json.loads(value)["run"], json.loads(value)["seq"]))
-                    self.last = given
+            for given, event in run_events(connection.getresponse(), self.stopping):
+                self.events.append(event)
+                self.last = given
 
 
 @dataclass

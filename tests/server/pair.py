@@ -23,6 +23,7 @@ from orchestrator.domain.access.principals import Actor, Binding, Method, User
 from orchestrator.domain.authentication import KEY_BYTES
 from orchestrator.wiring import App, open_app
 from tests.debian import command
+from tests.server.event_stream import run_events
 from tests.server.test_process import ENVIRONMENT, PROJECT, answer, free_port
 from tests.web import certified
 
@@ -177,14 +178,9 @@ class Listener:
             connection.request("GET", "/api/v1/events", headers=headers)
             response = connection.getresponse()
             self.connections += response.status == 200
-            given = ""
-            while response.status == 200 and (line := response.readline().decode()) and not self._stop.is_set():
-                name, _, value = line.rstrip("\n").partition(": ")
-                if name == "id":
-                    given = value
-                elif name == "data":
-                    self.events.append((json.loads(value)["run"], json.loads(value)["seq"]))
-                    self.last = given
+            for given, event in run_events(response, self._stop):
+                self.events.append(event)
+                self.last = given
 
 
 @contextlib.contextmanager
