@@ -85,7 +85,7 @@ def long_text_of(form: Form, name: str) -> str:
 
 
 def back_of(form: Form, otherwise: str, *pages: str) -> str:
-    """The page in the field `back` if it is one of *pages*, or below one that ends with a slash, and *otherwise* if not."""
+    """The page in `back` if it is one of *pages*, or below one that ends with a slash. The default is *otherwise*."""
     back = own_path(form.get("back", ""))
     return back if back in pages or back.startswith(tuple(p for p in pages if p.endswith("/"))) else otherwise
 
