@@ -195,6 +195,16 @@ def test_lists_and_quotas() -> None:
     assert queries.show_contention(viewer, SOURCES, 1)
 
 
+@pytest.mark.parametrize(
+    ("length", "within"), [(timedelta(), HOUR), (HOUR, timedelta()), (HOUR, timedelta(days=10**6))]
+)
+def test_free_slots_have_a_length_and_are_searched_for_in_a_year_at_most(length: timedelta, within: timedelta) -> None:
+    """A slot without a length, and a search over no time or over more than a year, are refused."""
+    with pytest.raises(OrchestratorError, match="at least 1 minute and at most 366 days") as refused:
+        queries.find_slots(acting(Desk(), "viewer"), "production", length, within, SOURCES)
+    assert refused.value.code == "N110"
+
+
 @dataclass
 class CountedFacts(BookingFacts):
     """Facts that count the environments whose runs are read."""

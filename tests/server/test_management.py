@@ -108,6 +108,13 @@ def test_free_times_and_quotas_are_shown_and_limited(site: Site) -> None:
     slots = olga.get("/api/v1/free-slots?environment=staging&hours=2").json()["slots"]
     assert len(slots) == 5
     assert slots[0]["start"][:10] in olga.get("/bookings?environment=staging&hours=2").text
+    for tiny in ("hours=1e-308", "days=1e-308"):
+        assert olga.get(f"/api/v1/free-slots?environment=staging&{tiny}").status_code == 422
+    assert olga.get("/bookings?environment=staging&hours=1e-308").status_code == 422
+    assert (
+        "hours: at least 0.02"
+        in ann.form("/bookings", environment="staging", start="2031-01-01T10:00", hours="1e-308").text
+    )
     assert ann.form("/booking-quotas", team="red", environment="staging", hours="20").status_code == 303
     assert "red in staging: 20 h a week" in olga.get("/bookings").text
     assert olga.get("/api/v1/booking-quotas").json()["quotas"] == [

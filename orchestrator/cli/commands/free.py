@@ -21,10 +21,10 @@ def command(environment: str, length: float, within: float, limit: int, as_json:
     """List the next times at which ENVIRONMENT is open and not booked for so long."""
     from orchestrator.domain.moments import minute_text, moment_text
     from orchestrator.management.application import open_managed
-    from orchestrator.management.bookings.queries import find_slots
+    from orchestrator.management.bookings.queries import LONGEST, SHORTEST, find_slots
 
-    if length <= 0 or within <= 0:
-        raise click.UsageError("--for and --within must be longer than 0")
+    if min(length, within) < SHORTEST.total_seconds() or max(length, within) > LONGEST.total_seconds():
+        raise click.UsageError("--for and --within must be at least 1m and at most 366d")
     app = open_managed(Path.cwd())
     slots = find_slots(
         app.acting, environment, timedelta(seconds=length), timedelta(seconds=within), app.booking_sources, limit

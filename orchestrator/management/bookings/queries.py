@@ -7,6 +7,7 @@ from orchestrator.app.acting import Acting, View, read_register, unknown
 from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.calendar.intervals import Interval
+from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.listing import PAGE_SIZE, Page
 from orchestrator.domain.moments import moment_text
 from orchestrator.domain.register import ENDED, OPEN, split_cursor
@@ -19,6 +20,8 @@ from orchestrator.management.bookings.store import BOOKINGS, QUOTAS
 
 CHUNK = 500
 """How many bookings are read at once when a list is for some of them only."""
+SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=366)
+"""The times that free slots can have, and in which they are searched for."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +94,14 @@ def find_slots(
     *,
     after: datetime | None = None,
 ) -> tuple[Interval, ...]:
-    """The first free slots of *length* in *environment*, at most *most*, *within* this time from now on. Raises A110.
+    """The first free slots of *length* in *environment*, at most *most*, *within* this time from now on.
 
-    With *after* only those that start then or later.
+    With *after* only those that start then or later. Raises A110, and N110 for a time that is too short or too long.
     """
+    if not (SHORTEST <= length <= LONGEST and SHORTEST <= within <= LONGEST):
+        raise OrchestratorError(
+            "N110", "a free slot, and the time that is searched, has at least 1 minute and at most 366 days"
+        )
 
     def work(view: View) -> tuple[Interval, ...]:
         if environment not in acting.environments:

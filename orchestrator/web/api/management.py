@@ -50,8 +50,9 @@ from orchestrator.web.api.management_orders import (
 from orchestrator.web.api.orders import Time
 from orchestrator.web.requests import managed_application
 
-Hours = Annotated[float, Query(gt=0, le=90 * 24)]
-Days = Annotated[float, Query(gt=0, le=366)]
+Hours = Annotated[float, Query(ge=0.02, le=90 * 24)]
+Days = Annotated[float, Query(ge=0.001, le=366)]
+"""Of free times: both are longer than the shortest time that is searched for, a minute."""
 Word = Annotated[str | None, Query(max_length=200)]
 PageCursor = Annotated[str | None, Query(max_length=200, pattern=r"^[A-Z0-9:.TZ-]{1,60} [BR]-\d{1,9}$")]
 SlotCursor = Annotated[str | None, Query(max_length=40, pattern=r"^[0-9T:.+-]{10,40}Z?$")]

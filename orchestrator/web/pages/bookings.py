@@ -27,7 +27,7 @@ from orchestrator.web.requests import SignedIn, managed_application, moment_in, 
 router = APIRouter(include_in_schema=False)
 Word = Annotated[str | None, Query(max_length=200)]
 PageCursor = Annotated[str | None, Query(max_length=100, pattern=r"^[0-9:.TZ-]{1,60} B-\d{1,9}$")]
-Hours = Annotated[float, Query(gt=0, le=90 * 24)]
+Hours = Annotated[float, Query(ge=0.02, le=90 * 24)]
 SEARCHED = timedelta(days=30)
 EVENT_WORDS = {"extend": "Extend", "hand-over": "Hand over", "end": "End", "cancel": "Cancel the booking"}
 
@@ -105,8 +105,8 @@ async def send_booking(request: Request) -> Response:
 def length_of(form: Form) -> timedelta:
     """The field *hours* as a length. Raises N110."""
     hours = number_of(text_of(form, "hours", needed=True), "hours")
-    if not 0 < hours <= 90 * 24:
-        raise OrchestratorError("N110", "hours: more than 0 and at most 2160 are possible")
+    if not 0.02 <= hours <= 90 * 24:
+        raise OrchestratorError("N110", "hours: at least 0.02 and at most 2160 are possible")
     return timedelta(hours=hours)
 
 
