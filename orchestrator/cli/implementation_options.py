@@ -1,6 +1,8 @@
 """The arguments and options that commands of implementation plans share."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -48,6 +50,25 @@ def evidence_of(texts: tuple[str, ...], links: tuple[str, ...]) -> "EvidenceDraf
     return EvidenceDraft(texts, links)
 
 
+def inputs_option(function: F) -> F:
+    """The option `--input`, which arrives as *inputs*."""
+    help_ = "The value of an input of the task: a text as it is, another type as JSON. May be repeated."
+    return click.option("--input", "inputs", multiple=True, metavar="NAME=VALUE", help=help_)(function)
+
+
+def _schema(_context: click.Context, _option: click.Parameter, value: Path | None) -> dict[str, Any] | None:
+    """The JSON Schema in the file *value*."""
+    if value is None:
+        return None
+    try:
+        found = json.loads(value.read_text())
+    except (OSError, ValueError) as error:
+        raise click.BadParameter(f"{value} has no JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise click.BadParameter(f"{value} has no JSON object")
+    return found
+
+
 def task_options(function: F) -> F:
     """The options with the fields of a task."""
     options = (
@@ -62,6 +83,8 @@ def task_options(function: F) -> F:
         click.option("--timeout", "timeout_s", type=DURATION, metavar="TIME",
                      help="How long it may wait for its end; 0s for no limit."),
         click.option("--on-timeout", type=click.Choice(ON_TIMEOUT), help="What happens when its timeout ends."),
+        click.option("--inputs", type=click.Path(exists=True, dir_okay=False, path_type=Path), callback=_schema,
+                     metavar="FILE", help="The JSON Schema of its inputs; {} removes them."),
     )  # fmt: skip
     for option in reversed(options):
         function = option(function)
@@ -75,10 +98,10 @@ def task_change(fields: dict[str, Any]) -> "TaskChange":
     return TaskChange(**{**fields, "after": fields["after"] or None})
 
 
-def pairs_of(given: tuple[str, ...]) -> dict[str, str]:
-    """The parameters that were given as `NAME=VALUE`. Raises a usage error for another text."""
+def pairs_of(given: tuple[str, ...], option: str = "--parameter") -> dict[str, str]:
+    """What was given with *option* as `NAME=VALUE`. Raises a usage error for another text."""
     pairs = [text.partition("=") for text in given]
     wrong = next((name for name, sign, _ in pairs if not sign), None)
     if wrong is not None:
-        raise click.UsageError(f"--parameter is NAME=VALUE, not {wrong!r}")
+        raise click.UsageError(f"{option} is NAME=VALUE, not {wrong!r}")
     return {name.strip(): value for name, _, value in pairs}

@@ -104,8 +104,25 @@ def task_lines(shown: "ShownPlan", task: "Task") -> Iterator[str]:
 
     yield task_text(shown, task)
     yield from (f"  {line}" for line in task.instructions.splitlines())
+    yield from (f"  input  {line}" for line in input_lines(task))
     for each in task.evidence:
         yield f"  {each.kind}  {each.text} ({each.by}, {minute_text(each.at)})"
+
+
+def input_lines(task: "Task") -> Iterator[str]:
+    """The inputs of a task: each with its value, or with what is to be given."""
+    from orchestrator.domain.task_inputs import input_text
+
+    schema = task.inputs or {"properties": {}}
+    for name, about in schema["properties"].items():
+        if name in task.values:
+            yield f"{name} = {input_text(task.values[name])}"
+            continue
+        facts = about if isinstance(about, dict) else {}
+        kind = " or ".join(map(str, facts["enum"])) if "enum" in facts else str(facts.get("type", "any value"))
+        needed = ", required" if name in schema.get("required", ()) else ""
+        text = facts.get("description") or facts.get("title") or ""
+        yield f"{name}: {kind}{needed}" + (f": {text}" if text else "")
 
 
 def print_implementation(acting: "Acting", key: str, *, as_json: bool) -> None:
@@ -141,6 +158,9 @@ def export_lines(shown: "ShownPlan") -> Iterator[str]:
         cells = [task.title, task.kind, who, str(task.planned), actual, task.state.value, task.ended_by, task.note]
         yield f"| {' | '.join(cell.replace('|', '/').replace(chr(10), ' ') for cell in cells)} |"
     for task in plan.tasks:
+        if task.values:
+            yield from ("", f"## Inputs of {task.name}", "")
+            yield from (f"- {line.replace(chr(10), ' ')}" for line in input_lines(task))
         if task.evidence:
             yield from ("", f"## Evidence of {task.name}", "")
             yield from (f"- {e.text} ({e.kind}, {e.by}, {minute_text(e.at)})" for e in task.evidence)

@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from orchestrator.domain.model import Model, Name
 from orchestrator.domain.quantities import Duration
+from orchestrator.domain.task_inputs import VALUE_REFERENCE, schema_faults, value_references
 
 REFERENCE = re.compile(r"\$\{\{\s*(parameters)\.([a-z0-9][a-z0-9-]*)\s*\}\}")
 """A reference in a text: `${{ parameters.version }}`."""
@@ -49,7 +50,7 @@ class TaskTemplate(Model):
 
     *owner* is a user, *group* a group, who do it; without both it is the owner of the plan. It comes after the tasks
     *after*: names, or `IP-2:check`, `REL-1:deploy` and `REL-1` for what is in another plan. It does not start before
-    *start*, counted from the start of the plan.
+    *start*, counted from the start of the plan. *inputs* is the JSON Schema of what a user gives when it is done.
     """
 
     name: Name
@@ -63,6 +64,7 @@ class TaskTemplate(Model):
     duration: Duration = "15m"
     timeout: Duration | None = None
     on_timeout: OnTimeout = "needs-help"
+    inputs: dict[str, Any] | None = None
     promotion: PromotionTask | None = None
     rollback: RollbackTask | None = None
 
@@ -71,6 +73,8 @@ class TaskTemplate(Model):
         works = [work for work in (self.promotion, self.rollback) if work is not None]
         if len(works) != (self.kind == "automated"):
             raise ValueError("promotion or rollback: an automated task has one of them, and no other task has any")
+        if self.kind == "automated" and self.inputs is not None:
+            raise ValueError("inputs: a user gives them, and no user does an automated task")
         return self
 
     @model_validator(mode="after")
@@ -121,8 +125,12 @@ def template_faults(data: dict[str, Any]) -> Iterator[Fault]:
     parameters = data.get("parameters")
     known = tuple(parameters) if isinstance(parameters, dict) else ()
     for index, task in tasks.items():
-        for path, text in each_text(task, ("tasks", index)):
+        for path, text in each_text({key: value for key, value in task.items() if key != "inputs"}, ("tasks", index)):
             yield from reference_faults(path, text, known)
+        inputs = task.get("inputs")
+        if isinstance(inputs, dict):
+            yield from (Fault(("tasks", index, "inputs", *where), text) for where, text in schema_faults(inputs))
+    yield from _value_faults(tasks)
 
 
 def _task_faults(tasks: dict[int, dict[str, Any]]) -> Iterator[Fault]:
@@ -150,9 +158,48 @@ def _circle_faults(tasks: dict[int, dict[str, Any]]) -> Iterator[Fault]:
         yield Fault(("tasks", first, "after"), f"tasks depend on each other: {', '.join(circle)}")
 
 
+VALUED = frozenset({"title", "instructions", "promotion", "rollback"})
+"""The fields of a task whose texts can refer to the inputs of tasks before it."""
+
+
+def _value_faults(tasks: dict[int, dict[str, Any]]) -> Iterator[Fault]:
+    """References to inputs that no task before has, and in fields that have none."""
+    named = {str(task.get("name")): task for task in tasks.values()}
+    for index, task in tasks.items():
+        for path, text in each_text(task, ("tasks", index)):
+            references = value_references(text) if path[2] != "inputs" else ()
+            if references and path[2] not in VALUED:
+                yield Fault(path, f"{path[2]} cannot refer to the inputs of a task: they are given while the plan runs")
+            for other, name in references:
+                wrong = wrong_reference(str(task.get("name")), other, name, tasks_before(task, named), named)
+                if wrong:
+                    yield Fault(path, wrong)
+
+
+def tasks_before(task: dict[str, Any], named: dict[str, dict[str, Any]]) -> set[str]:
+    """The names of the tasks among *named* that end before *task* starts."""
+    found, left = set[str](), _after(task)
+    while left:
+        name = left.pop()
+        if name in named and name not in found:
+            found.add(name)
+            left += _after(named[name])
+    return found
+
+
+def wrong_reference(task: str, other: str, name: str, before: set[str], named: dict[str, dict[str, Any]]) -> str:
+    """What is wrong with the reference of *task* to the input *name* of the task *other*; empty if nothing is."""
+    if other not in named:
+        return f"{task} uses an input of {other}, which is not another task"
+    if other not in before:
+        return f"{task} uses an input of {other}, but does not come after it"
+    properties = (named[other].get("inputs") or {}).get("properties")
+    return "" if isinstance(properties, dict) and name in properties else f"{other} has no input {name}"
+
+
 def _after(task: dict[str, Any]) -> list[str]:
     after = task.get("after")
-    return [other for other in after if isinstance(other, str)] if isinstance(after, list) else []
+    return [other for other in after if isinstance(other, str)] if isinstance(after, (list, tuple)) else []
 
 
 def is_own(after: str) -> bool:
@@ -172,8 +219,9 @@ def find_circle(graph: dict[str, list[str]]) -> list[str]:
 def reference_faults(path: Path, text: str, parameters: tuple[str, ...]) -> Iterator[Fault]:
     """What references in *text* name wrongly."""
     found = list(REFERENCE.finditer(text))
-    if text.count(OPENING) > len(found):
-        yield Fault(path, f"a reference is written {OPENING} parameters.NAME }}}}")
+    if text.count(OPENING) > len(found) + len(VALUE_REFERENCE.findall(text)):
+        text = f"a reference is written {OPENING} parameters.NAME }}}}, or {OPENING} tasks.TASK.INPUT }}}}"
+        yield Fault(path, text)
     for match in found:
         name = match[2]
         if name not in parameters:

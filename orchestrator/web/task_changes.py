@@ -1,7 +1,7 @@
 """What pages change of implementation plans: each function calls one use case, and decides nothing."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.app.acting import Acting
@@ -29,11 +29,12 @@ KINDS: dict[str, TaskKind] = {"manual": "manual", "decision": "decision"}
 
 @dataclass(frozen=True)
 class TaskGiven:
-    """What comes with an event of a task: the *reason*, *evidence*, and the *decision* (`go` or `no-go`)."""
+    """What comes with an event of a task: the *reason*, *evidence*, *inputs*, and the *decision* (`go` or `no-go`)."""
 
     reason: str = ""
     evidence: EvidenceDraft = tasks.NO_EVIDENCE
     decision: str = ""
+    inputs: Mapping[str, Any] = field(default_factory=dict)
 
 
 TaskCall = Callable[[Acting, str, str, TaskGiven], ImplementationPlan]
@@ -43,7 +44,13 @@ def _decide(acting: Acting, key: str, name: str, how: TaskGiven) -> Implementati
     if how.decision not in {"go", "no-go"}:
         raise OrchestratorError("N110", "decision: go or no-go")
     go = how.decision == "go"
-    return tasks.decide_task(acting, key, name, go=go, reason=how.reason, evidence=how.evidence)
+    return tasks.decide_task(
+        acting, key, name, go=go, reason=how.reason, evidence=how.evidence, inputs=how.inputs if go else {}
+    )
+
+
+def _complete(acting: Acting, key: str, name: str, how: TaskGiven) -> ImplementationPlan:
+    return tasks.complete_task(acting, key, name, how.reason, how.evidence, how.inputs)
 
 
 def _add_evidence(acting: Acting, key: str, name: str, how: TaskGiven) -> ImplementationPlan:
@@ -54,7 +61,7 @@ def _add_evidence(acting: Acting, key: str, name: str, how: TaskGiven) -> Implem
 
 TASK_EVENTS: dict[str, TaskCall] = {
     "begin": lambda acting, key, name, how: tasks.begin_task(acting, key, name, how.reason),
-    "done": lambda acting, key, name, how: tasks.complete_task(acting, key, name, how.reason, how.evidence),
+    "done": _complete,
     "decide": _decide,
     "fail": lambda acting, key, name, how: tasks.fail_task(acting, key, name, how.reason, how.evidence),
     "help-needed": lambda acting, key, name, how: tasks.request_help(acting, key, name, how.reason),
@@ -172,5 +179,6 @@ def changed_fields(task: Task, fields: dict[str, Any]) -> dict[str, Any]:
         "duration_s": task.duration_s,
         "timeout_s": task.timeout_s or 0,
         "on_timeout": task.on_timeout,
+        "inputs": task.inputs or {},
     }
     return {name: value for name, value in fields.items() if value != now[name]}

@@ -89,6 +89,60 @@ def test_a_plan_is_carried_out_from_its_file(planned: MemoryProject) -> None:
     assert states(planned, "IP-2") == ["aborted", "aborted", "aborted"]
 
 
+MEASURED = """apiVersion: orchestrator/v1
+kind: ImplementationTemplate
+title: Move the orders
+tasks:
+  - name: measure
+    inputs:
+      type: object
+      properties:
+        rows: {type: integer, description: The rows of the table}
+        backup: {type: string}
+      required: [backup]
+  - name: move
+    after: [measure]
+    instructions: Move ${{ tasks.measure.rows }} rows, with ${{ tasks.measure.backup }} at hand.
+"""
+
+
+def test_inputs_are_given_and_used(planned: MemoryProject) -> None:
+    """A task shows its inputs, takes them with `--input`, and later tasks and the export have their values."""
+    (planned.folder / "implementation" / "move.yaml").write_text(MEASURED)
+    planned.say("implementation", "start", "move")
+    shown = planned.say("implementation", "show", "IP-1", "measure")
+    assert "input  rows: integer: The rows of the table" in shown
+    assert "input  backup: string, required" in shown
+    wrong = planned.json("implementation", "done", "IP-1", "measure", "--input", "rows=many", code=2)["errors"][0]
+    assert (wrong["code"], "rows: 'many'" in wrong["message"]) == ("G408", True)
+    planned.say("implementation", "done", "IP-1", "measure", "--input", "rows", code=2)
+    planned.say("implementation", "done", "IP-1", "measure", "--input", "rows=7", "--input", "backup=b-1")
+    assert "Move 7 rows, with b-1 at hand." in planned.say("implementation", "show", "IP-1", "move")
+    assert "- rows = 7" in planned.say("implementation", "export", "IP-1")
+    (planned.folder / "schema.json").write_text('{"type": "object", "properties": {"n": {"type": "number"}}}')
+    planned.say("implementation", "replan", "IP-1", "move", "--inputs", "schema.json")
+    assert "input  n: number" in planned.say("implementation", "show", "IP-1", "move")
+    (planned.folder / "schema.json").write_text("[]")
+    planned.say("implementation", "replan", "IP-1", "move", "--inputs", "schema.json", code=2)
+
+
+def test_what_is_wrong_with_inputs_in_a_file_is_told_by_its_place(planned: MemoryProject) -> None:
+    """A secret input, and references to inputs that do not exist or are not there yet, are named with line and column."""
+    wrong = MEASURED.replace("        backup:", "        password: {type: string}\n        backup:").replace(
+        "measure.rows", "measure.row"
+    )
+    file = planned.folder / "implementation" / "move.yaml"
+    file.write_text(wrong + "  - {name: own, owner: '${{ tasks.measure.rows }}', title: '${{ tasks.measure.rows }}'}\n")
+    errors = planned.json("validate", code=2)["errors"]
+    assert [(each["code"], each["line"], each["message"].partition(":")[0]) for each in errors] == [
+        ("F160", 10, "the input password is a secret"),
+        ("F160", 15, "measure has no input row"),
+        ("F160", 16, "owner cannot refer to the inputs of a task"),
+        ("F160", 16, "own uses an input of measure, but does not come after it"),
+        ("F160", 16, "own uses an input of measure, but does not come after it"),
+    ]
+
+
 def test_what_is_wrong_is_told_with_its_code(planned: MemoryProject) -> None:
     """Wrong parameters, tasks and kinds have their codes, and a wrong file is told by line and column."""
 

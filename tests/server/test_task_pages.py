@@ -173,3 +173,54 @@ def test_home_and_search_know_tasks(office: RequestProject, site: Site) -> None:
     hits = olga.get("/api/v1/search?q=announce").json()["hits"]
     assert [(hit["kind"], hit["path"]) for hit in hits] == [("task", f"{PATH}/tasks/announce")]
     assert "implementation plan" in {hit["kind"] for hit in olga.get("/api/v1/search?q=launch").json()["hits"]}
+
+
+MEASURED = """apiVersion: orchestrator/v1
+kind: ImplementationTemplate
+title: Move the orders
+tasks:
+  - name: measure
+    owner: olga
+    inputs:
+      type: object
+      properties:
+        rows: {type: integer, minimum: 1, title: Rows of the table}
+        kind: {enum: [full, partial], default: partial}
+        clean: {type: boolean}
+        comment: {type: string, maxLength: 2000, description: "<b>What</b> was seen"}
+        hosts: {type: array, items: {type: string}}
+      required: [rows]
+  - name: move
+    owner: olga
+    after: [measure]
+    title: Move ${{ tasks.measure.rows }} rows
+"""
+
+
+def test_inputs_are_fields_of_their_types(office: RequestProject, site: Site) -> None:
+    """A task has a field for each input by its type, a wrong value is named, and the values are shown and used."""
+    (office.folder / "implementation").mkdir(exist_ok=True)
+    (office.folder / "implementation" / "move.yaml").write_text(MEASURED)
+    office.by("ann", "implementation", "start", "move")
+    olga, task = site.signed_in("olga"), f"{PATH}/tasks/measure"
+    page = olga.get(task).text
+    for text in (
+        '<input id="done-rows" name="input.rows" type="number" value="" required step="1" min="1">',
+        "<option selected>partial</option>", '<textarea id="done-comment" name="input.comment" rows="3"',
+        'maxlength="2000"', "&lt;b&gt;What&lt;/b&gt; was seen", " As JSON.",
+    ):  # fmt: skip
+        assert text in page, text
+    given = {"input.rows": "7", "input.clean": "true", "input.comment": "a\r\nb", "input.hosts": '["web1"]'}
+    for wrong in ({"input.rows": ""}, {"input.rows": "x"}, {"input.hosts": "web1"}, {"input.lines": "1"}):
+        assert "G408" in olga.form(f"{task}/done", **{**given, **wrong}).text, wrong
+    assert olga.form(f"{task}/done", **given).status_code == 303
+    values = office.by("vic", "implementation", "status", "IP-1")["plan"]["tasks"][0]["values"]
+    assert values == {"rows": 7, "kind": "partial", "clean": True, "comment": "a\nb", "hosts": ["web1"]}
+    assert "[&#34;web1&#34;]" in olga.get(task).text
+    assert "Move 7 rows" in olga.get(PATH).text
+    ann = site.signed_in("ann")
+    assert "inputs: not JSON" in ann.form(f"{PATH}/tasks/move/replan", inputs="{").text
+    assert (
+        ann.form(f"{PATH}/tasks/move/replan", inputs='{"type": "object", "properties": {"n": {}}}').status_code == 303
+    )
+    assert 'name="input.n"' in olga.get(f"{PATH}/tasks/move").text

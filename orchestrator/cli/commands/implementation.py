@@ -11,6 +11,7 @@ from orchestrator.cli.groups import SubcommandGroup
 from orchestrator.cli.implementation_options import (
     evidence_of,
     evidence_options,
+    inputs_option,
     pairs_of,
     plan_argument,
     task_arguments,
@@ -156,15 +157,25 @@ def begin(plan: str, task: str, message: str, as_json: bool) -> None:
 
 @command.command("done")
 @task_arguments
+@inputs_option
 @evidence_options
 @task_reason_option()
 @json_option
-def done(plan: str, task: str, texts: tuple[str, ...], links: tuple[str, ...], message: str, as_json: bool) -> None:
+def done(
+    plan: str,
+    task: str,
+    inputs: tuple[str, ...],
+    texts: tuple[str, ...],
+    links: tuple[str, ...],
+    message: str,
+    as_json: bool,
+) -> None:
     """Record that TASK of PLAN is done. For the task of another user, the reason is required."""
     from orchestrator.management.implementation_plans.task_decisions import complete_task
 
     app = _open()
-    complete_task(app.acting, plan, task, message.strip(), evidence_of(texts, links))
+    given = pairs_of(inputs, "--input")
+    complete_task(app.acting, plan, task, message.strip(), evidence_of(texts, links), given)
     print_implementation(app.acting, plan, as_json=as_json)
 
 
@@ -221,18 +232,26 @@ def help_needed(plan: str, task: str, message: str, as_json: bool) -> None:
 @command.command("decide")
 @task_arguments
 @click.argument("decision", type=click.Choice(["go", "no-go"]))
+@inputs_option
 @evidence_options
 @task_reason_option()
 @json_option
 def decide(
-    plan: str, task: str, decision: str, texts: tuple[str, ...], links: tuple[str, ...], message: str, as_json: bool
+    plan: str,
+    task: str,
+    decision: str,
+    inputs: tuple[str, ...],
+    texts: tuple[str, ...],
+    links: tuple[str, ...],
+    message: str,
+    as_json: bool,
 ) -> None:
     """Decide TASK of PLAN. A no-go aborts the plan; its reason is required."""
     from orchestrator.management.implementation_plans.task_decisions import decide_task
 
     app = _open()
-    given = evidence_of(texts, links)
-    decide_task(app.acting, plan, task, go=decision == "go", reason=message.strip(), evidence=given)
+    given, values, go = evidence_of(texts, links), pairs_of(inputs, "--input"), decision == "go"
+    decide_task(app.acting, plan, task, go=go, reason=message.strip(), evidence=given, inputs=values)
     print_implementation(app.acting, plan, as_json=as_json)
 
 

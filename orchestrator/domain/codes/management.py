@@ -110,7 +110,7 @@ CODES: tuple[ErrorCode, ...] = (
     ErrorCode(
         "G402",
         "wrong dependency of a task",
-        "A task comes after a task, phase or planned release that does not exist, or tasks depend on each other.",
+        "A task comes after a task, phase or planned release that does not exist, or tasks depend on each other. Or a task uses an input of a task that it does not come after, or that does not have this input.",
         "Name an existing task with `--after`, such as `check`, `IP-2:check` or `REL-1:deploy`.",
         Exit.USAGE,
     ),
@@ -145,9 +145,16 @@ CODES: tuple[ErrorCode, ...] = (
     ErrorCode(
         "G407",
         "task cannot be re-planned",
-        "What has ended does not change, and the start of a task that has started is fixed. A new task has a name of its own, and values that fit.",
+        "What has ended does not change, and the start of a task that has started is fixed. A new task has a name of its own, and values that fit. Its inputs are a JSON Schema of an object, without secrets.",
         "Change a task that has not ended, or add another one with `orchestrator implementation add`.",
         Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
+        "G408",
+        "inputs of task not valid",
+        "The inputs of a task are described by a JSON Schema. A value is missing, has another type, or is not one that the schema allows. The message names it.",
+        "Give each input with `--input NAME=VALUE`. `orchestrator implementation show PLAN TASK` prints the inputs.",
+        Exit.USAGE,
     ),
     ErrorCode(
         "G501",

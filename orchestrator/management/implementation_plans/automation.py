@@ -22,6 +22,7 @@ from orchestrator.management.implementation_plans.progress import Step
 from orchestrator.management.implementation_plans.records import put_advanced, put_step
 from orchestrator.management.implementation_plans.state import PlanState, TaskEvent, TaskState
 from orchestrator.management.implementation_plans.store import IMPLEMENTATION_PLANS
+from orchestrator.management.implementation_plans.values import filled_fields, missing_values
 from orchestrator.register_ports import Records
 
 FOLLOWED = frozenset({TaskState.IN_PROGRESS, TaskState.NEEDS_HELP})
@@ -53,6 +54,8 @@ def execute_tasks(executions: Executions, acting: Acting) -> Iterator[str]:
 
 def _begun(executions: Executions, task: Task) -> Execution:
     """What *task* has requested. What is refused fails it; a database that is away is waited for."""
+    if missing := missing_values(task):
+        return Execution(ended="failed", note=f"no value that fits was given for {', '.join(missing)}")
     try:
         return executions.begin(task)
     except OrchestratorError as error:
@@ -74,10 +77,11 @@ def _started(acting: Acting, plan: ImplementationPlan, task: Task) -> Task | Non
         if found.state is not TaskState.READY:
             return current
         at = change_.now.earliest
-        after = _moved(change_, current, found, TaskEvent.START, started_at=at, root=secrets.token_hex(3))
+        begun = {"started_at": at, "root": secrets.token_hex(3), **filled_fields(current, found)}
+        after = _moved(change_, current, found, TaskEvent.START, **begun)
         if not current.rehearsal:
             return after
-        note = f"rehearsal: it would {found.work}"
+        note = f"rehearsal: it would {(after.task(found.name) or found).work}"
         ended: dict[str, Any] = {"ended_at": at, "ended_by": "system", "note": note, "due_at": None}
         return _moved(change_, after, after.task(found.name) or found, TaskEvent.COMPLETE, note, **ended)
 

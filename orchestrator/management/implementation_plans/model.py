@@ -60,7 +60,8 @@ class Task(Model):
 
     *planned* is its time when it was entered, *replanned* the one after changes. *not_before* is its earliest start.
     It waits since *ready_at*; its timeout ends at *due_at*. *passed* is whether later tasks may start before it ends.
-    *ended_by* is who completed, skipped or decided it, with the reason or result *note*.
+    *ended_by* is who completed, skipped or decided it, with the reason or result *note*. *inputs* is the JSON Schema of
+    the *values* that this user gives; texts of later tasks refer to them.
 
     An automated task does its *promotion* or *rollback* for *actor*, who entered it. *root* is its idempotency key,
     from its start on, and *followed* the run request or run that was recorded for it.
@@ -93,6 +94,8 @@ class Task(Model):
     passed: bool = False
     note: Reason = ""
     evidence: tuple[Evidence, ...] = ()
+    inputs: dict[str, Any] | None = None
+    values: dict[str, Any] = Field(default={})
 
     @property
     def work(self) -> str:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from orchestrator.management.implementation_plans.model import ImplementationPlan, Task
 from orchestrator.management.implementation_plans.state import ACTIVE, PlanEvent, PlanState, TaskEvent, TaskState
+from orchestrator.management.implementation_plans.values import filled_fields
 
 Satisfied = Callable[[str], bool]
 """Whether what has this key outside of a plan, such as `IP-2:check` or `REL-1:deploy`, has succeeded."""
@@ -55,7 +56,8 @@ def _task_steps(plan: ImplementationPlan, satisfied: Satisfied, now: datetime) -
         elif task.state is TaskState.PENDING:
             early = task.not_before is not None and task.not_before > now
             if not early and not missing_of(plan, task, satisfied):
-                yield _step(plan, task, TaskEvent.READY, ready_at=now, **task.waits_from(now))
+                fields = {**filled_fields(plan, task), **task.waits_from(now)}
+                yield _step(plan, task, TaskEvent.READY, ready_at=now, **fields)
         elif task.state is TaskState.READY and missing_of(plan, task, satisfied):
             yield _step(plan, task, TaskEvent.WAIT, ready_at=None, due_at=None)
 

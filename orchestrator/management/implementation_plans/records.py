@@ -13,6 +13,7 @@ from orchestrator.management.implementation_plans.progress import Step, due_step
 from orchestrator.management.implementation_plans.state import PlanEvent, PlanState, TaskEvent
 from orchestrator.management.implementation_plans.store import IMPLEMENTATION_PLANS
 from orchestrator.management.implementation_plans.times import Outside
+from orchestrator.management.implementation_plans.values import check_inputs
 from orchestrator.management.messages import notify_once
 from orchestrator.management.planned_releases.state import ReleaseState
 from orchestrator.management.planned_releases.store import PLANNED_RELEASES
@@ -117,7 +118,10 @@ def notify_users(task: Change, plan: ImplementationPlan, users: Iterable[str], t
 
 
 def check_plan(view: View, plan: ImplementationPlan) -> None:
-    """Raise A110 for a user, group or planned release that does not exist, and G402 for a wrong dependency."""
+    """Raise A110 for a user, group or planned release that does not exist, and G402 for a wrong dependency.
+
+    Raises G407 for a wrong schema of inputs.
+    """
     users, groups = view.directory.users, {group.name for group in view.access.groups}
     for name in dict.fromkeys([plan.owner, *(task.owner for task in plan.tasks if task.owner)]):
         if name not in users and name != str(view.acting.actor):
@@ -128,6 +132,7 @@ def check_plan(view: View, plan: ImplementationPlan) -> None:
     if plan.release:
         view.existing(PLANNED_RELEASES, plan.release)
     _check_after(view, plan)
+    check_inputs(plan)
 
 
 def _check_after(view: View, plan: ImplementationPlan) -> None:

@@ -21,7 +21,10 @@ from orchestrator.management.implementation_plans.times import replanned_times
 
 @dataclass(frozen=True)
 class TaskChange:
-    """What changes of a task; None: it stays. Times are in seconds; a *timeout_s* of 0 removes the timeout."""
+    """What changes of a task; None: it stays. Times are in seconds; a *timeout_s* of 0 removes the timeout.
+
+    *inputs* is the JSON Schema of the inputs; an empty one removes them.
+    """
 
     title: str | None = None
     instructions: str | None = None
@@ -32,6 +35,7 @@ class TaskChange:
     duration_s: float | None = None
     timeout_s: float | None = None
     on_timeout: OnTimeout | None = None
+    inputs: dict[str, Any] | None = None
 
 
 @forwarded
@@ -99,6 +103,8 @@ def _with(found: Task, wanted: TaskChange, now: datetime) -> Task:
         update["owner"] = ""
     if wanted.start is not None:
         update["not_before"] = wanted.start
+    if wanted.inputs is not None:
+        update["inputs"] = wanted.inputs or None
     if wanted.duration_s is not None:
         update["duration_s"] = round(wanted.duration_s)
     if wanted.timeout_s is not None:

@@ -1,6 +1,6 @@
 """What users record of tasks: start, end, help, decisions. The owner needs no right; others need one and a reason."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from orchestrator.management.implementation_plans.progress import Step, missing_
 from orchestrator.management.implementation_plans.records import doers, outside_state, put_advanced, put_step
 from orchestrator.management.implementation_plans.state import PlanState, TaskEvent, TaskState
 from orchestrator.management.implementation_plans.store import IMPLEMENTATION_PLANS
+from orchestrator.management.implementation_plans.values import filled_fields, given_values
 
 MOST_EVIDENCE = 100
 
@@ -27,6 +28,7 @@ class EvidenceDraft:
 
 
 NO_EVIDENCE = EvidenceDraft()
+NO_INPUTS: Mapping[str, Any] = {}
 Work = Callable[[Change, ImplementationPlan, Task], ImplementationPlan]
 
 
@@ -39,16 +41,22 @@ def begin_task(acting: Acting, key: str, name: str, reason: str = "") -> Impleme
         _check_kind(plan, found, "manual", "decision")
         if found.state is TaskState.NEEDS_HELP:
             return _moved(task, plan, found, TaskEvent.RESUME, **found.waits_from(task.now.earliest), note=reason)
-        return _moved(task, plan, found, TaskEvent.START, started_at=task.now.earliest)
+        begun = {"started_at": task.now.earliest, **filled_fields(plan, found)}
+        return _moved(task, plan, found, TaskEvent.START, **begun)
 
     return change_task(key, acting, name, work, reason)
 
 
 @forwarded
 def complete_task(
-    acting: Acting, key: str, name: str, reason: str = "", evidence: EvidenceDraft = NO_EVIDENCE
+    acting: Acting,
+    key: str,
+    name: str,
+    reason: str = "",
+    evidence: EvidenceDraft = NO_EVIDENCE,
+    inputs: Mapping[str, Any] = NO_INPUTS,
 ) -> ImplementationPlan:
-    """Record that a manual task is done, with *evidence*. Raises A101, A110, G101, G403, G404 and G405.
+    """Record that a manual task is done, with *evidence* and *inputs*. Raises A101, A110, G101, G403 to G405 and G408.
 
     A task that failed, or that belongs to another user, is completed with a reason.
     """
@@ -58,7 +66,8 @@ def complete_task(
         _check_kind(plan, found, "manual")
         if found.state is TaskState.FAILED:
             require_reason(reason, f"{plan.id}:{name} has failed, and is completed")
-        return _ended(task, plan, found, TaskEvent.COMPLETE, reason, evidence)
+        valued = found.model_copy(update={"values": given_values(plan.id, found, inputs)})
+        return _ended(task, plan, valued, TaskEvent.COMPLETE, reason, evidence)
 
     return change_task(key, acting, name, work, reason)
 
@@ -93,6 +102,7 @@ def retry_task(acting: Acting, key: str, name: str, reason: str = "") -> Impleme
             "note": reason,
             "root": "",
             "followed": "",
+            **filled_fields(plan, found),
         }
         return _moved(task, plan, found, TaskEvent.RETRY, reason, **fresh, **found.waits_from(at))
 
@@ -129,18 +139,26 @@ def request_help(acting: Acting, key: str, name: str, reason: str = "") -> Imple
 
 @forwarded
 def decide_task(
-    acting: Acting, key: str, name: str, *, go: bool, reason: str = "", evidence: EvidenceDraft = NO_EVIDENCE
+    acting: Acting,
+    key: str,
+    name: str,
+    *,
+    go: bool,
+    reason: str = "",
+    evidence: EvidenceDraft = NO_EVIDENCE,
+    inputs: Mapping[str, Any] = NO_INPUTS,
 ) -> ImplementationPlan:
-    """Decide a task *go*, or no-go, which needs a reason and aborts the plan.
+    """Decide a task *go*, with *inputs*, or no-go, which needs a reason and aborts the plan.
 
-    Raises A101, A110, G101, G403, G404 and G405.
+    Raises A101, A110, G101, G403, G404, G405 and G408.
     """
 
     def work(task: Change, plan: ImplementationPlan, found: Task) -> ImplementationPlan:
         check_ready(task, plan, found)
         _check_kind(plan, found, "decision")
         if go:
-            return _ended(task, plan, found, TaskEvent.GO, reason, evidence)
+            valued = found.model_copy(update={"values": given_values(plan.id, found, inputs)})
+            return _ended(task, plan, valued, TaskEvent.GO, reason, evidence)
         require_reason(reason, f"{plan.id}:{name} is decided no-go")
         done = _ended(task, plan, found, TaskEvent.NO_GO, reason, evidence)
         return put_aborted(task, done, f"{name}: no-go: {reason}")

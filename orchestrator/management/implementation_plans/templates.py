@@ -58,6 +58,7 @@ def task_of(template: TaskTemplate, parameters: Mapping[str, str], start_at: dat
             duration_s=round(lasts.total_seconds()),
             timeout_s=max(1, round(span(template.timeout).total_seconds())) if template.timeout is not None else None,
             on_timeout=template.on_timeout,
+            inputs=template.inputs,
             promotion=_with_values(template.promotion, parameters),
             rollback=_with_values(template.rollback, parameters),
             actor=actor if template.kind == "automated" else None,

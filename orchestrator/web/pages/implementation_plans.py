@@ -1,5 +1,6 @@
 """Pages of implementation plans: the list, one plan with its live tasks, one task, and the forms."""
 
+import json
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -25,6 +26,7 @@ from orchestrator.web.pages.bookings import Word
 from orchestrator.web.pages.change_requests import number_of
 from orchestrator.web.pages.changing import Form, long_text_of, names_of, submitted, text_of
 from orchestrator.web.pages.rendering import Who, rendered
+from orchestrator.web.pages.task_inputs import given_inputs, input_fields
 from orchestrator.web.pages.timelines import task_rows, timeline
 from orchestrator.web.requests import SignedIn, managed_application, moment_in, reader_zone
 
@@ -125,7 +127,7 @@ async def send_task(request: Request, plan: str) -> Response:
     zone = reader_zone(request)
 
     def work(app: Any, who: SignedIn, form: Form) -> str:
-        given = {name: value for name, value in task_fields(form, zone).items() if value not in (None, "", ())}
+        given = {name: value for name, value in task_fields(form, zone).items() if value not in (None, "", (), {})}
         name, kind = text_of(form, "name", needed=True), form.get("kind", "manual")
         task_changes.enter_task(app.acting_as(who.actor), plan, name, given, text_of(form, "reason"), kind)
         return _path(plan)
@@ -144,6 +146,8 @@ def task_page(request: Request, who: Who, plan: str, task: str) -> HTMLResponse:
         "task": found,
         "events": events,
         "words": EVENT_WORDS,
+        "inputs": input_fields(found),
+        "schema": json.dumps(found.inputs, indent=1) if found.inputs else "",
         "required": {name for name in events if task_changes.needs_reason(shown, found, name)},
         "replans": task_changes.may_replan(acting, shown.plan) and not found.has_ended,
         "timeouts": task_changes.ON_TIMEOUT,
@@ -176,12 +180,25 @@ def task_fields(form: Form, zone: str) -> dict[str, Any]:
         fields["instructions"] = long_text_of(form, "instructions")
     if "after" in form:
         fields["after"] = names_of(form, "after")
+    if "inputs" in form:
+        fields["inputs"] = _schema(long_text_of(form, "inputs"))
     if form.get("start", "").strip():
         fields["start"] = moment_in(zone, text_of(form, "start"), "start")
     for name in ("duration", "timeout"):
         if form.get(name, "").strip() or (name in form and name == "timeout"):
             fields[f"{name}_s"] = _seconds(text_of(form, name) or "0", name)
     return fields
+
+
+def _schema(text: str) -> dict[str, Any]:
+    """*text*, a JSON Schema; without one there are no inputs. Raises N110."""
+    try:
+        found = json.loads(text or "{}")
+    except ValueError as error:
+        raise OrchestratorError("N110", f"inputs: not JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise OrchestratorError("N110", "inputs: a JSON object is required")
+    return found
 
 
 def _seconds(text: str, name: str) -> int:
@@ -199,7 +216,8 @@ def _event_route(event: str) -> None:
         def work(app: Any, who: SignedIn, form: Form) -> str:
             text, links = long_text_of(form, "evidence"), names_of(form, "links")
             evidence = EvidenceDraft((text,) if text else (), links)
-            given = task_changes.TaskGiven(text_of(form, "reason"), evidence, form.get("decision", ""))
+            reason, decision = text_of(form, "reason"), form.get("decision", "")
+            given = task_changes.TaskGiven(reason, evidence, decision, given_inputs(form))
             task_changes.TASK_EVENTS[event](app.acting_as(who.actor), plan, task, given)
             return _task_path(plan, task)
 

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from orchestrator.domain.calendar.zones import zone_of
 from orchestrator.domain.errors import OrchestratorError, lookup
 from orchestrator.domain.moments import utc
+from orchestrator.domain.task_inputs import input_text
 from orchestrator.web.addresses import prefix_of, route_path, with_prefix
 from orchestrator.web.problems import status_of
 from orchestrator.web.requests import UTC_NAME, SignedIn, reader_zone, require_actor, signed_in
@@ -195,7 +196,7 @@ def run_sign(run: Any) -> str:
 
 
 templates.filters.update(minute=minute, short=short_digest, exact=exact_time, field_time=field_time)
-templates.filters.update(second=second, duration=duration, diff_lines=diff_lines)
+templates.filters.update(second=second, duration=duration, diff_lines=diff_lines, input_text=input_text)
 templates.globals.update(
     signs=SIGNS,
     run_sign=run_sign,
