@@ -8,11 +8,13 @@ the variable `TRACEPARENT` of jobs.
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from typing import Literal, Protocol
 
 VARIABLE, HEADER = "TRACEPARENT", "traceparent"
-SERVER, CLIENT, INTERNAL = "server", "client", "internal"
-"""The kinds of spans."""
+SpanKind = Literal["server", "client", "internal"]
+SERVER: SpanKind = "server"
+CLIENT: SpanKind = "client"
+INTERNAL: SpanKind = "internal"
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 Value = str | int | float | bool
@@ -31,7 +33,9 @@ class Span(Protocol):
 class Traces(Protocol):
     """Makes spans and exports them."""
 
-    def span(self, name: str, kind: str, parent: str, attributes: Mapping[str, Value]) -> AbstractContextManager[Span]:
+    def span(
+        self, name: str, kind: SpanKind, parent: str, attributes: Mapping[str, Value]
+    ) -> AbstractContextManager[Span]:
         """A span of *kind* below *parent*; below the current span if that is empty. An exception marks it as failed."""
 
     def current(self) -> str:
@@ -73,7 +77,7 @@ def is_on() -> bool:
 
 
 @contextmanager
-def record_span(name: str, kind: str = INTERNAL, parent: str = "", **attributes: Value) -> Iterator[Span]:
+def record_span(name: str, kind: SpanKind = INTERNAL, parent: str = "", **attributes: Value) -> Iterator[Span]:
     """A span *name* with *attributes*, whose names get the prefix `orchestrator.`; below *parent* if one is given."""
     if not _traces:
         yield NullSpan()

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExport
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from orchestrator import __version__
-from orchestrator.tracing import HEADER, Span, Value
+from orchestrator.tracing import HEADER, Span, SpanKind, Value
 
 FLUSH_MS = 3000
 """How long a process that ends waits for the receiver."""
@@ -34,7 +34,7 @@ class OtlpTraces:
         self._exporter = exporter_class(environ)
 
     @contextmanager
-    def span(self, name: str, kind: str, parent: str, attributes: Mapping[str, Value]) -> Iterator[Span]:
+    def span(self, name: str, kind: SpanKind, parent: str, attributes: Mapping[str, Value]) -> Iterator[Span]:
         """A span of *kind* below *parent*, or the current one. An exception marks it as failed."""
         tracer = self._own_provider().get_tracer("orchestrator", __version__)
         context = W3C.extract({HEADER: parent}) if parent else None

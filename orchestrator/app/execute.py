@@ -58,7 +58,7 @@ def run_workflow(
                 f"{request.kind} {request.root}",
                 parent=request.trace,
                 root=request.root,
-                kind=request.kind,
+                run_kind=request.kind,
                 environments=", ".join(request.targets),
                 release=request.release.name if request.release is not None else "",
             ),

@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import reduce
 from typing import TYPE_CHECKING, TypedDict
 
+from orchestrator import tracing
 from orchestrator.app.request_duties import Shows, shown_plan
 from orchestrator.app.run_requests import request_promotion
 from orchestrator.domain.access.principals import Actor
@@ -94,6 +95,7 @@ def _draft(app: "Application", actor: Actor, plan: Plan | WavePlan, rendered: st
         overrun=how.overrun,
         queue=how.queue or DEFAULT_QUEUE,
         rehearsal=how.rehearsal,
+        trace=tracing.current(),
     )
 
 

@@ -124,6 +124,7 @@ def recorded_work(request: RunRequest, queue: str) -> tuple[QueuedRequest, Run]:
         "wait": WITHOUT_LIMIT,
         "retry": None,
         "parameters": about,
+        **({"trace": request.trace} if request.trace else {}),
     }
     run = Run(
         id=request.run,

@@ -19,7 +19,7 @@ class WorkerCall(Model):
     """A call of the use case *case* by *actor*, with its *arguments* as JSON data.
 
     The worker *holder* has it until *until*. At its end it has a *result* as JSON data, or *errors*. A result with
-    secrets is *sealed*: encrypted with the project key, in base64.
+    secrets is *sealed*: encrypted with the project key, in base64. *trace* is the `traceparent` of what requested it.
     """
 
     id: str
@@ -33,6 +33,7 @@ class WorkerCall(Model):
     result: Any = None
     sealed: str = ""
     errors: tuple[dict[str, Any], ...] = ()
+    trace: str = Field(default="", exclude_if=lambda trace: not trace)
 
     def is_waiting(self, now: Moment) -> bool:
         """Whether a worker may take it at *now*."""

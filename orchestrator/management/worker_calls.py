@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from orchestrator import tracing
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
 from orchestrator.domain.moments import parse_moment
@@ -25,7 +26,14 @@ def submit_call(app: "ManagedApplication", actor: Actor, case: UseCase, argument
     """Record a call of *case* for a worker. Raises N140 if no worker is running, which would execute it."""
     if not app.scheduler_runs():
         raise OrchestratorError("N140", "no worker of the server is running, which would do this")
-    call = WorkerCall(id=secrets.token_hex(16), case=case.name, arguments=dict(arguments), actor=actor, at=_now(app))
+    call = WorkerCall(
+        id=secrets.token_hex(16),
+        case=case.name,
+        arguments=dict(arguments),
+        actor=actor,
+        at=_now(app),
+        trace=tracing.current(),
+    )
     app.worker_calls.add(call)
     return call
 
@@ -43,18 +51,26 @@ def read_call(app: "ManagedApplication", actor: Actor, call: str) -> WorkerCall:
 
 def answer_call(app: "ManagedApplication", call: WorkerCall) -> WorkerCall:
     """Execute *call*, which this process has taken, and record its result. Returns it as it ended."""
-    ended: dict[str, Any]
-    with _extended(app, call):
-        try:
-            case = use_case_called(call.case)
-            ended = _kept(app, call, case, case.call(app, call.actor, call.arguments))
-        except OrchestratorErrors as errors:
-            ended = {"errors": tuple(each.to_json() for each in errors.errors)}
-        except OrchestratorError as error:
-            ended = {"errors": (error.to_json(),)}
+    try:
+        with _extended(app, call), tracing.record_span(f"call {call.case}", parent=call.trace, call=call.id) as traced:
+            ended = _ended(app, call)
+            traced.note({}, failed="errors" in ended)
+    finally:
+        tracing.flush()
     done = call.model_copy(update={**ended, "ended_at": _now(app)})
     app.worker_calls.change(done)
     return done
+
+
+def _ended(app: "ManagedApplication", call: WorkerCall) -> dict[str, Any]:
+    """Execute *call*; the fields with its result, or with its errors."""
+    try:
+        case = use_case_called(call.case)
+        return _kept(app, call, case, case.call(app, call.actor, call.arguments))
+    except OrchestratorErrors as errors:
+        return {"errors": tuple(each.to_json() for each in errors.errors)}
+    except OrchestratorError as error:
+        return {"errors": (error.to_json(),)}
 
 
 def _kept(app: "ManagedApplication", call: WorkerCall, case: UseCase, result: Any) -> dict[str, Any]:

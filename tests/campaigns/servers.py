@@ -50,6 +50,8 @@ QUEUE = "campaign"
 DIRECT, APPROVED = 8, 4
 """How many environments have no approvals, and how many require one."""
 GIVES_UP_S, QUIET_S = 300.0, 90.0
+STARTED = "-- started\n"
+"""The first line of each process in its log."""
 
 
 class Office(Simulated):
@@ -179,13 +181,15 @@ class OfficeWorkers(Workers):
         return super().stop()
 
     def _took(self, name: str) -> bool:
-        """Whether a worker has taken anything since its start."""
+        """Whether a worker has taken anything since its start, which an earlier process of this name may have."""
         log = (self.folder / f"{name}.log").read_text()
-        return " took " in log.rpartition(" ready ")[2]
+        return " took " in log.rpartition(STARTED)[2]
 
     def _start(self, name: str, *words: str, **more: str) -> "subprocess.Popen[bytes]":
         command = [sys.executable, "-m", "tests.campaigns.servers", "--folder", str(self.folder), *words]
         with (self.folder / f"{name}.log").open("ab") as log:
+            log.write(STARTED.encode())
+            log.flush()
             return subprocess.Popen(command, cwd=ROOT, env={**self.environ, **more}, stdout=log, stderr=log)
 
 

@@ -6,23 +6,33 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from orchestrator import structured_logs, tracing
 from orchestrator.__main__ import start_traces
+from orchestrator.adapters.memory.durable import MemoryDurable
 from orchestrator.adapters.otlp_traces import OtlpTraces, exporter_class
+from orchestrator.app.execute import run_workflow
 from orchestrator.app.requests import Promote, parse_request
+from orchestrator.domain.moments import parse_moment
 from orchestrator.domain.release import PackageRef
+from orchestrator.flow.halt import SoleOwner
+from orchestrator.management.worker_calls import answer_call
+from orchestrator.ports.lists import each_request
 from orchestrator.structured_logs import FIELDS, JsonLines, log_about, log_event
 from tests.cli.memory_project import MemoryProject, project
+from tests.cli.request_project import RequestProject, office
 from tests.otlp_receiver import Receiver, receiving
-from tests.server.site import Site
+from tests.server.site import ORIGIN, Site
+from tests.server.test_changes import planned, shown
 
-__all__ = ["project"]  # the fixture
+__all__ = ["office", "project"]  # the fixtures
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 HEADER = f"00-{TRACE}-{PARENT}-01"
+OTHER = f"00-{'b' * 32}-{PARENT}-01"
 CODE = (
     "import sys; from orchestrator.__main__ import main; main(['--version']); print('opentelemetry.sdk' in sys.modules)"
 )
@@ -124,6 +134,43 @@ def test_a_request_keeps_its_trace() -> None:
     request = Promote(package=ref, targets=("staging",), root="r1", by="ann", trace=HEADER)
     assert parse_request(request.to_json()).trace == HEADER
     assert "trace" not in Promote(package=ref, targets=("staging",), root="r1", by="ann").to_json()
+
+
+def test_a_promotion_that_waited_for_an_approval_continues_the_trace(
+    office: RequestProject, receiver: Receiver
+) -> None:
+    """The run of a request that waited for an approval is a span below the request, and has not the trace of the vote."""
+    site = Site(office, office.app())
+    ann, bob = site.signed_in("ann"), site.signed_in("bob")
+    asked = ann.post("/api/v1/requests", {"plan": planned(office)}, traceparent=HEADER).json()
+    path = f"/api/v1/requests/{asked['request']['id']}"
+    vote = {"decision": "approve", **shown(asked)}
+    assert bob.post(f"{path}/votes", vote, traceparent=OTHER).json()["state"] == "ready"
+    assert any("started" in line for line in office.duties())
+    [work] = each_request(office.store)
+    run_workflow(office.app(), MemoryDurable({}, lambda *_: None), SoleOwner(), {**work.request, "wait": 1.0})
+    tracing.flush()
+    [requested] = [each for each in receiver.named("POST ") if each.trace == TRACE]
+    [run] = receiver.named(f"promotion {work.root}")
+    assert (run.trace, run.parent, requested.parent) == (TRACE, requested.id, PARENT)
+
+
+def test_what_a_worker_does_for_a_page_continues_its_trace(office: RequestProject, receiver: Receiver) -> None:
+    """A call that a worker executes for the server is a span below the request, and is marked if it fails."""
+    app = office.app()
+    app.register.take_scheduler("worker", parse_moment(app.clock.now()) + timedelta(seconds=30))
+    ann = Site(office, app).signed_in("ann")
+    form = {"origin": ORIGIN, "traceparent": HEADER}
+    page = ann.request("POST", "/environments/staging/drift", data={"form_token": ann.form_token}, headers=form)
+    assert page.status_code == 303, page.text
+    call = app.worker_calls.take("worker", parse_moment(app.clock.now()))
+    assert call is not None
+    answered = answer_call(app, call)
+    tracing.flush()
+    [requested] = [each for each in receiver.named("POST ") if each.trace == TRACE]
+    [done] = receiver.named(f"call {call.case}")
+    assert (done.trace, done.parent, done.attributes["orchestrator.call"]) == (TRACE, requested.id, call.id)
+    assert done.failed == bool(answered.errors)
 
 
 def test_a_request_to_the_server_is_a_span(project: MemoryProject, receiver: Receiver) -> None:

@@ -66,7 +66,8 @@ class RunRequest(Model):
     plan did not hold. *run* executes the plan, from the start on. *note* is the reason of its state.
 
     With a *rollout* it is for several environments: *environment* is the name of the waves, and *plan* the digest over
-    all plans. With *rehearsal* the release is promoted, rolled back and promoted again.
+    all plans. With *rehearsal* the release is promoted, rolled back and promoted again. *trace* is the `traceparent` of
+    what requested it, which its run continues.
     """
 
     id: str
@@ -99,6 +100,7 @@ class RunRequest(Model):
     note: str = ""
     rollout: Rollout | None = Field(default=None, exclude_if=lambda rollout: rollout is None)
     rehearsal: bool = Field(default=False, exclude_if=lambda rehearsal: not rehearsal)
+    trace: str = Field(default="", exclude_if=lambda trace: not trace)
 
     @model_validator(mode="after")
     def _is_explained(self) -> Self:
