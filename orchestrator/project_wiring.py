@@ -63,10 +63,14 @@ class ProjectParts:
         """Every environment with its folder, in the order of the path."""
         return files.load_environments(self.root, self.project)
 
+    @cached_property
+    def _environments_by_name(self) -> "Mapping[str, Environment]":
+        return {name: environment for name, (environment, _) in self.environments.items()}
+
     def _known_environments(self) -> "Mapping[str, Environment]":
         """The environments of this project by name; none if their files cannot be read."""
         try:
-            return {name: environment for name, (environment, _) in self.environments.items()}
+            return self._environments_by_name
         except (OrchestratorError, OrchestratorErrors):  # commands that need the files report what is wrong
             return {}
 

@@ -61,6 +61,9 @@ class Records(Protocol):
     def newest_time(self) -> datetime | None:
         """The time of the newest entry of the audit stream; None if it is empty."""
 
+    def kept(self, name: str, make: Callable[[], R]) -> R:
+        """What *make* finds in the records alone. It may be kept under *name* for as long as no record changes."""
+
 
 def each_record(
     records: Records, kind: RecordKind[T], parts: Sequence[str] | None = None, *, start: str = "", prefix: str = ""

@@ -1,12 +1,13 @@
 """Bindings, the access file, and the question who may do what."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from orchestrator.app.acting import Acting, Change, View, change, read_own, read_register, unknown
 from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.access_file import AccessDifference, AccessFile, difference, problems
 from orchestrator.domain.access.actions import Action
-from orchestrator.domain.access.authorize import Target, Verdict, as_deputy, authorize
+from orchestrator.domain.access.authorize import Target, Verdict, as_deputy, authorize, may
 from orchestrator.domain.access.principals import Actor, ActorKind, Binding
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
 from orchestrator.domain.model import Model
@@ -106,6 +107,17 @@ def can_i(acting: Acting, question: Question) -> Verdict:
         target = Target(acting.project, question.environment)
         verdict = authorize(actor, question.action, target, view.directory, view.now)
         return as_deputy(verdict, actor, target, view.directory, view.now)
+
+    return read_own(acting, work)
+
+
+def allowed_environments(acting: Acting, action: Action, names: Iterable[str]) -> tuple[str, ...]:
+    """Those of the environments *names* in which the actor may do *action*, as `can_i` decides for each."""
+
+    def work(view: View) -> tuple[str, ...]:
+        places = ((name, Target(acting.project, name)) for name in names)
+        directory = view.directory
+        return tuple(name for name, place in places if may(acting.actor, action, place, directory, view.now))
 
     return read_own(acting, work)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TypeVar
 
 from orchestrator.app.bookings import Bookings, NullBookings
@@ -121,7 +122,11 @@ class Denied(OrchestratorError):
 
 def access_of(records: Records) -> Access:
     """The users and rights as the register has them."""
-    return Access.model_validate({field: records.all(kind) for field, kind in ACCESS_KINDS.items()})
+
+    def read() -> Access:
+        return Access.model_validate({field: records.all(kind) for field, kind in ACCESS_KINDS.items()})
+
+    return records.kept("access", read)
 
 
 @dataclass(frozen=True)
@@ -133,10 +138,11 @@ class View:
     access: Access
     now: Now
 
-    @property
+    @cached_property
     def directory(self) -> Directory:
         """The access with its names resolved."""
-        return Directory(self.access)
+        found = self.records.kept("directory", lambda: Directory(self.access))
+        return found if found.access is self.access else Directory(self.access)
 
     def verdict(self, action: Action, environment: str | None = None, owner: str | None = None) -> Verdict:
         """Whether the actor may do *action*."""

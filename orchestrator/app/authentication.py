@@ -231,8 +231,8 @@ class Authentication:
 
     def _is_active(self, name: str) -> bool:
         def work(records: Records) -> bool:
-            user = Directory(access_of(records)).users.get(name)
-            return user is not None and user.is_active
+            access = access_of(records)
+            return records.kept("directory", lambda: Directory(access)).is_active_user(name)
 
         return self.register.reading(work)
 

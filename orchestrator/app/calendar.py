@@ -16,6 +16,7 @@ from orchestrator.domain.calendar.verdict import (
     CalendarQuestion,
     CalendarVerdict,
     LineStop,
+    applicable,
     calendar_verdict,
 )
 from orchestrator.domain.listing import Page
@@ -45,8 +46,14 @@ def verdicts(
 
     def work(view: View) -> dict[str, CalendarVerdict]:
         calendar, actor = calendar_of(view, declared), str(acting.actor)
-        chosen = acting.environments if names is None else names
-        return {name: calendar_verdict(calendar, CalendarQuestion(name, actor=actor), view.now) for name in chosen}
+        found: dict[tuple[object, ...], CalendarVerdict] = {}  # what is equal for several environments is found once
+        shown = {}
+        for name in acting.environments if names is None else names:
+            about = applicable(calendar, name)
+            if about not in found:
+                found[about] = calendar_verdict(calendar, CalendarQuestion(name, actor=actor), view.now)
+            shown[name] = found[about]
+        return shown
 
     return read_register(acting, Action.VIEW, work)
 
@@ -56,7 +63,9 @@ def states(
     acting: Acting, declared: Iterable[CalendarRule] = (), names: tuple[str, ...] | None = None
 ) -> dict[str, EnvironmentCalendar]:
     """What documents show of each environment, or of those called *names*."""
-    return {name: calendar_state(verdict) for name, verdict in verdicts(acting, declared, names).items()}
+    found = verdicts(acting, declared, names)
+    shown = {id(verdict): calendar_state(verdict) for verdict in {id(each): each for each in found.values()}.values()}
+    return {name: shown[id(verdict)] for name, verdict in found.items()}
 
 
 @forwarded

@@ -26,7 +26,8 @@ from orchestrator.domain.plan import HostState
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.story import RunView
 from orchestrator.domain.text import clean_text
-from orchestrator.inspect.facts import facts_of, facts_of_all, queue_facts, run_facts
+from orchestrator.inspect.facts import queue_facts, run_facts
+from orchestrator.inspect.kept_facts import KeptFacts
 from orchestrator.inspect.release_history import last_verified
 from orchestrator.planning.candidates import candidate
 from orchestrator.ports.lists import each_request, each_run, queue_of, queues_of, runs_of_request
@@ -50,19 +51,18 @@ class Queries(UseCases):
 
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts)
-        self._parts = parts
+        self._parts, self._kept = parts, KeptFacts()
 
     @use_case(Action.VIEW)
     def facts(self, actor: Actor, environment: str) -> EnvironmentFacts:
         """What is true of *environment* now, from the journal and the calendar. Raises R103."""
-        return self._with_calendar(
-            actor, [facts_of(self._parts.services, environment, self._works_on)], (environment,)
-        )[0]
+        found = self._kept.read(self._parts.services, (environment,), self._works_on)
+        return self._with_calendar(actor, found, (environment,))[0]
 
     @use_case(Action.VIEW)
     def facts_of_all(self, actor: Actor, environments: tuple[str, ...]) -> list[EnvironmentFacts]:
         """What is true of each of *environments* now, read in a few queries for all of them."""
-        found = facts_of_all(self._parts.services, environments, self._works_on)
+        found = self._kept.read(self._parts.services, environments, self._works_on)
         automatic = [name for name in environments if self._parts.services.environment(name)[0].promote == "automatic"]
         return self._with_calendar(actor, found, environments if len(environments) == 1 else tuple(automatic))
 
@@ -110,7 +110,7 @@ class Queries(UseCases):
         self, actor: Actor, refs: list[PackageRef], facts: list[EnvironmentFacts]
     ) -> list[dict[str, object]]:
         """What each of the releases *refs* is in the environments of *facts*, as JSON data."""
-        return release_rows(self._parts, refs, facts)
+        return release_rows(self._parts, refs, facts, self._kept)
 
     @use_case(Action.VIEW)
     def last_verified(self, actor: Actor, environment: str) -> PackageRef | None:

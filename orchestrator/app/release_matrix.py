@@ -15,6 +15,7 @@ from orchestrator.domain.listing import (
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
+from orchestrator.inspect.kept_facts import Cell, KeptFacts
 from orchestrator.inspect.release_history import on_all_hosts
 from orchestrator.planning.guard import rolled_back_releases
 
@@ -78,20 +79,38 @@ def _shown(parts: Parts, refs: tuple[PackageRef, ...], kept: Mapping[str, Packag
     return [ref for ref in refs if ref.digest in kept or ref.digest in verified]
 
 
-def release_rows(parts: Parts, refs: list[PackageRef], facts: list[EnvironmentFacts]) -> list[dict[str, object]]:
-    """The row of each release, as JSON data. Environments and releases are each read once, and not for each cell."""
-    names = tuple(item.name for item in facts)
-    rows: list[dict[str, object]] = []
+def release_rows(
+    parts: Parts, refs: list[PackageRef], facts: list[EnvironmentFacts], kept: KeptFacts | None = None
+) -> list[dict[str, object]]:
+    """The row of each release, as JSON data. Environments and releases are each read once, and not for each cell.
+
+    What *kept* has of these *facts* is not read again.
+    """
+    known = {item.name: kept.cells(item) if kept is not None else {} for item in facts}
     for at in range(0, len(refs), PAGE):
-        part = refs[at : at + PAGE]
-        places: dict[str, list[ReleasePlace]] = {name: [] for name in names}
-        for place in parts.store.release_places(tuple(ref.digest for ref in part), names):
+        _add_cells(parts, tuple(ref.digest for ref in refs[at : at + PAGE]), facts, known)
+    return [
+        {"release": ref.to_json(), "in": {name: cells[ref.digest] for name, cells in known.items()}} for ref in refs
+    ]
+
+
+def _add_cells(
+    parts: Parts, digests: tuple[str, ...], facts: list[EnvironmentFacts], known: dict[str, dict[str, Cell]]
+) -> None:
+    """Add those cells of *digests* that are not *known* yet."""
+    missing = {item.name: [digest for digest in digests if digest not in known[item.name]] for item in facts}
+    names = tuple(name for name, found in missing.items() if found)
+    if not names:
+        return
+    wanted = tuple({digest: None for found in missing.values() for digest in found})
+    places: dict[str, list[ReleasePlace]] = {name: [] for name in names}
+    for place in parts.store.release_places(wanted, names):
+        if place.digest not in known[place.environment]:
             places[place.environment].append(place)
-        columns = {item.name: _Column(parts, item, places[item.name]) for item in facts}
-        for ref in part:
-            cells = {name: column.cell(ref.digest) for name, column in columns.items()}
-            rows.append({"release": ref.to_json(), "in": cells})
-    return rows
+    for item in facts:
+        if item.name in places:
+            column = _Column(parts, item, places[item.name])
+            known[item.name] |= {digest: column.cell(digest) for digest in missing[item.name]}
 
 
 class _Column:
@@ -115,11 +134,11 @@ class _Column:
         self._known = {*self._places, *self._left, *self._stuck, *self._hosts}
         self._absent = self._cell("")
 
-    def cell(self, digest: str) -> dict[str, object]:
+    def cell(self, digest: str) -> Cell:
         """What the release *digest* is here, as JSON data: only runs that had an effect count."""
         return self._cell(digest) if digest in self._known else self._absent
 
-    def _cell(self, digest: str) -> dict[str, object]:
+    def _cell(self, digest: str) -> Cell:
         place = self._places.get(digest)
         return {
             "state": self._state(digest, is_verified=place is not None and bool(place.verified_at)),

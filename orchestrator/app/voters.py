@@ -30,5 +30,7 @@ def votes_of(records: Records, request: RunRequest) -> tuple[Vote, ...]:
 
 def directory_of(view: View, request: RunRequest, votes: Iterable[Vote]) -> Directory:
     """The directory by which *votes* on *request* count."""
+    if view.access.bindings:
+        return view.directory
     names = {vote.by for vote in votes} | {request.requester, str(view.acting.actor)}
     return voting_directory(view.access, sorted(name for name in names if ":" not in name))

@@ -112,11 +112,15 @@ class Row(Model):
 
 
 class MatrixDocument(Document):
-    """`orchestrator matrix --json`. *cursor* is for the next page; it is null on the last one."""
+    """`orchestrator matrix --json`. *cursor* is for the next page; it is null on the last one.
+
+    A page of the API has some of the environments: *environment_cursor* is for the next ones.
+    """
 
     kind: Literal["Matrix"]
     project: str
     environments: tuple[str, ...]
+    environment_cursor: str | None = None
     destroyed: tuple[str, ...]
     calendar: dict[str, EnvironmentCalendar]
     problems: tuple[Problem, ...]

@@ -5,6 +5,7 @@ The read model is derived from the journal. It is written in the transaction of 
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from orchestrator.domain.journal import Kind, Run
@@ -186,3 +187,11 @@ class FeedEntry(Model):
     run: str
     seq: int
     kind: str
+
+
+@dataclass(frozen=True)
+class FeedChanges:
+    """The *environments* with entries after a cursor, and the *cursor* for the next question."""
+
+    environments: frozenset[str]
+    cursor: str | None

@@ -53,8 +53,14 @@ def facts_of(services: Services, name: str, working: Working, reader: FactsStore
     store = reader or services.store
     runs = recent(store, name)
     waiting, lease = queue_of(store, name), store.lease(name)
+
+    found: dict[str, RunFacts] = {}
+
+    def shown(run: Run) -> RunFacts:
+        return found.get(run.id) or found.setdefault(run.id, run_facts(store, run, waiting, working))
+
     still_open = each_run(store, RunFilter(environment=name, is_open=True))
-    open_runs = tuple(run_facts(store, run, waiting, working) for run in still_open)
+    open_runs = tuple(shown(run) for run in still_open)
     holder = next((run for run in open_runs if lease is not None and run.id == lease.holder), None)
     gone = destroyed(runs)
     hosts = () if gone is not None else _hosts(store, name, runs, holder)
@@ -71,8 +77,8 @@ def facts_of(services: Services, name: str, working: Working, reader: FactsStore
         holder=holder,
         waiting=tuple(waiting),
         open_runs=open_runs,
-        last_run=run_facts(store, runs[0], waiting, working) if runs else None,
-        last_effect=next((run_facts(store, run, waiting, working) for run in runs if had_effect(run)), None),
+        last_run=shown(runs[0]) if runs else None,
+        last_effect=next((shown(run) for run in runs if had_effect(run)), None),
         hosts=hosts,
     )
 
@@ -128,7 +134,7 @@ def activity(store: FactsStore, run: Run, waiting: Iterable[QueueEntry], working
 def run_facts(store: FactsStore, run: Run, waiting: Iterable[QueueEntry], working: Working) -> RunFacts:
     """*run* with what it currently does."""
     what = activity(store, run, waiting, working)
-    return RunFacts(**run.model_dump(), activity=what, interrupted=what == "interrupted")
+    return RunFacts.model_construct(**vars(run), activity=what, interrupted=what == "interrupted")  # it is valid
 
 
 def _hosts(store: FactsStore, name: str, runs: list[Run], holder: RunFacts | None) -> tuple[HostState, ...]:

@@ -13,6 +13,7 @@ from orchestrator.domain.listing import (
     ALL_RUNS,
     PAGE_SIZE,
     EnvironmentSummary,
+    FeedChanges,
     FeedEntry,
     HostRow,
     Page,
@@ -208,6 +209,13 @@ class Feed(Protocol):
 
     def feed_end(self) -> str | None:
         """The cursor of the newest entry that is currently listed; None while there is none."""
+
+    def feed_changes(self, cursor: str | None) -> FeedChanges | None:
+        """The environments with entries after *cursor*, also those that are not listed yet, and the next cursor.
+
+        What was read after this call, of an environment that no later call names, is current. None if
+        *cursor* is after the end of the feed: then the store is another one.
+        """
 
     def wait_for_entries(self, seconds: float) -> None:
         """Return when there may be new entries, at the latest after so many *seconds*. One thread calls it."""

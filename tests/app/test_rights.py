@@ -166,6 +166,7 @@ def request(environment: str, name: str = "shop") -> RunRequest:
 Call = Callable[[Acting, str], Any]
 REGISTER_CALLS: dict[str, Call] = {
     "access.apply": lambda a, _: access.apply(a, FILE, prune=False),
+    "access.allowed_environments": lambda a, e: access.allowed_environments(a, Action.PROMOTE, (e,)),
     "access.can_i": lambda a, e: access.can_i(a, access.Question(action=Action.PROMOTE, environment=e)),
     "access.grant": lambda a, e: access.grant(a, Binding(role="operator", to="user:bob", environment=e)),
     "access.own_bindings": lambda a, _: access.own_bindings(a),

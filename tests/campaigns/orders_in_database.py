@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 import sqlalchemy as sa
 
 from orchestrator.adapters.database.engine import open_database
-from orchestrator.adapters.database.register import DatabaseChanges
+from orchestrator.adapters.database.register_records import DatabaseChanges
 from orchestrator.adapters.memory.keys import MemoryKeys
 from orchestrator.adapters.memory.store import ManualClock
 from orchestrator.domain.audit.chain import AuditEntry, AuditRecord

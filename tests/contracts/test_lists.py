@@ -16,7 +16,7 @@ from orchestrator.adapters.database.read_tables import feed
 from orchestrator.adapters.database.store import DatabaseStore
 from orchestrator.adapters.memory.store import MemoryStore
 from orchestrator.domain.journal import Entry, QueuedRequest, Run, Verified
-from orchestrator.domain.listing import FeedEntry, Page, ReleaseFilter, RunFilter
+from orchestrator.domain.listing import FeedChanges, FeedEntry, Page, ReleaseFilter, RunFilter
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
 from orchestrator.ports import Store
@@ -177,7 +177,11 @@ def test_every_adapter_lists_the_same(store: Store) -> None:
     for chosen in (ReleaseFilter(name="shop"), ReleaseFilter(digests=(REFS[1].digest, "sha256:none"))):
         assert every(store.list_releases, chosen, limit=1) == every(memory.list_releases, chosen)
     assert [row.release for row in store.list_releases(chosen).items] == [REFS[1]]
-    for words in ((), (REFS[0].name,), (REFS[0].version, "sha256"), (f"{REFS[0].name}-{REFS[0].version}",), ("%",)):
+    searches: list[tuple[str, ...]] = [
+        (), (REFS[0].name,), (REFS[0].version, "sha256"), (f"{REFS[0].name}-{REFS[0].version}",), ("%",), ("p-1.",),
+        ("shop 1.0.0 shop",), ("000", "shop"), ("sha256:1",), ("a",), ("none",),
+    ]  # fmt: skip
+    for words in searches:
         assert store.find_releases(words, 2) == memory.find_releases(words, 2)
     assert [row.release for row in store.find_releases((REFS[1].digest,))] == [REFS[1]]
     assert every(store.list_environments, limit=1) == every(memory.list_environments)
@@ -185,6 +189,8 @@ def test_every_adapter_lists_the_same(store: Store) -> None:
     digests = tuple(ref.digest for ref in REFS)
     assert store.release_places(digests, ENVIRONMENTS) == memory.release_places(digests, ENVIRONMENTS)
     assert len(memory.release_places(digests, ENVIRONMENTS)) == 6
+    many = (*(f"none{number}" for number in range(lists.FEW_ENVIRONMENTS)), "staging")
+    assert store.release_places(digests, many) == memory.release_places(digests, many) != []
     assert every(store.places_of_release, digests[0], limit=1) == every(memory.places_of_release, digests[0])
     wanted = [(name, f"{name}-{letter}") for name in sorted(ENVIRONMENTS) for letter in "ab"]
     for limit in (1, 3, 50):
@@ -262,6 +268,54 @@ def test_the_feed_has_every_entry_in_order(store: Store) -> None:
     assert store.feed_end() == entries[-1].cursor
     middle = entries[len(entries) // 2]
     assert store.feed(cursor=middle.cursor, limit=1000)[0] == entries[len(entries) // 2 + 1]
+
+
+def test_the_environments_with_new_entries(store: Store) -> None:
+    """What has changed since a cursor is each environment with an entry after it; a feed that ends before it has none."""
+    made = filled(store, 2)
+    first = store.feed_changes(None)
+    assert first is not None
+    assert first == FeedChanges(frozenset(), store.feed_end())
+    assert store.feed_changes(first.cursor) == first
+    store.append(made[1].id, [Entry(kind="notice", data={"n": 1})])
+    later = store.feed_changes(first.cursor)
+    assert later is not None
+    assert later == FeedChanges(frozenset({made[1].environment}), store.feed_end())
+    again = store.feed_changes(later.cursor)
+    assert again is not None
+    assert again.environments == frozenset()
+    tx, _, number = str(later.cursor).partition(".")
+    assert store.feed_changes(f"{tx}.{int(number) + 1}") is None
+
+
+def test_changes_that_are_committed_late_are_named(postgres: Any) -> None:
+    """An entry whose transaction began before the newest one that is listed, and ended later, changes its environment."""
+    url = postgres.fresh()
+    store, slow = DatabaseStore(url, SystemClock()), DatabaseStore(url, SystemClock())
+    runs = [Run(id=f"r{n}", root=f"r{n}", kind="promotion", environment=f"e{n}") for n in range(2)]
+    for run in runs:
+        store.create(run)
+    written, may_end = threading.Event(), threading.Event()
+
+    def waits(_connection: Any) -> None:
+        written.set()
+        assert may_end.wait(20)
+
+    sa.event.listen(slow._engine, "commit", waits)
+    late = threading.Thread(target=slow.append, args=("r0", [Entry(kind="notice", data={})]))
+    late.start()
+    assert written.wait(20)
+    before = store.feed_changes(None)
+    assert before is not None
+    store.append("r1", [Entry(kind="notice", data={})])
+    meanwhile = store.feed_changes(before.cursor or "0.0")
+    may_end.set()
+    late.join()
+    after = store.feed_changes(meanwhile.cursor if meanwhile is not None else before.cursor or "0.0")
+    assert after is not None
+    assert "e0" in after.environments
+    slow.close()
+    store.close()
 
 
 def read_feed(store: Store, cursor: str | None = None) -> list[FeedEntry]:

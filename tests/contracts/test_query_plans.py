@@ -79,6 +79,9 @@ LISTS: dict[str, Callable[[DatabaseStore], Any]] = {
     "requests": lambda store: store.list_requests(cursor="1"),
     "the feed": lambda store: store.feed(cursor="0.10"),
     "the end of the feed": lambda store: store.feed_end(),
+    "environments with new entries": lambda store: store.feed_changes(store.feed(limit=20)[-1].cursor),
+    "places of releases in many environments": lambda store: store.release_places((DIGEST,), NAMES * 20),
+    "releases that have words of digests": lambda store: store.find_releases(("sha256:0",)),
     "records": lambda store: store.records(RUN.id, after=3),
 }
 

@@ -21,7 +21,7 @@ from orchestrator.resources import full
 if TYPE_CHECKING:
     from alembic.config import Config
 
-SCHEMA = "0027"
+SCHEMA = "0029"
 PATIENCE = 30.0  # seconds for which a server that has gone away is waited for
 PAUSES = (0.05, 2.0)  # seconds: the first, and the longest between two attempts
 PASSING = ("08", "23505", "40", "53", "57P")  # SQLSTATEs: connection, another one was first, load, shutdown
@@ -74,8 +74,13 @@ def _sqlite(url: str) -> sa.Engine:
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
-        reading = connection.get_execution_options().get("reading", False)
-        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+        options = connection.get_execution_options()
+        if options.get("one_statement", False):
+            return  # one statement is a transaction
+        if options.get("reading", False):  # it takes no lock; `exec_driver_sql` takes as long as a small query
+            connection.connection.cursor().execute("BEGIN")
+        else:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
 

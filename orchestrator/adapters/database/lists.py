@@ -1,15 +1,24 @@
 """The lists of the store on SQLAlchemy Core. Each is one query over an index; none uses an offset."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from orchestrator.adapters.database.engine import translate_errors
+from orchestrator.adapters.database.list_queries import (
+    accepted_runs,
+    changes_query,
+    environments_query,
+    feed_query,
+    place_in_feed,
+    releases_query,
+    releases_with_words,
+    requests_query,
+    runs_query,
+)
 from orchestrator.adapters.database.read_tables import (
-    environment_summary,
-    feed,
     release_in_environment,
     release_list,
     run_hosts,
@@ -27,13 +36,14 @@ from orchestrator.adapters.database.tables import (
     verified,
 )
 from orchestrator.adapters.database.takeable import takeable_requests
-from orchestrator.adapters.database.values import decode, readable_requests, starts_with
+from orchestrator.adapters.database.values import decode, readable_requests
 from orchestrator.domain.journal import Lease, QueuedRequest, QueueEntry, Record, Run, Verified, is_past
 from orchestrator.domain.listing import (
     ALL_RELEASES,
     ALL_RUNS,
     PAGE_SIZE,
     EnvironmentSummary,
+    FeedChanges,
     FeedEntry,
     HostRow,
     Page,
@@ -46,6 +56,8 @@ from orchestrator.domain.listing import (
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.release import PackageRef
 from orchestrator.ports import Clock
+
+FEW_ENVIRONMENTS = 50
 
 
 class DatabaseLists:
@@ -75,7 +87,7 @@ class DatabaseLists:
 
     def count_runs(self, chosen: RunFilter) -> int:
         """How many runs *chosen* accepts."""
-        [row] = self._rows(sa.select(sa.func.count()).select_from(run_list).where(*_accepted(chosen)))
+        [row] = self._rows(sa.select(sa.func.count()).select_from(run_list).where(*accepted_runs(chosen)))
         return int(row[0])
 
     def runs_named(self, ids: tuple[str, ...]) -> list[Run]:
@@ -126,17 +138,19 @@ class DatabaseLists:
 
     def find_releases(self, words: tuple[str, ...], limit: int = PAGE_SIZE) -> list[ReleaseRow]:
         """The first *limit* of them that contain all of *words*. It reads releases until so many are found."""
-        c = release_list.c
-        space, dash = sa.literal(" "), sa.literal("-")
-        text = sa.func.lower(c.name + space + c.version + space + c.name + dash + c.version + space + c.digest)
-        fit = [text.contains(word, autoescape=True) for word in words]
-        return [_release(row) for row in self._rows(releases_query(ALL_RELEASES, None, limit).where(*fit))]
+        found = sa.select(release_list.c.last_number).where(*releases_with_words(self._engine.dialect.name, words))
+        newest = [row.last_number for row in self._rows(found.order_by(release_list.c.last_number.desc()).limit(limit))]
+        query = releases_query(ALL_RELEASES, None, limit).where(release_list.c.last_number.in_(newest))
+        return [_release(row) for row in self._rows(query)] if newest else []
 
     def release_places(self, digests: tuple[str, ...], environments: tuple[str, ...]) -> list[ReleasePlace]:
         """The state of each of the releases in each of *environments*; nothing where it never was."""
         c = release_in_environment.c
-        query = sa.select(release_in_environment).where(c.environment.in_(environments), c.digest.in_(digests))
-        return [_place(row) for row in self._rows(query.order_by(c.environment, c.digest))]
+        query = sa.select(release_in_environment).where(c.digest.in_(digests)).order_by(c.environment, c.digest)
+        if len(environments) <= FEW_ENVIRONMENTS:
+            return [_place(row) for row in self._rows(query.where(c.environment.in_(environments)))]
+        wanted = frozenset(environments)  # SQLite would look up each release in each of them
+        return [_place(row) for row in self._rows(query) if row.environment in wanted]
 
     def places_of_release(
         self, digest: str, *, cursor: str | None = None, limit: int = PAGE_SIZE
@@ -247,103 +261,18 @@ class DatabaseLists:
         rows = self._rows(feed_query(self._engine.dialect.name, None, 1, newest=True))
         return _cursor(rows[0]) if rows else None
 
+    def feed_changes(self, cursor: str | None) -> FeedChanges | None:
+        """The environments with entries after *cursor*, and the next cursor; None if the feed ends before it.
 
-# -- queries -----------------------------------------------------------------------------------------------------------
-
-
-def beginning_query(dialect: str, beginning: str) -> "sa.Select[Any]":
-    """The query for the runs whose id starts with *beginning*."""
-    order = runs.c.number if dialect == "postgresql" else runs.c.id
-    return sa.select(runs.c.data).where(starts_with(dialect, runs.c.id, beginning)).order_by(order)
-
-
-def runs_query(chosen: RunFilter, cursor: str | None, limit: int) -> "sa.Select[Any]":
-    """The query for a page of runs."""
-    c = run_list.c
-    query = sa.select(runs.c.number, runs.c.data).join(run_list, c.number == runs.c.number).where(*_accepted(chosen))
-    if cursor is not None:
-        query = query.where(c.number < int(cursor))
-    return query.order_by(c.number.desc()).limit(limit)
-
-
-def _accepted(chosen: RunFilter) -> Iterator["sa.ColumnElement[bool]"]:
-    """The conditions for the rows of the runs that *chosen* accepts."""
-    c = run_list.c
-    wanted = {
-        c.environment: chosen.environment,
-        c.root: chosen.request_id,
-        c.digest: chosen.digest,
-        c.name: chosen.name,
-        c.plan: chosen.plan,
-    }
-    yield from (column == value for column, value in wanted.items() if value is not None)
-    if chosen.states is not None:
-        yield c.state.in_([state.value for state in chosen.states])
-    if chosen.kinds is not None:
-        yield c.kind.in_(chosen.kinds)
-    if chosen.is_open is not None:
-        yield c.ended_at.is_(None) if chosen.is_open else c.ended_at.is_not(None)
-
-
-def releases_query(chosen: ReleaseFilter, cursor: str | None, limit: int) -> "sa.Select[Any]":
-    """The query for a page of releases, with the ids of their first and last runs."""
-    first, last, c = run_list.alias("first"), run_list.alias("last"), release_list.c
-    query = (
-        sa.select(release_list, first.c.id.label("first_run"), last.c.id.label("last_run"))
-        .join(first, first.c.number == c.number)
-        .join(last, last.c.number == c.last_number)
-    )
-    if chosen.name is not None:
-        query = query.where(c.name == chosen.name)
-    if chosen.digests is not None:
-        query = query.where(last.c.digest.in_(chosen.digests))  # which has an index that starts with it
-    if cursor is not None:
-        query = query.where(c.last_number < int(cursor))
-    return query.order_by(c.last_number.desc()).limit(limit)
-
-
-def environments_query(environments: tuple[str, ...] | None, cursor: str | None, limit: int) -> "sa.Select[Any]":
-    """The query for a page of environments."""
-    c = environment_summary.c
-    query = sa.select(environment_summary)
-    if environments is not None:
-        query = query.where(c.environment.in_(environments))
-    if cursor is not None:
-        query = query.where(c.environment > cursor)
-    return query.order_by(c.environment).limit(limit)
-
-
-def requests_query(cursor: str | None, limit: int) -> "sa.Select[Any]":
-    """The query for a page of requests that are not done."""
-    query = sa.select(queued_requests.c.root, queued_requests.c.number, queued_requests.c.data).where(
-        queued_requests.c.done.is_(False)
-    )
-    if cursor is not None:
-        query = query.where(queued_requests.c.number > int(cursor))
-    return query.order_by(queued_requests.c.number).limit(limit)
-
-
-def feed_query(dialect: str, cursor: str | None, limit: int, *, newest: bool = False) -> "sa.Select[Any]":
-    """The query for the entries after *cursor*.
-
-    Postgres gives out ids and ids of transactions before a commit. Entries are in the order of their transactions, and
-    are listed once no transaction before theirs is still open: what is committed later comes later in this order. By
-    ids alone an entry is lost if it is committed after one with a higher id was read.
-    """
-    c = feed.c
-    query = sa.select(feed)
-    if dialect == "postgresql":
-        snapshot = sa.text("tx < pg_snapshot_xmin(pg_current_snapshot())")
-        query = query.where(snapshot)
-    if cursor is not None:
-        tx, _, number = cursor.partition(".")
-        if dialect == "postgresql":
-            after = sa.text("(tx, id) > (CAST(CAST(:after_tx AS TEXT) AS xid8), :after_id)")
-            query = query.where(after.bindparams(after_tx=tx, after_id=int(number)))
-        else:
-            query = query.where(c.id > int(number))
-    order = [c.tx, c.id] if dialect == "postgresql" else [c.id]
-    return query.order_by(*(column.desc() if newest else column for column in order)).limit(limit)
+        The end is read first: what is written meanwhile is named now, and again by the next call.
+        """
+        end = self.feed_end()
+        if cursor is None:
+            return FeedChanges(frozenset(), end)
+        if end is None or place_in_feed(end) < place_in_feed(cursor):
+            return None
+        rows = self._rows(changes_query(self._engine.dialect.name, cursor))
+        return FeedChanges(frozenset(str(row.environment) for row in rows), end)
 
 
 def _requests(rows: "Sequence[sa.Row[Any]]", limit: int, unread: Callable[[str, str], None]) -> Page[QueuedRequest]:

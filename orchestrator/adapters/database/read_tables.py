@@ -101,7 +101,7 @@ release_list = sa.Table(
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("version", sa.Text, nullable=False),
     sa.PrimaryKeyConstraint("project", "digest"),
-    sa.Index("release_list_last", "last_number"),
+    sa.Index("release_list_last", "last_number", "name", "version", "digest"),
     sa.Index("release_list_name", "name", "last_number"),
 )
 

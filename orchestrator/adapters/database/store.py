@@ -7,7 +7,8 @@ import sqlalchemy as sa
 
 from orchestrator.adapters.database.engine import open_database, retry_on_disconnect, translate_errors, with_keys
 from orchestrator.adapters.database.leases import DatabaseLeases, one_at_a_time
-from orchestrator.adapters.database.lists import DatabaseLists, beginning_query
+from orchestrator.adapters.database.list_queries import beginning_query
+from orchestrator.adapters.database.lists import DatabaseLists
 from orchestrator.adapters.database.read_model import ReadModel, add_run, lock_environment
 from orchestrator.adapters.database.read_tables import run_list
 from orchestrator.adapters.database.tables import fences, hosts, queued_requests, records, runs, verified
@@ -250,12 +251,12 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
 
     @retry_on_disconnect
     def _rows(self, query: "sa.Select[Any]") -> "Sequence[sa.Row[Any]]":
-        with translate_errors(), self._engine.connect().execution_options(reading=True) as db:
+        with translate_errors(), self._engine.connect().execution_options(one_statement=True) as db:
             return db.execute(query).all()
 
     @retry_on_disconnect
     def _read(self, query: "sa.Select[Any]") -> list[str]:
-        with translate_errors(), self._engine.connect().execution_options(reading=True) as db:
+        with translate_errors(), self._engine.connect().execution_options(one_statement=True) as db:
             return [str(data) for data in db.execute(query).scalars()]
 
 

@@ -12,6 +12,7 @@ from orchestrator.domain.listing import (
     ALL_RUNS,
     PAGE_SIZE,
     EnvironmentSummary,
+    FeedChanges,
     FeedEntry,
     HostRow,
     Page,
@@ -254,6 +255,12 @@ class MemoryLists:
     def feed_end(self) -> str | None:
         """The cursor of the newest entry; None if the journal is empty."""
         return f"0.{len(self._feed)}" if self._feed else None
+
+    def feed_changes(self, cursor: str | None) -> FeedChanges | None:
+        """The environments with entries after *cursor*, and the next cursor; None if the feed ends before it."""
+        start = int(cursor.partition(".")[2]) if cursor is not None else len(self._feed)
+        changed = frozenset(self._runs[run].environment for run, _ in self._feed[start:])
+        return FeedChanges(changed, self.feed_end()) if start <= len(self._feed) else None
 
     def wait_for_entries(self, seconds: float) -> None:
         """Return when the time has passed."""

@@ -152,6 +152,11 @@ class MemoryChanges:
         """The time of the newest entry."""
         return self.entries[-1].at if self.entries else None
 
+    def kept(self, name: str, make: Callable[[], R]) -> R:
+        """What *make* finds; nothing is kept."""
+        del name
+        return make()
+
     def put(self, kind: RecordKind[T], value: T, expected: int | None = None) -> None:
         """Write a record. Raises A107."""
         key = kind.key(value)

@@ -23,7 +23,7 @@ def command(weeks: int, as_json: bool) -> None:
     from orchestrator.management.bookings.queries import show_contention
 
     app = open_managed(Path.cwd())
-    found = show_contention(app.acting, app.booking_sources, weeks)
+    found = show_contention(app.acting, app.booking_sources, weeks, booked_only=not as_json)
     if as_json:
         print_json("Contention", {"weeks": [week.to_json() for week in found]})
         return

@@ -43,6 +43,10 @@ class Basis(StrEnum):
     MISSING = "no binding"
 
 
+ALLOWING = frozenset({Basis.BINDING, Basis.NO_BINDINGS_YET, Basis.OWN, Basis.SYSTEM})
+"""The rules that allow something."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Whether *actor* may do *action* to *target*, by which rule (*basis*), in one sentence (*reason*).
@@ -84,7 +88,7 @@ def authorize(actor: Actor, action: Action, target: Target, directory: Directory
     Without any binding in the project, the local user has every right. A token never has more rights than its owner.
     """
     basis, binding = _decide(actor, action, target, directory, now)
-    allowed = basis in {Basis.BINDING, Basis.NO_BINDINGS_YET, Basis.OWN, Basis.SYSTEM}
+    allowed = basis in ALLOWING
     return Verdict(
         allowed=allowed,
         actor=str(actor),
@@ -96,6 +100,16 @@ def authorize(actor: Actor, action: Action, target: Target, directory: Directory
         until=binding.until if binding else None,
         could=() if allowed else users_with_right(action, target, directory, now),
         near=() if allowed else tuple(_near(actor, action, target, directory, now)),
+    )
+
+
+def may(actor: Actor, action: Action, target: Target, directory: Directory, now: Now) -> bool:
+    """Whether `authorize` and `as_deputy` allow it. It does not search for users who could do it instead."""
+    if _decide(actor, action, target, directory, now)[0] in ALLOWING:
+        return True
+    return (
+        action is Action.APPROVE
+        and as_deputy(authorize(actor, action, target, directory, now), actor, target, directory, now).allowed
     )
 
 
@@ -159,8 +173,20 @@ def granting(
 
     It does not take into account whether the actor is active.
     """
-    found = [b for b in directory.bindings_of(kind.value, name) if not _lacks(b, action, target, directory, now)]
+    found = [b for b in directory.bindings_of(kind.value, name) if _gives(b, action, target, directory, now)]
+    if len(found) == 1:
+        return found[0]
     return max(found, key=lambda b: (b.until is None, b.until.timestamp() if b.until else 0.0, b.key), default=None)
+
+
+def _gives(binding: Binding, action: Action, target: Target, directory: Directory, now: Now) -> bool:
+    """Whether *binding* allows the action: it then lacks nothing."""
+    return (
+        action in directory.roles.get(binding.role, ())
+        and binding.project in {"*", target.project}
+        and binding.applies_to(target.environment)
+        and not binding.is_over(now)
+    )
 
 
 def _lacks(binding: Binding, action: Action, target: Target, directory: Directory, now: Now) -> str:
@@ -184,11 +210,8 @@ def _near(actor: Actor, action: Action, target: Target, directory: Directory, no
 
 def users_with_right(action: Action, target: Target, directory: Directory, now: Now) -> tuple[str, ...]:
     """The active users who may do *action* to *target*, by a binding, sorted by name."""
-    return tuple(
-        name
-        for name in sorted(directory.users)
-        if directory.users[name].is_active and granting(ActorKind.USER, name, action, target, directory, now)
-    )
+    given = [binding.to for binding in directory.access.bindings if _gives(binding, action, target, directory, now)]
+    return directory.active(name for to in given for name in directory.users_of(to))
 
 
 def role_held(user: str, roles: tuple[str, ...], target: Target, directory: Directory, now: Now) -> str | None:
@@ -196,7 +219,7 @@ def role_held(user: str, roles: tuple[str, ...], target: Target, directory: Dire
     found = [
         binding.role
         for binding in directory.bindings_of("user", user)
-        if not _lacks(binding, Action.APPROVE, target, directory, now) and (not roles or binding.role in roles)
+        if (not roles or binding.role in roles) and _gives(binding, Action.APPROVE, target, directory, now)
     ]
     return min(found, key=lambda role: (roles.index(role) if roles else 0, role), default=None)
 

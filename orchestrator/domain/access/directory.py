@@ -69,10 +69,35 @@ class Directory:
         groups = self.groups_of.get(name, ()) if kind == "user" else ()
         return (f"{kind}:{name}", *(f"group:{group}" for group in groups))
 
+    @cached_property
+    def _bindings_to(self) -> dict[str, list[int]]:
+        """The places of the bindings of each principal."""
+        found: dict[str, list[int]] = {}
+        for place, binding in enumerate(self.access.bindings):
+            found.setdefault(binding.to, []).append(place)
+        return found
+
+    @cached_property
+    def _bindings_of(self) -> dict[tuple[str, str], tuple[Binding, ...]]:
+        """The bindings of each user that were needed before."""
+        return {}
+
     def bindings_of(self, kind: str, name: str) -> tuple[Binding, ...]:
         """Every binding of the actor, directly or by a group, whether or not it has ended."""
-        principals = self.principals_of(kind, name)
-        return tuple(binding for binding in self.access.bindings if binding.to in principals)
+        known = self._bindings_of.get((kind, name))
+        if known is None:
+            found = {place for to in self.principals_of(kind, name) for place in self._bindings_to.get(to, ())}
+            known = tuple(self.access.bindings[place] for place in sorted(found))
+            if kind == "user" and name in self.users:  # there is no end of other names
+                self._bindings_of[kind, name] = known
+        return known
+
+    def users_of(self, principal: str) -> tuple[str, ...]:
+        """The names of the users that a binding to *principal* is for."""
+        kind, _, name = principal.partition(":")
+        if kind == "group":
+            return next((group.members for group in self.access.groups if group.name == name), ())
+        return (name,) if kind == "user" else ()
 
     def deputised_by(self, deputy: str, now: Now) -> tuple[str, ...]:
         """The active users that are absent now and have *deputy* as their deputy."""
@@ -94,6 +119,11 @@ class Directory:
     def active(self, names: Iterable[str]) -> tuple[str, ...]:
         """Those of *names* that are active users, sorted."""
         return tuple(sorted(name for name in set(names) if self.is_active_user(name)))
+
+    @cached_property
+    def active_users(self) -> tuple[str, ...]:
+        """All active users, sorted."""
+        return self.active(self.users)
 
 
 def with_local_rights(access: Access, local: str) -> Access:

@@ -197,7 +197,7 @@ class Scope(Model):
 
 def pattern_covers(pattern: str, environment: str | None) -> bool:
     """Whether *pattern* covers *environment*; only `*` covers a whole project (None)."""
-    return pattern == "*" if environment is None else fnmatchcase(environment, pattern)
+    return pattern == "*" or (environment is not None and fnmatchcase(environment, pattern))
 
 
 class Actor(Model):

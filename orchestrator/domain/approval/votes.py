@@ -287,7 +287,7 @@ class _Count:
         """The users whose (new) vote would be one more approval, sorted."""
         return tuple(
             name
-            for name in self.directory.active(self.directory.users)
+            for name in self.directory.active_users
             if name not in counted
             and self.excluded(name) is None
             and (self._team(name) or not quorum.distinct_teams)

@@ -216,6 +216,15 @@ def calendar_verdict(calendar: Calendar, question: CalendarQuestion, now: Now) -
     return Closed(tuple(sorted(active, key=_rank)), end if end < horizon.end else None)
 
 
+def applicable(calendar: Calendar, environment: str) -> tuple[object, ...]:
+    """The places of what opens or closes *environment*: with equal ones, two environments have the same verdicts."""
+    return (
+        tuple(place for place, rule in enumerate(calendar.rules) if rule.applies_to(environment)),
+        tuple(place for place, stop in enumerate(calendar.line_stops) if stop.applies_to(environment)),
+        tuple(place for place, booking in enumerate(calendar.bookings) if booking.environment == environment),
+    )
+
+
 def _touches(interval: Interval, now: Now) -> bool:
     """Whether *interval* has a moment that may be the current one."""
     return interval.start <= now.latest and now.earliest < interval.end

@@ -116,8 +116,18 @@ def find_slots(
 
 
 @forwarded
-def show_contention(acting: Acting, sources: BookingSources, weeks: int = 6) -> tuple[WeekDemand, ...]:
-    """The demand for each environment in the last week and the next *weeks*, by environment and week."""
+def show_contention(
+    acting: Acting,
+    sources: BookingSources,
+    weeks: int = 6,
+    names: tuple[str, ...] | None = None,
+    *,
+    booked_only: bool = False,
+) -> tuple[WeekDemand, ...]:
+    """The demand for each environment in the last week and the next *weeks*, by environment and week.
+
+    With *names* only for those environments, with *booked_only* only for those with bookings: others have no demand.
+    """
 
     def work(view: View) -> tuple[WeekDemand, ...]:
         first = next(iter(weeks_of(Interval(view.now.earliest - WEEK, view.now.earliest))))
@@ -127,11 +137,14 @@ def show_contention(acting: Acting, sources: BookingSources, weeks: int = 6) -> 
         for booking in bookings:
             here.setdefault(booking.environment, []).append(booking)
         # Runs count within bookings only: those of an environment without one are not read.
-        uses = {name: sources.uses(name, first.start) for name, found in here.items() if found}
+        chosen = [
+            name for name in acting.environments if (names is None or name in names) and (here[name] or not booked_only)
+        ]
+        uses = {name: sources.uses(name, first.start) for name in chosen if here[name]}
         weeks_shown = list(weeks_of(Interval(first.start, view.now.earliest + weeks * WEEK)))
         return tuple(
             demand_of(environment, week, here[environment], uses.get(environment, ()))
-            for environment in acting.environments
+            for environment in chosen
             for week in weeks_shown
         )
 

@@ -237,9 +237,11 @@ def get_contention(
 ) -> Response:
     """The demand for each environment, or one, in the last week and the next ones."""
     app = managed_application(request)
-    found = show_contention(app.acting_as(who.actor), app.booking_sources, weeks)
-    chosen = [each for each in found if environment in {None, each.environment}]
-    page, following = page_after(chosen, lambda each: f"{each.environment} {each.week.isoformat()}", cursor, limit)
+    names = tuple(name for name in app.environments if environment in {None, name})
+    first = names.index(last) if cursor is not None and (last := cursor.partition(" ")[0]) in names else 0
+    names = names[first : first + limit // (weeks + 1) + 2]  # enough for a page, and for the first week after it
+    found = show_contention(app.acting_as(who.actor), app.booking_sources, weeks, names)
+    page, following = page_after(found, lambda each: f"{each.environment} {each.week.isoformat()}", cursor, limit)
     return tagged_document(request, "Contention", {"weeks": [each.to_json() for each in page], "cursor": following})
 
 

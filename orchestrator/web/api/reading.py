@@ -8,8 +8,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
-from orchestrator.app.access import Question, can_i, own_bindings
-from orchestrator.app.acting import Acting
+from orchestrator.app.access import Question, allowed_environments, can_i, own_bindings
 from orchestrator.app.calendar import recorded_overrides, show_calendar, states
 from orchestrator.app.run_requests import RequestView, list_requests, show_request
 from orchestrator.domain.access.actions import Action
@@ -38,6 +37,8 @@ from orchestrator.web.searching import search
 
 FEED_CURSOR = re.compile(r"[0-9]{1,20}\.[0-9]{1,18}")
 Filter = Annotated[str | None, Query(max_length=200)]
+MATRIX_COLUMNS = 50
+"""How many environments a page of the matrix has without another limit."""
 router = APIRouter(prefix=PREFIX)
 
 
@@ -63,7 +64,7 @@ def get_environments(
     name: Annotated[str | None, Query(max_length=200, description="A pattern, such as `eu-*`.")] = None,
     sort: Literal["path", "name", "-name"] = "path",
     cursor: KeyCursor = None,
-    limit: Limit = 200,
+    limit: Limit = 50,
 ) -> Response:
     """The current state of each environment, in the order of the path or by name."""
     app = application(request)
@@ -84,15 +85,25 @@ def get_environment(request: Request, who: Who, environment: str) -> Response:
 
 @router.get("/matrix", tags=["environments"])
 def get_matrix(
-    request: Request, who: Who, name: Filter = None, cursor: ReleaseCursor = None, limit: Limit = 50
+    request: Request,
+    who: Who,
+    name: Filter = None,
+    cursor: ReleaseCursor = None,
+    limit: Limit = 50,
+    environment: Annotated[str | None, Query(max_length=200, description="A pattern, such as `eu-*`.")] = None,
+    environment_cursor: KeyCursor = None,
+    environment_limit: Limit = MATRIX_COLUMNS,
 ) -> Response:
-    """Every release in every environment, newest first."""
+    """Every release in every environment, newest first. Both are read page by page."""
     app = application(request)
-    facts = app.queries.facts_of_all(who.actor, tuple(app.environments))
+    places = [each for each in app.environments if environment is None or fnmatchcase(each, environment)]
+    shown, following = page_after(places, lambda each: each, environment_cursor, environment_limit)
+    facts = app.queries.facts_of_all(who.actor, tuple(shown))
     page = app.queries.releases(who.actor, ReleaseFilter(name=name), cursor, limit)
     data = {
         "project": app.project.name,
         "environments": [item.name for item in facts],
+        "environment_cursor": following,
         "destroyed": [item.name for item in facts if item.destroyed is not None],
         "calendar": {item.name: item.calendar.to_json() for item in facts if item.calendar is not None},
         "problems": [problem.to_json() for item in facts for problem in item.problems],
@@ -241,12 +252,6 @@ def get_plan(request: Request, who: Who, plan: str) -> Response:
     return tagged_document(request, found.kind, {**document, **about})
 
 
-def _shown(acting: Acting, names: tuple[str, ...]) -> frozenset[str]:
-    """Which of the environments the actor may view."""
-    questions = {name: Question(action=Action.VIEW, environment=name) for name in names}
-    return frozenset(name for name, question in questions.items() if can_i(acting, question).allowed)
-
-
 @router.get("/events", tags=["live"])
 async def get_events(request: Request, who: Who, run: Filter = None, environment: Filter = None) -> StreamingResponse:
     """Server-sent events about all runs, one run or one environment. They follow `Last-Event-ID` if it is given."""
@@ -254,7 +259,7 @@ async def get_events(request: Request, who: Who, run: Filter = None, environment
     given = checked_cursor(request.headers.get("last-event-id"), FEED_CURSOR)
     cursor = given if given is not None else await broadcast.end()
     acting = app.acting_as(who.actor)
-    seen = await asyncio.to_thread(_shown, acting, tuple(app.environments))
+    seen = frozenset(await asyncio.to_thread(allowed_environments, acting, Action.VIEW, tuple(app.environments)))
     if not seen:
         raise OrchestratorError("A101", "the actor may view no environment")
     headers = {"X-Accel-Buffering": "no"}

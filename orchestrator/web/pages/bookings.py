@@ -7,6 +7,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
+from orchestrator.app.access import allowed_environments
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.management.bookings.queries import (
@@ -48,7 +49,7 @@ def bookings_page(
     acting, place = app.acting_as(who.actor), environment or None
     page = list_bookings(acting, BookingFilter(place, mine, ended), cursor, 50)
     within = timedelta(hours=hours)
-    bookable = [name for name in app.environments if is_allowed(acting, Action.BOOK, name)]
+    bookable = allowed_environments(acting, Action.BOOK, app.environments)
     about: dict[str, Any] = {
         "bookings": page.items,
         "cursor": page.cursor,
@@ -59,7 +60,9 @@ def bookings_page(
         "ended": ended,
         "hours": hours,
         "slots": find_slots(acting, place, within, SEARCHED, app.booking_sources) if place else (),
-        "weeks": [week for week in show_contention(acting, app.booking_sources, 4) if has_demand(week)],
+        "weeks": [
+            week for week in show_contention(acting, app.booking_sources, 4, booked_only=True) if has_demand(week)
+        ],
         "quotas": list_quotas(acting),
         "manages": is_allowed(acting, Action.MANAGE_BOOKINGS),
     }

@@ -176,7 +176,11 @@ def drawing(span: Span, names: tuple[str, ...], entries: list[Entry], now: datet
         (each for each in entries if each.start < span.end and each.end > span.start),
         key=lambda each: (each.start, each.end, each.title),
     )
-    found: dict[str, list[Entry]] = {name: [e for e in inside if name in e.environments] for name in names}
+    found: dict[str, list[Entry]] = {name: [] for name in names}
+    for entry in inside:
+        for name in entry.environments:
+            if name in found:
+                found[name].append(entry)
     return {
         "span": span,
         "views": VIEWS,

@@ -1,5 +1,6 @@
 """Pages that show what use cases return."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote
@@ -7,9 +8,8 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from orchestrator.app.access import own_bindings
+from orchestrator.app.access import allowed_environments, own_bindings
 from orchestrator.app.audit import list_entries
-from orchestrator.app.calendar import states
 from orchestrator.app.calendar_addresses import calendar_address
 from orchestrator.app.people import show_access
 from orchestrator.app.run_requests import VOTABLE, list_requests, show_request
@@ -26,6 +26,13 @@ from orchestrator.domain.run_reason import ending_reason
 from orchestrator.web.changes import is_allowed
 from orchestrator.web.needed import needed_of
 from orchestrator.web.pages.rendering import Who, rendered
+from orchestrator.web.pages.shown_environments import (
+    COLUMNS,
+    FEW,
+    EnvironmentCursor,
+    NameText,
+    shown_environments,
+)
 from orchestrator.web.pages.tokens import creation_fields, token_rows
 from orchestrator.web.requests import ReleaseCursor, RequestCursor, SignedIn, application, managed_application
 from orchestrator.web.searching import search
@@ -52,17 +59,23 @@ def home_page(request: Request, who: Who, part: Word = None) -> HTMLResponse:
     acting = app.acting_as(who.actor)
     waiting = list_requests(acting, app.request_rules()).items
     facts = app.queries.facts_of_all(who.actor, tuple(app.environments))
+    problems = [problem for item in facts for problem in item.problems]
+    calendar = {item.name: item.calendar for item in facts if item.calendar is not None}
+    closed_first = sorted(calendar, key=lambda name: calendar[name].open) if len(calendar) > FEW else calendar
     return rendered(
         request,
         "home_part" if part is not None else "home",
         who,
         mine=[each for each in waiting if str(who.actor) in each.could],
-        problems=[problem for item in facts for problem in item.problems],
+        problems=problems[:FEW],
+        problem_count=len(problems),
         needed=needed_of(acting),
         now=parse_moment(acting.clock.now()),
         under_way=app.queries.run_page(who.actor, OPEN_RUNS, None, 20).items,
-        calendar=states(acting, app.declared_rules()),
-        facts=facts,
+        calendar={name: calendar[name] for name in list(closed_first)[:FEW]},
+        closed_count=sum(not each.open for each in calendar.values()),
+        facts=facts[:FEW],
+        environment_count=len(facts),
     )
 
 
@@ -73,18 +86,22 @@ def matrix_page(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     release: Word = None,
     cursor: ReleaseCursor = None,
+    name: NameText = None,
+    after: EnvironmentCursor = None,
     part: Word = None,
 ) -> HTMLResponse:
     """Every release in every environment; with *part* without its frame. The first page is updated while it is read."""
     app = application(request)
-    facts = app.queries.facts_of_all(who.actor, tuple(app.environments))
+    shown = shown_environments(app.environments, name, after, COLUMNS)
+    facts = app.queries.facts_of_all(who.actor, shown.names)
     page = app.queries.releases(who.actor, _of_release(release), cursor, limit)
     rows = app.queries.release_rows(who.actor, list(page.items), facts)
-    acting = app.acting_as(who.actor)
-    promotable = {item.name for item in facts if is_allowed(acting, Action.PROMOTE, item.name)}
-    shown = {"rows": rows, "chosen": release, "cursor": page.cursor, "first": cursor is None, "limit": limit}
-    name = "matrix_part" if part is not None else "matrix"
-    return rendered(request, name, who, facts=facts, promotable=promotable, **shown)
+    promotable = allowed_environments(app.acting_as(who.actor), Action.PROMOTE, shown.names)
+    about = {"rows": rows, "chosen": release, "cursor": page.cursor, "first": cursor is None, "limit": limit}
+    template = "matrix_part" if part is not None else "matrix"
+    return rendered(
+        request, template, who, facts=facts, promotable=frozenset(promotable), shown=shown, after=after, **about
+    )
 
 
 def _of_release(release: str | None) -> ReleaseFilter:
@@ -171,10 +188,21 @@ def request_page(request: Request, who: Who, run: str, part: RequestPart | None 
 
 
 @router.get("/environments")
-def environments_page(request: Request, who: Who) -> HTMLResponse:
-    """What is true of each environment."""
+def environments_page(
+    request: Request,
+    who: Who,
+    name: NameText = None,
+    only: Literal["", "problems"] = "",
+    cursor: EnvironmentCursor = None,
+) -> HTMLResponse:
+    """What is true of each environment, or of those with problems."""
     app = application(request)
-    return rendered(request, "environments", who, facts=app.queries.facts_of_all(who.actor, tuple(app.environments)))
+    names: Sequence[str] = tuple(app.environments)
+    if only:
+        names = [item.name for item in app.queries.facts_of_all(who.actor, tuple(names)) if item.problems]
+    shown = shown_environments(names, name, cursor)
+    facts = app.queries.facts_of_all(who.actor, shown.names)
+    return rendered(request, "environments", who, facts=facts, shown=shown, only=only)
 
 
 @router.get("/search")

@@ -1,19 +1,23 @@
 """Templates, and what every page is given."""
 
+from collections.abc import Iterable
 from contextvars import ContextVar
 from datetime import datetime
 from importlib.resources import files
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from orchestrator.domain.calendar.zones import zone_of
 from orchestrator.domain.errors import OrchestratorError, lookup
-from orchestrator.domain.moments import utc
+from orchestrator.domain.facts import EnvironmentFacts
 from orchestrator.domain.task_inputs import input_text
 from orchestrator.web.addresses import prefix_of, route_path, with_prefix
+from orchestrator.web.pages.drawn_signs import exact_time, minute_in, moment_of, sign_svg, time_in
 from orchestrator.web.problems import status_of
 from orchestrator.web.requests import UTC_NAME, SignedIn, reader_zone, require_actor, signed_in
 
@@ -142,9 +146,12 @@ ZONE = ContextVar("zone", default=UTC_NAME)
 
 def minute(time: str | datetime | None) -> str:
     """A time for readers, in their time zone; the exact one is in the attributes `datetime` and `title`."""
-    if not time:
-        return "–"
-    return f"{moment_of(time).astimezone(zone_of(ZONE.get())):%d %b %Y %H:%M %Z}"
+    return minute_in(ZONE.get(), time)
+
+
+def time_tag(time: str | datetime | None) -> Markup:
+    """The element of a time for readers."""
+    return time_in(ZONE.get(), time)
 
 
 def second(time: str | datetime) -> str:
@@ -155,16 +162,6 @@ def second(time: str | datetime) -> str:
 def field_time(time: str | datetime) -> str:
     """A time as a field of a form has it: on the clocks of the reader."""
     return f"{moment_of(time).astimezone(zone_of(ZONE.get())):%Y-%m-%dT%H:%M}"
-
-
-def exact_time(time: str | datetime | None) -> str:
-    """A time in UTC, in ISO 8601 to the second; empty if there is none."""
-    return f"{moment_of(time):%Y-%m-%dT%H:%M:%SZ}" if time else ""
-
-
-def moment_of(time: str | datetime) -> datetime:
-    """*time* of a record as a moment in UTC."""
-    return utc(datetime.fromisoformat(time) if isinstance(time, str) else time)
 
 
 def diff_lines(text: str) -> list[tuple[str, str]]:
@@ -195,9 +192,33 @@ def run_sign(run: Any) -> str:
     return "bad" if getattr(run, "interrupted", False) else "run"
 
 
+def matrix_columns(facts: Iterable[EnvironmentFacts], promotable: frozenset[str]) -> list[tuple[str, Markup, Markup]]:
+    """For each environment its name, and the cell of a release that is absent there, before and after its digest.
+
+    Most cells of a large matrix are such. In an environment that is *promotable* the cell leads to the promotion.
+    """
+    columns = []
+    for item in facts:
+        place = escape(item.name)
+        if item.name in promotable:
+            before = Markup('<a class="cell promote" data-at="{}" href="/promote?release=').format(place)
+            environment = quote(item.name, safe="/")
+            between = Markup('&amp;environment={}"><span class="hide">absent, </span>Promote…</a>').format(environment)
+        else:
+            before = Markup('<span class="cell none" data-at="{}">–<span class="hide"> absent</span></span>').format(
+                place
+            )
+            between = Markup()
+        columns.append((item.name, before, between))
+    return columns
+
+
 templates.filters.update(minute=minute, short=short_digest, exact=exact_time, field_time=field_time)
 templates.filters.update(second=second, duration=duration, diff_lines=diff_lines, input_text=input_text)
+templates.filters.update(matrix_columns=matrix_columns)
 templates.globals.update(
+    sign_svg=sign_svg,
+    time_tag=time_tag,
     signs=SIGNS,
     run_sign=run_sign,
     request_signs=REQUEST_SIGNS,

@@ -1,0 +1,113 @@
+"""What a process has read of the register, kept until the audit stream has a newer entry.
+
+Every change of a record appends to the audit stream in the same transaction, and each entry has the hash of the
+previous one. So two transactions with the same newest entry read the same records: the text of that entry is the key.
+Values are frozen, and readers share them.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, TypeVar, cast
+
+import sqlalchemy as sa
+
+from orchestrator.adapters.database.register_records import NEWEST, DatabaseChanges
+from orchestrator.adapters.database.values import decode
+from orchestrator.domain.audit.chain import AuditEntry, AuditHead
+from orchestrator.domain.listing import PAGE_SIZE, Page
+from orchestrator.domain.model import Model
+from orchestrator.domain.register import RecordKind
+from orchestrator.register_ports import AuditKeys
+
+T = TypeVar("T", bound=Model)
+R = TypeVar("R")
+Reads = dict[tuple[Any, ...], Any]
+
+MOST_RECORDS = 10_000
+"""How many records are kept; with more, all are forgotten. Results without records count as one."""
+MISSING = object()
+
+
+class ReadCache:
+    """The results of one process, for the newest audit entry that it has seen."""
+
+    def __init__(self, most: int = MOST_RECORDS) -> None:
+        self._most = most
+        self._newest: tuple[str | None, Reads] = (None, {})
+        self._records = 0
+
+    def at(self, newest: str) -> Reads:
+        """The results for the audit entry with the text *newest*; a transaction keeps using them to its end."""
+        kept, reads = self._newest
+        if kept != newest or self._records > self._most:
+            reads = {}
+            self._newest, self._records = (newest, reads), 0
+        return reads
+
+    def add(self, records: int) -> None:
+        """Count a result with so many *records*."""
+        self._records += max(1, records)
+
+
+class KeptRecords(DatabaseChanges):
+    """The register in one transaction that reads it. Results are taken from *cache*, and added to it."""
+
+    def __init__(self, db: sa.Connection, project: str, keys: AuditKeys, cache: ReadCache) -> None:
+        super().__init__(db, project, keys)
+        self._cache = cache
+        self._entry = db.execute(NEWEST, {"project": project}).scalar()
+        self._reads: Reads = cache.at(str(self._entry)) if self._entry is not None else {}
+
+    def kept(self, name: str, make: Callable[[], R]) -> R:
+        """What *make* finds in these records."""
+        return self._once(("kept", name), make, lambda _found: 1)
+
+    def all(self, kind: RecordKind[T], part: str | None = None) -> tuple[T, ...]:
+        """The records of *kind*."""
+        return self._once(("all", kind.name, part), lambda: super(KeptRecords, self).all(kind, part), len)
+
+    def page(
+        self,
+        kind: RecordKind[T],
+        parts: Sequence[str] | None = None,
+        *,
+        start: str = "",
+        prefix: str = "",
+        newest_first: bool = False,
+        cursor: str | None = None,
+        limit: int = PAGE_SIZE,
+    ) -> Page[T]:
+        """A page of the records in their order."""
+
+        def read() -> Page[T]:
+            how: Any = {"start": start, "prefix": prefix, "newest_first": newest_first, "cursor": cursor}
+            return super(KeptRecords, self).page(kind, parts, limit=limit, **how)
+
+        about = (None if parts is None else tuple(parts), start, prefix, newest_first, cursor, limit)
+        return self._once(("page", kind.name, *about), read, lambda page: len(page.items))
+
+    def count(self, kind: RecordKind[T]) -> dict[str, int]:
+        """How many records each part has."""
+        return dict(self._once(("count", kind.name), lambda: super(KeptRecords, self).count(kind), lambda _found: 1))
+
+    def get(self, kind: RecordKind[T], key: str) -> T | None:
+        """The record with this key."""
+        return self._once(("get", kind.name, key), lambda: super(KeptRecords, self).get(kind, key), lambda _found: 1)
+
+    def head(self) -> AuditHead:
+        """The newest place."""
+        return self.kept("head", super().head)
+
+    def newest_time(self) -> datetime | None:
+        """The time of the newest entry."""
+        return self.kept("newest_time", super().newest_time)
+
+    def _newest(self) -> AuditEntry | None:
+        return decode(AuditEntry, str(self._entry)) if self._entry is not None else None
+
+    def _once(self, key: tuple[Any, ...], read: Callable[[], R], records: Callable[[R], int]) -> R:
+        found = self._reads.get(key, MISSING)
+        if found is MISSING:
+            found = self._reads[key] = read()
+            self._cache.add(records(found))
+        return cast("R", found)
