@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from orchestrator.app.parts import Parts
-from orchestrator.domain.facts import EnvironmentFacts
+from orchestrator.domain.facts import EnvironmentFacts, RunFacts
 from orchestrator.domain.listing import (
     ALL_RELEASES,
     PAGE_SIZE,
@@ -15,8 +15,9 @@ from orchestrator.domain.listing import (
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
+from orchestrator.domain.release_marks import marks_of
 from orchestrator.inspect.kept_facts import Cell, KeptFacts
-from orchestrator.inspect.release_history import on_all_hosts
+from orchestrator.inspect.release_history import hosts_without
 from orchestrator.planning.guard import rolled_back_releases
 
 PAGE = 200  # releases
@@ -107,17 +108,35 @@ def _add_cells(
     for place in parts.store.release_places(wanted, names):
         if place.digest not in known[place.environment]:
             places[place.environment].append(place)
+    actors = _actors(parts, places)
     for item in facts:
         if item.name in places:
-            column = _Column(parts, item, places[item.name])
+            column = _Column(parts, item, places[item.name], actors)
             known[item.name] |= {digest: column.cell(digest) for digest in missing[item.name]}
 
 
-class _Column:
-    """What one environment has of the releases of a page, whose *places* in it are given."""
+def _actors(parts: Parts, places: Mapping[str, Sequence[ReleasePlace]]) -> dict[str, str]:
+    """Which actor requested each run that brought a release which runs on a host."""
+    runs = {run for each in places.values() for place in each if place.on_hosts and (run := _bringing(place))}
+    return {run.id: run.by for run in parts.store.runs_named(tuple(sorted(runs)))} if runs else {}
 
-    def __init__(self, parts: Parts, facts: EnvironmentFacts, places: Sequence[ReleasePlace]) -> None:
-        self._parts, self._facts = parts, facts
+
+def _bringing(place: ReleasePlace) -> str | None:
+    """The run that brought the release."""
+    return place.verified_by_run or place.run
+
+
+class _Column:
+    """What one environment has of the releases of a page, whose *places* in it are given; *actors* requested runs."""
+
+    def __init__(
+        self, parts: Parts, facts: EnvironmentFacts, places: Sequence[ReleasePlace], actors: Mapping[str, str]
+    ) -> None:
+        self._parts, self._facts, self._actors = parts, facts, actors
+        self._open: dict[str, RunFacts] = {}
+        for run in facts.open_runs:
+            if run.release is not None:
+                self._open.setdefault(run.release.digest, run)
         self._places = {place.digest: place for place in places}
         self._stuck: dict[str, str] = {}
         for problem in facts.problems:
@@ -131,7 +150,7 @@ class _Column:
         self._left = {place.digest for place in places if _ended_as_rolled_back(place)}
         others = self._places.keys() - self._left - self._stuck.keys() - self._hosts.keys()  # those have another state
         self._left |= set(rolled_back_releases(parts.services, facts.name, others))
-        self._known = {*self._places, *self._left, *self._stuck, *self._hosts}
+        self._known = {*self._places, *self._left, *self._stuck, *self._hosts, *self._open}
         self._absent = self._cell("")
 
     def cell(self, digest: str) -> Cell:
@@ -139,7 +158,8 @@ class _Column:
         return self._cell(digest) if digest in self._known else self._absent
 
     def _cell(self, digest: str) -> Cell:
-        place = self._places.get(digest)
+        place, run = self._places.get(digest), self._open.get(digest)
+        brought = _bringing(place) if place is not None else None
         return {
             "state": self._state(digest, is_verified=place is not None and bool(place.verified_at)),
             "hosts": [host.host for host in self._hosts.get(digest, ())],
@@ -147,7 +167,19 @@ class _Column:
             "problem": self._stuck.get(digest),
             "verified_at": place.verified_at if place is not None else None,
             "run": place.run if place is not None else None,
+            "by": self._actors.get(brought) if brought is not None and digest in self._hosts else None,
+            "open_run": run.id if run is not None else None,
+            "activity": run.activity if run is not None else None,
+            "drifted": list(self._drifted(digest)),
+            "marks": marks_of(self._facts.hosts, digest).to_json(),
         }
+
+    def _drifted(self, digest: str) -> tuple[str, ...]:
+        """The hosts that lost the release that was verified last; none while a run is open or needs intervention."""
+        facts = self._facts
+        if facts.release is None or facts.release.digest != digest or facts.open_runs or facts.intervention is not None:
+            return ()
+        return hosts_without(self._parts.services, facts.name, digest, facts.hosts)
 
     def _state(self, digest: str, *, is_verified: bool) -> str:
         if digest in self._stuck:
@@ -156,7 +188,7 @@ class _Column:
             if all(host.is_standby for host in hosts):
                 return "standby"
             facts = self._facts
-            return "current" if on_all_hosts(self._parts.services, facts.name, digest, facts.hosts) else "partly"
+            return "partly" if hosts_without(self._parts.services, facts.name, digest, facts.hosts) else "current"
         if digest in self._left:
             return "rolled back"
         return "verified" if is_verified else "absent"

@@ -23,6 +23,7 @@ from orchestrator.domain.promotion import State
 from orchestrator.domain.register import Message
 from orchestrator.domain.rehearsal import Rehearsal
 from orchestrator.domain.release import PackageRef
+from orchestrator.domain.release_marks import ReleaseMarks
 from orchestrator.domain.risk.assessment import Risk
 from orchestrator.domain.rollback_plan import RollbackForecast, RollbackPlan
 from orchestrator.domain.sides import Side
@@ -93,7 +94,10 @@ class MatrixCell(Model):
     """The state of a release in one environment. *hosts* are those that run it, *of* is how many the environment has.
 
     With `standby` it only runs on hosts of the standby side. *problem* is the run of the release
-    that needs manual intervention. A run that changed nothing, such as a refused one, does not count.
+    that needs manual intervention. A run that changed nothing, such as a refused one, does not count. *by* requested
+    the run that brought the release, if it runs on a host. *open_run* is a run of the release that has not ended, and
+    *activity* what that does. *drifted* are hosts that lost the release that was verified last. *marks* are the numbers
+    of hosts on which the release is declared, seen, and serves.
     """
 
     state: Literal["current", "partly", "standby", "verified", "rolled back", "needs intervention", "absent"]
@@ -102,6 +106,11 @@ class MatrixCell(Model):
     problem: str | None
     verified_at: str | None
     run: str | None
+    by: str | None
+    open_run: str | None
+    activity: Activity | None
+    drifted: tuple[str, ...]
+    marks: ReleaseMarks
 
 
 class Row(Model):

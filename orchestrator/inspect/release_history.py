@@ -141,17 +141,25 @@ def has_verified(store: RunJournal, run: Run) -> bool:
 
 
 def on_all_hosts(services: Services, environment: str, digest: str, hosts: Sequence[HostState] | None = None) -> bool:
-    """Whether the package *digest* runs, seen or assumed, on every known host that it is for.
+    """Whether the package *digest* runs, seen or assumed, on every known host that it is for: see `hosts_without`."""
+    return not hosts_without(services, environment, digest, hosts)
+
+
+def hosts_without(
+    services: Services, environment: str, digest: str, hosts: Sequence[HostState] | None = None
+) -> tuple[str, ...]:
+    """The hosts that the package *digest* is for, and on which it does not run, or is not known to run.
 
     A standby host may run another, and so may one for which no step of the package was ever started: a router, or a
-    database that an older release has deployed. For an unknown host this is false. *hosts* are all hosts of the
-    environment, where they are known better than by what is recorded of each.
+    database that an older release has deployed. *hosts* are all hosts of the environment, where they are known better
+    than by what is recorded of each.
     """
     states = services.store.hosts(environment) if hosts is None else hosts
     others = [state for state in states if not state.runs(digest) and not state.is_standby]
-    if any(state.settled.truth == "unknown" for state in others):
-        return False
-    return not others or not {state.host for state in others} & _meant(services, environment, digest)
+    if not others:
+        return ()
+    meant = _meant(services, environment, digest)
+    return tuple(state.host for state in others if state.settled.truth == "unknown" or state.host in meant)
 
 
 def _meant(services: Services, environment: str, digest: str) -> set[str]:

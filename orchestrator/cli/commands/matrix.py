@@ -30,6 +30,8 @@ COLOURS = {
     "rolled back": "yellow",
     "needs intervention": "red",
 }
+DOING = {"working": "under way"}
+"""What a run of the release does, where another word is clearer than that of its activity."""
 
 
 @click.command("matrix")
@@ -48,7 +50,7 @@ def command(chosen: tuple[str, ...], name: str | None, limit: int, cursor: str |
     """Show the releases of all environments: one row for each release, one column for each environment of the path.
 
     Problems come first. A release is listed in an environment if it had an effect in it.
-    The newest releases come first.
+    The newest releases come first. A cell also shows a run of the release that has not ended, and hosts that drifted.
     """
     from orchestrator.app.opening import open_application
     from orchestrator.cli.recovery import remind
@@ -110,11 +112,26 @@ def _head(facts: "EnvironmentFacts") -> str:
 
 
 def _cell(place: dict[str, Any]) -> Cell:
+    text, colour = _state(place)
+    if place["activity"]:
+        text = _doing(place) if text == "–" else f"{text}, {_doing(place)}"
+        colour = colour if colour and colour != "bright_black" else "cyan"
+    if place["drifted"]:
+        text, colour = f"{text}, {len(place['drifted'])} drifted", "yellow"
+    return (text, colour) if colour else text
+
+
+def _doing(place: dict[str, Any]) -> str:
+    return DOING.get(place["activity"], str(place["activity"]))
+
+
+def _state(place: dict[str, Any]) -> tuple[str, str]:
+    """The text of the state of a release, and its colour."""
     from orchestrator.cli.words import clock
 
     state = place["state"]
     if state == "absent":
-        return ("–", "bright_black")
+        return "–", "bright_black"
     if state in {"current", "partly", "standby"}:
         sign = "○" if state == "standby" else "●"
         text = f"{sign} {len(place['hosts'])}/{counted(place['of'], 'host')}"
@@ -122,4 +139,4 @@ def _cell(place: dict[str, Any]) -> Cell:
         text = f"✘ {len(place['hosts'])}/{counted(place['of'], 'host')}, {state}"
     else:
         text = f"{state} {clock(place['verified_at'])}" if place["verified_at"] and state == "verified" else state
-    return (text, COLOURS[state]) if COLOURS[state] else text
+    return text, COLOURS[state]

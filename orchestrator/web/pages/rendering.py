@@ -17,6 +17,7 @@ from orchestrator.domain.errors import OrchestratorError, lookup
 from orchestrator.domain.facts import EnvironmentFacts
 from orchestrator.domain.task_inputs import input_text
 from orchestrator.web.addresses import prefix_of, route_path, with_prefix
+from orchestrator.web.pages import matrix_cells
 from orchestrator.web.pages.drawn_signs import exact_time, minute_in, moment_of, sign_svg, time_in
 from orchestrator.web.problems import status_of
 from orchestrator.web.requests import UTC_NAME, SignedIn, reader_zone, require_actor, signed_in
@@ -220,6 +221,7 @@ templates.globals.update(
     sign_svg=sign_svg,
     time_tag=time_tag,
     signs=SIGNS,
+    matrix_cells=matrix_cells,
     run_sign=run_sign,
     request_signs=REQUEST_SIGNS,
     condition_signs=CONDITION_SIGNS,
