@@ -86,7 +86,7 @@ scale: .venv/.dev ## Fill a store, and measure what each list and document costs
 	@$(BIN)/python -m tests.campaigns.scale --environments $(or $(ENVIRONMENTS),500) --runs $(or $(RUNS),100000) --stores $(or $(STORES),$(BOTH_STORES))$(if $(ARGS), $(ARGS))
 
 load: .venv/.dev ## Load a server of a large project, alone and while a promotion runs: ENVIRONMENTS=500 RUNS=100000 SECONDS=600 RATE=50 LISTENERS=200.
-	@$(BIN)/python -m tests.campaigns.load --environments $(or $(ENVIRONMENTS),500) --runs $(or $(RUNS),100000) --seconds $(or $(SECONDS),600) --rate $(or $(RATE),50) --listeners $(or $(LISTENERS),200)$(if $(ARGS), $(ARGS))
+	@PYTHONPATH="$$($(BIN)/python tools/server_sqlite.py)" $(BIN)/python -m tests.campaigns.load --environments $(or $(ENVIRONMENTS),500) --runs $(or $(RUNS),100000) --seconds $(or $(SECONDS),600) --rate $(or $(RATE),50) --listeners $(or $(LISTENERS),200)$(if $(ARGS), $(ARGS))
 
 growth: .venv/.dev ## Promote many times with prunes between, and measure how the state folder grows: N=1000.
 	@$(BIN)/python -m tests.campaigns.growth --promotions $(or $(N),1000)$(if $(ARGS), $(ARGS))

@@ -42,6 +42,9 @@ def serve_real_projects(applications: "Sequence[Application]", options: ServerOp
         from orchestrator.domain.errors import OrchestratorError
 
         raise OrchestratorError("N101", f"{error.name} is not installed") from error
+    from orchestrator.adapters.database.thread_connections import keep_connections
+
+    keep_connections()
     run_server(applications, options, shows)
 
 

@@ -7,7 +7,7 @@ newest events reads from the feed until it has reached them.
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
@@ -54,8 +54,9 @@ class Broadcast:
 
     def __init__(self, project: HasFeed, pause_s: float = 0.2) -> None:
         self._project, self._pause = project, pause_s
-        self._newest: deque[Event] = deque(maxlen=KEPT)
+        self._newest: deque[Event] = deque()
         self._cursor: str | None = None
+        self._start: str | None = None  # the cursor before the first of the newest events
         self._changed = asyncio.Event()
         self._stopped = False
         self.listeners = 0
@@ -70,16 +71,23 @@ class Broadcast:
         while True:
             try:
                 if self._cursor is None:
-                    self._cursor = await asyncio.to_thread(self._end)
+                    self._cursor = self._start = await asyncio.to_thread(self._end)
                 found = await asyncio.to_thread(self._page, self._cursor)
             except Exception:  # noqa: BLE001 - readiness reports it; the next reading may succeed
                 found = []
             if found:
-                self._newest.extend(event_of(entry) for entry in found)
+                self._add(event_of(entry) for entry in found)
                 self._cursor = found[-1].cursor
                 self._wake()
             if len(found) < PAGE:
                 await loop.run_in_executor(waiting, self._wait_for_entries)
+
+    def _add(self, events: Iterable[Event]) -> None:
+        """Add to the newest events, of which the first ones are forgotten when there are too many."""
+        for event in events:
+            self._newest.append(event)
+            if len(self._newest) > KEPT:
+                self._start = self._newest.popleft().entry.cursor
 
     async def stop(self) -> None:
         """End every stream: its listener connects again, to another server or to the next process."""
@@ -145,7 +153,7 @@ class Broadcast:
             if event.entry.cursor == cursor:
                 return found[::-1]
             found.append(event)
-        return None
+        return found[::-1] if cursor == self._start else None
 
     async def _wait(self, cursor: str) -> bool:
         """Whether there was a new event within the time of a heartbeat."""

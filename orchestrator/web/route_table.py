@@ -243,7 +243,7 @@ ROUTES: dict[str, tuple[str, ...] | Public | UseCaseRoute] = {
         "calendar.states",
         "calendar.recorded_overrides",
         "bookings.list_bookings",
-        "queries.run_page",
+        "queries.recent_runs",
     ),
     "GET /audit": ("audit.list_entries",),
     "POST /audit/export": ("audit.export_stream",),

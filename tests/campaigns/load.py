@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from orchestrator.adapters.database.driver import driver, journal_mode
 from orchestrator.app import access, people, tokens
 from orchestrator.domain.access.principals import Binding, User
 from orchestrator.ports.lists import Lists
@@ -139,13 +140,18 @@ def replaced_environment(**values: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
+def import_path() -> str:
+    """Where processes find the program and the tests, and what this process was given."""
+    return os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
 @contextmanager
 def serving(folder: Path, url: str) -> Iterator[Server]:
     """A server of the project, with real-time priority if that is permitted."""
     made, port = lay_users(folder, url), free_port()
     has_priority = subprocess.run([*PRIORITY, "true"], capture_output=True, check=False).returncode == 0
     words = [sys.executable, "-m", "orchestrator", "serve", "--port", str(port), "--no-worker"]
-    environ = {**os.environ, "ORCHESTRATOR_STORE": url, "PYTHONPATH": str(ROOT)}
+    environ = {**os.environ, "ORCHESTRATOR_STORE": url, "PYTHONPATH": import_path()}
     with subprocess.Popen(
         [*(PRIORITY if has_priority else ()), *words], cwd=folder, env=environ, stdout=subprocess.DEVNULL
     ) as process:
@@ -163,7 +169,7 @@ def serving(folder: Path, url: str) -> Iterator[Server]:
 def promoting(folder: Path, url: str, pause: float) -> Iterator[None]:
     """Promotions in a process of their own, for as long as the block lasts."""
     words = [sys.executable, "-m", "tests.campaigns.load_promotions", str(folder), str(pause)]
-    environ = {**os.environ, "ORCHESTRATOR_STORE": url, "PYTHONPATH": str(ROOT)}
+    environ = {**os.environ, "ORCHESTRATOR_STORE": url, "PYTHONPATH": import_path()}
     log = folder / "promotions.log"
     with (
         log.open("wb") as written,
@@ -319,9 +325,9 @@ def measure(given: argparse.Namespace) -> list[str]:
         server = stack.enter_context(serving(folder, url))
         answer(server.port, "GET", "/healthz")
         priority = "real-time priority" if server.has_priority else "no priority: this user may not set it"
-        print(
-            f"{given.store}: {size.environments} environments, {size.runs} runs, {entries} entries; server with {priority}"
-        )
+        engine = f" {driver().sqlite_version} ({journal_mode()})" if given.store == "sqlite" else ""
+        about = f"{size.environments} environments, {size.runs} runs, {entries} entries"
+        print(f"{given.store}{engine}: {about}; server with {priority}", flush=True)
         asyncio.run(ask(server, size, min(given.rate, 20.0), len(PATHS) / min(given.rate, 20.0)))  # each path once
         if given.each:
             costs = asyncio.run(ask_each(server, size, given.each))

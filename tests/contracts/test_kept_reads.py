@@ -1,6 +1,8 @@
 """What a process keeps of the register: never older than the register, whoever has changed it."""
 
+import gc
 import random
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,10 +18,13 @@ from orchestrator.adapters.clock import SystemClock
 from orchestrator.adapters.database import register as databases
 from orchestrator.adapters.database.kept_reads import ReadCache
 from orchestrator.adapters.database.register import DatabaseRegister
+from orchestrator.adapters.database.store import DatabaseStore
+from orchestrator.adapters.database.thread_connections import KEEPS, keep_connections
 from orchestrator.adapters.memory.keys import MemoryKeys
 from orchestrator.domain.access.principals import Actor, Binding, User
 from orchestrator.domain.audit.chain import record_by
 from orchestrator.domain.calendar.verdict import LineStop
+from orchestrator.domain.journal import Entry, Run
 from orchestrator.domain.register import BINDINGS, LINE_STOPS, OPEN, USERS
 from orchestrator.register_ports import Changes, Records
 
@@ -41,14 +46,25 @@ class Registers:
         return self.made[-1]
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", "server", "postgres"])
 def registers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Registers]:
+    """The register in a file, in a file for a server whose threads keep connections, and in Postgres."""
     is_postgres = request.param == "postgres"
+    if request.param == "server":
+        request.getfixturevalue("keeping")
     url = request.getfixturevalue("postgres").fresh() if is_postgres else f"sqlite:///{tmp_path}/state.db"
     found = Registers(url, tmp_path)
     yield found
     for register in found.made:
         register.close()
+
+
+@pytest.fixture
+def keeping() -> Iterator[None]:
+    """The threads of this process keep connections, as those of a server do."""
+    keep_connections()
+    yield
+    KEEPS.clear()
 
 
 def snapshot(records: Records) -> tuple[object, ...]:
@@ -160,4 +176,33 @@ def test_few_records_are_kept(registers: Registers, monkeypatch: pytest.MonkeyPa
     assert len(register.reading(lambda records: records.all(USERS))) > 2
     with statements() as found:
         register.reading(lambda records: records.all(USERS))
-    assert len(found) == 2
+    assert sum("users" in statement for statement in found) == 1
+
+
+def test_threads_that_keep_connections_read_what_others_write(tmp_path: Path, keeping: None) -> None:
+    """A statement on a kept connection sees every commit, and a connection that failed is replaced."""
+    del keeping
+    url = f"sqlite:///{tmp_path}/state.db"
+    store, other = DatabaseStore(url, SystemClock()), DatabaseStore(url, SystemClock())
+    run = Run(id="r1", root="r1", kind="promotion", environment="staging")
+    assert store.runs() == []
+    other.create(run)
+    for number in range(3):
+        other.append("r1", [Entry(kind="notice", data={"n": number})])
+        assert [record.data["n"] for record in store.records("r1")] == list(range(number + 1))
+    mine = store._threads._mine()
+    assert store._threads._mine() is mine
+    with pytest.raises(sa.exc.OperationalError):
+        store._threads.rows(sa.select(sa.column("none")).select_from(sa.table("none")))
+    assert mine.closed
+    assert [each.id for each in store.runs()] == ["r1"]
+    found: list[sa.Connection] = []
+    thread = threading.Thread(target=lambda: found.append(store._threads._mine()))
+    thread.start()
+    thread.join()
+    gc.collect()
+    assert [each.closed for each in found] == [True]
+    last = store._threads._mine()
+    store.close()
+    assert last.closed
+    other.close()

@@ -14,7 +14,9 @@ from orchestrator.app.people import disable_user
 from orchestrator.app.tokens import create_token
 from orchestrator.cli.planned import plan_text
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.web.events import Broadcast
+from orchestrator.domain.listing import FeedEntry
+from orchestrator.web import events
+from orchestrator.web.events import Broadcast, event_of
 from orchestrator.web.limits import ADDRESS, Buckets, Limits, Rate
 from orchestrator.web.requests import own_path
 from orchestrator.web.serving import is_loopback, run_server
@@ -191,6 +193,48 @@ def test_events_continue_where_a_listener_was(site: Site, project: MemoryProject
     live = asyncio.run(listened(cursors[-1], 5, more=True))
     assert [cursor for cursor, _ in live] == [entry.cursor for entry in store.feed(cursor=cursors[-1], limit=5)]
     assert all(one[1] < two[1] for one, two in pairwise(live))
+
+
+def test_listeners_of_the_newest_events_do_not_read_the_feed(
+    site: Site,
+    project: MemoryProject,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Listeners that start where the server does, or at any kept event, get their events from memory; others read."""
+    del site
+    store, pages = project.store, list[str]()
+    monkeypatch.setattr(events, "KEPT", 4)
+    cursors = [entry.cursor for entry in store.feed(limit=500)]
+
+    class Counting(Broadcast):
+        def _page(self, cursor: str) -> list[FeedEntry]:
+            pages.append(cursor)
+            return super()._page(cursor)
+
+    async def heard(broadcast: Broadcast, cursor: str, count: int) -> list[str]:
+        found: list[str] = []
+        async for data in broadcast.listen(cursor, lambda _: True):
+            found += [data.decode().splitlines()[0][4:]] if data.startswith(b"id:") else []
+            if len(found) == count:
+                break
+        return found
+
+    async def work() -> None:
+        broadcast = Counting(SimpleNamespace(feed=store), 0.01)
+        broadcast._cursor = broadcast._start = cursors[-6]
+        broadcast._add(event_of(entry) for entry in store.feed(cursor=cursors[-6], limit=3))
+        broadcast._cursor = cursors[-3]
+        assert await heard(broadcast, cursors[-6], 3) == cursors[-5:-2]
+        assert await heard(broadcast, cursors[-4], 1) == [cursors[-3]]
+        assert pages == []
+        broadcast._add(event_of(entry) for entry in store.feed(cursor=cursors[-3], limit=2))
+        broadcast._cursor = cursors[-1]
+        assert await heard(broadcast, cursors[-5], 4) == cursors[-4:]
+        assert pages == []
+        assert await heard(broadcast, cursors[-6], 5) == cursors[-5:]
+        assert pages == [cursors[-6]]
+
+    asyncio.run(work())
 
 
 def test_listeners_that_leave_disturb_nobody(site: Site, project: MemoryProject) -> None:  # noqa: F811

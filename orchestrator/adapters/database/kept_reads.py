@@ -55,8 +55,11 @@ class KeptRecords(DatabaseChanges):
     def __init__(self, db: sa.Connection, project: str, keys: AuditKeys, cache: ReadCache) -> None:
         super().__init__(db, project, keys)
         self._cache = cache
-        self._entry = db.execute(NEWEST, {"project": project}).scalar()
+        self._entry = self._newest_entry()
         self._reads: Reads = cache.at(str(self._entry)) if self._entry is not None else {}
+
+    def _newest_entry(self) -> str | None:
+        return cast("str | None", self._db.execute(NEWEST, {"project": self._project}).scalar())
 
     def kept(self, name: str, make: Callable[[], R]) -> R:
         """What *make* finds in these records."""
@@ -111,3 +114,28 @@ class KeptRecords(DatabaseChanges):
             found = self._reads[key] = read()
             self._cache.add(records(found))
         return cast("R", found)
+
+
+class NotKept(BaseException):
+    """Something is read that is not kept. No use case may catch it."""
+
+
+class _NoConnection:
+    """What there is instead of a connection where everything is kept."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise NotKept(name)
+
+
+class KnownRecords(KeptRecords):
+    """The register at the *newest* audit entry, without a transaction: it raises `NotKept` for what it does not know.
+
+    Everything that is kept for one entry is of one moment.
+    """
+
+    def __init__(self, newest: str | None, project: str, keys: AuditKeys, cache: ReadCache) -> None:
+        self._given = newest
+        super().__init__(cast("sa.Connection", _NoConnection()), project, keys, cache)
+
+    def _newest_entry(self) -> str | None:
+        return self._given

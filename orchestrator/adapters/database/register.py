@@ -1,5 +1,6 @@
 """The `Register` port on SQLAlchemy Core. Each change is one transaction with its audit entries."""
 
+import contextlib
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,9 +10,10 @@ from typing import Generic, TypeVar
 import sqlalchemy as sa
 
 from orchestrator.adapters.database.engine import open_database, retry_on_disconnect, translate_errors
-from orchestrator.adapters.database.kept_reads import KeptRecords, ReadCache
-from orchestrator.adapters.database.register_records import DatabaseChanges
+from orchestrator.adapters.database.kept_reads import KeptRecords, KnownRecords, NotKept, ReadCache
+from orchestrator.adapters.database.register_records import NEWEST, DatabaseChanges
 from orchestrator.adapters.database.tables import scheduler_leases
+from orchestrator.adapters.database.thread_connections import ThreadConnections
 from orchestrator.domain.audit.breaks import explained_break
 from orchestrator.domain.audit.chain import AuditHead
 from orchestrator.domain.audit.restores import (
@@ -45,13 +47,19 @@ class DatabaseRegister:
         self.project = project
         self._engine = open_database(url).execution_options(project=project)
         self._clock, self._keys, self._heads = clock, keys, heads
-        self._kept = ReadCache()
+        self._kept, self._threads = ReadCache(), ThreadConnections(self._engine)
+        self._reader = self._reading_engine()
 
     @retry_on_disconnect
     def reading(self, work: Callable[[Records], R]) -> R:
-        """What *work* finds at one moment."""
-        with translate_errors(), self._reader().connect() as db:
-            return work(KeptRecords(db, self.project, self._keys, self._kept))
+        """What *work* finds at one moment. It is called again, in a transaction, if it reads more than what is kept."""
+        with translate_errors():
+            if self._threads.are_kept:
+                newest = self._threads.rows(NEWEST, {"project": self.project})
+                with contextlib.suppress(NotKept):
+                    return work(KnownRecords(newest[0].data if newest else None, self.project, self._keys, self._kept))
+            with self._reader.connect() as db:
+                return work(KeptRecords(db, self.project, self._keys, self._kept))
 
     def changing(self, by: str, work: Callable[[Changes], R], fence: int | None = None) -> R:
         """What *work* returns, after its changes were committed. Raises S103."""
@@ -86,7 +94,7 @@ class DatabaseRegister:
         """
         if stored is not None and stored.is_at(before) and before != head:
             return head.model_copy(update={"restore": stored.restore})
-        with translate_errors(), self._reader().connect() as db:
+        with translate_errors(), self._reader.connect() as db:
             found = DatabaseChanges(db, self.project, self._keys)
             restores = found.restores()
             if stored is not None and stored.index and not any(map(stored.is_at, found.places(stored.index))):
@@ -129,14 +137,15 @@ class DatabaseRegister:
     @retry_on_disconnect
     def scheduler(self) -> SchedulerLease | None:
         """The lease of the scheduler."""
-        with translate_errors(), self._reader().connect() as db:
+        with translate_errors(), self._reader.connect() as db:
             return _scheduler(db, self.project)
 
     def close(self) -> None:
         """Close connections."""
+        self._threads.close()
         self._engine.dispose()
 
-    def _reader(self) -> sa.Engine:
+    def _reading_engine(self) -> sa.Engine:
         if self._engine.dialect.name == "postgresql":
             return self._engine.execution_options(isolation_level="REPEATABLE READ")
         return self._engine.execution_options(reading=True)

@@ -13,6 +13,7 @@ from orchestrator.adapters.database.read_model import ReadModel, add_run, lock_e
 from orchestrator.adapters.database.read_tables import run_list
 from orchestrator.adapters.database.tables import fences, hosts, queued_requests, records, runs, verified
 from orchestrator.adapters.database.takeable import FeedNews, Pulse
+from orchestrator.adapters.database.thread_connections import ThreadConnections
 from orchestrator.adapters.database.values import decode
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import (
@@ -48,7 +49,7 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
 
     def __init__(self, url: str, clock: Clock, project: str = "") -> None:
         self._engine = open_database(url).execution_options(project=project)
-        self._clock = clock
+        self._clock, self._threads = clock, ThreadConnections(self._engine)
         self._pulse, self._feed_news = Pulse(self._engine), FeedNews(self._engine)
 
     @retry_on_disconnect
@@ -247,17 +248,18 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
         """Close the connections."""
         self._pulse.close()
         self._feed_news.close()
+        self._threads.close()
         self._engine.dispose()
 
     @retry_on_disconnect
     def _rows(self, query: "sa.Select[Any]") -> "Sequence[sa.Row[Any]]":
-        with translate_errors(), self._engine.connect().execution_options(one_statement=True) as db:
-            return db.execute(query).all()
+        with translate_errors():
+            return self._threads.rows(query)
 
     @retry_on_disconnect
     def _read(self, query: "sa.Select[Any]") -> list[str]:
-        with translate_errors(), self._engine.connect().execution_options(one_statement=True) as db:
-            return [str(data) for data in db.execute(query).scalars()]
+        with translate_errors():
+            return [str(row[0]) for row in self._threads.rows(query)]
 
 
 def _create(db: sa.Connection, run: Run) -> None:

@@ -1,6 +1,6 @@
 """The page of the calendar: what is open now, a month, week or timeline as a drawing, and the line."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,8 +14,7 @@ from orchestrator.domain.calendar.intervals import Interval
 from orchestrator.domain.calendar.rules import CalendarRule, occurrences
 from orchestrator.domain.calendar.zones import zone_names, zone_of
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.facts import RunFacts
-from orchestrator.domain.listing import RunFilter
+from orchestrator.domain.journal import Run
 from orchestrator.domain.moments import parse_moment
 from orchestrator.management.bookings.model import EnvironmentBooking
 from orchestrator.management.bookings.queries import list_bookings
@@ -81,7 +80,7 @@ def drawn_entries(
     """Everything that has a time *within* the drawing: the occurrences of *rules*, bookings and runs."""
     acting = app.acting_as(who.actor)
     found = sorted((each for rule in rules for each in occurrences(rule, within)), key=lambda each: each.sort_key)
-    runs = app.queries.run_page(who.actor, RunFilter(), None, MOST).items
+    runs = app.queries.recent_runs(who.actor, MOST)
     return [
         *(placed(each, acting.environments) for each in entries_of(found[:MOST_OCCURRENCES])),
         *(booked(each) for each in list_bookings(acting, limit=MOST).items),
@@ -113,7 +112,7 @@ def booked(booking: EnvironmentBooking) -> Entry:
     return Entry("booking", title, booking.start, booking.end, (booking.environment,), f"/bookings/{booking.id}")
 
 
-def ran(runs: tuple[RunFacts, ...], now: str) -> Iterator[Entry]:
+def ran(runs: Sequence[Run], now: str) -> Iterator[Entry]:
     """Runs as entries, from their request to their end, or until *now*. Each is at least a minute long."""
     for run in runs:
         start = parse_moment(run.requested_at)

@@ -10,7 +10,17 @@ from pydantic import ValidationError
 from orchestrator.domain.access.access_file import AccessFile, difference, problems
 from orchestrator.domain.access.actions import BUILT_IN, OWN, READING, Action
 from orchestrator.domain.access.administrators import administrators, check_administrator
-from orchestrator.domain.access.authorize import Basis, Target, Verdict, authorize, refusal_text
+from orchestrator.domain.access.authorize import (
+    Basis,
+    Target,
+    Verdict,
+    as_deputy,
+    authorize,
+    granting,
+    may,
+    refusal_text,
+    users_with_right,
+)
 from orchestrator.domain.access.directory import Access, Directory, with_local_rights
 from orchestrator.domain.access.principals import SYSTEM_ACTOR, Actor, ActorKind, Method, Trust
 from orchestrator.domain.errors import OrchestratorError
@@ -172,6 +182,33 @@ def test_less_access_never_allows_more(name: str, action: Action, target: Target
         assert whole.could == tuple(
             other.name for other in others if authorize(other, action, target, Directory(access()), NOW).allowed
         )
+
+
+@given(
+    st.sampled_from(["ann", "bob", "cid", "dan", "eve", "fay"]),
+    st.sampled_from(Action),
+    st.sampled_from([PROD, STAGING, PROJECT]),
+    st.sets(st.integers(0, 4)),
+    st.booleans(),
+)
+@settings(max_examples=200, deadline=None)
+def test_the_short_decision_is_that_of_the_verdict(
+    name: str, action: Action, target: Target, kept: set[int], deputy: bool
+) -> None:
+    """Whether an actor may do something is the same without reasons, also as a deputy, and who could do it is exact."""
+    absences = [{"user": "ann", "deputy": "eve", "start": "2026-11-01T00:00:00Z", "end": "2026-12-01T00:00:00Z"}]
+    users = [*ACCESS["users"], {"name": "eve"}]
+    bindings = [each for place, each in enumerate(ACCESS["bindings"]) if place in kept]
+    directory = Directory(access(users=users, bindings=bindings, absences=absences if deputy else []))
+    actor = Actor(name=name, method=Method.TOKEN)
+    verdict = as_deputy(authorize(actor, action, target, directory, NOW), actor, target, directory, NOW)
+    assert may(actor, action, target, directory, NOW) is verdict.allowed
+    could = tuple(
+        user
+        for user in sorted(directory.users)
+        if directory.is_active_user(user) and granting(ActorKind.USER, user, action, target, directory, NOW)
+    )
+    assert users_with_right(action, target, directory, NOW) == could
 
 
 def test_the_last_administrator_stays() -> None:
