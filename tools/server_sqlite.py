@@ -1,7 +1,8 @@
 """Put the SQLite of the extra `server` into the user's cache, for measurements of servers.
 
 The tests use the SQLite of the interpreter. A server has one whose write-ahead log is safe: with it, readers and
-writers do not wait for each other. The package is that of `uv.lock`, by its digests. Prints the folder, for PYTHONPATH; nothing on systems for which there is no such package.
+writers do not wait for each other. The package is that of `uv.lock`, by its digests. Prints the folder,
+for PYTHONPATH; nothing on systems for which there is no such package.
 Usage: .venv/bin/python tools/server_sqlite.py
 """
 
