@@ -102,6 +102,7 @@ class App(EngineParts, RegisterParts, ManagementParts, NotificationParts, Manage
 
     def require_store(self) -> None:
         """Return if the journal can be read, and has the schema of this program. Raises S-codes."""
+        self.store.require_schema()
         self.store.runs(limit=1)
 
     def release_claim(self) -> None:

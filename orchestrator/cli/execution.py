@@ -17,7 +17,7 @@ from orchestrator.cli.planned import plan_text
 from orchestrator.cli.recovery import recover, report_resumed
 from orchestrator.cli.view import Lines, Live, open_view
 from orchestrator.domain.access.principals import SYSTEM_ACTOR, Actor
-from orchestrator.domain.error_codes import RIGHT_MISSING
+from orchestrator.domain.error_codes import RIGHT_MISSING, STORE_NEWER
 from orchestrator.domain.errors import Exit, OrchestratorError
 from orchestrator.domain.journal import STORE_FAILURES, Run, run_id
 from orchestrator.domain.story import RunView
@@ -121,7 +121,7 @@ def _patient() -> Iterator[None]:
     try:
         yield
     except OrchestratorError as error:
-        if error.code not in STORE_FAILURES:
+        if error.code not in STORE_FAILURES or error.code == STORE_NEWER:  # that one stays
             raise
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from orchestrator.domain.error_codes import DISK_FULL, STORE_FAILS
+from orchestrator.domain.error_codes import DISK_FULL, STORE_FAILS, STORE_NEWER
 from orchestrator.domain.errors import Exit, OrchestratorError
 from orchestrator.domain.model import Model
 from orchestrator.domain.moments import moment_text
@@ -32,7 +32,7 @@ PROMOTION_KINDS: frozenset[Kind] = frozenset({"promotion", "rehearsal"})
 """Runs that put a release into an environment: a rehearsal is a promotion that rolls back once before it stays."""
 LOCK_KINDS: frozenset[Kind] = frozenset({"lock", "unlock"})
 """Runs that record a lock and its end. They have no steps, and no run is overtaken by them."""
-STORE_FAILURES = frozenset({STORE_FAILS, DISK_FULL})
+STORE_FAILURES = frozenset({STORE_FAILS, DISK_FULL, STORE_NEWER})
 """Errors after which nothing can be written down: nothing more is done, and nothing is judged."""
 ControlVerb = Literal["", "pause", "cancel", "abort"]
 STOPPED = "R150"  # the code of what a user has stopped

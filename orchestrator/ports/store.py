@@ -130,6 +130,9 @@ class Store(RunJournal, Leases, WaitingRuns, Requests, Lists, Protocol):
     def news(self) -> bool:
         """Whether anything may have been written since the last call. It reads no table."""
 
+    def require_schema(self) -> None:
+        """Return if the journal has the schema of this program. Raises S115."""
+
     def figures(self) -> StoreFigures:
         """What monitoring reads. It visits every run once."""
 

@@ -33,6 +33,7 @@ BY_CODE = {
     "N165": HTTPStatus.SERVICE_UNAVAILABLE,
     "S112": HTTPStatus.SERVICE_UNAVAILABLE,
     "S113": HTTPStatus.INSUFFICIENT_STORAGE,
+    "S115": HTTPStatus.SERVICE_UNAVAILABLE,
 }
 """Codes whose status does not follow from their exit status."""
 PASSING = frozenset({HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS})

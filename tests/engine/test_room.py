@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator import resources
+from orchestrator.domain.errors import OrchestratorError
 from orchestrator.engine import ownership
 from orchestrator.engine.durable import record_or_park
 from orchestrator.engine.ownership import StopSignal
@@ -55,9 +56,18 @@ def test_what_a_machine_has_no_more_of(error: BaseException, what: str) -> None:
     assert resources.exhausted(error) == what
 
 
-@pytest.mark.parametrize("error", [MemoryError(), OSError(errno.EAGAIN, "again"), OSError(errno.ENOSPC, "no space")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OSError(errno.EAGAIN, "again"),
+        OSError(errno.ENOSPC, "no space"),
+        OrchestratorError("S112", "the store cannot be used"),
+        OrchestratorError("S115", "the store has the schema 9999"),
+    ],
+)
 def test_without_room_a_walk_stands_still(error: BaseException, tmp_path: Path) -> None:
-    """Work that finds no room is not judged by it: its process stands still before anything is recorded, and says why."""
+    """Work that finds no room, or a store in which nothing can be written, is not judged by it: its process stands still before anything is recorded, and says why."""
     brake, after = StopSignal(), list[str]()
 
     def work() -> None:
@@ -69,7 +79,9 @@ def test_without_room_a_walk_stands_still(error: BaseException, tmp_path: Path) 
 
     threading.Thread(target=walk, daemon=True).start()
     assert brake.parked.wait(10)
-    assert brake.why.endswith("(S113)" if isinstance(error, OSError) and error.errno == errno.ENOSPC else "(S116)")
+    full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+    code = error.code if isinstance(error, OrchestratorError) else "S113" if full else "S116"
+    assert brake.why.endswith(f"({code})")
     assert after == []
 
 

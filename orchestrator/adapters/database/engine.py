@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import sqlalchemy as sa
 
 from orchestrator.adapters.database.driver import driver, is_error, journal_mode, refuse_unsafe_wal
-from orchestrator.domain.error_codes import DISK_FULL
+from orchestrator.domain.error_codes import DISK_FULL, STORE_NEWER
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Entry
 from orchestrator.resources import full
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 SCHEMA = "0029"
+UPGRADE_LOCK = 7259301
+"""The advisory lock of Postgres that a migration has for itself, and that all changes share."""
 PATIENCE = 30.0  # seconds for which a server that has gone away is waited for
 PAUSES = (0.05, 2.0)  # seconds: the first, and the longest between two attempts
 PASSING = ("08", "23505", "40", "53", "57P")  # SQLSTATEs: connection, another one was first, load, shutdown
@@ -35,6 +37,7 @@ def open_database(url: str) -> sa.Engine:
     engine = _sqlite(url) if url.startswith("sqlite") else _postgres(url)
     with translate_errors():
         _migrate(engine)
+    _require_schema_at_changes(engine)
     return engine
 
 
@@ -177,16 +180,43 @@ def _migrate(engine: sa.Engine) -> None:
     config = alembic_config()
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
-            connection.execute(sa.text("SELECT pg_advisory_xact_lock(7259301)"))
+            connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({UPGRADE_LOCK})"))
         found = _read_version(connection)
         if found == SCHEMA:
             return  # another process has brought it forward while this one waited
         if found is not None and found not in known_schemas():
-            raise OrchestratorError("S115", f"the store has the schema {found}, this program knows {SCHEMA}")
+            raise _other_schema(found)
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         if found is not None:
             rebuild(connection)
+
+
+def _require_schema_at_changes(engine: sa.Engine) -> None:
+    """Refuse each change (S115) after another program has upgraded the schema. Reading is not refused.
+
+    A change waits for a migration that is in progress, and a migration for the changes in progress.
+    """
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        if connection.get_execution_options().get("reading", False):
+            return
+        if connection.dialect.name == "postgresql":
+            # A statement of its own: one that waits sees the data of before its wait.
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock_shared({UPGRADE_LOCK})")
+        require_schema(connection)
+
+
+def require_schema(connection: sa.Connection) -> None:
+    """Return if the database has the schema of this program. Raises S115."""
+    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    if found != SCHEMA:
+        raise _other_schema(found)
+
+
+def _other_schema(found: str | None) -> OrchestratorError:
+    return OrchestratorError(STORE_NEWER, f"the store has the schema {found}, this program knows {SCHEMA}")
 
 
 def known_schemas() -> set[str]:

@@ -146,9 +146,10 @@ class DatabaseRegister:
         self._engine.dispose()
 
     def _reading_engine(self) -> sa.Engine:
+        reader = self._engine.execution_options(reading=True)
         if self._engine.dialect.name == "postgresql":
-            return self._engine.execution_options(isolation_level="REPEATABLE READ")
-        return self._engine.execution_options(reading=True)
+            return reader.execution_options(isolation_level="REPEATABLE READ")
+        return reader
 
 
 def _scheduler(db: sa.Connection, project: str) -> SchedulerLease | None:

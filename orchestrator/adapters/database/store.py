@@ -5,7 +5,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from orchestrator.adapters.database.engine import open_database, retry_on_disconnect, translate_errors, with_keys
+from orchestrator.adapters.database.engine import (
+    open_database,
+    require_schema,
+    retry_on_disconnect,
+    translate_errors,
+    with_keys,
+)
 from orchestrator.adapters.database.leases import DatabaseLeases, one_at_a_time
 from orchestrator.adapters.database.list_queries import beginning_query
 from orchestrator.adapters.database.lists import DatabaseLists
@@ -181,6 +187,12 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
         if not found:
             raise OrchestratorError("R101", f"there is no run {root!r}")
         return decode(QueuedRequest, found[0])
+
+    @retry_on_disconnect
+    def require_schema(self) -> None:
+        """Return if the journal has the schema of this program. Raises S115."""
+        with translate_errors(), self._engine.connect().execution_options(reading=True) as db:
+            require_schema(db)
 
     def news(self) -> bool:
         """Whether anything may have been written since the last call."""

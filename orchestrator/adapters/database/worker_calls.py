@@ -31,7 +31,7 @@ class DatabaseWorkerCalls:
     @retry_on_disconnect
     def get(self, call: str) -> WorkerCall | None:
         """One call."""
-        with translate_errors(), self._engine.connect() as db:
+        with translate_errors(), self._engine.connect().execution_options(reading=True) as db:
             return self._read(db, call)
 
     @retry_on_disconnect
@@ -39,7 +39,7 @@ class DatabaseWorkerCalls:
         """Claim the oldest call that waits. Of two workers at the same moment, the update lets one have it."""
         waits = sa.and_(TABLE.c.project == self._project, TABLE.c.until <= moment_text(now))
         oldest = sa.select(TABLE.c.id).where(waits).order_by(TABLE.c.at, TABLE.c.id).limit(1)
-        with translate_errors(), self._engine.connect() as db:
+        with translate_errors(), self._engine.connect().execution_options(reading=True) as db:
             found = db.execute(oldest).scalar()
             call = self._read(db, str(found)) if found is not None else None
         if call is None:

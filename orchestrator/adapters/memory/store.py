@@ -301,6 +301,9 @@ class MemoryStore(MemoryLists):
             found.append(RunFigures(kind=kind, state=state, number=len(of), seconds=seconds))
         return StoreFigures(runs=tuple(found), size_bytes=0)
 
+    def require_schema(self) -> None:
+        """It has that of this program."""
+
     def news(self) -> bool:
         """There may always be some."""
         return True
