@@ -12,10 +12,12 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
 from orchestrator.web.connections import MOST_CONNECTIONS
+from tests.server.pair import wait_for
 from tests.server.test_process import answer, served
 
 OWN_FILES = 200
@@ -103,6 +105,13 @@ def faults_of(port: int, count: int) -> list[str]:
     return faults
 
 
+def _responds(port: int) -> bool:
+    """Whether the server serves."""
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S):
+        return answer(port, "GET", "/healthz")[0] == 200
+    return False
+
+
 def main(words: list[str] | None = None) -> int:
     """Open the connections. The exit status is 1 if one of them was not refused cleanly."""
     parser = argparse.ArgumentParser(prog="python -m tests.campaigns.crowd", description=__doc__)
@@ -113,7 +122,7 @@ def main(words: list[str] | None = None) -> int:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     faults: list[str] = []
     with tempfile.TemporaryDirectory(prefix="crowd-") as folder, served(Path(folder), "--no-worker") as (port, process):
-        answer(port, "GET", "/healthz")
+        wait_for(lambda: process.poll() is not None or _responds(port), "the server does not start")
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(given.connections + OWN_FILES, hard), hard))
         try:
             for _ in range(given.rounds):

@@ -69,7 +69,7 @@ def log_of(member: Member) -> str:
     return (member.folder / "worker.log").read_text()
 
 
-def problem(member: Member, method: str, path: str, token: str, body: str | None = None) -> tuple[int, str]:
+def problem(member: Member, method: str, path: str, token: str, body: str = "") -> tuple[int, str]:
     """The status of a response of *member*, and the code of its problem."""
     given = {"authorization": f"Bearer {token}", "host": "releases.test", "content_type": "application/json"}
     status, _, text = answer(member.port, method, path, body, **given)

@@ -200,7 +200,8 @@ def _require_schema_at_changes(engine: sa.Engine) -> None:
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
-        if connection.get_execution_options().get("reading", False):
+        options = connection.get_execution_options()
+        if options.get("reading", False) or options.get("one_statement", False):
             return
         if connection.dialect.name == "postgresql":
             # A statement of its own: one that waits sees the data of before its wait.
