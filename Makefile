@@ -47,12 +47,15 @@ journeys: .venv/.dev ## Run all journeys only; STORE=postgres keeps the journals
 crash-sweep: .venv/.dev ## Kill at every point of a promotion, simulated and (REAL=points, SHIFTS=0,1) on the real engines, and recover.
 	@$(BIN)/python -m tests.campaigns.sweep --depth $(or $(DEPTH),2) --stride $(or $(STRIDE),7)
 	@$(BIN)/python -m tests.campaigns.request_sweep
+	@$(BIN)/python -m tests.campaigns.state_tables --runs 300
+	@$(BIN)/python -m tests.campaigns.state_tables --runs 20 --store sqlite
 	@$(BIN)/python -m tests.campaigns.real --points $(or $(REAL),1000)
 	@$(BIN)/python -m tests.campaigns.chains$(if $(SHIFTS), --shifts $(SHIFTS))
 	@$(BIN)/python -m tests.campaigns.prunes
 
 sim: .venv/.dev ## Random promotions in a simulated world of faults: N=200000 SEED=1 (RATE=10000 runs a minute at least).
 	@$(BIN)/python -m tests.campaigns.request_sweep --runs 5000$(if $(SEED), --seed $(SEED))
+	@$(BIN)/python -m tests.campaigns.state_tables --runs 2000$(if $(SEED), --seed $(SEED))
 	@$(BIN)/python -m tests.campaigns.sim --runs $(or $(N),200000) $(if $(SEED),--seed $(SEED)) --rate $(or $(RATE),0)
 
 planted-bugs: .venv/.dev ## Plant bugs in the engine, and check that the campaigns find every one.
@@ -82,8 +85,8 @@ servers: .venv/.dev ## Promote and approve at two servers on Postgres, killed at
 
 # `$(or …)` separates its arguments by commas: a list with one is a variable.
 BOTH_STORES = sqlite,postgres
-scale: .venv/.dev ## Fill a store, and measure what each list and document costs: ENVIRONMENTS=500 RUNS=100000 STORES=sqlite,postgres.
-	@$(BIN)/python -m tests.campaigns.scale --environments $(or $(ENVIRONMENTS),500) --runs $(or $(RUNS),100000) --stores $(or $(STORES),$(BOTH_STORES))$(if $(ARGS), $(ARGS))
+scale: .venv/.dev ## Fill a store, and measure what each list and document costs: ENVIRONMENTS=500 RUNS=100000 REQUESTS=20000 STORES=sqlite,postgres.
+	@$(BIN)/python -m tests.campaigns.scale --environments $(or $(ENVIRONMENTS),500) --runs $(or $(RUNS),100000) --requests $(or $(REQUESTS),20000) --stores $(or $(STORES),$(BOTH_STORES))$(if $(ARGS), $(ARGS))
 
 load: .venv/.dev ## Load a server of a large project, alone and while a promotion runs: ENVIRONMENTS=500 RUNS=100000 SECONDS=600 RATE=50 LISTENERS=200.
 	@PYTHONPATH="$$($(BIN)/python tools/server_sqlite.py)" $(BIN)/python -m tests.campaigns.load --environments $(or $(ENVIRONMENTS),500) --runs $(or $(RUNS),100000) --seconds $(or $(SECONDS),600) --rate $(or $(RATE),50) --listeners $(or $(LISTENERS),200)$(if $(ARGS), $(ARGS))

@@ -33,15 +33,23 @@ class Records(Protocol):
         *,
         start: str = "",
         prefix: str = "",
+        about: str | None = None,
         newest_first: bool = False,
         cursor: str | None = None,
         limit: int = PAGE_SIZE,
     ) -> Page[T]:
         """A page of the records of *kind*, in the order of position and key, or against it with *newest_first*.
 
-        With *parts* only those in one of them, with *start* those from this position on, with *prefix* those whose keys
-        start with it, in the order of their keys. *cursor* is that of the page before.
+        With *parts* only those in one of them, with *start* those from this position on, with *about* those that are
+        about this, with *prefix* those whose keys start with it, in the order of their keys. *cursor* is that of the
+        page before.
         """
+
+    def positions(self, kind: RecordKind[T], parts: Sequence[str]) -> list[str]:
+        """The positions of all records of *kind* in *parts*, in order."""
+
+    def written_since(self, kind: RecordKind[T], at: datetime) -> tuple[T, ...]:
+        """The records of *kind* that were written at this moment or later, in the order of their keys."""
 
     def count(self, kind: RecordKind[T]) -> dict[str, int]:
         """How many records of *kind* each part has."""
@@ -66,15 +74,46 @@ class Records(Protocol):
 
 
 def each_record(
-    records: Records, kind: RecordKind[T], parts: Sequence[str] | None = None, *, start: str = "", prefix: str = ""
+    records: Records,
+    kind: RecordKind[T],
+    parts: Sequence[str] | None = None,
+    *,
+    start: str = "",
+    prefix: str = "",
+    about: str | None = None,
 ) -> Iterator[T]:
     """Every record that `Records.page` lists, read page by page as they are consumed."""
     cursor: str | None = None
     while True:
-        page = records.page(kind, parts, start=start, prefix=prefix, cursor=cursor, limit=AT_ONCE)
+        page = records.page(kind, parts, start=start, prefix=prefix, about=about, cursor=cursor, limit=AT_ONCE)
         yield from page.items
         if (cursor := page.cursor) is None:
             return
+
+
+def page_of_fitting(
+    records: Records,
+    kind: RecordKind[T],
+    parts: Sequence[str],
+    fits: Callable[[T], bool],
+    *,
+    about: str | None = None,
+    newest_first: bool = False,
+    cursor: str | None = None,
+    limit: int = PAGE_SIZE,
+) -> Page[T]:
+    """A page of those records of `Records.page` that *fits* lets pass. Others are read as well."""
+    assert kind.position is not None
+    found: list[T] = []
+    following = cursor
+    while True:
+        page = records.page(kind, parts, about=about, newest_first=newest_first, cursor=following, limit=AT_ONCE)
+        found += filter(fits, page.items)
+        if len(found) > limit:
+            last = found[limit - 1]
+            return Page(items=tuple(found[:limit]), cursor=f"{kind.position(last)} {kind.key(last)}")
+        if (following := page.cursor) is None:
+            return Page(items=tuple(found))
 
 
 class Changes(Records, Protocol):

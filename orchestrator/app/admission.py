@@ -122,7 +122,7 @@ def facts_at(view: View, promotion: Promotion, start: Start, actor: Actor) -> Ad
     """What *start*, a start of *promotion* for *actor*, is decided by at this moment."""
     records, request = view.records, start.request
     votes = votes_of(records, request) if request else ()
-    calendar = calendar_of(view, promotion.declared)
+    calendar = calendar_of(view, promotion.declared, (promotion.environment,))
     passed = overrides_of(records, promotion.package.digest, promotion.environment)
     ids = [override.entry for override in passed if not override.is_over(view.now)]
     verdict = calendar_verdict(calendar, question_of(start, ids), view.now)
@@ -187,7 +187,7 @@ def override_calendar(
 def _override(task: Change, promotion: Promotion, entry: str | None) -> tuple[Override, ...]:
     actor, place = task.acting.actor, promotion.environment
     start = Start(task.acting.project, place, actor, promotion.kind, promotion.requirement)
-    verdict = calendar_verdict(calendar_of(task, promotion.declared), question_of(start), task.now)
+    verdict = calendar_verdict(calendar_of(task, promotion.declared, (place,)), question_of(start), task.now)
     closings = verdict.closings if isinstance(verdict, Closed) else ()
     chosen = [closing for closing in closings if entry in {None, closing.id}]
     if not chosen or any(closing.override_role is None for closing in chosen):

@@ -1,5 +1,6 @@
 """The port through which admission knows of bookings: who keeps whom out of an environment, and what a use is."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.domain.calendar.verdict import Booking
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
 class Bookings(Protocol):
     """The bookings of a project."""
 
-    def booked(self, records: Records, now: Now) -> tuple[Booking, ...]:
-        """The bookings that reserve an environment at *now*, or later."""
+    def booked(self, records: Records, now: Now, environments: Sequence[str] | None = None) -> tuple[Booking, ...]:
+        """The bookings that reserve an environment, or one of *environments*, at *now*, or later."""
 
     def use(self, acting: "Acting", run: Run) -> None:
         """Record that *run*, which was admitted, is the first use of a booking, if it is. *acting* is the system."""
@@ -24,9 +25,9 @@ class Bookings(Protocol):
 class NullBookings:
     """The `Bookings` of a project without any."""
 
-    def booked(self, records: Records, now: Now) -> tuple[Booking, ...]:
+    def booked(self, records: Records, now: Now, environments: Sequence[str] | None = None) -> tuple[Booking, ...]:
         """Nothing."""
-        del records, now
+        del records, now, environments
         return ()
 
     def use(self, acting: "Acting", run: Run) -> None:

@@ -1,7 +1,8 @@
 """The calendar of environments: windows, freezes, holidays, and stops of the line."""
 
 import secrets
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from orchestrator.app.acting import Acting, Change, View, change, read_register, unknown
@@ -12,6 +13,7 @@ from orchestrator.domain.calendar.calendar_import import ImportDifference, impor
 from orchestrator.domain.calendar.rules import CalendarRule
 from orchestrator.domain.calendar.state import EnvironmentCalendar, calendar_state
 from orchestrator.domain.calendar.verdict import (
+    Booking,
     Calendar,
     CalendarQuestion,
     CalendarVerdict,
@@ -26,10 +28,18 @@ EVERYWHERE = "*"
 MOST_OVERRIDES = 200  # that documents show, the newest first
 
 
-def calendar_of(view: View, declared: Iterable[CalendarRule] = ()) -> Calendar:
-    """The calendar: what the register has, and the rules that the environments' files have *declared*."""
+def rules_of(view: View, declared: Iterable[CalendarRule] = ()) -> Calendar:
+    """The calendar without its bookings: what the register has, and the rules that the environments' files declare."""
     rules, stops = (*declared, *view.records.all(CALENDAR_RULES)), view.records.all(LINE_STOPS, OPEN)
-    return Calendar(rules=rules, line_stops=stops, bookings=view.acting.bookings.booked(view.records, view.now))
+    return Calendar(rules=rules, line_stops=stops)
+
+
+def calendar_of(
+    view: View, declared: Iterable[CalendarRule] = (), environments: Sequence[str] | None = None
+) -> Calendar:
+    """The calendar with the bookings of all environments, or with those that close one of *environments*."""
+    bookings = view.acting.bookings.booked(view.records, view.now, environments)
+    return rules_of(view, declared).model_copy(update={"bookings": bookings})
 
 
 @forwarded
@@ -45,13 +55,19 @@ def verdicts(
     """Whether each environment (by default all) is open now for an ordinary promotion, and when that changes."""
 
     def work(view: View) -> dict[str, CalendarVerdict]:
-        calendar, actor = calendar_of(view, declared), str(acting.actor)
+        calendar, actor = calendar_of(view, declared, names), str(acting.actor)
+        booked = defaultdict[str, list[Booking]](list)
+        for each in calendar.bookings:
+            booked[each.environment].append(each)
+        rules = calendar.model_copy(update={"bookings": ()})
         found: dict[tuple[object, ...], CalendarVerdict] = {}  # what is equal for several environments is found once
         shown = {}
         for name in acting.environments if names is None else names:
-            about = applicable(calendar, name)
+            here = tuple(booked[name])
+            about = (*applicable(rules, name), *((each.id, each.purpose) for each in here))
             if about not in found:
-                found[about] = calendar_verdict(calendar, CalendarQuestion(name, actor=actor), view.now)
+                known = rules.model_copy(update={"bookings": here})
+                found[about] = calendar_verdict(known, CalendarQuestion(name, actor=actor), view.now)
             shown[name] = found[about]
         return shown
 

@@ -56,6 +56,7 @@ class ChangeRankingDocument(Document):
     since: Moment
     requests: tuple[ChangeItem, ...]
     moved: tuple[RankMove, ...]
+    cursor: str | None
 
 
 class ChangeImportDocument(Document):

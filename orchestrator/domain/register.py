@@ -95,8 +95,8 @@ class SchedulerLease(Model):
 class RecordKind(Generic[T]):
     """One kind of record: its *name*, its *model*, what identifies one (*key*), and the *part* in which it is found.
 
-    Records are listed page by page in the order of their *position* and key; it has no space. *noun* is what the audit
-    stream calls a record.
+    Records are listed page by page in the order of their *position* and key; it has no space. *about* is what they are
+    found by as well, such as an environment. *noun* is what the audit stream calls a record.
     """
 
     name: str
@@ -105,6 +105,7 @@ class RecordKind(Generic[T]):
     part: Callable[[T], str] = lambda _: ""
     position: Callable[[T], str] | None = None
     noun: str = ""
+    about: Callable[[T], str] | None = None
 
 
 USERS = RecordKind("users", User, lambda user: user.name)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from orchestrator.app.acting import Acting, View, read_register
-from orchestrator.app.calendar import calendar_of
+from orchestrator.app.calendar import rules_of
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.calendar.feed import CalendarFeed, FeedItem
 from orchestrator.domain.calendar.rules import CalendarRule
@@ -24,7 +24,7 @@ def read_feed(acting: Acting, declared: Iterable[CalendarRule], stamp: datetime)
 
     def work(view: View) -> CalendarFeed:
         visible = {name for name in acting.environments if view.verdict(Action.VIEW, name).allowed}
-        rules = (rule for rule in calendar_of(view, declared).rules if any(map(rule.applies_to, visible)))
+        rules = (rule for rule in rules_of(view, declared).rules if any(map(rule.applies_to, visible)))
         items = (*_bookings(view), *_starts(view), *_trains(view))
         shown = tuple(item for item in items if visible & set(item.environments))
         return CalendarFeed(tuple(_versioned(view, rule) for rule in rules), shown, stamp)

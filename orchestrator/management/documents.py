@@ -1,9 +1,12 @@
 """Change requests and bookings as data for documents: the same for every front end."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.management.bookings.model import EnvironmentBooking
 from orchestrator.management.change_requests.model import ChangeRequest
+
+if TYPE_CHECKING:
+    from orchestrator.management.change_requests.queries import Ranking
 
 
 def change_item(request: ChangeRequest) -> dict[str, Any]:
@@ -18,6 +21,16 @@ def change_item(request: ChangeRequest) -> dict[str, Any]:
         "risk_lines": [line.to_json() for line in risk.lines],
     }
     return {"request": request.to_json(), **computed}
+
+
+def ranking_data(found: "Ranking") -> dict[str, Any]:
+    """The page of the ranking with all moves."""
+    return {
+        "since": found.since.isoformat(),
+        "requests": [change_item(each) for each in found.requests],
+        "moved": [move.to_json() for move in found.moved],
+        "cursor": found.cursor,
+    }
 
 
 def booking_item(booking: EnvironmentBooking) -> dict[str, Any]:

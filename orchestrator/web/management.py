@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from orchestrator.management.application import ManagedApplication
 
 
-HOLDER = re.compile(r"(user|team):[^\s:]{1,200}")
+HOLDER = re.compile(r"(user|team|release|train):[^\s:]{1,200}")
 EPOCH = "1970-01-01T00:00:00Z"
 
 
@@ -114,7 +114,7 @@ def _until(moment: datetime | None) -> datetime:
 def _holder(text: str) -> str:
     """*text*, if it has the form of a holder. Raises N110."""
     if not HOLDER.fullmatch(text):
-        raise OrchestratorError("N110", "holder: user:NAME or team:NAME")
+        raise OrchestratorError("N110", "holder: user:NAME, team:NAME, release:ID or train:ID")
     return text
 
 

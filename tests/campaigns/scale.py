@@ -42,6 +42,7 @@ from orchestrator.domain.step import HostResult, Outcome, StepResult, TestResult
 from orchestrator.domain.story import RunView
 from orchestrator.management.measures.queries import MeasureFilter, show_measures
 from orchestrator.wiring import App, open_app
+from tests.campaigns.scale_management import Lists, amounts, fill_management
 from tests.campaigns.scale_register import fill_register
 from tests.postgres import serving
 
@@ -53,6 +54,7 @@ GOAL, LIST_MS, RUN_MS = 3.0, 200.0, 50.0
 LEAST = 1.0  # milliseconds: less is noise, and counts as this much in a ratio
 CHUNK = 500  # runs that are written at once
 TASKS, TESTS = 3, 5
+GROWING = frozenset[str]()
 MOVES = ("planning", "building", "provisioning", "deploying", "verifying", "promoting", "watching", "closing")
 
 
@@ -62,6 +64,7 @@ class Size(NamedTuple):
     environments: int
     runs: int
     hosts: int = 2
+    requests: int = 200  # change requests; the other objects of release management are in proportion
 
 
 def at(second: int) -> str:
@@ -165,6 +168,7 @@ def fill(url: str, size: Size) -> int:
         ]
         db.execute(tables.hosts.insert(), rows)
         rebuild(db)
+        fill_management(db, names(size), amounts(size.requests))
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as db:
         db.execute(sa.text("ANALYZE"))
     engine.dispose()
@@ -286,6 +290,7 @@ def documents(size: Size) -> list[Document]:
         Document("overrides, 200 (calendar list)", lambda app, _: recorded_overrides(app.acting)),
         Document("audit entries, 50 (audit list)", lambda app, _: list_entries(app.acting, EVERYTHING, 50)),
         Document("feed, 50", lambda app, c: app.store.feed(cursor=f"0.{c.randrange(1, size.runs * 20)}")),
+        *(Document(name, make, grows=name in GROWING) for name, make in Lists(names(size), amounts(size.requests)).made().items()),
     ]  # fmt: skip
 
 
@@ -295,11 +300,13 @@ def matrix_page(app: App, _chance: random.Random) -> object:
     return app.queries.release_rows(app.actor, list(app.queries.releases(app.actor).items), facts)
 
 
-def measure(folder: Path, url: str, size: Size, repeats: int) -> dict[str, tuple[float, float, Document]]:
-    """The p50 and p99 of each document in milliseconds of processor time."""
+def measure(
+    folder: Path, url: str, size: Size, repeats: int, only: str = ""
+) -> dict[str, tuple[float, float, Document]]:
+    """The p50 and p99 of each document whose name contains *only*, in milliseconds of processor time."""
     app = open_app(folder, environ={"ORCHESTRATOR_STORE": url})
     chance, found = random.Random(1), {}
-    chosen = documents(size)
+    chosen = [document for document in documents(size) if only in document.name]
     gc.collect()
     gc.freeze()  # as the server does when it has started
     for document in chosen:
@@ -369,7 +376,11 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.campaigns.scale", description=__doc__)
     parser.add_argument("--environments", type=int, default=500)
     parser.add_argument("--runs", type=int, default=100_000)
+    parser.add_argument(
+        "--requests", type=int, default=20_000, help="change requests; bookings and others in proportion"
+    )
     parser.add_argument("--beside", type=int, default=1000, help="runs of the store that ratios are to; 0: none")
+    parser.add_argument("--only", default="", help="measure only documents whose name contains this")
     parser.add_argument("--stores", default="sqlite,postgres")
     parser.add_argument("--repeats", type=int, default=100)
     parser.add_argument("--commands", type=int, default=3, help="repetitions of each whole command; 0: none")
@@ -378,20 +389,22 @@ def main(words: list[str] | None = None) -> int:
     for kind in chosen.stores.split(","):
         base: dict[str, tuple[float, float, Document]] = {}
         if chosen.beside:
-            small = Size(chosen.environments, chosen.beside)
+            small = Size(chosen.environments, chosen.beside, requests=max(200, chosen.requests // 100))
             with filled(kind, small) as (folder, url, _):
-                base = measure(folder, url, small, chosen.repeats)
-        size = Size(chosen.environments, chosen.runs)
+                base = measure(folder, url, small, chosen.repeats, chosen.only)
+        size = Size(chosen.environments, chosen.runs, requests=chosen.requests)
         started = time.process_time()
         with filled(kind, size) as (folder, url, entries):
             spent = time.process_time() - started
             print(
-                f"\n{kind}: {size.environments} environments, {size.runs} runs, {entries} entries (filled in {spent:.0f} s)\n"
+                f"\n{kind}: {size.environments} environments, {size.runs} runs, {entries} entries, "
+                f"{', '.join(f'{number} {name}' for name, number in amounts(size.requests)._asdict().items())} "
+                f"(filled in {spent:.0f} s)\n"
             )
             print(
                 "| document | p50 ms | p99 ms | ratio | limit ms | |\n| --- | --- | --- | --- | --- | --- |", flush=True
             )
-            for name, (p50, p99, document) in measure(folder, url, size, chosen.repeats).items():
+            for name, (p50, p99, document) in measure(folder, url, size, chosen.repeats, chosen.only).items():
                 ratio = max(p50, LEAST) / max(base[name][0], LEAST) if name in base else 0.0
                 limit, is_held = document.limit, p99 <= document.limit and (ratio <= GOAL or document.grows)
                 missed += not is_held

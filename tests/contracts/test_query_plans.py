@@ -145,6 +145,9 @@ def lists_of(kind: RecordKind[Any]) -> dict[str, Callable[[Records], Any]]:
     }
     if kind.position is not None:
         found["from a position on"] = lambda records: records.page(kind, start="2026")
+    if kind.about is not None:
+        found["about something"] = lambda records: records.page(kind, [OPEN, ENDED], about="staging", cursor=place)
+        found["written since a moment"] = lambda records: records.written_since(kind, datetime.now(UTC))
     return found
 
 

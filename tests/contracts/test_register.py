@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from orchestrator.adapters.audit_head import HeadFile
 from orchestrator.adapters.clock import SystemClock
 from orchestrator.adapters.database.register import DatabaseRegister
-from orchestrator.adapters.database.tables import LISTED, MANAGEMENT, REGISTER
+from orchestrator.adapters.database.tables import ABOUT, LISTED, MANAGEMENT, REGISTER
 from orchestrator.adapters.memory.keys import MemoryKeys
 from orchestrator.adapters.memory.register import MemoryRegister
 from orchestrator.domain.access.principals import Actor, User
@@ -22,8 +22,10 @@ from orchestrator.domain.admission.overrides import Override
 from orchestrator.domain.audit.chain import AuditHead, AuditRecord, Fault, record_by
 from orchestrator.domain.calendar.verdict import LineStop
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.register import KINDS, LINE_STOPS, OPEN, OVERRIDES, USERS, RecordKind
+from orchestrator.domain.register import ENDED, KINDS, LINE_STOPS, OPEN, OVERRIDES, USERS, RecordKind
 from orchestrator.domain.secret import Secret
+from orchestrator.management.bookings.model import EnvironmentBooking
+from orchestrator.management.bookings.store import BOOKINGS
 from orchestrator.management.change_requests.model import ChangeRequest
 from orchestrator.management.change_requests.store import CHANGE_REQUESTS
 from orchestrator.management.kinds import MANAGEMENT_KINDS
@@ -260,6 +262,59 @@ def test_records_are_listed_by_the_beginning_of_their_keys(register: Register) -
     assert everyone == register.reading(lambda records: records.all(USERS))
 
 
+def test_records_are_found_by_what_they_are_about(register: Register) -> None:
+    """Records of one environment are listed in pages of their own; positions and times of writing are found as well."""
+
+    def write(changes: Changes) -> None:
+        for number, environment in enumerate(("staging", "production", "staging", "staging"), 1):
+            fields = {"start": AT, "end": AT.replace(hour=23 - number), "purpose": "x", "holder": "user:ann"}
+            fields |= {"number": number, "environment": environment, "owner": "ann", "created_at": AT}
+            changes.put(BOOKINGS, EnvironmentBooking.model_validate(fields))
+        changes.record(about("ann"))
+
+    def listed(**given: Any) -> list[str]:
+        return [each.id for each in register.reading(lambda records: records.page(BOOKINGS, [OPEN], **given)).items]
+
+    started = datetime.now(UTC)
+    register.changing("ann", write)
+    assert listed(about="staging") == ["B-4", "B-3", "B-1"]
+    assert (listed(about="production"), listed(about="moon")) == (["B-2"], [])
+    first = register.reading(lambda records: records.page(BOOKINGS, about="staging", limit=2))
+    assert listed(about="staging", cursor=first.cursor) == ["B-1"]
+    assert listed(about="staging", newest_first=True) == ["B-1", "B-3", "B-4"]
+    places = register.reading(lambda records: records.positions(BOOKINGS, [OPEN]))
+    assert [place[-1] for place in places] == ["4", "3", "2", "1"]
+    assert register.reading(lambda records: records.positions(BOOKINGS, [ENDED])) == []
+    since = started.replace(microsecond=0)
+    assert len(register.reading(lambda records: records.written_since(BOOKINGS, since))) == 4
+    assert register.reading(lambda records: records.written_since(BOOKINGS, since.replace(year=9000))) == ()
+
+
+def test_records_of_an_earlier_schema_get_what_they_are_about(tmp_path: Path) -> None:
+    """After the upgrade, records of each kind that were recorded before it are found by what they are about."""
+    from alembic import command
+
+    from orchestrator.adapters.database.engine import alembic_config
+
+    file = tmp_path / "state.db"
+    engine, config = sa.create_engine(f"sqlite:///{file}"), alembic_config()
+    values: dict[str, Any] = {"environment": "staging", "source_ref": "T-1", "review": "REL-1", "line": "weekly"}
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0027")
+        for name in ABOUT:
+            row = dict.fromkeys(("part", "created_at", "created_by", "changed_at", "changed_by", "position"), "x")
+            row |= {"project": "shop", "key": "1", "data": json.dumps(values), "version": "1"}
+            names, places = ", ".join(row), ", ".join(f":{each}" for each in row)
+            connection.execute(sa.text(f"INSERT INTO {name} ({names}) VALUES ({places})"), row)
+        command.upgrade(config, "head")
+        found = {name: connection.execute(sa.text(f"SELECT about FROM {name}")).scalar() for name in ABOUT}
+    engine.dispose()
+    assert found == {
+        "bookings": "staging", "change_requests": "T-1", "review_actions": "REL-1", "trains": "weekly",
+    }  # fmt: skip
+
+
 def test_records_of_an_earlier_schema_get_their_positions(tmp_path: Path) -> None:
     """After the upgrade, overrides that were recorded before it are listed in the order of their times."""
     from alembic import command
@@ -303,6 +358,7 @@ def test_every_kind_has_a_table() -> None:
     kinds: list[RecordKind[Any]] = [*KINDS, *MANAGEMENT_KINDS]
     assert {kind.name for kind in kinds} == {*REGISTER, *MANAGEMENT, *LISTED}
     assert {kind.name for kind in kinds if kind.position is not None} == {*LISTED}
+    assert {kind.name for kind in kinds if kind.about is not None} == ABOUT
 
 
 @pytest.mark.parametrize("store", ["sqlite", "postgres"])

@@ -104,6 +104,9 @@ def test_a_dependency_keeps_others_out_as_well() -> None:
     shared = BookingFacts(depends={"staging": ("database",), "production": ("database",)})
     found = RegisterBookings(shared.depends_on)
     closed = desk.register.reading(lambda records: found.booked(records, desk.acting("viewer").now(records)))
+    for name in ("staging", "production"):
+        one = desk.register.reading(lambda r, n=name: found.booked(r, desk.acting("viewer").now(r), (n,)))  # type: ignore[misc]
+        assert one == tuple(each for each in closed if each.environment == name)
     assert [(each.environment, each.purpose) for each in closed] == [
         ("staging", "production: load test"), ("production", "load test"),
     ]  # fmt: skip
@@ -124,6 +127,17 @@ def test_a_taken_time_is_refused_with_the_next_free_slot_or_waits() -> None:
     assert ("release-manager", "B-2 is confirmed: its time became free") in messages(desk)
     with pytest.raises(OrchestratorError, match="not possible"):
         decisions.end_booking(acting(desk, "release-manager"), "B-2", SOURCES)
+
+
+def test_each_booking_that_waits_is_named_when_its_time_is_handed_over() -> None:
+    """A user with two bookings that wait for the same time gets a message about each of them."""
+    desk = Desk()
+    book(desk, "operator", hours=8)
+    for hour in (1, 4):
+        book(desk, "release-manager", NOON + hour * HOUR, 2, wait=True)
+    decisions.hand_over_booking(acting(desk, "operator"), "B-1", "user:viewer")
+    text = "B-1 was handed over to user:viewer; {} waits for it"
+    assert {("release-manager", text.format(each)) for each in ("B-2", "B-3")} <= set(messages(desk))
 
 
 def test_a_booking_is_extended_into_free_time_only() -> None:

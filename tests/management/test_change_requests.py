@@ -1,5 +1,7 @@
 """Change requests by values: states, rank, risk, checks, commits and imports."""
 
+from bisect import bisect_left
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -24,7 +26,7 @@ from orchestrator.management.change_requests.model import (
 )
 from orchestrator.management.change_requests.risk import FACTORS, ChangeFacts, PackageFacts, change_risk
 from orchestrator.management.change_requests.state import CHANGE_REQUEST_TABLE, ChangeEvent, ChangeState
-from orchestrator.management.change_requests.store import CHANGE_REQUESTS
+from orchestrator.management.change_requests.store import CHANGE_REQUESTS, rank_position
 
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -120,17 +122,43 @@ def test_the_order_of_the_store_is_that_of_the_rank(values: list[tuple[int, int,
     assert kept == sorted(requests, key=lambda request: (-round(request.rank, 4), request.number))
 
 
+def place_in(requests: list[ChangeRequest]) -> Callable[[float, int], int]:
+    """The places among the ranks of *requests*, as the store finds them."""
+    places = sorted(rank_position(request.rank, request.number) for request in requests)
+    return lambda rank, number: bisect_left(places, rank_position(rank, number)) + 1
+
+
+@given(st.lists(st.tuples(st.integers(1, 5), st.integers(0, 5)), max_size=12))
+def test_the_places_before_are_those_of_the_earlier_order(values: list[tuple[int, int]]) -> None:
+    """The places of what moved are those of the whole order at both moments, also if only what moved is given."""
+    before, now = [], []
+    for number, (value, after) in enumerate(values, 1):
+        old = change_request(number, value=value).ranked(NOON - 2 * DAY, "entered")
+        before.append(old)
+        now.append(old.ranked(NOON, "changed", value=after) if after else old)
+
+    def places(requests: list[ChangeRequest]) -> dict[str, int]:
+        ordered = sorted(requests, key=lambda each: (-each.rank, each.number))
+        return {request.id: place for place, request in enumerate(ordered, 1)}
+
+    moved = [request for request in now if len(request.ranks) > 1]
+    found = moves_since(moved, NOON - DAY, place_in(now))
+    was, is_ = places(before), places(now)
+    expected = [(each.id, was[each.id], is_[each.id]) for each in moved]
+    assert [(each.request, each.place_before, each.place) for each in found] == sorted(expected, key=lambda e: e[2])
+
+
 def test_what_moved_is_named_with_its_reason() -> None:
     """A request moved if its rank did since the moment; the reason and both places are shown, and old moves are left out."""
     before = NOON - 2 * DAY
     shop = change_request(1, value=3).ranked(before, "entered", facts=ChangeFacts(packages=(GOOD,)))
     bank = change_request(2, value=3).ranked(before, "entered", facts=ChangeFacts(packages=(GOOD,)))
-    assert moves_since([shop, bank], NOON - DAY) == ()
+    assert moves_since([shop, bank], NOON - DAY, place_in([shop, bank])) == ()
     riskier = shop.ranked(
         NOON, "drift: production → 1 of 1", facts=ChangeFacts(packages=(GOOD,), drifting=("production",))
     )
     new = change_request(3, value=5).ranked(NOON, "entered", facts=ChangeFacts(packages=(GOOD,)))
-    first, second = moves_since([riskier, bank, new], NOON - DAY)
+    first, second = moves_since([riskier, bank, new], NOON - DAY, place_in([riskier, bank, new]))
     assert (first.request, first.before, first.place_before, first.place) == ("R-3", None, None, 1)
     assert (second.request, second.place_before, second.place) == ("R-1", 1, 3)
     assert second.why == ("drift: production → 1 of 1",)

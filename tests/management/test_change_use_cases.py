@@ -116,6 +116,10 @@ def test_lists_are_pages_in_the_order_of_the_rank() -> None:
     assert rest.cursor is None
     assert [r.id for r in queries.list_changes(viewer, (ChangeState.WITHDRAWN,)).items] == ["R-2"]
     assert queries.count_changes(viewer)[ChangeState.DRAFT] == 4
+    top = queries.show_ranking(viewer, limit=3)
+    following = queries.show_ranking(viewer, cursor=top.cursor, limit=3)
+    assert [(r.first, [each.value for each in r.requests]) for r in (top, following)] == [(1, [4, 3, 2]), (4, [1])]
+    assert len(top.moved) == len(following.moved) == 4
     shown = queries.show_change(viewer, "R-1", Sources(drifting=("production",)))
     assert shown.is_stale
 

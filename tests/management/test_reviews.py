@@ -150,3 +150,14 @@ def test_an_overdue_action_is_shown_and_its_owner_is_notified_once(office: Offic
         cancel_action(office.acting, "A-1", "why")
     assert overdue_actions(office.acting) == ()
     assert [each.id for each in list_actions(office.acting, mine=True, ended=True).items] == ["A-1"]
+
+
+def test_own_actions_are_pages(office: Office) -> None:
+    """Own actions go on at the cursor of the page before, and actions of others are left out."""
+    open_review(office.acting, RUN, journal(ended()))
+    for number, owner in enumerate(("release-manager", "operator", "release-manager")):
+        add_action(office.acting, RUN, f"Action {number}", owner, NOON + number * DAY)
+    first = list_actions(office.acting, mine=True, limit=1)
+    following = list_actions(office.acting, mine=True, cursor=first.cursor, limit=1)
+    assert [each.title for page in (first, following) for each in page.items] == ["Action 0", "Action 2"]
+    assert following.cursor is None

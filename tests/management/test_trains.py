@@ -28,7 +28,7 @@ from orchestrator.management.trains.state import (
 from orchestrator.register_ports import Register
 from tests.app.desk import NOON
 from tests.contracts.test_register import opened, register
-from tests.management.trains import HOUR, NAMES, DiedError, Station, draft
+from tests.management.trains import HOUR, NAMES, DiedError, Station, draft, dying_at
 
 __all__ = ["opened", "register"]  # the fixtures
 AT = moment_text(NOON)
@@ -251,23 +251,6 @@ def test_whenever_a_process_dies_nothing_is_done_twice(deaths: set[int], bad: st
     assert len(found.runs.order) == len(set(found.runs.order)) == len(found.runs.requested)
     wanted: tuple[Any, ...] = ("rolled-back", ["1.0.0"] * 3) if bad else ("arrived", ["2.0.0"] * 3)
     assert (found.train.state, found.set_in("production")) == wanted
-
-
-def dying_at(left: int, changing: Any, *, before: bool) -> Any:
-    """*changing*, with which the process dies at the write number *left*: before it, or after it was committed."""
-    writes = 0
-
-    def change(*args: Any, **named: Any) -> Any:
-        nonlocal writes
-        writes += 1
-        if writes == left and before:
-            raise DiedError
-        done = changing(*args, **named)
-        if writes == left:
-            raise DiedError
-        return done
-
-    return change
 
 
 @pytest.mark.parametrize("before", [True, False])

@@ -73,6 +73,23 @@ class DiedError(BaseException):
     """The process that drives a train dies."""
 
 
+def dying_at(left: int, changing: Any, *, before: bool) -> Any:
+    """*changing*, with which the process dies at the write number *left*: before it, or after it was committed."""
+    writes = 0
+
+    def change(*args: Any, **named: Any) -> Any:
+        nonlocal writes
+        writes += 1
+        if writes == left and before:
+            raise DiedError
+        done = changing(*args, **named)
+        if writes == left:
+            raise DiedError
+        return done
+
+    return change
+
+
 @dataclass
 class MemoryTrains:
     """Runs that are recorded by their roots, and the releases that they leave in each environment.

@@ -96,6 +96,7 @@ def test_an_environment_is_booked_extended_and_handed_over(office: RequestProjec
     assert olga.form("/bookings/B-1/extend", until=at(end + timedelta(hours=1))).status_code == 303
     assert "A101" in bob.form("/bookings/B-1/cancel").text
     assert "N110" in olga.form("/bookings/B-1/hand-over", holder="ann").text
+    assert "there is no train T-9" in olga.form("/bookings/B-1/hand-over", holder="train:T-9").text
     assert olga.form("/bookings/B-1/hand-over", holder="user:ann", reason="holidays").status_code == 303
     assert "user:olga" in bob.get("/bookings/B-1").text
     assert ann.form("/bookings/B-1/cancel", reason="not needed").status_code == 303

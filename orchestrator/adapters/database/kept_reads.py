@@ -76,6 +76,7 @@ class KeptRecords(DatabaseChanges):
         *,
         start: str = "",
         prefix: str = "",
+        about: str | None = None,
         newest_first: bool = False,
         cursor: str | None = None,
         limit: int = PAGE_SIZE,
@@ -84,10 +85,15 @@ class KeptRecords(DatabaseChanges):
 
         def read() -> Page[T]:
             how: Any = {"start": start, "prefix": prefix, "newest_first": newest_first, "cursor": cursor}
-            return super(KeptRecords, self).page(kind, parts, limit=limit, **how)
+            return super(KeptRecords, self).page(kind, parts, about=about, limit=limit, **how)
 
-        about = (None if parts is None else tuple(parts), start, prefix, newest_first, cursor, limit)
-        return self._once(("page", kind.name, *about), read, lambda page: len(page.items))
+        chosen = (None if parts is None else tuple(parts), start, prefix, about, newest_first, cursor, limit)
+        return self._once(("page", kind.name, *chosen), read, lambda page: len(page.items))
+
+    def positions(self, kind: RecordKind[T], parts: Sequence[str]) -> list[str]:
+        """The positions of the records in *parts*."""
+        chosen = ("positions", kind.name, tuple(parts))
+        return self._once(chosen, lambda: super(KeptRecords, self).positions(kind, parts), len)
 
     def count(self, kind: RecordKind[T]) -> dict[str, int]:
         """How many records each part has."""

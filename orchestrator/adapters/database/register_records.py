@@ -48,6 +48,7 @@ class DatabaseChanges:
         *,
         start: str = "",
         prefix: str = "",
+        about: str | None = None,
         newest_first: bool = False,
         cursor: str | None = None,
         limit: int = PAGE_SIZE,
@@ -61,6 +62,8 @@ class DatabaseChanges:
             query = query.where(c.part.in_(parts))
         if start:
             query = query.where(c.position >= start)
+        if about is not None:
+            query = query.where(c.about == about)
         if prefix:
             query = query.where(starts_with(self._db.dialect.name, c.key, prefix))
         if cursor is not None:
@@ -73,6 +76,19 @@ class DatabaseChanges:
             return Page(items=items)
         end = rows[limit - 1]
         return Page(items=items, cursor=f"{end.position if by_position else ''} {end.key}")
+
+    def positions(self, kind: RecordKind[T], parts: Sequence[str]) -> list[str]:
+        """The positions of the records in *parts*."""
+        c = register_tables[kind.name].c
+        query = sa.select(c.position).where(c.project == self._project, c.part.in_(parts))
+        return sorted(self._db.execute(query).scalars())
+
+    def written_since(self, kind: RecordKind[T], at: datetime) -> tuple[T, ...]:
+        """The records that were written at this moment or later."""
+        c = register_tables[kind.name].c
+        query = sa.select(c.data).where(c.project == self._project, c.changed_at >= moment_text(at))
+        rows = self._db.execute(query.order_by(c.key))
+        return tuple(decode(kind.model, str(data)) for data in rows.scalars())
 
     def count(self, kind: RecordKind[T]) -> dict[str, int]:
         """How many records each part has."""
@@ -124,6 +140,7 @@ class DatabaseChanges:
             "changed_by": self._by,
             "data": value.model_dump_json(),
             **({"position": kind.position(value)} if kind.position is not None else {}),
+            **({"about": kind.about(value)} if kind.about is not None else {}),
         }
         if version:
             self._db.execute(table.update().where(self._is(table, key)).values(**row))

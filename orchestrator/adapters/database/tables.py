@@ -127,7 +127,17 @@ def _register_table(name: str, *more: sa.schema.SchemaItem) -> sa.Table:
 
 
 def _listed_table(name: str, *more: sa.schema.SchemaItem) -> sa.Table:
-    """The table of a kind of record that is listed page by page, in the order of *position* and key."""
+    """The table of a kind of record that is listed page by page, in the order of *position* and key.
+
+    Those of `ABOUT` are found by what they are about, and by when they were written.
+    """
+    if name in ABOUT:
+        more = (
+            *more,
+            sa.Column("about", sa.Text, nullable=False, server_default=""),
+            sa.Index(f"{name}_about", "project", "about", "position", "key"),
+            sa.Index(f"{name}_changed", "project", "changed_at"),
+        )
     position = sa.Column("position", sa.Text, nullable=False)
     return _register_table(
         name,
@@ -138,6 +148,8 @@ def _listed_table(name: str, *more: sa.schema.SchemaItem) -> sa.Table:
     )
 
 
+ABOUT = frozenset({"bookings", "change_requests", "review_actions", "trains"})
+"""The kinds whose `RecordKind.about` is kept."""
 REGISTER = (
     "users", "user_groups", "service_accounts", "own_roles", "bindings", "absences", "tokens",
     "calendar_rules", "line_stops", "votes", "outbox",

@@ -25,8 +25,8 @@ from orchestrator.register_ports import AuditKeys, Changes, Records
 T = TypeVar("T", bound=Model)
 R = TypeVar("R")
 
-Table = dict[str, tuple[Model, int]]
-"""The records of one kind with their versions, by key."""
+Table = dict[str, tuple[Model, int, datetime]]
+"""The records of one kind with their versions and when they were written, by key."""
 
 
 class MemoryRegister:
@@ -80,16 +80,21 @@ class MemoryRegister:
         """Nothing is open."""
 
     def _at_work(self) -> "MemoryChanges":
-        return MemoryChanges(self.project, self._keys, self._tables, self._audit)
+        return MemoryChanges(self.project, self._keys, self._tables, self._audit, parse_moment(self._clock.now()))
 
 
 class MemoryChanges:
     """The register at one moment; tables are copied when they are changed."""
 
     def __init__(
-        self, project: str, keys: AuditKeys, tables: dict[str, Table], entries: tuple[AuditEntry, ...]
+        self,
+        project: str,
+        keys: AuditKeys,
+        tables: dict[str, Table],
+        entries: tuple[AuditEntry, ...],
+        now: datetime,
     ) -> None:
-        self._project, self._keys = project, keys
+        self._project, self._keys, self._now = project, keys, now
         self.tables, self.entries = dict(tables), entries
         self._before = len(entries)
         self._changed = False
@@ -107,6 +112,7 @@ class MemoryChanges:
         *,
         start: str = "",
         prefix: str = "",
+        about: str | None = None,
         newest_first: bool = False,
         cursor: str | None = None,
         limit: int = PAGE_SIZE,
@@ -121,10 +127,21 @@ class MemoryChanges:
             if (after is None or (place < after if newest_first else place > after))
             and place[0] >= start
             and place[1].startswith(prefix)
-            and (parts is None or kind.part(placed[place]) in parts)
+            and _is_in(kind, placed[place], parts, about)
         ]
         last = " ".join(found[limit - 1]) if len(found) > limit else None
         return Page(items=tuple(placed[place] for place in found[:limit]), cursor=last)
+
+    def positions(self, kind: RecordKind[T], parts: Sequence[str]) -> list[str]:
+        """The positions of the records in *parts*."""
+        position = kind.position
+        assert position is not None
+        return sorted(position(value) for value in self.all(kind) if kind.part(value) in parts)
+
+    def written_since(self, kind: RecordKind[T], at: datetime) -> tuple[T, ...]:
+        """The records that were written at this moment or later."""
+        table = self._table(kind)
+        return tuple(kind.model.model_validate(table[key][0]) for key in sorted(table) if table[key][2] >= at)
 
     def count(self, kind: RecordKind[T]) -> dict[str, int]:
         """How many records each part has."""
@@ -163,7 +180,7 @@ class MemoryChanges:
         version = self.version(kind, key)
         if expected is not None and expected != version:
             raise changed_meanwhile(kind.name, key, expected, version)
-        self.tables[kind.name] = {**self._table(kind), key: (value, version + 1)}
+        self.tables[kind.name] = {**self._table(kind), key: (value, version + 1, self._now)}
         self._changed = True
 
     def remove(self, kind: RecordKind[T], key: str) -> None:
@@ -185,3 +202,9 @@ class MemoryChanges:
         """Refuse changes without an audit entry."""
         if self._changed and len(self.entries) == self._before:
             raise RuntimeError("a change of the register needs an audit entry")
+
+
+def _is_in(kind: RecordKind[T], value: T, parts: Sequence[str] | None, about: str | None) -> bool:
+    """Whether *value* is in one of *parts*, and is about *about*."""
+    in_part = parts is None or kind.part(value) in parts
+    return in_part and (about is None or (kind.about is not None and kind.about(value) == about))

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 @click.option("--for", "length", required=True, type=DURATION, metavar="TIME", help="How long: 30m, 4h, 2d.")
 @click.option("--purpose", required=True, metavar="TEXT", help="What it is for, shown to those who wait.")
 @click.option(
-    "--holder", metavar="HOLDER", help="user:NAME, team:NAME or train:ID (default: you). The holder's promotions pass."
+    "--holder",
+    metavar="HOLDER",
+    help="user:NAME, team:NAME, release:ID or train:ID (default: you). The holder's promotions pass.",
 )
 @click.option(
     "--grace", type=DURATION, default="30m", metavar="TIME", help="Expire if it was not used so long after its start."

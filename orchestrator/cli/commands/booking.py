@@ -60,7 +60,7 @@ def extend(booking: str, until: datetime, as_json: bool) -> None:
 
 @command.command("hand-over")
 @booking_argument
-@click.option("--to", "holder", required=True, metavar="HOLDER", help="user:NAME, team:NAME or train:ID.")
+@click.option("--to", "holder", required=True, metavar="HOLDER", help="user:NAME, team:NAME, release:ID or train:ID.")
 @why_option
 @json_option
 def hand_over_command(booking: str, holder: str, message: str, as_json: bool) -> None:

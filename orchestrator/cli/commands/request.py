@@ -176,6 +176,7 @@ def show(request: str, as_json: bool) -> None:
 @click.option("--refresh", is_flag=True, help="Compute every rank again by the current facts.")
 @click.option("--since", type=MOMENT, metavar="TIME", help="Show what moved since then (default: one day ago).")
 @reason_option()
+@page_options("requests", 200)
 @json_option
 def rank_(
     request: str | None,
@@ -184,6 +185,8 @@ def rank_(
     refresh: bool,
     since: datetime | None,
     message: str,
+    limit: int,
+    cursor: str | None,
     as_json: bool,
 ) -> None:
     """Show the ranking with its arithmetic and what moved, or set the rank of REQUEST by hand.
@@ -199,18 +202,18 @@ def rank_(
     from orchestrator.management.application import open_managed
     from orchestrator.management.change_requests.duties import recompute_ranks
     from orchestrator.management.change_requests.queries import show_ranking
-    from orchestrator.management.documents import change_item
+    from orchestrator.management.documents import ranking_data
 
     app = open_managed(Path.cwd())
     if refresh:
         recompute_ranks(app.acting, app.change_sources)
-    found = show_ranking(app.acting, since)
+    found = show_ranking(app.acting, since, cursor, limit)
     if as_json:
-        items = [change_item(each) for each in found.requests]
-        moved = [move.to_json() for move in found.moved]
-        print_json("ChangeRanking", {"since": found.since.isoformat(), "requests": items, "moved": moved})
+        print_json("ChangeRanking", ranking_data(found))
         return
     _print_ranking(found)
+    if found.cursor:
+        note(f"more: orchestrator request rank --cursor '{found.cursor}'")
 
 
 def _print_ranking(found: Any) -> None:
@@ -219,7 +222,10 @@ def _print_ranking(found: Any) -> None:
     if not found.requests:
         out("there are no open change requests; add one with: orchestrator request add TITLE")
         return
-    rows = [[f"{place}", r.id, f"{r.rank:.2f}", r.title, r.arithmetic] for place, r in enumerate(found.requests, 1)]
+    rows = [
+        [f"{place}", r.id, f"{r.rank:.2f}", r.title, r.arithmetic]
+        for place, r in enumerate(found.requests, found.first)
+    ]
     out(table(["place", "request", "rank", "title", "arithmetic"], rows))
     out("")
     out(

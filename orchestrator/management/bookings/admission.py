@@ -1,18 +1,17 @@
 """What admission knows of bookings: who keeps whom out, and that a promotion of the holder is the check-in."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from orchestrator.app.acting import Acting, Change, access_of, change
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.calendar.verdict import Booking
 from orchestrator.domain.journal import Run
 from orchestrator.domain.moments import Now
-from orchestrator.domain.register import OPEN
 from orchestrator.management.bookings.conflicts import closed_by
 from orchestrator.management.bookings.decisions import check_in
 from orchestrator.management.bookings.model import EnvironmentBooking
 from orchestrator.management.bookings.state import BookingState
-from orchestrator.management.bookings.store import BOOKINGS
+from orchestrator.management.bookings.store import open_bookings
 from orchestrator.management.planned_releases.state import PASSING
 from orchestrator.management.planned_releases.store import PLANNED_RELEASES
 from orchestrator.management.trains.store import TRAINS
@@ -25,9 +24,9 @@ class RegisterBookings:
     def __init__(self, depends_on: Callable[[], Mapping[str, tuple[str, ...]]]) -> None:
         self._depends_on = depends_on
 
-    def booked(self, records: Records, now: Now) -> tuple[Booking, ...]:
-        """What keeps others out of each environment."""
-        return tuple(booking for _, booking in self._keeping_out(records, now))
+    def booked(self, records: Records, now: Now, environments: Sequence[str] | None = None) -> tuple[Booking, ...]:
+        """What keeps others out of each environment, or of *environments*."""
+        return tuple(booking for _, booking in self._keeping_out(records, now, environments))
 
     def use(self, acting: Acting, run: Run) -> None:
         """Record that *run* is the first use of a booking of its user, if it is one."""
@@ -43,7 +42,7 @@ class RegisterBookings:
 
     def _unused(self, records: Records, now: Now, run: Run) -> EnvironmentBooking | None:
         """The booking that *run* uses first: the user passes by it, and its time has come."""
-        for record, booking in self._keeping_out(records, now):
+        for record, booking in self._keeping_out(records, now, (run.environment,)):
             carried = run.release is not None and run.release.digest in booking.packages
             mine = carried or run.by in {booking.holder, *booking.members}
             if (
@@ -55,16 +54,21 @@ class RegisterBookings:
                 return record
         return None
 
-    def _keeping_out(self, records: Records, now: Now) -> Iterator[tuple[EnvironmentBooking, Booking]]:
-        found = [each for each in records.all(BOOKINGS, OPEN) if each.keeps_out(now)]
+    def _keeping_out(
+        self, records: Records, now: Now, environments: Sequence[str] | None
+    ) -> Iterator[tuple[EnvironmentBooking, Booking]]:
+        closed = closed_by(self._depends_on())
+        found = [each for each in open_bookings(records, closed, environments) if each.keeps_out(now)]
         if not found:
             return
-        closed, users = closed_by(self._depends_on()), access_of(records).users
+        users = access_of(records).users
         for each in found:
             kind, _, name = each.holder.partition(":")
             members = tuple(user.name for user in users if user.team == name) if kind == "team" else ()
             packages = CARRIERS[kind](records, name) if kind in CARRIERS else ()
             for environment in closed.get(each.environment, ()):
+                if environments is not None and environment not in environments:
+                    continue
                 yield each, each.as_closing(environment, members, packages)
 
 

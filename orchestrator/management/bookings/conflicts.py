@@ -1,5 +1,6 @@
 """Why a time cannot be booked, and when it can: pure functions over bookings, the calendar, absences and quotas."""
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -69,6 +70,13 @@ def shared(left: str, right: str, depends_on: Mapping[str, tuple[str, ...]]) -> 
 
 def closed_by(depends_on: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
     """For each environment those that a booking of it closes, itself among them, in the order of *depends_on*."""
+    return _closed_by(tuple(depends_on.items()))
+
+
+@functools.lru_cache(maxsize=8)
+def _closed_by(items: tuple[tuple[str, tuple[str, ...]], ...]) -> Mapping[str, tuple[str, ...]]:
+    """The same of the *items*, once for each project: each admission needs it."""
+    depends_on = dict(items)
     needs = {name: covered(name, depends_on) for name in depends_on}
     users: dict[str, list[str]] = {}
     for name, resources in needs.items():

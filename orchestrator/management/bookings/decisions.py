@@ -1,10 +1,11 @@
 """Use cases that change bookings and quotas. Each change has an entry in the audit stream."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from orchestrator.app.acting import Acting, Change, View, change, unknown
-from orchestrator.app.calendar import calendar_of
+from orchestrator.app.calendar import rules_of
 from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.calendar.intervals import Interval
@@ -15,18 +16,19 @@ from orchestrator.management.bookings.conflicts import (
     WEEK,
     BookingFacts,
     Conflict,
+    closed_by,
     conflicts,
     free_slots,
     next_moment,
-    shared,
 )
 from orchestrator.management.bookings.model import LONGEST, BookingDraft, EnvironmentBooking, Quota
 from orchestrator.management.bookings.ports import BookingSources
 from orchestrator.management.bookings.state import BookingEvent, BookingState
-from orchestrator.management.bookings.store import BOOKINGS, QUOTAS
+from orchestrator.management.bookings.store import BOOKINGS, QUOTAS, open_bookings
 from orchestrator.management.numbers import next_number
 from orchestrator.management.planned_releases.store import PLANNED_RELEASES
 from orchestrator.management.trains.store import TRAINS
+from orchestrator.register_ports import each_record
 
 NOUN = "booking"
 HORIZON = timedelta(days=90)
@@ -76,7 +78,7 @@ def extend_booking(acting: Acting, key: str, end: datetime, sources: BookingSour
         if end - booking.start > LONGEST:
             raise OrchestratorError("G302", f"{booking.id} would be longer than {LONGEST.days} days")
         after = booking.after(BookingEvent.EXTEND, end=end)
-        facts = booking_facts(task, sources)
+        facts = booking_facts(task, sources, (after.environment,))
         found = conflicts(after, facts)
         if found:
             raise refused_booking(after, found, facts, task.now)
@@ -95,7 +97,8 @@ def hand_over_booking(acting: Acting, key: str, holder: str, reason: str = "") -
         _check_names(task, after)
         done = _put(task, after, BookingEvent.HAND_OVER)
         for each in _waiting(task, done):
-            _notify(task, each.owner, done, f"{done.id} was handed over to {holder}; {each.id} waits for it")
+            text = f"{done.id} was handed over to {holder}; {each.id} waits for it"
+            _notify(task, each.owner, done, text, about=f" {each.id}")
         return done
 
     return _change_own(acting, key, work, reason)
@@ -130,7 +133,7 @@ def make_booking(
     _check_names(task, made)
     if task.now.may_have_reached(made.end):
         raise OrchestratorError("G302", f"the time ended at {minute_text(made.end)}")
-    facts = booking_facts(task, sources)
+    facts = booking_facts(task, sources, (made.environment,))
     found = conflicts(made, facts)
     if found and not wait:
         raise refused_booking(made, found, facts, task.now)
@@ -146,20 +149,26 @@ def stop_booking(task: Change, booking: EnvironmentBooking, reason: str) -> Envi
     return _put(task, booking.after(event, ended_at=task.now.earliest, note=reason), event)
 
 
-def booking_facts(view: View, sources: BookingSources) -> BookingFacts:
-    """What bookings are compared with at this moment."""
-    bookings = [each for each in view.records.all(BOOKINGS, OPEN) if each.keeps_out(view.now)]
-    quotas = view.records.all(QUOTAS)
-    past = view.records.page(BOOKINGS, [ENDED], start=moment_text(view.now.earliest - WEEK), limit=10_000).items
+def booking_facts(view: View, sources: BookingSources, environments: Sequence[str] | None = None) -> BookingFacts:
+    """What bookings, or those of *environments* only, are compared with at this moment."""
+    depends_on, quotas = sources.depends_on(), view.records.all(QUOTAS)
+    bookings = open_bookings(view.records, closed_by(depends_on), environments)
     return BookingFacts(
-        bookings=tuple(bookings),
-        past=tuple(each for each in past if each.state is BookingState.COMPLETED) if quotas else (),
-        calendar=calendar_of(view, sources.declared_rules()),
-        depends_on=sources.depends_on(),
+        bookings=tuple(each for each in bookings if each.keeps_out(view.now)),
+        past=_past_week(view) if quotas else (),
+        calendar=rules_of(view, sources.declared_rules()),
+        depends_on=depends_on,
         absences=view.records.all(ABSENCES),
         quotas=quotas,
         teams={user.name: user.team for user in view.records.all(USERS) if user.team},
     )
+
+
+def _past_week(view: View) -> tuple[EnvironmentBooking, ...]:
+    """The bookings that were completed in the last week."""
+    start = moment_text(view.now.earliest - WEEK)
+    past = each_record(view.records, BOOKINGS, [ENDED], start=start)
+    return tuple(each for each in past if each.state is BookingState.COMPLETED)
 
 
 def refused_booking(
@@ -176,17 +185,19 @@ def refused_booking(
 
 def confirm_waiting(task: Change, sources: BookingSources, near: EnvironmentBooking | None = None) -> Iterator[str]:
     """Confirm the bookings that wait and whose time is free, the oldest first; with *near* those that it blocked."""
-    facts = booking_facts(task, sources)
-    waiting = [each for each in task.records.all(BOOKINGS, OPEN) if each.state is BookingState.WAITING]
-    for each in sorted(waiting, key=lambda booking: booking.number):
-        if near is not None and not shared(each.environment, near.environment, facts.depends_on):
-            continue
+    closed, places = closed_by(sources.depends_on()), None if near is None else (near.environment,)
+    found = open_bookings(task.records, closed, places)
+    waiting = sorted((each for each in found if each.state is BookingState.WAITING), key=lambda each: each.number)
+    if not waiting:
+        return
+    facts = booking_facts(task, sources, tuple({each.environment for each in waiting}))
+    for each in waiting:
         if task.now.may_have_reached(each.end) or conflicts(each, facts):
             continue
         done = _put(
             task, each.after(BookingEvent.CONFIRM, confirmed_at=task.now.earliest, note=""), BookingEvent.CONFIRM
         )
-        facts = booking_facts(task, sources)
+        facts = replace(facts, bookings=(*facts.bookings, done))
         _notify(task, done.owner, done, f"{done.id} is confirmed: its time became free")
         yield f"{done.id} is confirmed"
 
@@ -263,22 +274,16 @@ def _freed(task: Change, booking: EnvironmentBooking, sources: BookingSources) -
 
 def _waiting(view: View, booking: EnvironmentBooking) -> list[EnvironmentBooking]:
     """The bookings that wait for the time of *booking*."""
-    found = view.records.all(BOOKINGS, OPEN)
-    return [
-        each
-        for each in found
-        if each.state is BookingState.WAITING
-        and each.environment == booking.environment
-        and each.interval.overlaps(booking.interval)
-    ]
+    found = each_record(view.records, BOOKINGS, [OPEN], about=booking.environment)
+    return [each for each in found if each.state is BookingState.WAITING and each.interval.overlaps(booking.interval)]
 
 
-def _notify(task: Change, to: str, booking: EnvironmentBooking, text: str) -> None:
-    """One message to *to* about this version of *booking*, unless *to* is the actor."""
+def _notify(task: Change, to: str, booking: EnvironmentBooking, text: str, about: str = "") -> None:
+    """One message to *to* about this version of *booking*, and *about* another one, unless *to* is the actor."""
     if to == str(task.acting.actor):
         return
     version = task.records.version(BOOKINGS, booking.id)
-    dedup = f"{NOUN} {booking.id} {version} {to}"
+    dedup = f"{NOUN} {booking.id} {version}{about} {to}"
     task.put(OUTBOX, _message(task, dedup, to, booking, text))
 
 

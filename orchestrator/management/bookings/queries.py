@@ -10,16 +10,15 @@ from orchestrator.domain.calendar.intervals import Interval
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.listing import PAGE_SIZE, Page
 from orchestrator.domain.moments import moment_text
-from orchestrator.domain.register import ENDED, OPEN, split_cursor
+from orchestrator.domain.register import ENDED, OPEN
 from orchestrator.management.bookings.conflicts import WEEK, free_slots, next_moment, weeks_of
 from orchestrator.management.bookings.contention import WeekDemand, demand_of
 from orchestrator.management.bookings.decisions import booking_facts
 from orchestrator.management.bookings.model import EnvironmentBooking, Quota
 from orchestrator.management.bookings.ports import BookingSources
 from orchestrator.management.bookings.store import BOOKINGS, QUOTAS
+from orchestrator.register_ports import each_record, page_of_fitting
 
-CHUNK = 500
-"""How many bookings are read at once when a list is for some of them only."""
 SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=366)
 """The times that free slots can have, and in which they are searched for."""
 
@@ -45,30 +44,25 @@ def list_bookings(
     """A page of the bookings, by their end, or against that; by default those that have not ended."""
     wanted, actor = chosen or BookingFilter(), str(acting.actor)
 
-    def fits(booking: EnvironmentBooking) -> bool:
-        mine = actor == booking.owner or booking.holder == f"user:{actor}"
-        return wanted.environment in {None, booking.environment} and (mine or not wanted.mine)
+    def is_mine(booking: EnvironmentBooking) -> bool:
+        return actor == booking.owner or booking.holder == f"user:{actor}"
 
     def work(view: View) -> Page[EnvironmentBooking]:
-        parts = [OPEN, ENDED] if wanted.ended else [OPEN]
-        found: list[EnvironmentBooking] = []
-        page = view.records.page(BOOKINGS, parts, newest_first=latest_first, cursor=cursor, limit=CHUNK)
-        while True:
-            found += [booking for booking in page.items if fits(booking)]
-            if len(found) > limit or page.cursor is None:
-                break
-            page = view.records.page(BOOKINGS, parts, newest_first=latest_first, cursor=page.cursor, limit=CHUNK)
-        last = _place(found[limit - 1]) if len(found) > limit else None
-        return Page(items=tuple(found[:limit]), cursor=last)
+        parts, about = [OPEN, ENDED] if wanted.ended else [OPEN], wanted.environment
+        if wanted.mine:
+            return page_of_fitting(
+                view.records,
+                BOOKINGS,
+                parts,
+                is_mine,
+                about=about,
+                newest_first=latest_first,
+                cursor=cursor,
+                limit=limit,
+            )
+        return view.records.page(BOOKINGS, parts, about=about, newest_first=latest_first, cursor=cursor, limit=limit)
 
     return read_register(acting, Action.VIEW, work)
-
-
-def _place(booking: EnvironmentBooking) -> str:
-    assert BOOKINGS.position is not None
-    cursor = f"{BOOKINGS.position(booking)} {BOOKINGS.key(booking)}"
-    assert split_cursor(cursor)[1] == booking.id
-    return cursor
 
 
 @forwarded
@@ -110,7 +104,7 @@ def find_slots(
         if after is not None and after >= start + within:
             return ()
         horizon = Interval(max(start, after or start), start + within)
-        return free_slots(environment, length, horizon, booking_facts(view, sources), most)
+        return free_slots(environment, length, horizon, booking_facts(view, sources, (environment,)), most)
 
     return read_register(acting, Action.VIEW, work)
 
@@ -132,15 +126,15 @@ def show_contention(
     def work(view: View) -> tuple[WeekDemand, ...]:
         first = next(iter(weeks_of(Interval(view.now.earliest - WEEK, view.now.earliest))))
         start = moment_text(first.start)
-        bookings = view.records.page(BOOKINGS, [OPEN, ENDED], start=start, limit=100_000).items
         here: dict[str, list[EnvironmentBooking]] = {name: [] for name in acting.environments}
-        for booking in bookings:
+        for booking in each_record(view.records, BOOKINGS, [OPEN, ENDED], start=start):
             here.setdefault(booking.environment, []).append(booking)
-        # Runs count within bookings only: those of an environment without one are not read.
         chosen = [
             name for name in acting.environments if (names is None or name in names) and (here[name] or not booked_only)
         ]
-        uses = {name: sources.uses(name, first.start) for name in chosen if here[name]}
+        # Runs count within bookings only: those of an environment whose bookings are all in the future are not read.
+        used = [name for name in chosen if any(each.start <= view.now.latest for each in here[name])]
+        uses = {name: sources.uses(name, first.start) for name in used}
         weeks_shown = list(weeks_of(Interval(first.start, view.now.earliest + weeks * WEEK)))
         return tuple(
             demand_of(environment, week, here[environment], uses.get(environment, ()))

@@ -8,6 +8,7 @@ from orchestrator.app.acting import Acting, Change, View, change
 from orchestrator.app.calendar import calendar_of
 from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
+from orchestrator.domain.calendar.verdict import Calendar
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.moments import Now
 from orchestrator.domain.register import OUTBOX, Message
@@ -18,9 +19,8 @@ from orchestrator.management.change_requests.model import ChangeDraft, ChangeReq
 from orchestrator.management.change_requests.ports import ChangeSources
 from orchestrator.management.change_requests.risk import ChangeFacts, change_risk
 from orchestrator.management.change_requests.state import ChangeEvent, ChangeState
-from orchestrator.management.change_requests.store import CHANGE_REQUESTS
+from orchestrator.management.change_requests.store import CHANGE_REQUESTS, imported_before
 from orchestrator.management.numbers import next_number
-from orchestrator.register_ports import each_record
 
 NOUN = "change-request"
 
@@ -152,7 +152,7 @@ def import_changes(acting: Acting, incoming: Iterable[Incoming], sources: Change
     drafts = tuple(incoming)
 
     def work(task: Change) -> ChangeImport:
-        found = compare_import(each_record(task.records, CHANGE_REQUESTS), drafts)
+        found = compare_import(imported_before(task.records, drafts), drafts)
         for each in found.added:
             _add(task, each, sources)
         for request, each in found.changed:
@@ -275,7 +275,8 @@ def _move(task: Change, before: ChangeRequest, after: ChangeRequest, event: Chan
 
 def _assessed(view: View, request: ChangeRequest, sources: ChangeSources) -> ChangeRequest:
     """*request* with the current results of its checks."""
-    calendar = calendar_of(view, sources.declared_rules())
+    dated = request.due is not None
+    calendar = calendar_of(view, sources.declared_rules(), request.environments) if dated else Calendar()
     found = Surroundings(view.acting.environments, sources.known_packages(), calendar)
     return request.model_copy(update={"checks": assessment(request, found, view.now)})
 

@@ -1,6 +1,6 @@
 """Change requests as they are recorded, with their rank."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, Self
@@ -156,22 +156,39 @@ class RankMove(Model):
     why: tuple[str, ...]
 
 
-def moves_since(requests: Iterable[ChangeRequest], since: Moment) -> tuple[RankMove, ...]:
-    """The requests whose rank moved after *since*, in the order of their rank, with why."""
-    now = sorted(requests, key=lambda request: (-request.rank, request.number))
-    known = [(request, rank) for request in now if (rank := request.rank_at(since)) is not None]
-    old = sorted(known, key=lambda pair: (-pair[1], pair[0].number))
-    places = {request.number: place for place, (request, _) in enumerate(old, 1)}
+def moves_since(
+    requests: Iterable[ChangeRequest], since: Moment, place: Callable[[float, int], int]
+) -> tuple[RankMove, ...]:
+    """Those of *requests* whose rank moved after *since*, in the order of their rank, with why.
+
+    *place* is the place, from 1, that a rank and a number have among the current ranks. *requests* have all that moved.
+    """
+    moved = [request for request in requests if any(each.at > since for each in request.ranks)]
+    now = {request.number: _order(request.rank, request.number) for request in moved}
+    old = {r.number: _order(rank, r.number) for r in moved if (rank := r.rank_at(since)) is not None}
+
+    def place_before(number: int) -> int | None:
+        """Its former place: that of its former rank now, without what has moved, and with where that was."""
+        if number not in old:
+            return None
+        here = old[number]
+        left = sum(each < here for each in now.values())
+        return place(-here[0], number) - left + sum(each < here for each in old.values())
+
     return tuple(
         RankMove(
             request=request.id,
             title=request.title,
             before=request.rank_at(since),
             after=round(request.rank, 4),
-            place_before=places.get(request.number),
-            place=place,
+            place_before=place_before(request.number),
+            place=place(request.rank, request.number),
             why=tuple(each.why for each in request.ranks if each.at > since),
         )
-        for place, request in enumerate(now, 1)
-        if any(each.at > since for each in request.ranks)
+        for request in sorted(moved, key=lambda each: now[each.number])
     )
+
+
+def _order(rank: float, number: int) -> tuple[float, int]:
+    """The order of ranks, the highest first, as they are recorded."""
+    return -round(rank, 4), number

@@ -1,5 +1,6 @@
 """What users see of change requests: lists in the order of their rank, one request, and what moved."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,8 +14,7 @@ from orchestrator.management.change_requests.model import ChangeRequest, RankMov
 from orchestrator.management.change_requests.ports import BuiltRelease, ChangeSources
 from orchestrator.management.change_requests.risk import ChangeRisk, change_risk
 from orchestrator.management.change_requests.state import OPEN_STATES, ChangeState
-from orchestrator.management.change_requests.store import CHANGE_REQUESTS
-from orchestrator.register_ports import each_record
+from orchestrator.management.change_requests.store import CHANGE_REQUESTS, imported_before, rank_position
 
 YESTERDAY = timedelta(days=1)
 
@@ -47,11 +47,16 @@ class ImportStart:
 
 @dataclass(frozen=True)
 class Ranking:
-    """The open *requests* in the order of their rank, and those that *moved* since a moment."""
+    """A page of the open *requests* in the order of their rank, and all that *moved* since a moment.
+
+    The first one of the page has the place *first*, from 1. *cursor* is that of the next page.
+    """
 
     since: datetime
     requests: tuple[ChangeRequest, ...]
     moved: tuple[RankMove, ...]
+    first: int = 1
+    cursor: str | None = None
 
 
 @forwarded
@@ -90,14 +95,24 @@ def show_change(acting: Acting, key: str, sources: ChangeSources) -> ShownReques
 
 
 @forwarded
-def show_ranking(acting: Acting, since: datetime | None = None) -> Ranking:
-    """The open requests, and what moved *since* a moment (by default one day ago)."""
+def show_ranking(
+    acting: Acting, since: datetime | None = None, cursor: str | None = None, limit: int = PAGE_SIZE
+) -> Ranking:
+    """A page of the open requests, and what moved *since* a moment (by default one day ago)."""
+    parts = [state.value for state in OPEN_STATES]
 
     def work(view: View) -> Ranking:
         start = since or view.now.earliest - YESTERDAY
-        found = [r for state in OPEN_STATES for r in view.records.all(CHANGE_REQUESTS, state.value)]
-        ranked = tuple(sorted(found, key=lambda request: (-request.rank, request.number)))
-        return Ranking(start, ranked, moves_since(ranked, start))
+        page = view.records.page(CHANGE_REQUESTS, parts, cursor=cursor, limit=limit)
+        places = view.records.positions(CHANGE_REQUESTS, parts)
+
+        def place(rank: float, number: int) -> int:
+            return bisect_left(places, rank_position(rank, number)) + 1
+
+        written = view.records.written_since(CHANGE_REQUESTS, start)
+        moved = moves_since((each for each in written if each.state in OPEN_STATES), start, place)
+        first = place(page.items[0].rank, page.items[0].number) if page.items else 1
+        return Ranking(start, page.items, moved, first, page.cursor)
 
     return read_register(acting, Action.VIEW, work)
 
@@ -118,6 +133,6 @@ def preview_changes(acting: Acting, incoming: Sequence[Incoming]) -> ChangeImpor
     """What importing *incoming* would add, change and skip."""
 
     def work(view: View) -> ChangeImport:
-        return compare_import(each_record(view.records, CHANGE_REQUESTS), incoming)
+        return compare_import(imported_before(view.records, incoming), incoming)
 
     return read_register(acting, Action.VIEW, work)

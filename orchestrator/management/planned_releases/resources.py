@@ -33,10 +33,12 @@ def resource_conflicts(
 
     *ignored* are bookings that are given up. With *wait* a booked environment is not a conflict.
     """
-    facts = booking_facts(view, sources)
+    needed = tuple(needs)
+    places = {phase.environment for _, phase in needed if phase.environment is not None}
+    facts = booking_facts(view, sources, tuple(places))
     free = tuple(each for each in facts.bookings if each.id not in ignored)
     found: list[str] = []
-    for release, phase in needs:
+    for release, phase in needed:
         found += _absences(view, release, phase)
         if phase.environment is None or view.now.may_have_reached(phase.end):
             continue

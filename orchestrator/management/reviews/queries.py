@@ -1,7 +1,7 @@
 """What users see of reviews and actions."""
 
 from dataclasses import dataclass
-from itertools import islice
+from itertools import takewhile
 
 from orchestrator.app.acting import Acting, View, read_register
 from orchestrator.app.forwarding import forwarded
@@ -10,7 +10,7 @@ from orchestrator.domain.listing import PAGE_SIZE, Page
 from orchestrator.domain.register import ENDED, OPEN
 from orchestrator.management.reviews.model import Review, ReviewAction
 from orchestrator.management.reviews.store import RELEASE_REVIEWS, REVIEW_ACTIONS
-from orchestrator.register_ports import each_record
+from orchestrator.register_ports import each_record, page_of_fitting
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,8 @@ def show_review(acting: Acting, subject: str) -> ShownReview:
 
     def work(view: View) -> ShownReview:
         review = view.existing(RELEASE_REVIEWS, subject)
-        mine = [each for each in each_record(view.records, REVIEW_ACTIONS) if each.review == review.id]
-        mine.sort(key=lambda each: each.number)
-        return ShownReview(review, tuple(mine))
+        actions = each_record(view.records, REVIEW_ACTIONS, about=review.id)
+        return ShownReview(review, tuple(sorted(actions, key=lambda each: each.number)))
 
     return read_register(acting, Action.VIEW, work)
 
@@ -55,8 +54,10 @@ def list_actions(
     def work(view: View) -> Page[ReviewAction]:
         if not mine:
             return view.records.page(REVIEW_ACTIONS, parts, cursor=cursor, limit=limit)
-        every = each_record(view.records, REVIEW_ACTIONS, parts)
-        return Page(items=tuple(islice((each for each in every if each.owner == str(acting.actor)), limit)))
+        user = str(acting.actor)
+        return page_of_fitting(
+            view.records, REVIEW_ACTIONS, parts, lambda each: each.owner == user, cursor=cursor, limit=limit
+        )
 
     return read_register(acting, Action.VIEW, work)
 
@@ -66,7 +67,7 @@ def overdue_actions(acting: Acting) -> tuple[ReviewAction, ...]:
     """The open actions after their due time, which are shown where the next release is planned."""
 
     def work(view: View) -> tuple[ReviewAction, ...]:
-        found = (each for each in view.records.all(REVIEW_ACTIONS, OPEN) if each.is_overdue(view.now.earliest))
-        return tuple(sorted(found, key=lambda each: (each.due, each.number)))
+        by_due = each_record(view.records, REVIEW_ACTIONS, [OPEN])
+        return tuple(takewhile(lambda each: each.is_overdue(view.now.earliest), by_due))
 
     return read_register(acting, Action.VIEW, work)

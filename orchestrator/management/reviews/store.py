@@ -19,4 +19,5 @@ REVIEW_ACTIONS = RecordKind(
     part=lambda action: ENDED if action.has_ended else OPEN,
     position=lambda action: f"{moment_text(action.due)}.{action.number:08}",
     noun="review-action",
+    about=lambda action: action.review,
 )

@@ -18,6 +18,7 @@ from orchestrator.management.trains.ports import TrainSources
 from orchestrator.management.trains.records import NOUN, put_train, require_train_reason, usable_line
 from orchestrator.management.trains.state import TRAIN_TABLE, BoardingEvent, TrainEvent, TrainState
 from orchestrator.management.trains.store import TRAINS
+from orchestrator.register_ports import each_record
 
 
 @forwarded
@@ -32,7 +33,7 @@ def create_train(acting: Acting, line: str, departs_at: datetime | None = None) 
         at = departs_at or _free_departure(task, found)
         if at <= task.now.earliest:
             raise OrchestratorError("G602", f"{at:%Y-%m-%d %H:%M} UTC is past")
-        if any((train.line, train.departs_at) == (line, at) for train in task.records.all(TRAINS, OPEN)):
+        if any(train.departs_at == at for train in each_record(task.records, TRAINS, [OPEN], about=line)):
             raise OrchestratorError("G602", f"{line} has a train that departs at {at:%Y-%m-%d %H:%M} UTC already")
         return put_new_train(task, found, at)
 
@@ -40,7 +41,7 @@ def create_train(acting: Acting, line: str, departs_at: datetime | None = None) 
 
 
 def _free_departure(task: Change, line: TrainLine) -> datetime:
-    taken = {train.departs_at for train in task.records.all(TRAINS, OPEN) if train.line == line.name}
+    taken = {train.departs_at for train in each_record(task.records, TRAINS, [OPEN], about=line.name)}
     free = (at for at in departures(line, task.now.earliest, len(taken) + 1) if at not in taken)
     at = next(free, None)
     if at is None:

@@ -16,6 +16,7 @@ from orchestrator.management.trains.model import TrainLine
 from orchestrator.management.trains.ports import TrainExecutions, TrainSources
 from orchestrator.management.trains.progress import next_train_step
 from orchestrator.management.trains.store import TRAIN_LINES, TRAINS
+from orchestrator.register_ports import each_record
 
 
 @forwarded
@@ -39,7 +40,7 @@ def _bare_lines(view: View) -> list[str]:
 
 def _needs_train(view: View, line: TrainLine) -> bool:
     coming = departures(line, view.now.earliest)
-    open_ = [train for train in view.records.all(TRAINS, OPEN) if train.line == line.name]
+    open_ = list(each_record(view.records, TRAINS, [OPEN], about=line.name))
     return bool(coming) and not any(train.departs_at >= coming[0] for train in open_)
 
 

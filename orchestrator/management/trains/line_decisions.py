@@ -12,7 +12,6 @@ from orchestrator.domain.model import first_fault
 from orchestrator.management.trains.model import LineDraft, TrainLine
 from orchestrator.management.trains.records import usable_line
 from orchestrator.management.trains.store import TRAIN_LINES, TRAINS
-from orchestrator.register_ports import each_record
 
 
 @forwarded
@@ -53,7 +52,7 @@ def remove_line(acting: Acting, name: str, reason: str = "") -> TrainLine:
 
     def work(task: Change) -> TrainLine:
         line = usable_line(task, name)
-        if any(train.line == name for train in each_record(task.records, TRAINS)):
+        if task.records.page(TRAINS, about=name, limit=1).items:
             archived = line.model_copy(update={"archived_at": task.now.earliest})
             return task.put(TRAIN_LINES, archived, event="archive")
         task.remove(TRAIN_LINES, line, event="remove")

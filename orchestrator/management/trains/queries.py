@@ -15,6 +15,7 @@ from orchestrator.management.trains.ports import TrainSources
 from orchestrator.management.trains.prognosis import Prognosis
 from orchestrator.management.trains.state import TrainState
 from orchestrator.management.trains.store import TRAIN_LINES, TRAINS
+from orchestrator.register_ports import each_record
 
 DEPARTURES = 5  # that are shown with a line
 WAITING = frozenset({TrainState.BOARDING, TrainState.CLOSED, TrainState.ON_HOLD})
@@ -85,7 +86,8 @@ def show_prognosis(acting: Acting, key: str, sources: TrainSources, at: datetime
 def train_called(view: View, key: str) -> Train:
     """The train with the id *key*, or the next one of the line *key* that has not departed. Raises A110."""
     if view.records.get(TRAIN_LINES, key) is not None:
-        coming = [each for each in view.records.all(TRAINS, OPEN) if each.line == key and each.state in WAITING]
-        if coming:
-            return min(coming, key=lambda train: train.departs_at)
+        trains = each_record(view.records, TRAINS, [OPEN], about=key)
+        coming = next((each for each in trains if each.state in WAITING), None)
+        if coming is not None:
+            return coming
     return view.existing(TRAINS, key)

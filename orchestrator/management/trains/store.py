@@ -18,4 +18,5 @@ TRAINS = RecordKind(
     part=lambda train: ENDED if train.has_ended else OPEN,
     position=lambda train: f"{moment_text(train.departs_at)}.{train.number:08}",
     noun="train",
+    about=lambda train: train.line,
 )

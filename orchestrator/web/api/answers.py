@@ -146,7 +146,7 @@ READING: dict[str, Answers] = {
     "GET /users": {200: document_of("Users", users=tuple[User, ...], cursor=Cursor)},
     "GET /users/{user}": USER,
     "GET /change-requests": {200: management.ChangeRequestsDocument},
-    "GET /change-ranking": {200: document_of("ChangeRanking", management.ChangeRankingDocument, cursor=Cursor)},
+    "GET /change-ranking": {200: document_of("ChangeRanking", management.ChangeRankingDocument)},
     "GET /change-requests/{change}": CHANGE,
     "GET /bookings": {200: management.BookingsDocument},
     "GET /bookings/{booking}": BOOKING,

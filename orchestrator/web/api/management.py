@@ -24,7 +24,7 @@ from orchestrator.management.change_requests.model import ChangeRequest
 from orchestrator.management.change_requests.queries import list_changes, show_change, show_ranking
 from orchestrator.management.change_requests.state import OPEN_STATES, ChangeState
 from orchestrator.management.change_requests.store import CHANGE_REQUESTS
-from orchestrator.management.documents import booking_item, change_item
+from orchestrator.management.documents import booking_item, change_item, ranking_data
 from orchestrator.management.measures.queries import MeasureFilter, show_measures
 from orchestrator.web import management
 from orchestrator.web.api.changing import Key, Result, Writer, reply_once
@@ -76,17 +76,11 @@ def get_changes(
 
 
 @router.get("/change-ranking", tags=["change requests"])
-def get_ranking(request: Request, who: Who, cursor: KeyCursor = None, limit: Limit = 200) -> Response:
+def get_ranking(request: Request, who: Who, cursor: PageCursor = None, limit: Limit = 200) -> Response:
     """The open change requests by their rank, and with the first page those whose rank moved since one day ago."""
-    found = show_ranking(managed_application(request).acting_as(who.actor))
-    page, following = page_after(found.requests, lambda each: each.id, cursor, limit)
-    data = {
-        "since": found.since.isoformat(),
-        "requests": [change_item(each) for each in page],
-        "moved": [move.to_json() for move in found.moved if cursor is None],
-        "cursor": following,
-    }
-    return tagged_document(request, "ChangeRanking", data)
+    found = show_ranking(managed_application(request).acting_as(who.actor), None, cursor, limit)
+    data = ranking_data(found)
+    return tagged_document(request, "ChangeRanking", data if cursor is None else {**data, "moved": []})
 
 
 @router.get("/change-requests/{change}", tags=["change requests"])

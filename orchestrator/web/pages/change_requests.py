@@ -49,7 +49,7 @@ def changes_page(
         "state": state,
         "states": tuple(ChangeState),
         "everything": everything,
-        "ranking": show_ranking(acting),
+        "ranking": show_ranking(acting, limit=1),
         "adds": is_allowed(acting, Action.EDIT_REQUESTS),
     }
     return rendered(request, "change_requests", who, **about)
