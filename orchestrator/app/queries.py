@@ -135,8 +135,10 @@ class Queries(UseCases):
         return Page[RunFacts](items=tuple(found), cursor=page.cursor)
 
     @use_case(Action.VIEW)
-    def recent_runs(self, actor: Actor, limit: int) -> list[Run]:
-        """The newest runs, newest first, at most *limit*."""
+    def recent_runs(self, actor: Actor, limit: int, before: str | None = None) -> list[Run]:
+        """The newest runs, newest first, at most *limit*; of those that were requested *before* a moment, if given."""
+        if before is not None:
+            return list(self._parts.store.list_runs(RunFilter(before=before), limit=limit).items)
         return self._parts.store.runs(limit=limit)
 
     @use_case(Action.VIEW)

@@ -23,7 +23,7 @@ class RunFilter(Model):
     """Which runs are listed. A field that is None does not limit the list.
 
     *request_id* is the request that a run belongs to (`Run.root`), *digest* the one of its release, *plan* the one of
-    its plan, *is_open* whether the run has not ended.
+    its plan, *is_open* whether the run has not ended. Runs were requested *before* a moment, as `moment_text` has it.
     """
 
     environment: str | None = None
@@ -34,20 +34,24 @@ class RunFilter(Model):
     states: tuple[State, ...] | None = None
     kinds: tuple[Kind, ...] | None = None
     is_open: bool | None = None
+    before: str | None = None
 
     def accepts(self, run: Run) -> bool:
         """Whether *run* is on the list."""
-        release = run.release
         return (
             self.environment in {None, run.environment}
             and self.plan in {None, run.plan}
             and self.request_id in {None, run.root}
-            and (self.digest is None or (release is not None and release.digest == self.digest))
-            and (self.name is None or (release is not None and release.name == self.name))
+            and self._accepts_release(run.release)
             and (self.states is None or run.state in self.states)
             and (self.kinds is None or run.kind in self.kinds)
             and self.is_open in {None, not run.ended}
+            and (self.before is None or run.requested_at < self.before)
         )
+
+    def _accepts_release(self, release: PackageRef | None) -> bool:
+        known = (release.digest, release.name) if release is not None else (None, None)
+        return all(wanted in {None, got} for wanted, got in zip((self.digest, self.name), known, strict=True))
 
 
 ALL_RUNS = RunFilter()

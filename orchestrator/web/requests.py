@@ -31,6 +31,8 @@ FORM_HEADER = "x-form-token"
 LARGEST_FORM = 64 * 1024
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 ZONE_COOKIE = "zone"
+BROWSER_ZONE_COOKIE = "browser-zone"
+"""The zone of the reader's machine, which `keys.js` sets. The page of the account sets the other one."""
 UTC_NAME = "UTC"
 FIRST_YEAR, LAST_YEAR = 1970, 2200
 ReleaseCursor = Annotated[str | None, Query(pattern=f"^(?:{RELEASE_CURSOR.pattern})$", max_length=500)]
@@ -88,9 +90,9 @@ def field_error(error: ValidationError) -> OrchestratorError:
 
 
 def reader_zone(request: Request) -> str:
-    """The name of the time zone in which times are shown: UTC without a choice."""
-    chosen = request.cookies.get(ZONE_COOKIE, "")
-    return chosen if chosen in zone_names() else UTC_NAME
+    """The name of the time zone in which times are shown: that of the account, else of the browser, else UTC."""
+    given = (request.cookies.get(name, "") for name in (ZONE_COOKIE, BROWSER_ZONE_COOKIE))
+    return next((name for name in given if name in zone_names()), UTC_NAME)
 
 
 def moment_in(zone: str, text: str, name: str) -> datetime | None:

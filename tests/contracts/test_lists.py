@@ -111,6 +111,16 @@ def test_each_filter_and_cursor(store: Store) -> None:
     assert store.list_runs(limit=11).cursor is not None
 
 
+def test_runs_that_were_requested_before_a_moment(store: Store) -> None:
+    """A list up to a moment has the runs that were requested before it, and not the one at it."""
+    moments = [f"2026-01-01T0{hour}:00:00.000Z" for hour in range(3)]
+    for at in moments:
+        store.create(Run(id=at, root=at, kind="promotion", environment="staging", requested_at=at))
+    chosen = RunFilter(before=moments[2])
+    assert [run.id for run in every(store.list_runs, chosen, limit=1)] == [moments[1], moments[0]]
+    assert [chosen.accepts(store.run(at)) for at in moments] == [True, True, False]
+
+
 def test_what_was_verified_is_read_by_release_and_newest_first(store: Store) -> None:
     """The releases verified in an environment are read newest first: all of them, those of one release, or the last."""
     filled(store)

@@ -1,11 +1,13 @@
 """The calendar as a drawing: the days of a month, week and timeline, and the place of each entry in them."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from orchestrator.web.pages.drawn_calendar import COLUMNS, LANES, Entry, days_of, rows_of, span_of
 from tests.cli.request_project import RequestProject, office
+from tests.server.release_scene import at, lay_line
 from tests.server.site import HTML, Site
 
 __all__ = ["office"]  # the fixture
@@ -114,3 +116,49 @@ def test_the_page_draws_windows_freezes_bookings_and_runs(office: RequestProject
     assert ("Pacific/Auckland" in auckland, "NZDT" in auckland or "NZST" in auckland) == (True, True)
     for query in ("?zone=Europe/Nowhere", "?view=year", "?day=tomorrow", "?day=0001-01-01", "?day=9999-12-31"):
         assert (query, vic.get(f"/calendar{query}", **HTML).status_code) == (query, 422)
+
+
+def test_the_calendar_has_trains_releases_clashes_and_earlier_runs(office: RequestProject, site: Site) -> None:
+    """The calendar has trains, planned releases and bookings that wait; an earlier month has its runs, and not those of today."""
+    office.go("staging", "1.0.0")
+    run = office.store.runs(limit=1)[0].id
+    lay_line(office)
+    times = ("--freeze", at(2), "--release-at", at(3))
+    office.by("ann", "release", "plan", "Advent", "--to", "production", *times)
+    for purpose in ("load test", "drill"):
+        start = ("--from", at(1), "--for", "4h", "--purpose", purpose, "--wait")
+        office.by("olga" if purpose == "load test" else "ann", "book", "staging", *start)
+    vic = site.signed_in("vic")
+    page = vic.get("/calendar?view=timeline").text
+    for path in ("/trains/T-1", "/planned-releases/REL-1", "/bookings/B-1", "/bookings/B-2", f"/runs/{run}"):
+        assert f'href="{path}"' in page, path
+    assert re.search(r'class="ev clash[^>]*title="clash: drill', page)
+    earlier = datetime.now(UTC) - timedelta(days=70)
+    assert f'href="/runs/{run}"' not in vic.get(f"/calendar?day={earlier:%Y-%m-%d}").text
+    home = vic.get("/").text
+    for path in ("/bookings/B-1", "/planned-releases/REL-1"):
+        assert f'href="{path}"' in home, path
+    assert home.index("/bookings/B-1") < home.index("/planned-releases/REL-1")
+    place = vic.get("/environments/staging").text
+    assert "Demand by week" in place
+    assert 'href="/bookings/B-2"' in place.partition('id="demand"')[2].partition("</table>")[0]
+
+
+def test_home_names_where_the_line_is_stopped(office: RequestProject, site: Site) -> None:
+    """While the line is stopped, Home names the environments, the reason and the user."""
+    office.by("ann", "line", "stop", "--all", "-m", "a leak in the hall")
+    home = site.signed_in("vic").get("/").text
+    assert "The line of all environments is stopped" in home
+    assert "a leak in the hall (ann)" in home
+
+
+def test_times_are_in_the_zone_of_the_browser_without_a_choice(site: Site) -> None:
+    """The zone that `keys.js` sets is used, a name that is not a zone is not, and the choice of the account comes first."""
+    vic = site.signed_in("vic")
+    for name, value, zone in (
+        ("browser-zone", "x", "UTC"),
+        ("browser-zone", "Pacific/Auckland", "Pacific/Auckland"),
+        ("zone", "Europe/Berlin", "Europe/Berlin"),
+    ):
+        vic.cookies.set(name, value)
+        assert f'value="{zone}"' in vic.get("/calendar").text, (name, value)

@@ -47,6 +47,8 @@ def accepted_runs(chosen: RunFilter) -> Iterator["sa.ColumnElement[bool]"]:
         yield c.kind.in_(chosen.kinds)
     if chosen.is_open is not None:
         yield c.ended_at.is_(None) if chosen.is_open else c.ended_at.is_not(None)
+    if chosen.before is not None:
+        yield c.requested_at < chosen.before
 
 
 def releases_query(chosen: ReleaseFilter, cursor: str | None, limit: int) -> "sa.Select[Any]":

@@ -8,8 +8,11 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
 from orchestrator.app.access import allowed_environments
+from orchestrator.app.acting import Acting
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.management.application import ManagedApplication
+from orchestrator.management.bookings.contention import WeekDemand
 from orchestrator.management.bookings.queries import (
     BookingFilter,
     find_slots,
@@ -30,6 +33,7 @@ Word = Annotated[str | None, Query(max_length=200)]
 PageCursor = Annotated[str | None, Query(max_length=100, pattern=r"^[0-9:.TZ-]{1,60} B-\d{1,9}$")]
 Hours = Annotated[float, Query(ge=0.02, le=90 * 24)]
 SEARCHED = timedelta(days=30)
+SHOWN_WEEKS = 6
 EVENT_WORDS = {"extend": "Extend", "hand-over": "Hand over", "end": "End", "cancel": "Cancel the booking"}
 
 
@@ -60,16 +64,21 @@ def bookings_page(
         "ended": ended,
         "hours": hours,
         "slots": find_slots(acting, place, within, SEARCHED, app.booking_sources) if place else (),
-        "weeks": [
-            week for week in show_contention(acting, app.booking_sources, 4, booked_only=True) if has_demand(week)
-        ],
+        "weeks": demand_weeks(app, acting, place),
         "quotas": list_quotas(acting),
         "manages": is_allowed(acting, Action.MANAGE_BOOKINGS),
     }
     return rendered(request, "bookings", who, **about)
 
 
-def has_demand(week: Any) -> bool:
+def demand_weeks(app: ManagedApplication, acting: Acting, environment: str | None) -> list[WeekDemand]:
+    """The weeks with a demand for one *environment*, or for any: the last one and the next ones."""
+    names = (environment,) if environment is not None else None
+    found = show_contention(acting, app.booking_sources, SHOWN_WEEKS, names, booked_only=True)
+    return [week for week in found if has_demand(week)]
+
+
+def has_demand(week: WeekDemand) -> bool:
     """Whether a week of the demand has anything to show."""
     return bool(week.booked or week.requested or week.used or week.waited or week.clashes or week.unused)
 

@@ -16,6 +16,7 @@ from orchestrator.domain.listing import RunFilter
 from orchestrator.management.application import ManagedApplication
 from orchestrator.management.bookings.queries import BookingFilter, find_slots, list_bookings
 from orchestrator.web.changes import is_allowed
+from orchestrator.web.pages.bookings import demand_weeks
 from orchestrator.web.pages.changing import Form, submitted, text_of
 from orchestrator.web.pages.rendering import Who, rendered
 from orchestrator.web.requests import SignedIn, managed_application
@@ -31,7 +32,7 @@ ACTIONS = {
     "observe": Action.OBSERVE,
     "book": Action.BOOK,
 }
-NEXT_BOOKINGS = 3
+NEXT_BOOKINGS = 6
 SLOT, SEARCHED = timedelta(hours=1), timedelta(days=14)
 
 
@@ -59,7 +60,8 @@ def environment_page(
     recent = app.queries.run_page(who.actor, RunFilter(environment=environment), None, 10).items
     slots = find_slots(acting, environment, SLOT, SEARCHED, app.booking_sources)
     bookings = list_bookings(acting, BookingFilter(environment), None, NEXT_BOOKINGS).items
-    return rendered(request, "environment", who, recent=recent, slots=slots, bookings=bookings, **about)
+    about |= {"recent": recent, "slots": slots, "bookings": bookings, "weeks": demand_weeks(app, acting, environment)}
+    return rendered(request, "environment", who, **about)
 
 
 def comparable(app: ManagedApplication, acting: Acting, environment: str) -> list[str]:

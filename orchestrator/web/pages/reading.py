@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from orchestrator.app.access import allowed_environments, own_bindings
 from orchestrator.app.audit import list_entries
+from orchestrator.app.calendar import show_calendar
 from orchestrator.app.calendar_addresses import calendar_address
 from orchestrator.app.people import show_access
 from orchestrator.app.run_requests import VOTABLE, list_requests, show_request
@@ -25,6 +26,7 @@ from orchestrator.domain.moments import parse_moment
 from orchestrator.domain.run_reason import ending_reason
 from orchestrator.web.changes import is_allowed
 from orchestrator.web.needed import needed_of
+from orchestrator.web.pages.calendar_entries import next_entries
 from orchestrator.web.pages.rendering import Who, rendered
 from orchestrator.web.pages.shown_environments import (
     COLUMNS,
@@ -54,9 +56,10 @@ REQUEST_PARTS: dict[RequestPart, str] = {"all": "request_part", "facts": "reques
 
 @router.get("/")
 def home_page(request: Request, who: Who, part: Word = None) -> HTMLResponse:
-    """What needs the reader, what is under way, and what is closed; with *part* without its frame."""
+    """What needs the reader, is under way, is stopped or closed, and comes next; with *part* without its frame."""
     app = application(request)
     acting = app.acting_as(who.actor)
+    now, calendar_rules = parse_moment(acting.clock.now()), show_calendar(acting, app.declared_rules())
     waiting = list_requests(acting, app.request_rules()).items
     facts = app.queries.facts_of_all(who.actor, tuple(app.environments))
     problems = [problem for item in facts for problem in item.problems]
@@ -70,7 +73,9 @@ def home_page(request: Request, who: Who, part: Word = None) -> HTMLResponse:
         problems=problems[:FEW],
         problem_count=len(problems),
         needed=needed_of(acting),
-        now=parse_moment(acting.clock.now()),
+        now=now,
+        stops=[stop for stop in calendar_rules.line_stops if stop.resumed_at is None],
+        coming=next_entries(acting, calendar_rules.rules, now),
         under_way=app.queries.run_page(who.actor, OPEN_RUNS, None, 20).items,
         calendar={name: calendar[name] for name in list(closed_first)[:FEW]},
         closed_count=sum(not each.open for each in calendar.values()),

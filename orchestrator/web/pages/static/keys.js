@@ -1,4 +1,5 @@
-/* Keys for every page. Without this file all pages work: the search has a page of its own. */
+/* Keys for every page, and the time zone of this machine. Without this file all pages work: the search has a page of
+   its own, and the page of the account sets a time zone. */
 "use strict";
 
 const PLACES = {
@@ -14,6 +15,9 @@ function placeOf(path) {
 function isTyping(target) {
   return target.closest("input, textarea, select, [contenteditable]") !== null;
 }
+
+document.cookie = "browser-zone=" + Intl.DateTimeFormat().resolvedOptions().timeZone
+  + "; path=/; max-age=31536000; samesite=lax" + (window.location.protocol === "https:" ? "; secure" : "");
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
