@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from orchestrator.adapters.clock import SystemClock
-from orchestrator.adapters.database.engine import SCHEMA
+from orchestrator.adapters.database.engine import SCHEMA, alembic_config
 from orchestrator.adapters.database.store import DatabaseStore
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import ControlVerb, Kind, QueuedRequest, Run
@@ -44,6 +44,7 @@ WORDS = {
     "0026": "sha256:2cff4f40e29ec1256330c64049dceeb225ceb0e9f8bfb24cfb1a175171e5ae8d",
     "0027": "sha256:2cff4f40e29ec1256330c64049dceeb225ceb0e9f8bfb24cfb1a175171e5ae8d",
     "0029": "sha256:2cff4f40e29ec1256330c64049dceeb225ceb0e9f8bfb24cfb1a175171e5ae8d",
+    "0033": "sha256:2cff4f40e29ec1256330c64049dceeb225ceb0e9f8bfb24cfb1a175171e5ae8d",
 }
 """The digest of all words for each schema. A new word needs a new schema, with a migration that may do nothing else."""
 
@@ -63,6 +64,13 @@ def words() -> dict[str, list[str]]:
 def test_a_new_word_needs_a_new_schema() -> None:
     """An older program refuses a journal with words that it does not know, because the schema is another one (S115)."""
     assert WORDS[SCHEMA] == digest_of(words())
+
+
+def test_the_schema_of_the_program_is_that_of_its_newest_migration() -> None:
+    """A database that this program has migrated is one that it knows."""
+    from alembic.script import ScriptDirectory
+
+    assert ScriptDirectory.from_config(alembic_config()).get_current_head() == SCHEMA
 
 
 @pytest.fixture
