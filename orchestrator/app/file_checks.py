@@ -5,9 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import orchestrator.config as files
-from orchestrator.app.named_checks import ACCESS, access_problems, is_access_file, rule_problems
+from orchestrator.app.named_checks import ACCESS, ProjectNames, access_problems, is_access_file, rule_problems
 from orchestrator.config.implementation import FOLDER, implementation_files, load_implementation
-from orchestrator.domain.environment import Project
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
 
 Found = tuple[list[str], list[OrchestratorError], list[OrchestratorError]]
@@ -21,10 +20,7 @@ def check_project(start: Path) -> Found:
     """
     root = files.find_project(start)
     checked, errors, warnings = check_paths((root / files.PROJECT,))
-    try:
-        project = files.load_project(root)
-    except (OrchestratorError, OrchestratorErrors):
-        project = Project(apiVersion="orchestrator/v1", kind="Project", name="unknown")
+    project = ProjectNames(root).project
     wanted = [
         *sorted((root / project.environments).glob(f"*/{files.ENVIRONMENT}")),
         *sorted((root / project.releases).glob(f"*/{files.RELEASE}")),
@@ -43,6 +39,7 @@ def check_paths(paths: tuple[Path, ...], root: Path | None = None) -> Found:
     checked: list[str] = []
     errors: list[OrchestratorError] = []
     warnings: list[OrchestratorError] = []
+    names: dict[Path, ProjectNames] = {}
     for path in paths:
         found_files = _files(path)
         if not found_files:
@@ -50,39 +47,39 @@ def check_paths(paths: tuple[Path, ...], root: Path | None = None) -> Found:
             errors.append(OrchestratorError("F114", f"there is nothing to check in {path}", hint=hint))
         for file in found_files:
             checked.append(_shown(file))
-            found = check_file(file, root or _root(file))
+            place = root or _root(file)
+            found = check_file(file, names.setdefault(place, ProjectNames(place)))
             errors += [error for level, error in found if level == "error"]
             warnings += [error for level, error in found if level == "warning"]
     return checked, errors, warnings
 
 
-def check_file(file: Path, root: Path) -> list[tuple[str, OrchestratorError]]:
+def check_file(file: Path, names: ProjectNames) -> list[tuple[str, OrchestratorError]]:
     """What is wrong with one file, each with `error` or `warning`."""
+    root = names.root
     if file.name == files.PROJECT:
         errors = _caught(lambda: files.load_project(file.parent))
-        return [*[("error", error) for error in errors], *rule_problems(file, root)]
+        return [*[("error", error) for error in errors], *rule_problems(file, names)]
     if file.name == files.ENVIRONMENT:
         errors = _caught(lambda: files.load_environment(file, root))
-        return [*[("error", error) for error in errors], *rule_problems(file, root)]
+        return [*[("error", error) for error in errors], *rule_problems(file, names)]
     if is_access_file(file):
-        return access_problems(file, root)
+        return access_problems(file, names)
     if file.absolute().parent.name == FOLDER and file.name != files.RELEASE:
         return [("error", error) for error in _caught(lambda: load_implementation(file, root))]
     errors = _caught(lambda: files.load_release(file, root))
     found = [("error", error) for error in errors]
     with contextlib.suppress(OrchestratorErrors):  # it cannot be read at all: that is among the errors
         found += files.missing_files(file, root)
-        found += [("error", error) for error in _unknown_targets(file, root)]
+        found += [("error", error) for error in _unknown_targets(file, names)]
     return found
 
 
-def _unknown_targets(file: Path, root: Path) -> list[OrchestratorError]:
+def _unknown_targets(file: Path, names: ProjectNames) -> list[OrchestratorError]:
     """Targets that the project around *file* does not have; none are known outside of a project."""
-    try:
-        project = files.load_project(root)
-    except (OrchestratorError, OrchestratorErrors):
+    if not names.is_readable:
         return []
-    return files.unknown_targets(file, root, files.declared(root, project))
+    return files.unknown_targets(file, names.root, names.environments)
 
 
 def _caught(load: Callable[[], object]) -> list[OrchestratorError]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from functools import cached_property
 from pathlib import Path
 
 import orchestrator.config as files
@@ -29,15 +30,47 @@ Finding = tuple[str, OrchestratorError]
 """`error` or `warning`, and what was found."""
 
 
-def rule_problems(file: Path, root: Path) -> list[Finding]:
+class ProjectNames:
+    """The names in the project at *root*. Each list is read once, however many files are checked."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @cached_property
+    def _read_project(self) -> Project | None:
+        with contextlib.suppress(OrchestratorError, OrchestratorErrors):
+            return files.load_project(self.root)
+        return None
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether the project's file can be read."""
+        return self._read_project is not None
+
+    @property
+    def project(self) -> Project:
+        """The project's file, or the default folders if it cannot be read."""
+        return self._read_project or Project(apiVersion="orchestrator/v1", kind="Project", name="unknown")
+
+    @cached_property
+    def environments(self) -> list[str]:
+        """The environments, whatever is wrong with their files."""
+        return files.declared(self.root, self.project)
+
+    @cached_property
+    def releases(self) -> tuple[str, ...]:
+        """The releases below the project's folder of releases."""
+        return tuple(release_names(self.root, self.project.releases))
+
+
+def rule_problems(file: Path, names: ProjectNames) -> list[Finding]:
     """What is wrong with names in the rules of the project or of an environment; none if *file* cannot be read."""
-    source, project = _read(file, root), _project(root)
+    source = _read(file, names.root)
     if source is None:
         return []
-    environments = files.declared(root, project)
-    wrong: list[Finding] = [("error", error) for error in unknown_environments(source, environments)]
-    idle = idle_patterns(source, release_names(root, project.releases), environments)
-    return [*_role_problems(source, root, project), *wrong, *(("warning", warning) for warning in idle)]
+    wrong: list[Finding] = [("error", error) for error in unknown_environments(source, names.environments)]
+    idle = idle_patterns(source, names.releases, names.environments)
+    return [*_role_problems(source, names.root, names.project), *wrong, *(("warning", warning) for warning in idle)]
 
 
 def _role_problems(source: Source, root: Path, project: Project) -> list[Finding]:
@@ -72,14 +105,13 @@ def is_access_file(file: Path) -> bool:
     return False
 
 
-def access_problems(file: Path, root: Path) -> list[Finding]:
+def access_problems(file: Path, names: ProjectNames) -> list[Finding]:
     """What is wrong with an access file, together with what the project has recorded."""
-    project = _project(root)
     try:
-        load_access(file, recorded_access(root, project))
+        load_access(file, recorded_access(names.root, names.project))
     except OrchestratorErrors as found:
         return [("error", error) for error in found.errors]
-    idle = idle_patterns(source_of(file, root), (), files.declared(root, project))
+    idle = idle_patterns(source_of(file, names.root), (), names.environments)
     return [("warning", warning) for warning in idle]
 
 
@@ -114,11 +146,3 @@ def _read(file: Path, root: Path) -> Source | None:
     with contextlib.suppress(OrchestratorErrors):
         return source_of(file, root)
     return None
-
-
-def _project(root: Path) -> Project:
-    """The project's file, or the default folders if it cannot be read."""
-    try:
-        return files.load_project(root)
-    except (OrchestratorError, OrchestratorErrors):
-        return Project(apiVersion="orchestrator/v1", kind="Project", name="unknown")

@@ -17,6 +17,7 @@ from orchestrator.app.run_reader import RunReader
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.admission.documents import NextPromotion, next_promotion
+from orchestrator.domain.calendar.state import EnvironmentCalendar
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.facts import EnvironmentFacts, QueueFacts, RunFacts
 from orchestrator.domain.journal import Lease, Record, Run
@@ -52,6 +53,7 @@ class Queries(UseCases):
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts)
         self._parts, self._kept = parts, KeptFacts()
+        self._copies: dict[str, tuple[EnvironmentFacts, EnvironmentFacts]] = {}
 
     @use_case(Action.VIEW)
     def facts(self, actor: Actor, environment: str) -> EnvironmentFacts:
@@ -73,14 +75,25 @@ class Queries(UseCases):
         names = tuple(facts.name for facts in found)
         calendars = states(self._parts.acting_as(actor), self._parts.declared_rules(), names)
         return [
-            facts.model_copy(
-                update={
-                    "calendar": calendars.get(facts.name),
-                    "next_promotion": self._next(actor, facts.name) if facts.name in detailed else None,
-                }
-            )
+            self._shown(facts, calendars.get(facts.name), self._next(actor, facts.name))
+            if facts.name in detailed
+            else self._shown(facts, calendars.get(facts.name), None)
             for facts in found
         ]
+
+    def _shown(
+        self, facts: EnvironmentFacts, calendar: EnvironmentCalendar | None, following: NextPromotion | None
+    ) -> EnvironmentFacts:
+        """*facts* with the calendar and the release that follows: the copy that was made last, if that is equal."""
+        known = self._copies.get(facts.name)
+        if (
+            known is None
+            or known[0] is not facts
+            or (known[1].calendar, known[1].next_promotion) != (calendar, following)
+        ):
+            copy = facts.model_copy(update={"calendar": calendar, "next_promotion": following})
+            known = self._copies[facts.name] = (facts, copy)
+        return known[1]
 
     def _next(self, actor: Actor, environment: str) -> NextPromotion | None:
         """The release that *environment* gets next, with its conditions; None if its package is not kept here."""

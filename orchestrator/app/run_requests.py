@@ -247,7 +247,7 @@ def _views(view: View, requests: Iterable[RunRequest], rules: RequestRules) -> t
 
 
 def _may_view(view: View, request: RunRequest) -> bool:
-    return any(view.verdict(Action.VIEW, name).allowed for name in request.environments)
+    return any(view.may(Action.VIEW, name) for name in request.environments)
 
 
 @forwarded

@@ -5,6 +5,7 @@ import gc
 import ipaddress
 import socket
 import ssl
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from orchestrator.management.application import ManagedApplication
 
 STOP_S = 10
+SWITCH_S = 0.0005
+"""After how long a thread that computes lets another one continue. A request changes its thread some five times."""
 IDLE_S = 30
 CHECK_CERTIFICATE_S = 30.0
 
@@ -67,7 +70,7 @@ def load_certificate(context: ssl.SSLContext, certificate: Path, key: Path) -> N
 def bound_socket(options: ServerOptions) -> socket.socket:
     """A socket at the address. Raises N104."""
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_STREAM)
+    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # by its number asyncio sets TCP_NODELAY
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind((options.host, options.port))
@@ -103,6 +106,7 @@ def run_server(applications: Sequence["Application"], options: ServerOptions, sh
         if options.worker:
             for application in applications:
                 stack.enter_context(own_worker(application.root, application.environ, worker_command(options)))
+        sys.setswitchinterval(SWITCH_S)
         gc.collect()
         gc.freeze()  # a full collection visited every class and schema: 100 ms, now and then, in some request
         asyncio.run(_serve(config, accepting, options, stopping))

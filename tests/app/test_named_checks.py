@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+import orchestrator.config as files
 from orchestrator.__main__ import open_real_machine, open_real_project
 from orchestrator.app import opening
 from orchestrator.app.file_checks import check_paths, check_project
@@ -11,6 +12,7 @@ from orchestrator.app.opening import compose
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Role
 from orchestrator.domain.audit.chain import record_by
+from orchestrator.domain.environment import Project
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.moments import parse_moment
 from orchestrator.domain.register import ROLES
@@ -192,3 +194,23 @@ def test_a_role_of_the_access_file_is_known_without_records(project: Path) -> No
     assert check_project(project)[1:] == ([], [])
     record_role(project, "other")
     assert [code for code, *_ in places(check_project(project)[1])] == ["F140"]
+
+
+def test_the_names_of_a_project_are_read_once(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check of a project with many environments lists them once, and not for each of their files."""
+    for number in range(5):
+        folder = project / "environments" / f"e{number}"
+        folder.mkdir(parents=True)
+        (folder / "environment.yaml").write_text(ENVIRONMENT.format(name=folder.name))
+    read = []
+    declared = files.declared
+
+    def counted(root: Path, found: Project) -> list[str]:
+        read.append(root)
+        return declared(root, found)
+
+    monkeypatch.setattr(files, "declared", counted)
+    checked, errors, _ = check_project(project)
+    assert len(checked) > 5
+    assert errors == []
+    assert len(read) == 2  # for the project's file, and for all others

@@ -8,6 +8,7 @@ is measured from the time at which a request was due. The exit status is 1 when 
 
 import argparse
 import asyncio
+import json
 import os
 import random
 import re
@@ -28,7 +29,7 @@ from orchestrator.domain.access.principals import Binding, User
 from orchestrator.ports.lists import Lists
 from orchestrator.wiring import open_app
 from tests.campaigns.load_client import Answer, Connections, Listener, measured_time, request_all
-from tests.campaigns.scale import HEAD, Size, filled, names, run_of
+from tests.campaigns.scale import HEAD, Size, fill, filled, lay, names, run_of
 from tests.server.test_process import answer, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -104,6 +105,9 @@ class Server:
 
 def lay_users(folder: Path, url: str) -> list[str]:
     """The tokens of users who may read everything. The project gets the environments of the promotion too."""
+    kept = folder / "tokens.json"
+    if kept.is_file():
+        return list(json.loads(kept.read_text()))
     for name, after in (("staging", ""), ("production", "after: staging\n")):
         place = folder / "environments" / name
         place.mkdir(parents=True)
@@ -122,6 +126,7 @@ def lay_users(folder: Path, url: str) -> list[str]:
                 access.grant(reader.acting, Binding(role=role, to=f"user:reader{number}"))
         reader.close()
     app.close()
+    kept.write_text(json.dumps(made))
     return made
 
 
@@ -316,12 +321,24 @@ def bad_answers(phase: Phase) -> list[str]:
     return [f"{path}: {dict(counts)}" for path, counts in sorted(found.items())]
 
 
+@contextmanager
+def filled_in(folder: Path, size: Size) -> Iterator[tuple[Path, str, int]]:
+    """A project in *folder* with a store of that size, which stays there, and is used again by the next measurement."""
+    url, count = f"sqlite:///{folder}/scale.db", folder / "entries"
+    if not count.is_file():
+        folder.mkdir()
+        lay(folder, size)
+        count.write_text(str(fill(url, size)))
+    yield folder, url, int(count.read_text())
+
+
 def measure(given: argparse.Namespace) -> list[str]:
     """Fill a store, and load a server of it. What missed its limit."""
     size = Size(given.environments, given.runs)
     faults = []
     with ExitStack() as stack:
-        folder, url, entries = stack.enter_context(filled(given.store, size))
+        place = filled_in(given.folder, size) if given.folder else filled(given.store, size)
+        folder, url, entries = stack.enter_context(place)
         server = stack.enter_context(serving(folder, url))
         answer(server.port, "GET", "/healthz")
         priority = "real-time priority" if server.has_priority else "no priority: this user may not set it"
@@ -382,6 +399,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--environments", type=int, default=500)
     parser.add_argument("--runs", type=int, default=100_000)
     parser.add_argument("--store", default="sqlite", choices=("sqlite", "postgres"))
+    parser.add_argument("--folder", type=Path, help="where the project and its store (SQLite) stay for the next time")
     parser.add_argument("--rate", type=float, default=50.0, help="requests in each second")
     parser.add_argument("--alone", type=float, default=120.0, help="seconds without a promotion; 0: none")
     parser.add_argument("--seconds", type=float, default=600.0, help="seconds while a promotion runs")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from itertools import pairwise
@@ -19,7 +20,7 @@ from orchestrator.web import events
 from orchestrator.web.events import Broadcast, event_of
 from orchestrator.web.limits import ADDRESS, Buckets, Limits, Rate
 from orchestrator.web.requests import own_path
-from orchestrator.web.serving import is_loopback, run_server
+from orchestrator.web.serving import bound_socket, is_loopback, run_server
 from tests.cli.memory_project import MemoryProject, project  # noqa: F401 - a fixture
 from tests.server.site import HTML, ORIGIN, PASSWORD, Browser, Site
 
@@ -164,6 +165,28 @@ def test_the_matrix_is_read_page_by_page(site: Site, project: MemoryProject) -> 
         shown = ann.get(hit["path"]).text
         assert [each for each in found if f"{each}</h1>" in shown] == [version]
     assert ann.get("/api/v1/matrix?cursor=none").json()["code"] == "N110"
+
+
+def test_responses_are_sent_at_once() -> None:
+    """A connection to the server does not hold back a small packet until the one before it is acknowledged (40 ms)."""
+
+    async def delays() -> int:
+        found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def accepted(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            made = writer.get_extra_info("socket")
+            found.set_result(made.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        with bound_socket(ServerOptions(host="127.0.0.1", port=0)) as listening:
+            server = await asyncio.start_server(accepted, sock=listening)
+            _, writer = await asyncio.open_connection(*listening.getsockname()[:2])
+            writer.close()
+            result = await asyncio.wait_for(found, 20)
+            server.close()
+        return result
+
+    assert asyncio.run(delays()) == 1
 
 
 def test_events_continue_where_a_listener_was(site: Site, project: MemoryProject) -> None:  # noqa: F811
