@@ -119,7 +119,7 @@ class EngineParts(StorageParts):
     def run_in_background(self, root: str) -> int:
         """Resume *root* in a process without a terminal, as soon as no other has it. Returns its number."""
         log = self._background_log(root)
-        words = [sys.executable, "-P", "-m", "orchestrator", "-C", str(self.root), "resume", root, "--background"]
+        words = [sys.executable, "-P", "-m", "orchestrator", "-C", str(self.home), "resume", root, "--background"]
         with log.open("ab") as out:
             return subprocess.Popen(
                 words, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=self.environ, start_new_session=True

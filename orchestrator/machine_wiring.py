@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from orchestrator.domain.errors import OrchestratorError
     from orchestrator.domain.package_comparison import Comparison
     from orchestrator.domain.plan import StackSpec
+    from orchestrator.domain.project_definition import SealedDefinition
     from orchestrator.domain.release import Package
     from orchestrator.domain.vendor_archive import VendorArchive
     from orchestrator.server_wiring import RealServers
@@ -153,6 +154,28 @@ class RealPackageFiles:
         return compare_packages(before, after, project)
 
 
+class RealDefinitionSealer:
+    """Seals definitions of projects."""
+
+    def seal(self, start: Path, target: Path) -> "SealedDefinition":
+        """Seal the project around *start* into *target*. Raises F-codes, N181, N183, and P-codes of the files."""
+        import orchestrator.config as files
+        from orchestrator.adapters.archive.definition_files import ProjectFolder
+        from orchestrator.adapters.archive.project_definition import seal_definition
+        from orchestrator.config.key_material import allowed_key_material
+        from orchestrator.domain.environment import PUSHED
+        from orchestrator.domain.errors import OrchestratorError
+
+        root = files.find_project(start)
+        project = files.load_project(root)
+        if project.definition == PUSHED:
+            hint = "name the folder with the project's files: orchestrator project push PATH"
+            raise OrchestratorError("N183", f"{root} uses the definition that is pushed, and has none", hint=hint)
+        environments = tuple(files.load_environments(root, project).values())
+        allowed = allowed_key_material(root, project)
+        return seal_definition(ProjectFolder(root, project.name, environments, allowed), target)
+
+
 class RealCalendarFiles:
     """Calendar files."""
 
@@ -176,6 +199,7 @@ class RealMachine:
         self.pulumi, self.ssh_servers = RealPulumi(environ), RealSshServers(environ)
         self.databases, self._environ = RealDatabases(), environ
         self.package_files, self.calendar_files = RealPackageFiles(), RealCalendarFiles()
+        self.definitions = RealDefinitionSealer()
 
     @property
     def servers(self) -> "RealServers":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import orchestrator.config as files
 from orchestrator.config.store_place import store_address
+from orchestrator.domain.environment import PUSHED
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
 from orchestrator.domain.secret import secret_variables, secrets_in_urls
 from orchestrator.ports import Engines
@@ -22,23 +23,31 @@ if TYPE_CHECKING:
 class ProjectParts:
     """The files of a project.
 
+    *root* is the folder with its files: its *home*, or where the definition that was pushed is unpacked.
+
     Args:
         root: the project's folder.
         environ: the environment variables to act under.
         engines: makes the adapters of the engines; None: the real ones.
     """
 
+    home: Path
     root: Path
     state: Path
+    own: "Project"
     project: "Project"
+    definition: str
+    refusal: "OrchestratorError | None"
     secrets: SecretValues
     resuming: set[str]
 
     def __init__(self, root: Path, environ: Mapping[str, str] = os.environ, engines: Engines | None = None) -> None:
         self._engines = engines
-        self.root = root
+        self.home = self.root = root
         self.environ = {**environ, "PATH": files.search_path(environ)}
-        self.project = files.load_project(root)
+        self.own = self.project = files.load_project(root)
+        self.refusal = None  # why no run can start in this process
+        self.definition = ""  # the digest of the definition in use; empty where the folder has the files
         self.state = files.state_folder(root, self.environ)
         self.resuming: set[str] = set()  # roots that this process has started a process for
         self.share_secrets(SecretValues())
@@ -60,12 +69,19 @@ class ProjectParts:
 
     @cached_property
     def environments(self) -> files.Environments:
-        """Every environment with its folder, in the order of the path."""
+        """Every environment with its folder, in the order of the path; none before a definition was pushed."""
+        if self.receives_definitions:
+            return {}
         return files.load_environments(self.root, self.project)
 
     @cached_property
     def _environments_by_name(self) -> "Mapping[str, Environment]":
         return {name: environment for name, (environment, _) in self.environments.items()}
+
+    @property
+    def receives_definitions(self) -> bool:
+        """Whether the project's definition is the one that was pushed, and not its folder."""
+        return self.own.definition == PUSHED
 
     def _known_environments(self) -> "Mapping[str, Environment]":
         """The environments of this project by name; none if their files cannot be read."""
@@ -77,7 +93,7 @@ class ProjectParts:
     @property
     def store_url(self) -> str:
         """Where the journal is; a relative SQLite path counts from the project."""
-        return store_address(self.root, self.state, self.project, self.environ)
+        return store_address(self.home, self.state, self.project, self.environ)
 
     @property
     def shared(self) -> str | None:

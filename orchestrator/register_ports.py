@@ -247,6 +247,25 @@ class WorkerCalls(Protocol):
         """Close connections."""
 
 
+class DefinitionArchives(Protocol):
+    """The archives of the project definitions of one project, each under the digest of its definition."""
+
+    def keep(self, digest: str, data: bytes) -> None:
+        """Keep an archive. One that is kept already stays as it is."""
+
+    def fetch(self, digest: str) -> bytes | None:
+        """The archive with this digest as it is kept; None if it is not. The caller checks it."""
+
+    def digests(self) -> frozenset[str]:
+        """The digests of all archives."""
+
+    def remove(self, digest: str) -> None:
+        """Remove an archive, if there is one."""
+
+    def close(self) -> None:
+        """Close connections."""
+
+
 class PasswordHashes(Protocol):
     """Slow hashes of passwords."""
 

@@ -147,7 +147,7 @@ class RegisterParts(ApprovalParts, ProjectParts):
         from orchestrator.adapters.identity_providers import RealIdentityProviders
         from orchestrator.app.single_sign_on import SingleSignOn
 
-        secret = ClientSecrets(self.environ, self.root, self.secrets)
+        secret = ClientSecrets(self.environ, self.home, self.secrets)
         return SingleSignOn(self.authentication, self.project.sign_in, RealIdentityProviders(), secret)
 
     @cached_property

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from orchestrator.domain.environment import Environment, Project, unknown_environment
+from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run
 from orchestrator.ports import (
     Artifacts,
@@ -67,6 +68,8 @@ class Services:
     *environ*, its environment variables, and from what the adapters read. *stacks* are the names of stacks by their
     environments, where these are not all: those made for one release, and that of the side which a run is about.
     *entrance* refuses promotions into a closed environment, and holds those that have changed nothing yet.
+    *definition* is the digest of the project definition that they come from; empty if that is the project's folder.
+    *refusal* is why no run can start with them, if it is known before.
     """
 
     project: Project
@@ -89,6 +92,8 @@ class Services:
     secrets: SecretValues = field(default_factory=SecretValues)
     environ: Mapping[str, str] = field(default_factory=dict)
     entrance: Entrance = field(default_factory=AlwaysOpen)
+    definition: str = ""
+    refusal: OrchestratorError | None = None
 
     def environment(self, name: str) -> tuple[Environment, Path]:
         """An environment and its folder. Raises R103 when the project has none of that name."""

@@ -46,7 +46,7 @@ class StorageParts(ProjectParts):
             return NullArtifacts()
         from orchestrator.adapters.artifacts.places import artifacts
 
-        return artifacts(self.shared, self.root)
+        return artifacts(self.shared, self.home)
 
     @cached_property
     def logs(self) -> Logs:
@@ -63,7 +63,7 @@ class StorageParts(ProjectParts):
         from orchestrator.adapters.project_key import FileKeys
 
         named = self.environ.get(KEY_FILE)
-        file = Path(os.path.normpath(self.root / named)) if named else self.state / "project.key"
+        file = Path(os.path.normpath(self.home / named)) if named else self.state / "project.key"
         return FileKeys(file, self.clock, shared=bool(named))
 
     @property

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orchestrator.config as files
+from orchestrator.definition_wiring import DefinitionParts
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.engine_wiring import EngineParts
 from orchestrator.management.application import ManagedApplication
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from orchestrator.services import Services
 
 
-class App(EngineParts, RegisterParts, ManagementParts, NotificationParts, ManagedApplication):
+class App(EngineParts, DefinitionParts, RegisterParts, ManagementParts, NotificationParts, ManagedApplication):
     """A project with everything joined. Each part is made when it is first used."""
 
     @cached_property
@@ -52,6 +53,8 @@ class App(EngineParts, RegisterParts, ManagementParts, NotificationParts, Manage
             secrets=self.secrets,
             environ=self.environ,
             entrance=self.entrance,
+            definition=self.definition,
+            refusal=self.refusal,
         )
 
     def duties(self, shows: "Shows") -> "tuple[Duty, ...]":
@@ -132,14 +135,24 @@ class App(EngineParts, RegisterParts, ManagementParts, NotificationParts, Manage
         """Give everything back that was opened."""
         if "engine" in self.__dict__:
             self.engine.close()
-        for name in ("store", "register", "sign_ins", "worker_calls"):
+        for name in ("store", "register", "sign_ins", "worker_calls", "definition_archives"):
             if name in self.__dict__:
                 getattr(self, name).close()
 
     def forget(self) -> None:
         """Close what was opened, so that files can be moved, and the next reading opens the new ones."""
         self.close()
-        for part in ("engine", "store", "register", "rights", "services", "queries", "acting", "maintenance"):
+        for part in (
+            "engine",
+            "store",
+            "register",
+            "definition_archives",
+            "rights",
+            "services",
+            "queries",
+            "acting",
+            "maintenance",
+        ):
             self.__dict__.pop(part, None)
 
 
@@ -151,4 +164,6 @@ def open_app(start: Path, environ: Mapping[str, str] = os.environ, *, restoring:
     app = App(files.find_project(start), environ)
     if not restoring and (app.state / "restoring" / "old").is_dir():
         raise OrchestratorError("S135", "a restore of this project's state was interrupted")
+    if not restoring:
+        app.find_definition()
     return app

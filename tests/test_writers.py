@@ -49,6 +49,7 @@ CONTENT = {
     "adapters/ansible/kept_files.py": "keeps declared controller files, which plays must find unchanged",
     "adapters/ansible/shared_files.py": "shares controller files, encrypted",
     "adapters/ansible/controller_files.py": "lists names and sizes",
+    "adapters/archive/definition_cache.py": "unpacks project definitions by their digest",
     "adapters/archive/galaxy_lock.py": "writes names, versions and sources as the requirements have them, and digests",
     "adapters/archive/packages.py": "keeps packages by their digest",
     "adapters/archive/replaced_file.py": "writes packages, which are kept by their digest",

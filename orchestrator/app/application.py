@@ -8,6 +8,7 @@ if TYPE_CHECKING:
 
     from orchestrator.app.clients import Clients
     from orchestrator.app.control import Control
+    from orchestrator.app.definitions import Definitions
     from orchestrator.app.environments import Environments
     from orchestrator.app.execute import Execution
     from orchestrator.app.front_end import ApplicationParts, FrontEndParts
@@ -83,6 +84,17 @@ class Application(Base):
         from orchestrator.app.uploads import PackageUploads
 
         return PackageUploads(self._parts)
+
+    def upload_definition(self, file: "Path", digest: str) -> None:
+        """Bring the archive *file* of the definition *digest* to where this application is."""
+        self.definitions.keep(self.actor, digest, file)
+
+    @cached_property
+    def definitions(self) -> "Definitions":
+        """Project definitions."""
+        from orchestrator.app.definitions import Definitions
+
+        return Definitions(self._parts)
 
     @cached_property
     def releases(self) -> "Releases":

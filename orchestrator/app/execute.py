@@ -74,6 +74,7 @@ def _run_request(
     """Execute *request*, which was recorded as *data*."""
     if request.release is not None:
         parts.secrets.learn_names((request.release.name, request.release.version))
+    parts.use_definition_of(request)
     if isinstance(request, PromoteInWaves):
         return _in_waves(parts, request, durable, ownership, data.get("part"))
     ended: list[str] = []

@@ -166,8 +166,19 @@ class FrontEndParts(Protocol):
     """What a front end is given. The journal, durable execution and what runs are given are not among it."""
 
     @property
+    def home(self) -> Path:
+        """The folder of the project on this machine."""
+
+    @property
     def root(self) -> Path:
-        """The folder of the project."""
+        """The folder with the project's files: the same, or the definition that was pushed."""
+
+    @property
+    def receives_definitions(self) -> bool:
+        """Whether the project's definition is the one that was pushed, and not its folder."""
+
+    def refresh_definition(self) -> bool:
+        """Use the current definition from now on, if the project's is pushed. Returns whether it is another one."""
 
     @property
     def project(self) -> Project:

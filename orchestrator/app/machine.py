@@ -14,6 +14,7 @@ from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.package_comparison import Comparison
 from orchestrator.domain.plan import StackSpec
+from orchestrator.domain.project_definition import SealedDefinition
 from orchestrator.domain.release import Package
 from orchestrator.domain.server_profiles import ServerProfile
 from orchestrator.domain.vendor_archive import VendorArchive
@@ -96,6 +97,13 @@ class PackageFiles(Protocol):
         """The differences between two files; commits are those of the folder *project*. Raises P-codes."""
 
 
+class DefinitionSealer(Protocol):
+    """Seals definitions of projects."""
+
+    def seal(self, start: Path, target: Path) -> SealedDefinition:
+        """Seal the project around *start* into *target*. Raises F-codes, N181, N183, and P-codes of the files."""
+
+
 class CalendarFiles(Protocol):
     """Calendar files (RFC 5545)."""
 
@@ -147,6 +155,10 @@ class Machine(Protocol):
     @property
     def package_files(self) -> PackageFiles:
         """Sealed files."""
+
+    @property
+    def definitions(self) -> DefinitionSealer:
+        """Seals definitions of projects."""
 
     @property
     def servers(self) -> Servers:

@@ -119,8 +119,8 @@ def open_served(
     found = list["Application"]()
     for folder in folders:
         app = open_application(folder, _without_token(environ) if found else environ)
-        if given and app.root != folder.resolve():
-            raise OrchestratorError("F130", f"{folder} is not the folder of a project: that is {app.root}")
+        if given and app.home != folder.resolve():
+            raise OrchestratorError("F130", f"{folder} is not the folder of a project: that is {app.home}")
         found.append(app)
     _check_apart(found)
     return tuple(found)
@@ -130,12 +130,12 @@ def _check_apart(applications: "Sequence[Application]") -> None:
     """Return if no two of *applications* have the same name, records or state. Raises N170."""
     for index, app in enumerate(applications):
         for other in applications[:index]:
-            if app.root == other.root:
-                raise OrchestratorError("N170", f"{app.root} is given twice")
+            if app.home == other.home:
+                raise OrchestratorError("N170", f"{app.home} is given twice")
             if app.project.name == other.project.name:
-                raise OrchestratorError("N170", f"{other.root} and {app.root} are both called {app.project.name}")
+                raise OrchestratorError("N170", f"{other.home} and {app.home} are both called {app.project.name}")
             if app.records_at & other.records_at:
-                raise OrchestratorError("N170", f"{other.root} and {app.root} keep their records in the same place")
+                raise OrchestratorError("N170", f"{other.home} and {app.home} keep their records in the same place")
 
 
 def this_machine(environ: Mapping[str, str] = os.environ) -> "Machine":

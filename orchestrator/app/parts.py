@@ -7,14 +7,17 @@ from typing import Protocol
 from orchestrator.app.acting import Acting
 from orchestrator.app.admission import Promotion
 from orchestrator.app.authorize import Rights
+from orchestrator.app.requests import RunRequest
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.calendar.rules import CalendarRule
 from orchestrator.domain.environment import Environment, Project
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import QueuedRequest
+from orchestrator.domain.project_definition import DefinitionManifest
 from orchestrator.domain.release import Manifest, Package, PackageRef, Release
 from orchestrator.flow.prune import Records
 from orchestrator.ports import Artifacts, Deployer, Engines, Keys, Packages, Provisioner, Store, Uploads
+from orchestrator.register_ports import DefinitionArchives
 from orchestrator.secret_values import SecretValues
 from orchestrator.services import Services
 
@@ -41,6 +44,16 @@ class PackageStore(Packages, Protocol):
 
     def known(self) -> list[tuple[PackageRef, Manifest]]:
         """The packages on this machine with their manifests."""
+
+
+class DefinitionFiles(Protocol):
+    """Archives of project definitions."""
+
+    def read(self, data: bytes) -> DefinitionManifest:
+        """The manifest of an archive, all of which is verified. Raises N180."""
+
+    def unpack(self, data: bytes, target: Path) -> None:
+        """Write the files of an archive into the new folder *target*. Raises N180."""
 
 
 class StopSignal(Protocol):
@@ -87,7 +100,38 @@ class Parts(Protocol):
 
     @property
     def root(self) -> Path:
-        """The folder of the project."""
+        """The folder with the project's files."""
+
+    @property
+    def receives_definitions(self) -> bool:
+        """Whether the project's definition is the one that was pushed, and not its folder."""
+
+    @property
+    def definition(self) -> str:
+        """The digest of the definition in use; empty where the folder has the files."""
+
+    def use_definition(self, digest: str) -> None:
+        """Use the definition *digest* in this process from now on. Raises N180, N185, F-codes and S-codes."""
+
+    def use_definition_of(self, request: RunRequest) -> None:
+        """Use the definition that *request* names from now on; without one the current one, if there is any.
+
+        If it cannot be used, every run in this process is refused from now on with the reason. Raises S-codes.
+        """
+
+    def refresh_definition(self) -> bool:
+        """Use the current definition from now on, if the project's is pushed. Returns whether it is another one."""
+
+    @property
+    def definition_archives(self) -> DefinitionArchives:
+        """The archives of definitions."""
+
+    @property
+    def definition_files(self) -> DefinitionFiles:
+        """Reads the archives."""
+
+    def prune_definitions(self, kept: frozenset[str]) -> int:
+        """Remove unpacked definitions of this machine that are not *kept*. Returns how many there were."""
 
     @property
     def state(self) -> Path:

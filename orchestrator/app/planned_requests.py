@@ -96,6 +96,7 @@ def _draft(app: "Application", actor: Actor, plan: Plan | WavePlan, rendered: st
         queue=how.queue or DEFAULT_QUEUE,
         rehearsal=how.rehearsal,
         trace=tracing.current(),
+        definition=plan.project_definition or "",
     )
 
 

@@ -125,6 +125,7 @@ def recorded_work(request: RunRequest, queue: str) -> tuple[QueuedRequest, Run]:
         "retry": None,
         "parameters": about,
         **({"trace": request.trace} if request.trace else {}),
+        **({"definition": request.definition} if request.definition else {}),
     }
     run = Run(
         id=request.run,

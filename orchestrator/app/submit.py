@@ -18,6 +18,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import QueuedRequest, Run, run_id
 from orchestrator.domain.promotion import State
 from orchestrator.domain.text import nearest
+from orchestrator.planning import plan_store
 from orchestrator.structured_logs import log_event
 
 AnyRequest = TypeVar("AnyRequest", bound=RunRequest)
@@ -105,9 +106,25 @@ def record_request(parts: Parts, actor: Actor, request: AnyRequest, queue: str =
         for environment in request.targets:
             require_free(parts, environment)
     root = request.root or secrets.token_hex(3)
-    wanted = replace(request, root=root, by=str(actor), wait=wait, trace=request.trace or tracing.current())
+    wanted = replace(
+        request,
+        root=root,
+        by=str(actor),
+        wait=wait,
+        trace=request.trace or tracing.current(),
+        definition=request.definition or definition_for(parts, request.plan),
+    )
     use = Use(actor, request_rights(request), "submissions.submit")
     return _queued(parts, wanted, queue, use, fixed_root=bool(request.root))
+
+
+def definition_for(parts: Parts, plan: str | None) -> str:
+    """The project definition of a run by *plan*: that of the plan, otherwise the current one; empty without any."""
+    if not parts.receives_definitions:
+        return ""
+    parts.refresh_definition()
+    found = plan_store.load_any(parts.services, plan, recorded=True).project_definition if plan else None
+    return found or parts.definition
 
 
 def _queued(parts: Parts, wanted: AnyRequest, queue: str, use: Use, *, fixed_root: bool = False) -> AnyRequest:

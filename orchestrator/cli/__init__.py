@@ -95,6 +95,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "audit": "List, show, verify, explain and export the audit stream.",
     },
     "Project and machine": {
+        "project": "Push the definition of a project to its server, and list, show and choose definitions.",
         "init": "Write a working project, or the missing files of yours.",
         "validate": "Check the files of a project or a release.",
         "schema": "Print the JSON Schema of a file, for editors.",

@@ -197,6 +197,14 @@ def packages_aboard(context: click.Context, _parameter: click.Parameter, begun: 
 
 
 @_quietly
+def definitions(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offers:
+    """The project definitions, by the starts of their digests."""
+    app = _app()
+    found = app.definitions.kept(app.actor, limit=RECENT).items
+    return _fitting((each.digest[7:19] for each in found), begun)
+
+
+@_quietly
 def hooks(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offers:
     """The hooks."""
     from orchestrator.management.hooks.queries import list_hooks

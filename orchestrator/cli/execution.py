@@ -154,6 +154,7 @@ def run_worker(app: Application, actor: Actor, rules: WorkerConfig, on_event: Ca
 def do_duties(app: Application, scheduler: Scheduler) -> Iterator[str]:
     """Do what is due, and yield it in words. No connection stays open: processes are forked from this one."""
     try:
+        app.refresh_definition()
         for report in scheduler.run():
             yield f"{report.duty}: {report.text}" + (" (failed)" if report.failed else "")
     finally:

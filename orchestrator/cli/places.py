@@ -29,6 +29,7 @@ PLACES: dict[str, Place] = {
         Place.REMOTE, "package list", "package remove", "package verify", "watch", "logs", "cancel", "abort", "pause"
     ),
     **_marked(Place.REMOTE, "build"),
+    **_marked(Place.REMOTE, *(f"project {name}" for name in ("push", "definitions", "show", "use"))),
     **_marked(Place.REMOTE, "plan", "promote", "rehearse", "rollback", "resume", "retry", "observe", "drift", "parity"),
     **_marked(Place.REMOTE, "approve", "reject", "withdraw", "raise-risk", "lock", "unlock", "away"),
     **_marked(Place.REMOTE, "book", "bookings", "free", "contention"),

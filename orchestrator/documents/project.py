@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from orchestrator.documents.definitions import MODELS as DEFINITION_MODELS
 from orchestrator.documents.head import Document
 from orchestrator.documents.hooks import MODELS as HOOK_MODELS
 from orchestrator.documents.management import MODELS as MANAGEMENT_MODELS
@@ -293,6 +294,7 @@ MODELS: dict[str, type[Model]] = {
     **MANAGEMENT_MODELS,
     **HOOK_MODELS,
     **NOTIFICATION_MODELS,
+    **DEFINITION_MODELS,
 }
 
 

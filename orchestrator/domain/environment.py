@@ -23,6 +23,8 @@ from orchestrator.domain.text import nearest
 from orchestrator.domain.waves import Waves
 
 DECLARED = r"^(?!/+$)(?!(?:[\s\S]*/)?\.\.(?:/|$))[^\u0000-\u001f]+$"
+PUSHED = "pushed"
+"""The value of `definition:` in a folder whose servers and workers use what `orchestrator project push` has sent."""
 ALLOWED = r"^(file|config|variable|group|hosts|fact|package|release)(:[^\u0000-\u001f]+)?$"
 
 
@@ -346,7 +348,8 @@ class Project(Model):
     processes that run code of a package are isolated: with `auto` where the machine can do it, with `required` always.
     *retention* is what `prune` removes. *tokens* are the rules for tokens of users. *sign_in* are the
     providers with which users sign in at a server. *policy* are rules of what a promotion needs, by package,
-    environment, risk and kind of change.
+    environment, risk and kind of change. With *definition* `pushed` the folder has no other files of the project: its
+    servers and workers use the definition that was pushed.
     """
 
     apiVersion: Literal["orchestrator/v1"]
@@ -366,6 +369,7 @@ class Project(Model):
     tokens: TokenRules = Field(default_factory=TokenRules, exclude_if=lambda rule: rule == TokenRules())
     sign_in: SignInRules = Field(default_factory=SignInRules, exclude_if=lambda rule: rule == SignInRules())
     policy: tuple[PolicyRule, ...] = Field(default=(), exclude_if=lambda rules: not rules)
+    definition: Literal["folder", "pushed"] = Field(default="folder", exclude_if=lambda where: where == "folder")
 
 
 def unknown_environment(name: str, known: Iterable[str]) -> OrchestratorError:

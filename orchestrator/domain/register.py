@@ -22,6 +22,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import Digest, Model
 from orchestrator.domain.moments import Moment, moment_text
 from orchestrator.domain.notifications import Fact, FeedPlace, Notification, NotificationRule
+from orchestrator.domain.project_definition import ProjectDefinition
 
 T = TypeVar("T", bound=Model)
 
@@ -165,13 +166,21 @@ NOTIFICATIONS = RecordKind(
     lambda sent: moment_text(sent.fact.at),
     noun="notification",
 )
+PROJECT_DEFINITIONS = RecordKind(
+    "project_definitions",
+    ProjectDefinition,
+    lambda definition: definition.digest,
+    lambda definition: definition.part,
+    lambda definition: definition.position,
+    noun="project-definition",
+)
 FEED_PLACES = RecordKind("feed_places", FeedPlace, lambda place: place.name, noun="feed-place")
 
 KINDS = (
     USERS, GROUPS, SERVICE_ACCOUNTS, ROLES, BINDINGS, ABSENCES, TOKENS,
     CALENDAR_RULES, LINE_STOPS, REQUESTS, VOTES, OVERRIDES, REVIEWS, OUTBOX, PLAN_TEXTS, BUILDERS,
     PASSWORDS, SIGN_IN_LINKS, ACCOUNTS, CALENDAR_ADDRESSES,
-    NOTIFICATION_RULES, NOTIFICATIONS, FEED_PLACES,
+    NOTIFICATION_RULES, NOTIFICATIONS, FEED_PLACES, PROJECT_DEFINITIONS,
 )  # fmt: skip
 """Every kind of record. The database has one table for each."""
 

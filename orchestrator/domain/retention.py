@@ -31,7 +31,7 @@ def is_old(run: Run, cutoff: str, kept: frozenset[str]) -> bool:
 class Removable(Model):
     """What a prune removes, or would remove: names by kind, and their size together in *bytes*.
 
-    *requests* are those whose records of durable execution go.
+    *requests* are those whose records of durable execution go. *definitions* are digests of project definitions.
     """
 
     jobs: tuple[str, ...] = ()
@@ -39,9 +39,10 @@ class Removable(Model):
     packages: tuple[str, ...] = ()
     requests: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
+    definitions: tuple[str, ...] = ()
     bytes: int = 0
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to remove."""
-        return not (self.jobs or self.plans or self.packages or self.requests or self.outputs)
+        return not (self.jobs or self.plans or self.packages or self.requests or self.outputs or self.definitions)

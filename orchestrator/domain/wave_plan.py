@@ -42,6 +42,11 @@ class WavePlan(Model):
         return (item for wave in self.waves for item in wave)
 
     @property
+    def project_definition(self) -> str | None:
+        """The project definition that the plans were made with, if one was pushed."""
+        return next((item.plan.project_definition for item in self.planned if item.plan is not None), None)
+
+    @property
     def plans(self) -> dict[str, str]:
         """The digests of the plans, by environment."""
         return {item.environment: item.digest for item in self.planned if item.digest is not None}

@@ -104,6 +104,20 @@ def prune(services: Services, records: Records, named: PlanDigests = frozenset) 
         return found
 
 
+def named_definitions(services: Services) -> frozenset[str]:
+    """The project definitions that requests, runs that are not old, and plans in the state folder name."""
+    store = services.store
+    found = {str(work.request.get("definition", "")) for work in each_request(store)}
+    for ids in _pages(_needed(services, services.project.retention.keep_per_environment).runs, PAGE):
+        for run in store.runs_named(ids):
+            with contextlib.suppress(OrchestratorError):
+                found.add(str(store.work(run.root).request.get("definition", "")))
+    for path in _folders(services.state / "plans"):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            found.add(str(json.loads((path / "plan.json").read_text(encoding="utf-8")).get("project_definition")))
+    return frozenset(found)
+
+
 # -- what may go -------------------------------------------------------------------------------------------------------
 
 

@@ -16,6 +16,8 @@ def admit(ctx: RunContext) -> None:
     ctx.move(Event.PLAN)
 
     def take(_job: str, emit: Emit) -> StepResult:
+        if ctx.services.refusal is not None:
+            raise ctx.services.refusal
         if ctx.wait:
             return hold.take_turn(ctx, emit, deadline=ctx.services.clock.monotonic() + ctx.wait)
         hold.check_entrance(ctx)

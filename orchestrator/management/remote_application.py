@@ -270,6 +270,12 @@ class RemoteApplication(ManagedApplication):
 
         upload_package(self._forwarder, file, digest)
 
+    def upload_definition(self, file: Path, digest: str) -> None:
+        """Upload the archive *file* of the definition *digest*. Raises N-codes and F-codes."""
+        from orchestrator.management.remote_uploads import upload_definition
+
+        upload_definition(self._forwarder, file, digest)
+
     @cached_property
     def plans(self) -> Plans:
         """Plans."""

@@ -1,4 +1,4 @@
-"""The upload of a package to a server: it continues where it ended, also after the end of either process."""
+"""The upload of a package or a project definition to a server: it continues after the end of either process."""
 
 from pathlib import Path
 
@@ -14,7 +14,17 @@ ATTEMPTS = 5
 
 def upload_package(forwarder: RemoteUseCases, file: Path, digest: str) -> None:
     """Upload the sealed *file* with the package *digest*, unless the server keeps it. Raises N-codes and P-codes."""
-    connection, path = forwarder.connection, f"/api/v1/packages/{digest}"
+    _upload(forwarder, file, f"/api/v1/packages/{digest}")
+
+
+def upload_definition(forwarder: RemoteUseCases, file: Path, digest: str) -> None:
+    """Upload the archive *file* of the definition *digest*, unless the server keeps it. Raises N-codes and F-codes."""
+    _upload(forwarder, file, f"/api/v1/definition-uploads/{digest}")
+
+
+def _upload(forwarder: RemoteUseCases, file: Path, path: str) -> None:
+    """Upload *file* to *path* from the offset on at which the server has no more of it."""
+    connection = forwarder.connection
     total, attempts = file.stat().st_size, 0
     with file.open("rb") as source:
         while True:

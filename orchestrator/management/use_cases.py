@@ -200,6 +200,7 @@ GROUP_READS: dict[str, tuple[str, ...]] = {
     "recovery": ("leftovers",),
     "environments": ("stack", "existing_stack", "stacks", "preview", "destruction", "outputs", "inventory"),
     "retention": ("removable",),
+    "definitions": ("kept", "current", "show"),
     "maintenance": ("known_keys",),
     "submissions": ("recorded", "require_free"),
     "inspections": ("drift", "parity"),
@@ -211,6 +212,7 @@ GROUP_CHANGES: dict[str, tuple[str, ...]] = {
     "plans": ("keep_document",),
     "recovery": ("reap",),
     "retention": ("prune",),
+    "definitions": ("make_current",),
     "maintenance": ("rotate_key",),
     "submissions": ("submit", "retry"),
 }
@@ -226,6 +228,7 @@ GROUPS = {
     "inspections": "inspections.Inspections",
     "environments": "environments.Environments",
     "retention": "retention.Retention",
+    "definitions": "definitions.Definitions",
     "maintenance": "maintenance.Maintenance",
 }
 """The class of each group."""

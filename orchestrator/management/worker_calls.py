@@ -65,6 +65,7 @@ def answer_call(app: "ManagedApplication", call: WorkerCall) -> WorkerCall:
 def _ended(app: "ManagedApplication", call: WorkerCall) -> dict[str, Any]:
     """Execute *call*; the fields with its result, or with its errors."""
     try:
+        app.refresh_definition()
         case = use_case_called(call.case)
         return _kept(app, call, case, case.call(app, call.actor, call.arguments))
     except OrchestratorErrors as errors:

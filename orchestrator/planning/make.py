@@ -115,6 +115,7 @@ def _plan(services: Services, wanted: PlanRequest, draft: Draft) -> Plan:
         points_of_no_return=draft.rollback_target.impossible,
         acknowledgements=wanted.named,
         definition=survey.definition,
+        project_definition=services.definition or None,
         after=environment.after,
         requirements=release.requirements,
         undo=planned_undos(services, draft.undone, survey.inventory),

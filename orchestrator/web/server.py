@@ -24,6 +24,7 @@ from orchestrator.management.projects.served import ServedProject
 from orchestrator.management.worker_calls import tidy_calls
 from orchestrator.web.addresses import ProjectsByPrefix, route_path
 from orchestrator.web.api.changing import router as api_changing
+from orchestrator.web.api.definitions import router as api_definitions
 from orchestrator.web.api.description import described_api
 from orchestrator.web.api.hooks import router as api_hooks
 from orchestrator.web.api.management import router as api_management
@@ -78,6 +79,8 @@ if TYPE_CHECKING:
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 LARGEST_BODY = 1024 * 1024
 TIDY_EVERY_S = 600.0
+FOLLOW_EVERY_S = 1.0
+"""Between two readings of the current project definition: another server or a command can change it."""
 ROUTERS = (
     health,
     metrics,
@@ -89,6 +92,7 @@ ROUTERS = (
     api_projects,
     api_use_cases,
     api_packages,
+    api_definitions,
     api_hooks,
     pages_reading,
     pages_changing,
@@ -202,10 +206,21 @@ def _made(
 async def _lifetime(server: FastAPI) -> AsyncIterator[None]:
     reading = asyncio.create_task(server.state.broadcast.run())
     tidying = asyncio.create_task(_tidy(server.state.application))
+    following = asyncio.create_task(_follow_definition(server.state.application))
     yield
-    for task in (reading, tidying):
+    for task in (reading, tidying, following):
         task.cancel()
     tracing.flush()
+
+
+async def _follow_definition(application: "Application") -> None:
+    """Use the current project definition, as long as the server runs. One that cannot be used changes nothing."""
+    if not application.receives_definitions:
+        return
+    while True:
+        with contextlib.suppress(OrchestratorError, OrchestratorErrors):
+            await asyncio.to_thread(application.refresh_definition)
+        await asyncio.sleep(FOLLOW_EVERY_S)
 
 
 async def _tidy(application: "Application") -> None:

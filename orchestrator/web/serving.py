@@ -105,7 +105,7 @@ def run_server(applications: Sequence["Application"], options: ServerOptions, sh
         accepting = stack.enter_context(bound_socket(options))
         if options.worker:
             for application in applications:
-                stack.enter_context(own_worker(application.root, application.environ, worker_command(options)))
+                stack.enter_context(own_worker(application.home, application.environ, worker_command(options)))
         sys.setswitchinterval(SWITCH_S)
         gc.collect()
         gc.freeze()  # a full collection visited every class and schema: 100 ms, now and then, in some request

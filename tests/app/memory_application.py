@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from orchestrator.adapters.memory.definition_archives import MemoryDefinitionArchives
 from orchestrator.adapters.memory.execution import MemoryExecution
 from orchestrator.adapters.memory.kept_replies import MemoryKeptReplies
 from orchestrator.adapters.memory.keys import MemoryKeys
@@ -16,7 +17,7 @@ from orchestrator.adapters.memory.sign_ins import MemorySignIns
 from orchestrator.adapters.memory.worker_calls import MemoryWorkerCalls
 from orchestrator.app.parts import Execution
 from orchestrator.flow.halt import SoleOwner
-from orchestrator.register_ports import KeptReplies, Register, SignIns, WorkerCalls
+from orchestrator.register_ports import DefinitionArchives, KeptReplies, Register, SignIns, WorkerCalls
 from orchestrator.services import Services
 from orchestrator.wiring import App
 from tests.cli.memory_project import MemoryProject
@@ -69,6 +70,11 @@ class MemoryApplication(App):
     def worker_calls(self) -> WorkerCalls:
         """Calls in memory."""
         return MemoryWorkerCalls()
+
+    @cached_property
+    def definition_archives(self) -> DefinitionArchives:
+        """Archives in memory."""
+        return MemoryDefinitionArchives()
 
     @cached_property
     def engine(self) -> Any:

@@ -11,6 +11,7 @@ from orchestrator.app.acting import Right
 from orchestrator.app.authorize import UseCases
 from orchestrator.app.clients import Clients
 from orchestrator.app.control import Control
+from orchestrator.app.definitions import Definitions
 from orchestrator.app.environments import Environments
 from orchestrator.app.execute import Execution
 from orchestrator.app.inspections import Inspections
@@ -31,7 +32,7 @@ from orchestrator.domain.journal import Run
 
 APP = Path(inspect.getfile(UseCases)).parent
 GROUPS = (
-    Clients, Control, Environments, Execution, Inspections, Maintenance, PackageUploads, Plans, Queries, Recovery, Releases,
+    Clients, Control, Definitions, Environments, Execution, Inspections, Maintenance, PackageUploads, Plans, Queries, Recovery, Releases,
     Retention, Submissions,
 )  # fmt: skip
 ANN = Actor(name="ann")

@@ -79,6 +79,7 @@ READS: dict[str, tuple[tuple[str, ...], ...]] = {
     "measures": ((), ("--json",), ("--runs", "lead-time")),
     "environment quota": ((), ("--json",)),
     "projects": ((), ("--json",)),
+    "project definitions": ((), ("--json",)),
 }
 ACTS = {
     "build", "package remove", "promote", "rehearse", "rollback", "resume", "retry", "cancel", "abort", "pause", "worker", "lock",
@@ -102,6 +103,7 @@ ACTS = {
     "train board", "train cancel", "train create", "train depart", "train edit", "train hold", "train leave", "train line",
     "notifications rule", "notifications test", "notifications retry", "hook add", "hook remove", "hook show", "hook test",
     "train prognosis", "train resolve", "train resume", "train show",
+    "project push", "project show", "project use",
     "book", "booking cancel", "booking end", "booking extend", "booking hand-over", "booking show",
 }  # fmt: skip
 OWN = ("keys", "crash-", "project.key")  # what any command may make for itself in the state folder

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.domain.configuration import NOT_PASSED
 from orchestrator.domain.context import Context
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
@@ -49,6 +50,7 @@ FULL: dict[str, Any] = {
     "release": REF, "losses": [{"op": "delete", "type": "t", "name": "n", "urn": "u", "why": "w"}],
     "points_of_no_return": ["s"], "acknowledgements": {"replace": ["n"], "no_return": ["s"]},
     "definition": DIGEST, "after": "dev",
+    "project_definition": DIGEST,
     "stack": {
         "state_digest": DIGEST, "update_plan": DIGEST, "counts": {"create": 1}, "inventory": INVENTORY, "refused": "r",
         "changes": [
@@ -156,6 +158,15 @@ def test_any_change_of_a_plan_is_noticed_and_named(path: tuple[Any, ...]) -> Non
     assert differences(approved, now) == [PARTS[path[0]]]
     once = path[0] in {"stack", "steps"} and ASKED_ONCE & set(path)
     assert differences(approved, held(approved, now)) == ([] if once else [PARTS[path[0]]])
+
+
+def test_a_note_that_decides_nothing_may_stand_between_others() -> None:
+    """A plan holds where another process has other variables that are not passed on, wherever a plan notes these."""
+    approved = Plan.from_json({**FULL, "notes": ["the first", f"PYTHONPATH is set here {NOT_PASSED}", "the last"]})
+    for notes, differing in ((["the first", "the last"], []), (["the last", "the first"], ["the notes"])):
+        now = approved.model_copy(update={"notes": tuple(notes)})
+        assert differences(approved, held(approved, now)) == differing
+    assert differences(approved, held(approved, approved)) == []
 
 
 def test_every_field_that_a_digest_covers_has_a_name() -> None:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from orchestrator.domain.access.actions import BUILT_IN
-from orchestrator.web.api import hooks, management_orders, orders, people, trains, use_cases
+from orchestrator.web.api import definitions, hooks, management_orders, orders, people, trains, use_cases
 from orchestrator.web.route_table import ROUTES
 from tests.cli.request_project import PLACE, RequestProject, office
 from tests.server.release_scene import FORMS, NAMES, PEOPLE_FORMS, lay_all, lay_people
@@ -338,6 +338,7 @@ def test_the_description_of_the_api_is_complete(site: Site) -> None:
         **vars(people),
         **vars(trains),
         **vars(hooks),
+        **vars(definitions),
     }
     for example, order in ((e, known[name]) for name, schema in schemas.items() for e in schema.get("examples", ())):
         assert order.model_validate(example)

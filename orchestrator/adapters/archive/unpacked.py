@@ -45,14 +45,15 @@ def unpack(source: BinaryIO, target: Path) -> Manifest:
             folder.chmod(0o755)
             roots[area] = os.open(folder, FOLDER)
         for file, data in reader.files():
-            _write(roots[file.area], file, data)
+            write_file(roots[file.area], file, data)
     finally:
         for root in roots.values():
             os.close(root)
     return reader.manifest
 
 
-def _write(root: int, file: PackageFile, data: Iterator[bytes]) -> None:
+def write_file(root: int, file: PackageFile, data: Iterator[bytes]) -> None:
+    """Write *file*, which does not exist, below the open folder *root*. No link is followed."""
     *folders, name = file.path.encode().split(b"/")
     folder = os.dup(root)
     try:

@@ -164,7 +164,7 @@ MANAGEMENT = ("counters", "booking_quotas", "train_lines", "hooks")
 LISTED = (
     "run_requests", "overrides", "emergency_reviews",
     "change_requests", "bookings", "planned_releases", "implementation_plans", "release_reviews", "review_actions",
-    "trains", "hook_deliveries", "notifications",
+    "trains", "hook_deliveries", "notifications", "project_definitions",
 )  # fmt: skip
 """The kinds that have a position: those of `domain/register.py` and those of `orchestrator/management`."""
 
@@ -234,6 +234,14 @@ worker_calls = sa.Table(
     sa.Column("holder", sa.Text, nullable=False),
     sa.Column("data", sa.Text, nullable=False),
     sa.Index("worker_calls_until", "project", "until"),
+)
+
+definition_archives = sa.Table(
+    "definition_archives",
+    metadata,
+    sa.Column("project", sa.Text, primary_key=True),
+    sa.Column("digest", sa.Text, primary_key=True),
+    sa.Column("data", sa.LargeBinary, nullable=False),
 )
 
 audit = sa.Table(

@@ -28,7 +28,8 @@ class RunRequest:
     """What every request has: *targets* are the environments, one after the other.
 
     *root* and *by* (the user) are set when it is submitted. *wait* is how many seconds a busy environment is waited
-    for. *trace* is the `traceparent` of what requested it, if there are traces.
+    for. *trace* is the `traceparent` of what requested it, if there are traces. *definition* is the digest of the
+    project definition that it is executed with; empty where that is the folder of the project.
     """
 
     kind: ClassVar[Kind]
@@ -39,6 +40,7 @@ class RunRequest:
     wait: float = 0.0
     retry: RetryFrom | None = None
     trace: str = ""
+    definition: str = ""
 
     @property
     def release(self) -> PackageRef | None:
@@ -92,6 +94,7 @@ class RunRequest:
             "retry": {"run": self.retry.run, "step": self.retry.step} if self.retry else None,
             "parameters": self.parameters(),
             **({"trace": self.trace} if self.trace else {}),
+            **({"definition": self.definition} if self.definition else {}),
         }
 
     @classmethod
@@ -135,6 +138,7 @@ def common_of(data: Data) -> Fields:
         "wait": float(data.get("wait", 0.0)),
         "retry": RetryFrom(retry["run"], retry["step"]) if retry else None,
         "trace": str(data.get("trace", "")),
+        "definition": str(data.get("definition", "")),
     }
 
 

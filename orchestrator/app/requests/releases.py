@@ -134,6 +134,7 @@ class PromoteInWaves(Promote):
             plan_digest=None if run.kind == "rollback" else self.plans.get(run.environment),
             agreement=self.agreement,
             reason=self.reason,
+            definition=self.definition,
         )
 
 

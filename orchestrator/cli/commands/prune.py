@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 def command(dry_run: bool, as_json: bool) -> None:
     """Remove what old runs have left in the state folder, by the rule `retention` of orchestrator.yaml.
 
-    These are folders of jobs with their output, unpacked packages, records of durable execution, and plans that no run
-    has executed. The journal, evidence, sealed packages and everything that a rollback needs are kept. Runs can
-    continue meanwhile.
+    These are folders of jobs with their output, unpacked packages, records of durable execution, plans that no run has
+    executed, and project definitions that nothing names. The journal, evidence, sealed packages and everything that a
+    rollback needs are kept. Runs can continue meanwhile.
     """
     from orchestrator.app.opening import open_application
 
@@ -42,6 +42,7 @@ def _print(found: "Removable", *, dry_run: bool) -> None:
         "unpacked package": found.packages,
         "record of a request": found.requests,
         "output file": found.outputs,
+        "project definition": found.definitions,
     }
     if found.is_empty:
         out("nothing is old enough to be removed")

@@ -43,6 +43,7 @@ class Action(StrEnum):
     MANAGE_KEYS = "keys:manage"
     BACK_UP = "project:backup"
     RESTORE = "project:restore"
+    PUSH_DEFINITION = "project:push"
     RUN_WORKER = "worker:run"
 
 
@@ -120,6 +121,7 @@ BUILT_IN: dict[str, frozenset[Action]] = {
         _A.MANAGE_KEYS,
         _A.BACK_UP,
         _A.RESTORE,
+        _A.PUSH_DEFINITION,
         _A.EDIT_REQUESTS,
         _A.BOOK,
         _A.RUN_WORKER,

@@ -67,7 +67,7 @@ class RunRequest(Model):
 
     With a *rollout* it is for several environments: *environment* is the name of the waves, and *plan* the digest over
     all plans. With *rehearsal* the release is promoted, rolled back and promoted again. *trace* is the `traceparent` of
-    what requested it, which its run continues.
+    what requested it, which its run continues. *definition* is the project definition of its plan, if one was pushed.
     """
 
     id: str
@@ -101,6 +101,7 @@ class RunRequest(Model):
     rollout: Rollout | None = Field(default=None, exclude_if=lambda rollout: rollout is None)
     rehearsal: bool = Field(default=False, exclude_if=lambda rehearsal: not rehearsal)
     trace: str = Field(default="", exclude_if=lambda trace: not trace)
+    definition: str = Field(default="", exclude_if=lambda digest: not digest)
 
     @model_validator(mode="after")
     def _is_explained(self) -> Self:

@@ -17,6 +17,7 @@ PARTS = {
     "points_of_no_return": "the points of no return",
     "acknowledgements": "what was agreed to by name",
     "definition": "the environment's definition",
+    "project_definition": "the project definition",
     "after": "the environment before it",
     "stack": "the stack's state",
     "inventory": "the hosts",
@@ -56,16 +57,20 @@ def held(approved: Plan, now: Plan) -> Plan:
     controller and not passed on decides nothing, and neither does what is masked: notes about it may differ.
     The form of the plan is that of *approved*.
     """
-    notes = [note for note in now.notes if not decides_nothing(note)]
-    notes += [note for note in approved.notes if decides_nothing(note)]
     previews = [step.preview for step in approved.steps]
     previews += [None] * (len(now.steps) - len(previews))
     steps = tuple(
         step.model_copy(update={"preview": preview}) for step, preview in zip(now.steps, previews, strict=False)
     )
     form = approved.apiVersion
-    made = {"apiVersion": form, "steps": steps, "notes": notes_as_made(form, tuple(notes))}
-    return now.model_copy(update=made)
+    notes = notes_as_made(form, _deciding(now.notes))
+    if notes == _deciding(approved.notes):
+        notes = approved.notes  # the others are between them
+    return now.model_copy(update={"apiVersion": form, "steps": steps, "notes": notes})
+
+
+def _deciding(notes: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(note for note in notes if not decides_nothing(note))
 
 
 def differences(approved: Plan, now: Plan) -> list[str]:

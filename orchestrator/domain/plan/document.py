@@ -66,6 +66,7 @@ class Plan(Model):
     *conditions* are the requirements of the environment's file, with their results. *configuration* are the settings
     of Ansible, each with its origin. *rehearse*: the release is rolled back and promoted again before it stays.
     *artifacts* are which of them hosts unpack.
+    *project_definition* is the project definition that it was made with, if one was pushed.
     *blue_green* are the sides of an environment that has two. *crossed* are irreversible steps of newer releases whose
     effects the promotion of an older release would leave. *all_at_once*: a rollback restores all hosts
     at the same time, and not in the batches of its steps. *second_pass* is what a rollback runs on hosts again after it
@@ -84,6 +85,7 @@ class Plan(Model):
     points_of_no_return: tuple[str, ...] = ()
     acknowledgements: Acknowledgements = NOTHING
     definition: Digest
+    project_definition: Digest | None = Field(default=None, exclude_if=lambda digest: digest is None)
     after: str | None = None
     stack: StackPreview | None = None
     inventory: Inventory | None = None

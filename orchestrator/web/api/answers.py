@@ -6,7 +6,7 @@ from pydantic import GetJsonSchemaHandler, create_model
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from orchestrator.documents import management, project, register
+from orchestrator.documents import definitions, management, project, register
 from orchestrator.documents.head import Document
 from orchestrator.domain.access.principals import ActorKind, Method, Scope, User
 from orchestrator.domain.approval.request_state import RequestState
@@ -19,6 +19,7 @@ from orchestrator.domain.log_lines import OutputPart
 from orchestrator.domain.model import DIGEST, Digest, Model
 from orchestrator.domain.moments import Moment
 from orchestrator.domain.plan import Plan
+from orchestrator.domain.project_definition import ProjectDefinition
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.risk.assessment import Risk
 from orchestrator.domain.wave_plan import WavePlan
@@ -125,6 +126,7 @@ DELIVERY = document_of("HookDelivery", delivery=str, state=DeliveryState, note=s
 CALL = document_of("WorkerCall", call=str)
 RESULT = document_of("Result", result=Any)
 UPLOAD = document_of("Upload", digest=Digest, offset=int, kept=bool)
+KEPT_DEFINITION = document_of("KeptDefinition", definition=ProjectDefinition)
 KEPT = document_of("KeptPackage", release=PackageRef, files=int)
 
 READING: dict[str, Answers] = {
@@ -162,6 +164,9 @@ READING: dict[str, Answers] = {
     "GET /train-lines": {200: document_of("TrainLines", management.TrainLinesDocument, cursor=Cursor)},
     "GET /train-lines/{line}": LINE,
     "GET /packages/{digest}": {200: UPLOAD},
+    "GET /definitions": {200: definitions.ProjectDefinitionsDocument},
+    "GET /definitions/{digest}": {200: definitions.ProjectDefinitionDocument},
+    "GET /definition-uploads/{digest}": {200: UPLOAD},
     "GET /worker-calls/{call}": {200: RESULT, 202: CALL},
 }
 """The documents of the routes that read, by their status."""
@@ -189,6 +194,8 @@ CHANGING: dict[str, Answers] = {
     "POST /token-exchange": {201: document_of("NewToken", NewToken)},
     "POST /hooks/{hook}": {200: DELIVERY, 202: DELIVERY},
     "PUT /packages/{digest}": {201: KEPT, 202: UPLOAD},
+    "PUT /definition-uploads/{digest}": {201: KEPT_DEFINITION, 202: UPLOAD},
+    "POST /definitions/{digest}/use": {200: definitions.DefinitionChangeDocument},
 }
 """The documents of the routes that change something, by their status."""
 EVENTS: dict[str, Answers] = {

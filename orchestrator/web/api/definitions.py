@@ -1,0 +1,116 @@
+"""The routes of project definitions: those that are kept, which one is current, and their uploads."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import Response
+from pydantic import ConfigDict, Field
+
+from orchestrator.domain.uploads import UploadPart, parse_content_range
+from orchestrator.web.api.changing import Key, Result, Writer, reply_once
+from orchestrator.web.api.documents import (
+    PREFIX,
+    Limit,
+    Match,
+    Who,
+    encoded_document,
+    require_tag,
+    tagged_document,
+)
+from orchestrator.web.api.orders import Order
+from orchestrator.web.api.packages import BODY, OFFSET, OFFSET_HEADER, Digest, Range
+from orchestrator.web.requests import application
+
+router = APIRouter(prefix=PREFIX)
+PageCursor = Annotated[
+    str | None,
+    Query(
+        max_length=200, pattern=r"^[0-9:.TZ-]{1,60} sha256:[0-9a-f]{64}$", description="Where the page before ended."
+    ),
+]
+KIND = "ProjectDefinition"
+
+
+class UseOrder(Order):
+    """Why the definition becomes current."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"message": "the new inventory"}]})
+
+    message: Annotated[str, Field(max_length=500)] = ""
+
+
+@router.get("/definitions", tags=["definitions"])
+def get_definitions(request: Request, who: Who, cursor: PageCursor = None, limit: Limit = 50) -> Response:
+    """The definitions that the project keeps, the newest first."""
+    page = application(request).definitions.kept(who.actor, cursor, limit)
+    data = {"definitions": [each.to_json() for each in page.items], "cursor": page.cursor}
+    return tagged_document(request, "ProjectDefinitions", data)
+
+
+@router.get("/definitions/{digest}", tags=["definitions"])
+def get_definition(request: Request, who: Who, digest: Digest) -> Response:
+    """One definition with its files."""
+    return tagged_document(request, KIND, application(request).definitions.show(who.actor, digest).to_json())
+
+
+@router.post("/definitions/{digest}/use", tags=["definitions"])
+def post_definition_use(
+    request: Request, who: Writer, digest: Digest, order: UseOrder, key: Key = None, match: Match = None
+) -> Response:
+    """Make a kept definition current. With `If-Match` only if the definition that is current now has this ETag."""
+    definitions = application(request).definitions
+
+    def work() -> Result:
+        current = definitions.current(who.actor)
+        if match is not None:
+            shown = definitions.show(who.actor, current.digest).to_json() if current is not None else {}
+            require_tag(match, KIND, shown)
+        expected = current.digest if current is not None else ""
+        made = definitions.make_current(who.actor, digest, expected, order.message)
+        return 200, "DefinitionChange", made.to_json()
+
+    return reply_once(request, who, key, order, work)
+
+
+@router.head("/definition-uploads/{digest}", tags=["definitions"], responses={200: {"headers": OFFSET_HEADER}})
+def head_definition_upload(request: Request, who: Who, digest: Digest) -> Response:
+    """Where the upload of a definition continues. The header `Upload-Complete` is `?1` if the definition is kept."""
+    return get_definition_upload(request, who, digest)
+
+
+@router.get("/definition-uploads/{digest}", tags=["definitions"], responses={200: {"headers": OFFSET_HEADER}})
+def get_definition_upload(request: Request, who: Who, digest: Digest) -> Response:
+    """The same as a document, whose errors have a text too."""
+    offset, kept = application(request).definitions.definition_offset(who.actor, digest)
+    headers = {OFFSET: str(offset), "Upload-Complete": f"?{int(kept)}"}
+    body = encoded_document("Upload", {"digest": digest, "offset": offset, "kept": kept})
+    return Response(body, 200, headers, "application/json")
+
+
+@router.put(
+    "/definition-uploads/{digest}",
+    tags=["definitions"],
+    status_code=201,
+    openapi_extra=BODY,
+    responses={
+        201: {"description": "The definition is whole, verified and kept", "headers": OFFSET_HEADER},
+        202: {"description": "The part is kept, and more is needed", "headers": OFFSET_HEADER},
+    },
+)
+async def put_definition_upload(request: Request, who: Writer, digest: Digest, content_range: Range) -> Response:
+    """Upload a part of a definition. Parts follow each other. The definition is kept, and does not become current."""
+    data = await request.body()
+    part = parse_content_range(content_range, len(data))
+    return await run_in_threadpool(_put, request, who, digest, part, data)
+
+
+def _put(request: Request, who: Writer, digest: str, part: UploadPart, data: bytes) -> Response:
+    made = application(request).definitions.definition_part(who.actor, digest, part, data)
+    headers = {OFFSET: str(part.end)}
+    if made is None:
+        document: dict[str, Any] = {"digest": digest, "offset": part.end, "kept": False}
+        return Response(encoded_document("Upload", document), 202, headers, "application/json")
+    return Response(
+        encoded_document("KeptDefinition", {"definition": made.to_json()}), 201, headers, "application/json"
+    )
