@@ -194,10 +194,18 @@ class Change(View):
         return value
 
     def notify(self, fact: Fact) -> None:
-        """Write a notification of *fact* for each rule that is about it, in this transaction; once for each fact."""
-        for made in notifications_of(self.records.all(NOTIFICATION_RULES), fact):
+        """Write a notification of *fact* for each rule that is about it, in this transaction; once for each fact.
+
+        A rule for a user who was disabled sends nothing.
+        """
+        users = self.directory
+        rules = [r for r in self.records.all(NOTIFICATION_RULES) if r.user is None or users.is_active_user(r.user)]
+        for made in notifications_of(rules, fact, self._roles_of):
             if self.records.get(NOTIFICATIONS, made.id) is None:
                 self.records.put(NOTIFICATIONS, made)
+
+    def _roles_of(self, user: str, environment: str | None) -> frozenset[str]:
+        return self.directory.roles_in(user, environment, self.acting.project, self.now)
 
     def remove(self, kind: RecordKind[T], value: T, **detail: object) -> None:
         """Remove *value*, and record its digest."""

@@ -43,8 +43,8 @@ def run_fact(run: Run, entry: FeedEntry) -> Fact | None:
         return None
     state = str(run.state).replace(" ", "-")
     about = str(run.release) if run.release is not None else run.kind
-    cause = f": {run.message}" if run.message else ""
-    text = f"{run.kind} of {about} in {run.environment} {run.state}{cause}"
+    cause = next(iter(run.message.splitlines()), "")
+    text = f"{run.kind} of {about} in {run.environment} {run.state}{f': {cause}' if cause else ''}"
     return Fact(
         id=f"run {run.id} {entry.seq}",
         kind=f"run.{state}",
@@ -53,6 +53,8 @@ def run_fact(run: Run, entry: FeedEntry) -> Fact | None:
         environment=run.environment,
         by=run.by,
         text=text,
+        state=str(run.state),
+        cause=cause,
         path=f"/runs/{run.id}",
     )
 

@@ -1,14 +1,16 @@
 """Use cases about notifications: the rules, what was sent, and what is sent again."""
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol, TypeVar
 
-from orchestrator.app.acting import Acting, Change, View, change, read_register
+from orchestrator.app.acting import Acting, Change, View, change, read_own, read_register, unknown
 from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.listing import PAGE_SIZE, Page
 from orchestrator.domain.model import digest_of
+from orchestrator.domain.moments import moment_text
 from orchestrator.domain.notifications import (
     ChannelKind,
     Fact,
@@ -20,10 +22,14 @@ from orchestrator.domain.notifications import (
 )
 from orchestrator.domain.register import FEED_PLACES, NOTIFICATION_RULES, NOTIFICATIONS, USERS
 from orchestrator.domain.standard_webhooks import new_secret
+from orchestrator.register_ports import Records
 
 RUNS = "runs"
 """The name of the place in the journal of runs."""
 TEST = "notifications.test"
+CHUNK = 500
+"""How many notifications are read at once when a list is for some of them only."""
+T = TypeVar("T")
 
 
 class NotificationSources(Protocol):
@@ -51,8 +57,16 @@ def target_of(sources: NotificationSources, rule: NotificationRule) -> Target:
 
 
 @dataclass(frozen=True)
+class NotificationFilter:
+    """Which notifications are listed: in a *state*, and of a *rule*."""
+
+    state: Literal["pending", "sent", "dead"] | None = None
+    rule: str | None = None
+
+
+@dataclass(frozen=True)
 class NewRule:
-    """A *rule*, and the *secret* of its signatures, which is shown once; empty for other channels."""
+    """A *rule*, and the *secret* of its signatures, which is shown once; empty if it is not new."""
 
     rule: NotificationRule
     secret: str
@@ -68,32 +82,47 @@ def add_notification_rule(acting: Acting, draft: RuleDraft, address: str, source
     def work(task: Change) -> NewRule:
         if task.records.get(NOTIFICATION_RULES, draft.name) is not None:
             raise OrchestratorError("N161", f"the rule {draft.name} exists already")
-        if draft.user is not None:
-            task.existing(USERS, draft.user)
-        shown = sources.check_target(draft.channel, address, private=draft.private)
-        secret = new_secret() if draft.channel is ChannelKind.WEBHOOK else ""
-        sealed = sources.seal(draft.name, Target(address=address, secret=secret).model_dump_json())
-        about = {"sealed": sealed, "shown": shown, "created_at": task.now.earliest}
-        rule = NotificationRule.model_validate({**dict(draft), **about, "created_by": str(task.acting.actor)})
+        made = _sealed(task, draft, Target(address=address), sources)
         if task.records.get(FEED_PLACES, RUNS) is None:
             task.put(FEED_PLACES, FeedPlace(name=RUNS, cursor=sources.feed_end()))
-        return NewRule(task.put(NOTIFICATION_RULES, rule, event="add"), secret)
+        return NewRule(task.put(NOTIFICATION_RULES, made.rule, event="add"), made.secret)
 
-    plain = not draft.private and draft.channel is not ChannelKind.CHAT
-    return change(acting, Action.MANAGE_TOKENS, work, owner=draft.user if plain else None)
+    return change(acting, Action.MANAGE_TOKENS, work, owner=draft.own_user)
+
+
+@forwarded
+def edit_notification_rule(
+    acting: Acting, draft: RuleDraft, address: str, sources: NotificationSources, reason: str = ""
+) -> NewRule:
+    """Replace what the rule with the name of *draft* is about. An empty *address* keeps the target.
+
+    The secret of a webhook stays as well. Facts from before the change are not sent. Raises A110, N145 and N161.
+    """
+
+    def work(task: Change, rule: NotificationRule) -> NewRule:
+        target = target_of(sources, rule)
+        if address or draft.channel is not rule.channel:
+            kept = target.secret if draft.channel is rule.channel else ""
+            target = Target(address=address, secret=kept)
+        made = _sealed(task, draft, target, sources)
+        times = {"created_at": rule.created_at, "created_by": rule.created_by}
+        return NewRule(
+            task.put(NOTIFICATION_RULES, made.rule.model_copy(update=times), event="edit"),
+            "" if target.secret else made.secret,
+        )
+
+    return _change_rule(acting, draft.name, work, draft, reason)
 
 
 @forwarded
 def remove_notification_rule(acting: Acting, name: str, reason: str = "") -> NotificationRule:
-    """Remove a rule. What it has not sent yet is not sent any more. Raises A110."""
-    owner = read_register(acting, Action.VIEW, lambda view: view.existing(NOTIFICATION_RULES, name).user)
+    """Remove a rule. What it has not sent yet is not sent any more. Raises A110 and N145."""
 
-    def work(task: Change) -> NotificationRule:
-        rule = task.existing(NOTIFICATION_RULES, name)
+    def work(task: Change, rule: NotificationRule) -> NotificationRule:
         task.remove(NOTIFICATION_RULES, rule, event="remove")
         return rule
 
-    return change(acting, Action.MANAGE_TOKENS, work, owner=owner, reason=reason)
+    return _change_rule(acting, name, work, reason=reason)
 
 
 @forwarded
@@ -101,27 +130,64 @@ def list_notification_rules(acting: Acting) -> tuple[NotificationRule, ...]:
     """The rules by name, without their targets."""
 
     def work(view: View) -> tuple[NotificationRule, ...]:
-        return tuple(rule.model_copy(update={"sealed": ""}) for rule in view.records.all(NOTIFICATION_RULES))
+        return tuple(map(_without_target, view.records.all(NOTIFICATION_RULES)))
 
     return read_register(acting, Action.VIEW, work)
 
 
 @forwarded
+def show_notification_rule(acting: Acting, name: str) -> NotificationRule:
+    """One rule, without its target. Raises A110."""
+    return read_register(acting, Action.VIEW, lambda view: _without_target(view.existing(NOTIFICATION_RULES, name)))
+
+
+@forwarded
 def list_notifications(
-    acting: Acting, state: str | None = None, *, cursor: str | None = None, limit: int = PAGE_SIZE
+    acting: Acting,
+    chosen: NotificationFilter | None = None,
+    *,
+    oldest_first: bool = False,
+    cursor: str | None = None,
+    limit: int = PAGE_SIZE,
 ) -> Page[Notification]:
-    """A page of the notifications, or of those in *state*, the newest first."""
-    parts = [state] if state is not None else None
-    return read_register(
-        acting,
-        Action.READ_AUDIT,
-        lambda view: view.records.page(NOTIFICATIONS, parts, newest_first=True, cursor=cursor, limit=limit),
-    )
+    """A page of the notifications, the newest first, or the oldest."""
+    wanted = chosen or NotificationFilter()
+
+    def work(view: View) -> Page[Notification]:
+        rules = None if wanted.rule is None else frozenset({wanted.rule})
+        return _page(view, wanted.state, rules, (oldest_first, cursor, limit))
+
+    return read_register(acting, Action.READ_AUDIT, work)
+
+
+@forwarded
+def list_own_notifications(
+    acting: Acting,
+    chosen: NotificationFilter | None = None,
+    *,
+    oldest_first: bool = False,
+    cursor: str | None = None,
+    limit: int = PAGE_SIZE,
+) -> Page[Notification]:
+    """A page of the notifications by the rules for the actor, the newest first, or the oldest."""
+    wanted, name = chosen or NotificationFilter(), str(acting.actor)
+
+    def work(view: View) -> Page[Notification]:
+        own = {rule.name for rule in view.records.all(NOTIFICATION_RULES) if rule.own_user == name}
+        rules = frozenset(own if wanted.rule is None else own & {wanted.rule})
+        return _page(view, wanted.state, rules, (oldest_first, cursor, limit))
+
+    return read_own(acting, work)
 
 
 @forwarded
 def retry_notification(acting: Acting, key: str) -> Notification:
     """Send a dead notification again, with the same id. Raises A110 and N163."""
+
+    def owner(view: View) -> str | None:
+        found = view.records.get(NOTIFICATIONS, key)
+        rule = view.records.get(NOTIFICATION_RULES, found.rule) if found is not None else None
+        return rule.own_user if rule is not None else None
 
     def work(task: Change) -> Notification:
         found = task.records.get(NOTIFICATIONS, key)
@@ -131,16 +197,14 @@ def retry_notification(acting: Acting, key: str) -> Notification:
             raise OrchestratorError("N163", f"the notification {key} is {found.state}")
         return task.put(NOTIFICATIONS, found.again(task.now.earliest), event="retry")
 
-    return change(acting, Action.MANAGE_TOKENS, work)
+    return change(acting, Action.MANAGE_TOKENS, work, owner=read_own(acting, owner))
 
 
 @forwarded
 def test_notification_rule(acting: Acting, name: str) -> Notification:
-    """Have a notification sent to the channel of a rule at once. Raises A110."""
-    owner = read_register(acting, Action.VIEW, lambda view: view.existing(NOTIFICATION_RULES, name).user)
+    """Have a notification sent to the channel of a rule at once. Raises A110 and N145."""
 
-    def work(task: Change) -> Notification:
-        rule = task.existing(NOTIFICATION_RULES, name)
+    def work(task: Change, rule: NotificationRule) -> Notification:
         at = task.now.earliest
         id_ = digest_of([TEST, name, str(at)]).removeprefix("sha256:")[:32]
         text = f"a test of the rule {name}, requested by {task.acting.actor}"
@@ -148,4 +212,81 @@ def test_notification_rule(acting: Acting, name: str) -> Notification:
         made = Notification(id=id_, message=id_, rule=rule.name, fact=fact, due_at=at)
         return task.put(NOTIFICATIONS, made, event="test")
 
-    return change(acting, Action.MANAGE_TOKENS, work, owner=owner)
+    return _change_rule(acting, name, work)
+
+
+def rule_version(rule: NotificationRule) -> str:
+    """The digest of *rule* without its target: what a page shows of it."""
+    return digest_of(_without_target(rule).to_json())
+
+
+def expecting_rule(acting: Acting, name: str, version: str) -> Acting:
+    """*acting* for a change of the rule *name* in this *version*; otherwise the change raises N145."""
+
+    def check(records: Records) -> None:
+        found = records.get(NOTIFICATION_RULES, name)
+        if found is None or rule_version(found) != version:
+            raise OrchestratorError("N145", f"the rule {name} has changed since it was read")
+
+    return replace(acting, precondition=check)
+
+
+# -- parts -------------------------------------------------------------------------------------------------------------
+
+
+def _without_target(rule: NotificationRule) -> NotificationRule:
+    return rule.model_copy(update={"sealed": ""})
+
+
+def _change_rule(
+    acting: Acting,
+    name: str,
+    work: Callable[[Change, NotificationRule], T],
+    draft: RuleDraft | None = None,
+    reason: str = "",
+) -> T:
+    """What *work* does with the rule *name*, which becomes *draft*. Its user needs no right, before and after that."""
+    found = read_register(acting, Action.VIEW, lambda view: view.existing(NOTIFICATION_RULES, name))
+    owners = {found.own_user, (draft or found).own_user}
+
+    def whole(task: Change) -> T:
+        rule = task.records.get(NOTIFICATION_RULES, name)
+        if rule != found:
+            raise OrchestratorError("N145", f"the rule {name} has changed meanwhile")
+        return work(task, found)
+
+    return change(acting, Action.MANAGE_TOKENS, whole, owner=owners.pop() if len(owners) == 1 else None, reason=reason)
+
+
+def _sealed(task: Change, draft: RuleDraft, target: Target, sources: NotificationSources) -> NewRule:
+    """The rule of *draft* with *target*, and the secret of a webhook, made if it has none. Raises A110 and N161."""
+    directory = task.directory
+    if draft.user is not None:
+        task.existing(USERS, draft.user)
+    if draft.role is not None and draft.role not in directory.roles:
+        raise unknown("role", draft.role, sorted(directory.roles))
+    shown = sources.check_target(draft.channel, target.address, private=draft.private)
+    secret = (target.secret or new_secret()) if draft.channel is ChannelKind.WEBHOOK else ""
+    sealed = sources.seal(draft.name, Target(address=target.address, secret=secret).model_dump_json())
+    about = {"sealed": sealed, "shown": shown, "created_at": task.now.earliest, "created_by": str(task.acting.actor)}
+    fields = {name: getattr(draft, name) for name in RuleDraft.model_fields}
+    return NewRule(NotificationRule.model_validate({**fields, **about}), secret)
+
+
+def _page(
+    view: View, state: str | None, rules: frozenset[str] | None, place: tuple[bool, str | None, int]
+) -> Page[Notification]:
+    """A page of the notifications in *state* by *rules* (None: all) from the *place*: order, cursor and limit."""
+    oldest_first, cursor, limit = place
+    parts = [state] if state is not None else None
+    if rules is None:
+        return view.records.page(NOTIFICATIONS, parts, newest_first=not oldest_first, cursor=cursor, limit=limit)
+    found: list[Notification] = []
+    while rules:
+        page = view.records.page(NOTIFICATIONS, parts, newest_first=not oldest_first, cursor=cursor, limit=CHUNK)
+        found += [each for each in page.items if each.rule in rules]
+        cursor = page.cursor
+        if len(found) > limit or cursor is None:
+            break
+    last = f"{moment_text(found[limit - 1].fact.at)} {found[limit - 1].id}" if len(found) > limit else None
+    return Page(items=tuple(found[:limit]), cursor=last)

@@ -87,6 +87,8 @@ def _open_review(task: Change, request: RunRequest, facts: AdmissionFacts, rules
             kind="emergency",
             environment=environment,
             text=text,
+            by=request.requester,
+            path=f"/requests/{request.id}",
         )
         task.put(OUTBOX, message)
 

@@ -1,22 +1,12 @@
-"""Hooks and deliveries as users read them: in words, and as data for documents."""
+"""Hooks and deliveries as users read them, in words."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator.cli.output import Cell
 
 if TYPE_CHECKING:
     from orchestrator.management.hooks.model import Delivery, Hook
-
-
-def hook_item(hook: "Hook") -> dict[str, Any]:
-    """The hook as data for documents, without its secret."""
-    from orchestrator.domain.moments import moment_text
-    from orchestrator.management.hooks.model import HookDraft
-
-    drafted = {name: value for name, value in hook.to_json().items() if name in HookDraft.model_fields}
-    about = {"created_at": moment_text(hook.created_at), "created_by": hook.created_by}
-    return {"hook": drafted, "address": hook.address, **about}
 
 
 def hook_row(hook: "Hook") -> list[Cell]:
@@ -46,6 +36,7 @@ def delivery_row(delivery: "Delivery") -> list[Cell]:
     event = delivery.event
     about = event.release or " ".join(filter(None, (event.short_ref, event.commit[:12])))
     package = str(delivery.package) if delivery.package is not None else ""
-    result = "; ".join(filter(None, (package, delivery.run_request, delivery.note)))
+    attempt = f"attempt {delivery.attempt}" if delivery.attempt > 1 else ""
+    result = "; ".join(filter(None, (attempt, package, delivery.run_request, delivery.note)))
     what = " ".join(filter(None, (event.kind, about)))
     return [delivery.id, minute_text(delivery.received_at), delivery.hook, what, delivery.state.value, result or "–"]

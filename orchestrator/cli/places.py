@@ -180,7 +180,9 @@ PLACES: dict[str, Place] = {
             )
         ),
     ),
-    **_marked(Place.REMOTE, *(f"hook {name}" for name in ("add", "deliveries", "list", "remove", "show", "test"))),
+    **_marked(
+        Place.REMOTE, *(f"hook {name}" for name in ("add", "deliveries", "edit", "list", "remove", "show", "test"))
+    ),
     **_marked(Place.REMOTE, *(f"notifications {name}" for name in ("list", "retry", "rule", "test"))),
     **_marked(Place.LOCAL, "init", "doctor", "worker", "serve", "backup", "restore", "completion", "store rebuild"),
     **_marked(Place.LOCAL, "engine install", "engine status", "hosts install", "hosts list", "hosts status"),

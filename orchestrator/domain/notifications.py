@@ -1,6 +1,6 @@
 """Notifications: which facts are sent to which channel, and when. Facts are transitions, and never states."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints, model_validator
 from orchestrator.domain.access.principals import PrincipalName
 from orchestrator.domain.calendar.rules import EnvironmentPattern
 from orchestrator.domain.calendar.zones import ZoneName, to_utc, wall_clock
-from orchestrator.domain.model import Model, digest_of
+from orchestrator.domain.model import Model, Name, digest_of
 from orchestrator.domain.moments import Moment, moment_text
 
 RuleName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -22,6 +22,10 @@ RETRIES = tuple(timedelta(minutes=each) for each in (1, 5, 30, 120, 480, 1440))
 DIGESTS = {"hourly": timedelta(hours=1), "daily": timedelta(days=1)}
 ID_DIGITS = 32
 LONGEST_ERROR = 300
+
+
+RolesOf = Callable[[str, str | None], frozenset[str]]
+"""The roles of a user in an environment; None: in any."""
 
 
 class ChannelKind(StrEnum):
@@ -38,7 +42,8 @@ class Fact(Model):
     """A transition that users hear of.
 
     *kind* is its event, such as `run.failed`, and *about* its object. *to* is the user that it needs, if it is
-    one. *by* is who requested it. *text* is what happened, with one cause. *path* leads to its page.
+    one. *by* is who requested or caused it. *text* is what happened as a sentence, with its *state* and one *cause*.
+    *path* leads to its page.
     """
 
     id: str
@@ -49,7 +54,13 @@ class Fact(Model):
     to: str = ""
     by: str = ""
     text: str
+    state: str = ""
+    cause: str = ""
     path: str = ""
+
+    def concerned(self, *, needed_only: bool = False) -> str:
+        """The user whom it is about: the one that it needs; otherwise the one who requested it. Empty if none is."""
+        return self.to if self.to or needed_only else self.by
 
 
 class QuietHours(Model):
@@ -81,7 +92,8 @@ class QuietHours(Model):
 class RuleDraft(Model):
     """What a rule is about: the *events* and the *environment* whose facts go to its *channel*.
 
-    With *user* only what needs that user, or was requested by them, is sent. With *digest* facts are collected.
+    With *user* only what needs that user, or was requested by them, is sent; with *role* likewise for the users with
+    that role in the environment. *needed_only* leaves out what they have requested. With *digest* facts are collected.
     *private* lets the target have a private address. *link* is the address of the server, for links.
     """
 
@@ -89,17 +101,42 @@ class RuleDraft(Model):
     events: Annotated[tuple[EventPattern, ...], Field(min_length=1)] = ("*",)
     environment: EnvironmentPattern = "*"
     user: PrincipalName | None = None
+    role: Name | None = None
+    needed_only: bool = False
     channel: ChannelKind
     digest: Literal["none", "hourly", "daily"] = "none"
     quiet: QuietHours | None = None
     private: bool = False
     link: Annotated[str, StringConstraints(pattern=r"^(https?://[^\s]{1,300})?$")] = ""
 
-    def is_about(self, fact: Fact) -> bool:
-        """Whether *fact* is sent."""
-        mine = self.user is None or self.user in {fact.to, fact.by}
+    @model_validator(mode="after")
+    def _has_one_subject(self) -> Self:
+        if self.user is not None and self.role is not None:
+            raise ValueError("is for a user or for a role, and not for both")
+        if self.needed_only and self.user is None and self.role is None:
+            raise ValueError("needed_only belongs to a user or a role")
+        return self
+
+    @property
+    def own_user(self) -> str | None:
+        """The user whose own rule it is, who needs no right for it: not with a private target or a chat service."""
+        return None if self.private or self.channel is ChannelKind.CHAT else self.user
+
+    @property
+    def subject(self) -> str:
+        """Whose facts are sent, in words."""
+        whose = self.user or (f"users with the role {self.role}" if self.role else "all")
+        return f"{whose}, only what needs them" if self.needed_only else whose
+
+    def is_about(self, fact: Fact, roles_of: "RolesOf") -> bool:
+        """Whether *fact* is sent. *roles_of* are the roles of a user in an environment."""
         place = not fact.environment or fnmatchcase(fact.environment, self.environment)
-        return mine and place and any(fnmatchcase(fact.kind, pattern) for pattern in self.events)
+        if not place or not any(fnmatchcase(fact.kind, pattern) for pattern in self.events):
+            return False
+        user = fact.concerned(needed_only=self.needed_only)
+        if self.role is not None:
+            return bool(user) and self.role in roles_of(user, fact.environment or None)
+        return self.user is None or user == self.user
 
 
 class NotificationRule(RuleDraft):
@@ -110,9 +147,9 @@ class NotificationRule(RuleDraft):
     created_at: Moment
     created_by: str
 
-    def notification(self, fact: Fact) -> "Notification | None":
+    def notification(self, fact: Fact, roles_of: "RolesOf") -> "Notification | None":
         """What is sent of *fact*; None if it is from before the rule, or the rule is not about it."""
-        if fact.at < self.created_at or not self.is_about(fact):
+        if fact.at < self.created_at or not self.is_about(fact, roles_of):
             return None
         due = fact.at
         group = ""
@@ -171,9 +208,9 @@ class FeedPlace(Model):
     cursor: str
 
 
-def notifications_of(rules: Iterable[NotificationRule], fact: Fact) -> Iterator[Notification]:
+def notifications_of(rules: Iterable[NotificationRule], fact: Fact, roles_of: RolesOf) -> Iterator[Notification]:
     """One notification of *fact* for each of the *rules* that is about it."""
-    return (found for rule in rules if (found := rule.notification(fact)) is not None)
+    return (found for rule in rules if (found := rule.notification(fact, roles_of)) is not None)
 
 
 def _next(at: datetime, step: timedelta) -> datetime:

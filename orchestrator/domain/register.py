@@ -39,7 +39,10 @@ class CastVote(Model):
 
 
 class Message(Model):
-    """A notification to *to*, written with the event that it is about. *dedup* makes it one for each event and user."""
+    """A notification to *to*, written with the event that it is about. *dedup* makes it one for each event and user.
+
+    *by* is the actor who caused it, *object_state* the state of its object, and *path* leads to the page of that.
+    """
 
     dedup: str
     at: Moment
@@ -47,6 +50,9 @@ class Message(Model):
     kind: str
     environment: str = ""
     text: str
+    by: str = ""
+    object_state: str = ""
+    path: str = "/"
     state: Literal["pending", "sent", "dead"] = "pending"
 
 
@@ -59,8 +65,10 @@ def fact_of(message: Message) -> Fact:
         about=message.dedup,
         environment=message.environment,
         to=message.to,
+        by=message.by,
         text=message.text,
-        path="/",
+        state=message.object_state,
+        path=message.path,
     )
 
 

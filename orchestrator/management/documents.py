@@ -1,9 +1,11 @@
-"""Change requests and bookings as data for documents: the same for every front end."""
+"""Change requests, bookings and hooks as data for documents: the same for every front end."""
 
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.domain.moments import moment_text
 from orchestrator.management.bookings.model import EnvironmentBooking
 from orchestrator.management.change_requests.model import ChangeRequest
+from orchestrator.management.hooks.model import Hook, HookDraft
 
 if TYPE_CHECKING:
     from orchestrator.management.change_requests.queries import Ranking
@@ -36,3 +38,10 @@ def ranking_data(found: "Ranking") -> dict[str, Any]:
 def booking_item(booking: EnvironmentBooking) -> dict[str, Any]:
     """The booking with its id."""
     return {"id": booking.id, "booking": booking.to_json()}
+
+
+def hook_item(hook: Hook) -> dict[str, Any]:
+    """The hook without its secret, with its address."""
+    drafted = {name: value for name, value in hook.to_json().items() if name in HookDraft.model_fields}
+    about = {"created_at": moment_text(hook.created_at), "created_by": hook.created_by}
+    return {"hook": drafted, "address": hook.address, **about}

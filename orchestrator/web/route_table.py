@@ -154,6 +154,45 @@ PEOPLE_PAGES: dict[str, tuple[str, ...]] = {
     "POST /tokens/{prefix}/revoke": ("tokens.revoke_token",),
 }
 """The pages of users, roles and tokens."""
+RULES = "notification_rules"
+RULE_ROUTES: dict[str, tuple[str, ...]] = {
+    "GET /notification-rules/{rule}": (f"{RULES}.show_notification_rule",),
+    "POST /notification-rules": (f"{RULES}.add_notification_rule",),
+    "POST /notification-rules/{rule}/edit": (f"{RULES}.show_notification_rule", f"{RULES}.edit_notification_rule"),
+    "POST /notification-rules/{rule}/remove": (f"{RULES}.remove_notification_rule",),
+    "POST /notification-rules/{rule}/test": (f"{RULES}.test_notification_rule",),
+    "POST /notifications/{notification}/retry": (f"{RULES}.retry_notification",),
+}
+"""The routes of notifications that pages and the API have."""
+SENT = (f"{RULES}.list_notifications", f"{RULES}.list_own_notifications")
+RULE_CHOICES = (f"{RULES}.list_notification_rules", "people.show_access")
+NOTIFICATIONS: dict[str, tuple[str, ...]] = {
+    **RULE_ROUTES,
+    "GET /notification-rules/{rule}": (f"{RULES}.show_notification_rule", *SENT, *RULE_CHOICES),
+    "GET /notifications": (*RULE_CHOICES, SENT[0]),
+    "GET /me/notifications": (*RULE_CHOICES, SENT[1]),
+    **{route.replace(" /", " /api/v1/"): cases for route, cases in RULE_ROUTES.items()},
+    "GET /api/v1/notification-rules": (f"{RULES}.list_notification_rules",),
+    "GET /api/v1/notifications": SENT,
+}
+"""The routes of notifications."""
+HOOK_CHANGES: dict[str, tuple[str, ...]] = {
+    "POST /hooks": ("hooks.add_hook",),
+    "POST /hooks/{hook}/edit": ("hooks.edit_hook",),
+    "POST /hooks/{hook}/remove": ("hooks.remove_hook",),
+}
+HOOK_ROUTES: dict[str, tuple[str, ...]] = {
+    "GET /hooks": ("hooks.list_hooks", "hooks.list_deliveries", "people.show_access"),
+    "GET /hooks/{hook}": ("hooks.show_hook", "hooks.test_hook", "hooks.list_deliveries", "people.show_access"),
+    **HOOK_CHANGES,
+    **{route.replace(" /", " /api/v1/"): cases for route, cases in HOOK_CHANGES.items()},
+    "GET /api/v1/hooks": ("hooks.list_hooks",),
+    "GET /api/v1/hooks/{hook}": ("hooks.show_hook",),
+    "GET /api/v1/hooks/{hook}/check": ("hooks.test_hook",),
+    "GET /api/v1/hook-deliveries": ("hooks.list_deliveries",),
+    "POST /api/v1/hooks/{hook}/edit": ("hooks.show_hook", "hooks.edit_hook"),
+}
+"""The pages and routes by which users manage hooks."""
 TRAINS: dict[str, tuple[str, ...]] = {
     "GET /api/v1/trains": ("trains.list_trains",),
     "POST /api/v1/trains": ("trains.create_train",),
@@ -287,6 +326,8 @@ ROUTES: dict[str, tuple[str, ...] | Public | UseCaseRoute] = {
     **REVIEW_PAGES,
     **PEOPLE_PAGES,
     **TRAIN_PAGES,
+    **NOTIFICATIONS,
+    **HOOK_ROUTES,
     "POST /requests/{run}/votes": ("votes.cast_vote",),
     "POST /requests/{run}/votes/withdraw": ("votes.take_back_vote",),
     "POST /requests/{run}/withdraw": ("run_requests.withdraw_request",),

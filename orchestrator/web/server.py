@@ -26,8 +26,10 @@ from orchestrator.web.addresses import ProjectsByPrefix, route_path
 from orchestrator.web.api.changing import router as api_changing
 from orchestrator.web.api.definitions import router as api_definitions
 from orchestrator.web.api.description import described_api
+from orchestrator.web.api.hook_rules import router as api_hook_rules
 from orchestrator.web.api.hooks import router as api_hooks
 from orchestrator.web.api.management import router as api_management
+from orchestrator.web.api.notifications import router as api_notifications
 from orchestrator.web.api.packages import router as api_packages
 from orchestrator.web.api.people import router as api_people
 from orchestrator.web.api.projects import router as api_projects
@@ -48,9 +50,11 @@ from orchestrator.web.pages.change_requests import router as pages_change_reques
 from orchestrator.web.pages.changing import router as pages_changing
 from orchestrator.web.pages.dossier import router as pages_dossier
 from orchestrator.web.pages.environment import router as pages_environment
+from orchestrator.web.pages.hooks import router as pages_hooks
 from orchestrator.web.pages.implementation_plans import router as pages_implementation_plans
 from orchestrator.web.pages.logs import router as pages_logs
 from orchestrator.web.pages.measures import router as pages_measures
+from orchestrator.web.pages.notifications import router as pages_notifications
 from orchestrator.web.pages.people import router as pages_people
 from orchestrator.web.pages.planned_releases import router as pages_planned_releases
 from orchestrator.web.pages.plans import router as pages_plans
@@ -94,6 +98,8 @@ ROUTERS = (
     api_packages,
     api_definitions,
     api_hooks,
+    api_hook_rules,
+    api_notifications,
     pages_reading,
     pages_changing,
     pages_change_requests,
@@ -114,6 +120,8 @@ ROUTERS = (
     pages_people,
     pages_access,
     pages_tokens,
+    pages_notifications,
+    pages_hooks,
     pages_projects,
     pages_signing_in,
     pages_single_sign_on,

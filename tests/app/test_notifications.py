@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from orchestrator.adapters.memory.store import ManualClock
 from orchestrator.adapters.memory.worker_calls import MemoryWorkerCalls
@@ -15,15 +16,18 @@ from orchestrator.app.acting import Change, change
 from orchestrator.app.notification_duties import AT_ONCE, CollectFacts, SendDue, send_notifications
 from orchestrator.app.notification_rules import (
     NewRule,
+    NotificationFilter,
     add_notification_rule,
+    edit_notification_rule,
     list_notification_rules,
     list_notifications,
     remove_notification_rule,
     retry_notification,
 )
 from orchestrator.app.notification_rules import test_notification_rule as send_test
+from orchestrator.app.people import disable_user
 from orchestrator.domain.access.actions import Action
-from orchestrator.domain.access.principals import SYSTEM_ACTOR
+from orchestrator.domain.access.principals import SYSTEM_ACTOR, Binding
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run
 from orchestrator.domain.listing import FeedEntry
@@ -39,7 +43,7 @@ from orchestrator.domain.notifications import (
     Target,
 )
 from orchestrator.domain.promotion import State
-from orchestrator.domain.register import NOTIFICATIONS, OUTBOX, Message
+from orchestrator.domain.register import BINDINGS, NOTIFICATIONS, OUTBOX, Message
 from orchestrator.management.hooks.model import HookForm
 from orchestrator.management.hooks.signatures import check_signature
 from tests.app.desk import NOON, Desk
@@ -122,7 +126,7 @@ def test_a_message_has_one_notification_for_each_rule_in_its_transaction(
 def test_a_webhook_is_signed_and_each_retry_has_the_same_id(office: Office, receiver: HttpReceiver) -> None:
     """A request that fails or redirects is sent again later with the same `webhook-id`; a redirect is not followed."""
     made = office.add("ops", receiver.url, link="https://releases.example.com")
-    office.tell("R-1", environment="staging")
+    office.tell("R-1", environment="staging", path="/reviews/R-1", by="ann", object_state="open")
     receiver.statuses[:] = [500, 302]
     assert office.send() == 0
     assert office.send() == 0  # not due yet
@@ -140,8 +144,12 @@ def test_a_webhook_is_signed_and_each_retry_has_the_same_id(office: Office, rece
     assert check_signature(HookForm.GENERIC, made.secret, last, now) == f"id {office.all()[0].id}"
     body = json.loads(last.body)
     assert (body["type"], body["data"]["text"], body["data"]["link"], body["data"]["environment"]) == (
-        "message.review", "see R-1", "https://releases.example.com/", "staging",
-    )  # fmt: skip
+        "message.review",
+        "see R-1",
+        "https://releases.example.com/reviews/R-1",
+        "staging",
+    )
+    assert (body["data"]["user"], body["data"]["by"], body["data"]["state"]) == ("viewer", "ann", "open")  # fmt: skip
 
 
 def test_a_notification_that_cannot_be_delivered_is_dead_and_can_be_retried(
@@ -154,7 +162,7 @@ def test_a_notification_that_cannot_be_delivered_is_dead_and_can_be_retried(
     for pause in (*RETRIES, timedelta()):
         assert office.send() == 0
         office.desk.clock.sleep(pause.total_seconds() + 1)
-    dead = list_notifications(office.desk.acting("auditor"), "dead").items
+    dead = list_notifications(office.desk.acting("auditor"), NotificationFilter("dead")).items
     assert [(each.state, each.tries) for each in dead] == [("dead", len(RETRIES) + 1)]
     assert office.send() == 0
     retry_notification(office.desk.acting("root"), dead[0].id)
@@ -200,6 +208,8 @@ def test_mail_has_a_stable_id(office: Office) -> None:
         assert (office.send(), office.send()) == (1, 0)
     (mail,) = mails
     assert mail["message-id"] == f"<{office.all()[0].id}@orchestrator>"
+    body = str(mail.get_payload())
+    assert body.splitlines() == ["see R-1", "Bcc: eve@example.com"]
     assert (mail["to"], mail["subject"], mail["bcc"]) == ("ann@example.com, bob@example.com", "see R-1", None)
 
 
@@ -271,6 +281,80 @@ def test_users_add_rules_about_what_needs_them_only(office: Office, receiver: Ht
     assert {each.error for each in office.all() if each.rule == "own"} == {"the rule was removed"}
 
 
+def test_a_rule_is_about_a_user_or_a_role_and_may_leave_out_what_they_requested(
+    office: Office, receiver: HttpReceiver
+) -> None:
+    """A message is for its user alone, also if another has caused it; roles count in the environment of the fact."""
+    office.desk.write(BINDINGS, Binding(role="approver", to="user:auditor", environment="production"))
+    office.add("mine", receiver.url, user="viewer")
+    office.add("needed", receiver.url, user="viewer", needed_only=True)
+    office.add("role", receiver.url, role="approver")
+    office.tell("to-viewer", by="operator")
+    office.tell("to-operator", to="operator", by="viewer")
+    office.tell("here", to="auditor", environment="production")
+    office.tell("there", to="auditor", environment="staging")
+
+    def end(task: Change) -> None:
+        task.record("run:r")
+        task.notify(Fact(id="run", kind="run.failed", at=task.now.earliest, about="r", by="viewer", text="x"))
+
+    change(replace(office.desk.acting("root"), actor=SYSTEM_ACTOR), Action.RUN_WORKER, end)
+    sent = sorted((each.rule, each.fact.id.removeprefix("message ")) for each in office.all())
+    assert sent == [("mine", "run"), ("mine", "to-viewer"), ("needed", "to-viewer"), ("role", "here")]
+    disable_user(office.desk.acting("root"), "viewer")
+    office.tell("later")
+    assert not [each for each in office.all() if each.fact.id == "message later"]
+
+
+@pytest.mark.parametrize("fields", [{"user": "viewer", "role": "approver"}, {"needed_only": True}, {"role": "nobody"}])
+def test_a_rule_about_two_or_unknown_subjects_is_refused(office: Office, fields: dict[str, Any]) -> None:
+    """A rule has a user or a role; only such a one can leave out requested facts; the role exists."""
+    with pytest.raises((OrchestratorError, ValidationError)):
+        office.add("x", "https://93.184.216.34/x", **fields)
+    assert list_notification_rules(office.desk.acting("root")) == ()
+
+
+def test_an_edit_keeps_the_secret_and_sends_nothing_old(office: Office, receiver: HttpReceiver) -> None:
+    """A rule that is about more from now on sends no fact from before, and signs with the secret that it had."""
+    made = office.add("ops", receiver.url, events=("run.*",))
+    office.tell("R-1")
+    draft = RuleDraft(name="ops", channel=ChannelKind.WEBHOOK, private=True)
+    changed = edit_notification_rule(office.desk.acting("root"), draft, "", office.project)
+    assert (changed.secret, changed.rule.created_at, changed.rule.shown) == (
+        "",
+        made.rule.created_at,
+        "http://127.0.0.1",
+    )
+    office.tell("R-2")
+    assert office.send() == 1
+    (only,) = receiver.received
+    assert check_signature(HookForm.GENERIC, made.secret, only, Now.at(office.desk.clock.now()))
+    assert json.loads(only.body)["data"]["text"] == "see R-2"
+    public = draft.model_copy(update={"private": False})
+    with pytest.raises(OrchestratorError, match="private address"):
+        edit_notification_rule(office.desk.acting("root"), public, "https://127.0.0.1/x", office.project)
+
+
+def test_a_user_cannot_take_or_give_away_a_rule(office: Office) -> None:
+    """Without a right a user changes no rule of another user or of all, and does not make their own one such a rule."""
+    public = "https://93.184.216.34/x"
+    office.add("own", public, by="viewer", user="viewer", private=False)
+    office.add("ops", public, private=False)
+    fields: dict[str, Any] = {"channel": ChannelKind.WEBHOOK, "user": "viewer"}
+    viewer = office.desk.acting("viewer")
+    assert edit_notification_rule(viewer, RuleDraft(name="own", **fields, digest="daily"), "", office.project)
+    for draft in (
+        RuleDraft(name="ops", **fields),
+        RuleDraft(name="own", **{**fields, "user": "root"}),
+        RuleDraft(name="own", **{**fields, "user": None}),
+        RuleDraft(name="own", **fields, private=True),
+        RuleDraft(name="own", **{**fields, "channel": ChannelKind.CHAT}),
+    ):
+        with pytest.raises(OrchestratorError) as refused:
+            edit_notification_rule(viewer, draft, "json://93.184.216.34", office.project)
+        assert refused.value.code == "A101", draft
+
+
 @dataclass
 class Journal:
     """A journal with the ends of *count* runs, each after one other entry."""
@@ -289,7 +373,12 @@ class Journal:
         ]
 
     def runs_named(self, ids: tuple[str, ...]) -> list[Run]:
-        about: dict[str, Any] = {"environment": "staging", "state": State.FAILED, "message": "disk full", "by": "ann"}
+        about: dict[str, Any] = {
+            "environment": "staging",
+            "state": State.FAILED,
+            "message": "disk full\nat line 4",
+            "by": "ann",
+        }
         return [Run(id=each, root=each, kind=self.kind, **about) for each in ids]
 
 
@@ -314,8 +403,8 @@ def test_old_runs_send_nothing_and_each_new_end_is_one_fact(office: Office, rece
     assert collected(office, journal) == []
     facts = [each.fact for each in office.all()]
     assert (len(facts), len({each.id for each in facts})) == (300, 300)
-    assert {(each.kind, each.by, each.text) for each in facts} == {
-        ("run.failed", "ann", "promotion of promotion in staging failed: disk full")
+    assert {(each.kind, each.by, each.state, each.cause, each.text) for each in facts} == {
+        ("run.failed", "ann", "failed", "disk full", "promotion of promotion in staging failed: disk full")
     }
     office.add("later", receiver.url)
     assert collected(office, journal) == []

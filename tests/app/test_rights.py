@@ -57,7 +57,7 @@ from orchestrator.domain.calendar.rules import CalendarRule, RuleKind
 from orchestrator.domain.calendar.verdict import LineStop
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run
-from orchestrator.domain.notifications import ChannelKind, Fact, Notification, NotificationRule, RuleDraft
+from orchestrator.domain.notifications import ChannelKind, Fact, Notification, NotificationRule, RuleDraft, Target
 from orchestrator.domain.register import (
     ABSENCES,
     ACCOUNTS,
@@ -116,7 +116,9 @@ TOKEN = Token(prefix="a" * 8, sha256=token_hash("x"), owner="bob", created_at=NO
 TRUST = Trust(issuer="https://ci.example", audience="orchestrator", claims={"sub": "shop"})
 SENDING = NotificationProject()
 RULE_DRAFT = RuleDraft(name="new", channel=ChannelKind.WEBHOOK)
-ABOUT = {"sealed": "x", "shown": "x", "created_at": NOON, "created_by": "root"}
+CHANGED_RULE = RuleDraft(name="ops", channel=ChannelKind.WEBHOOK, digest="daily")
+TARGET = Target(address="https://93.184.216.34/x", secret="whsec_eA==").model_dump_json()
+ABOUT = {"sealed": SENDING.seal("ops", TARGET), "shown": "x", "created_at": NOON, "created_by": "root"}
 SENT_BY = NotificationRule(name="ops", events=("never",), channel=ChannelKind.WEBHOOK, **ABOUT)  # type: ignore[arg-type]
 DEAD = Notification(
     id="n1", message="n1", rule="ops", fact=Fact(id="f", kind="run.failed", at=NOON, about="r", text="x"), due_at=NOON,
@@ -208,6 +210,11 @@ REGISTER_CALLS: dict[str, Call] = {
     "notification_rules.add_notification_rule": lambda a, _: notification_rules.add_notification_rule(
         a, RULE_DRAFT, "https://93.184.216.34/x", SENDING
     ),
+    "notification_rules.edit_notification_rule": lambda a, _: notification_rules.edit_notification_rule(
+        a, CHANGED_RULE, "", SENDING
+    ),
+    "notification_rules.show_notification_rule": lambda a, _: notification_rules.show_notification_rule(a, "ops"),
+    "notification_rules.list_own_notifications": lambda a, _: notification_rules.list_own_notifications(a),
     "notification_rules.list_notification_rules": lambda a, _: notification_rules.list_notification_rules(a),
     "notification_rules.list_notifications": lambda a, _: notification_rules.list_notifications(a),
     "notification_rules.remove_notification_rule": lambda a, _: notification_rules.remove_notification_rule(a, "ops"),

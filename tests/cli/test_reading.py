@@ -101,7 +101,7 @@ ACTS = {
     "review close", "review feedback", "review open", "review show", "review write", "report",
     "action add", "action cancel", "action done",
     "train board", "train cancel", "train create", "train depart", "train edit", "train hold", "train leave", "train line",
-    "notifications rule", "notifications test", "notifications retry", "hook add", "hook remove", "hook show", "hook test",
+    "notifications rule", "notifications test", "notifications retry", "hook add", "hook edit", "hook remove", "hook show", "hook test",
     "train prognosis", "train resolve", "train resume", "train show",
     "project push", "project show", "project use",
     "book", "booking cancel", "booking end", "booking extend", "booking hand-over", "booking show",

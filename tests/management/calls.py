@@ -156,6 +156,7 @@ MANAGEMENT_CALLS: dict[str, Call] = {
     "implementation_plans.start_plan": lambda a, _: implementation.start_plan(a, "launch", PLANS, PlanStart()),
     "calendar_feed.read_feed": lambda a, _: read_feed(a, (), NOON),
     "hooks.add_hook": lambda a, _: hooks.add_hook(a, hook_draft("other"), HOOK_PROJECT),
+    "hooks.edit_hook": lambda a, _: hooks.edit_hook(a, hook_draft("main"), HOOK_PROJECT),
     "hooks.build_delivery": building,
     "hooks.list_deliveries": lambda a, _: hook_queries.list_deliveries(a),
     "hooks.list_hooks": lambda a, _: hook_queries.list_hooks(a),

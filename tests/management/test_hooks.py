@@ -18,13 +18,13 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.moments import Now
 from orchestrator.domain.register import BINDINGS, SERVICE_ACCOUNTS
 from orchestrator.domain.standard_webhooks import new_secret, sign
-from orchestrator.management.hooks.decisions import add_hook, build_delivery, remove_hook
+from orchestrator.management.hooks.decisions import add_hook, build_delivery, edit_hook, remove_hook
 from orchestrator.management.hooks.duties import FollowDeliveries
 from orchestrator.management.hooks.events import reported_event
 from orchestrator.management.hooks.model import Delivery, Hook, HookDraft, HookEvent, HookForm
 from orchestrator.management.hooks.ports import Promoted
 from orchestrator.management.hooks.queries import list_deliveries, list_hooks, show_hook
-from orchestrator.management.hooks.receiving import HookReceiver
+from orchestrator.management.hooks.receiving import MOST_ATTEMPTS, HookReceiver
 from orchestrator.management.hooks.signatures import (
     HookRefusal,
     Received,
@@ -275,6 +275,64 @@ def followed(office: Office, executions: Executions) -> list[str]:
     acting = replace(office.desk.acting("release-manager"))
     duty, now = FollowDeliveries(acting, executions), Now.at(NOON)
     return list(duty.do(acting, now)) if duty.due(now) else []
+
+
+def test_only_a_delivery_that_has_failed_is_repeated(office: Office) -> None:
+    """The same request after a failure is a new attempt with a root of its own; after a success or while it waits it is not."""
+    office.add(then="promote", environment="staging", events=("release",))
+    first, _ = office.send({"release": "shop-1.5.0"})
+    assert office.send({"release": "shop-1.5.0"}) == (first, False)
+    followed(office, Executions(error="A101"))
+    second, is_new = office.send({"release": "shop-1.5.0"})
+    assert (is_new, second.attempt, second.state, second.root != first.root) == (True, 2, DeliveryState.WAITING, True)
+    does = Executions()
+    followed(office, does)
+    done, is_new = office.send({"release": "shop-1.5.0"})
+    assert (done.id, done.state, is_new, does.calls) == (
+        second.id,
+        DeliveryState.COMPLETED,
+        False,
+        ["promote shop-1.5.0"],
+    )
+    failed = list_deliveries(office.desk.acting("viewer"), state=DeliveryState.FAILED).items
+    assert [(each.id, each.attempt) for each in failed] == [(first.id, 1)]
+    assert [each.id for each in list_deliveries(office.desk.acting("viewer"), oldest_first=True).items] in (
+        [first.id, second.id],
+        [second.id, first.id],
+    )
+
+
+def test_attempts_of_one_request_end(office: Office) -> None:
+    """A request that fails each time is accepted 20 times: one who has recorded it cannot start work without end."""
+    office.add(then="promote", environment="staging", events=("release",))
+    found = []
+    for _ in range(MOST_ATTEMPTS + 3):
+        found.append(office.send({"release": "shop-1.5.0"})[1])
+        followed(office, Executions(error="A101"))
+    assert (found.count(True), found[MOST_ATTEMPTS:]) == (MOST_ATTEMPTS, [False] * 3)
+
+
+def test_a_hook_is_changed_and_keeps_its_secret(office: Office) -> None:
+    """An edit changes what the hook does for later requests, is checked as a new hook, and needs the right for tokens."""
+    office.add()
+    root, draft = (
+        office.desk.acting("root"),
+        HookDraft(name="main", form=HookForm.GENERIC, account="ci", release="shop"),
+    )
+    changed = edit_hook(root, draft.model_copy(update={"ref": "main"}), office.project)
+    assert (changed.ref, changed.sealed) == ("main", "")
+    assert office.send({"ref": "refs/heads/dev", "commit": COMMIT})[0].state is DeliveryState.IGNORED
+    assert office.send({"ref": "refs/heads/main", "commit": COMMIT}, "m-2")[0].state is DeliveryState.WAITING
+    for code, fields in (
+        ("A110", {"release": "bank"}),
+        ("A110", {"account": "x"}),
+        ("G701", {"environment": "staging"}),
+    ):
+        with pytest.raises(OrchestratorError) as refused:
+            edit_hook(root, draft.model_copy(update=fields), office.project)
+        assert refused.value.code == code
+    with pytest.raises(OrchestratorError, match="tokens:manage"):
+        edit_hook(office.desk.acting("operator"), draft, office.project)
 
 
 def test_a_delivery_is_built_by_a_worker_and_then_promoted_once(office: Office) -> None:

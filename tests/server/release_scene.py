@@ -2,6 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
+from orchestrator.app.acting import Change, change
+from orchestrator.domain.access.actions import Action
+from orchestrator.domain.notifications import Fact, Notification
+from orchestrator.domain.register import NOTIFICATIONS
 from tests.cli.request_project import RequestProject
 
 EVIL = "<img src=x onerror=alert(1)><script>alert(2)</script>"
@@ -65,6 +69,10 @@ def lay_review(office: RequestProject) -> str:
     return run
 
 
+TARGET = "https://93.184.216.34/in"
+HOOK = {"form": "github", "account": "ci", "release": "shop", "on_push": "yes"}
+DEAD = "d" * 32
+"""The id of the notification of the scene, which is dead."""
 PEOPLE_FORMS: dict[str, dict[str, str]] = {
     "/users": {"name": "dora"},
     "/users/bob/edit": {"team": "red"},
@@ -76,14 +84,36 @@ PEOPLE_FORMS: dict[str, dict[str, str]] = {
     "/bindings": {"role": "viewer", "to": "user:bob", "environment": "stag*"},
     "/bindings/revoke": {"role": "viewer", "to": "user:vic"},
     "/tokens": {"owner": "bob", "days": "1"},
+    "/hooks": {"name": "new", **HOOK},
+    "/hooks/main/edit": {**HOOK, "ref": "main"},
+    "/notification-rules": {"name": "new", "channel": "webhook", "address": TARGET},
+    "/notification-rules/ops/edit": {"channel": "webhook", "digest": "daily"},
 }
 """A form that is valid for each path of the pages of users at which a reason is not enough."""
 
 
+def lay_notifications(office: RequestProject) -> None:
+    """The rules *ops* of root and *vic-mail* of vic, and a notification by *ops* that is dead."""
+    office.by("root", "notifications", "rule", "add", "ops", "--webhook", TARGET, "--event", "run.failed")
+    mail = "smtps://93.184.216.34?from=a@example.com&to=vic@example.com"
+    office.by("vic", "notifications", "rule", "add", "vic-mail", "--mail", mail, "--for", "vic")
+    when = datetime.now(UTC)
+    fact = Fact(id="f", kind="run.failed", at=when, about="r", environment="staging", text="it failed: disk full")
+    dead = {"id": DEAD, "message": DEAD, "rule": "ops", "fact": fact, "state": "dead", "due_at": when, "tries": 7}
+
+    def work(task: Change) -> None:
+        task.put(NOTIFICATIONS, Notification.model_validate({**dead, "error": "no route"}))
+
+    with office.acting("root"):
+        change(office.app().acting, Action.MANAGE_TOKENS, work)
+
+
 def lay_people(office: RequestProject) -> None:
-    """The group *ops* of bob, the service account *ci*, and an absence of cid."""
+    """The group *ops* of bob, the service account *ci* with its hook, an absence of cid, and rules of notifications."""
+    lay_notifications(office)
     office.by("root", "group", "add", "ops", "bob")
     office.by("root", "service-account", "add", "ci")
+    office.by("root", "hook", "add", "main", "--form", "github", "--for", "ci", "--release", "shop")
     office.by("root", "away", "--user", "cid", "--deputy", "bob", "--until", "2031-01-01T00:00:00Z")
 
 
@@ -123,6 +153,9 @@ NAMES = {
     "{task}": "announce",
     "{review}": "REL-1",
     "{action}": "A-1",
+    "{rule}": "ops",
+    "{notification}": DEAD,
+    "{hook}": "main",
 }
 """The objects in the paths of release management."""
 

@@ -17,6 +17,7 @@ NOT_LISTS = {
     "/measures": "five figures",
     "/trains/{train}/prognosis": "of one train",
     "/search": "at most a few hits of each kind",
+    "/hooks/{hook}/check": "one check for each condition of a hook",
     "/events": "a stream, which continues after `Last-Event-ID`",
     "/runs/{run}/outputs/{job}": "a text, by lines: `line`, `limit` and `following`",
 }
@@ -29,6 +30,10 @@ NOT_EDITS = {
     "/hooks/{hook}": "adds a delivery",
     "/train-lines": "adds one",
     "/trains": "adds one",
+    "/hooks": "adds one",
+    "/notification-rules": "adds one",
+    "/notification-rules/{rule}/test": "adds a notification",
+    "/notifications/{notification}/retry": "refused unless it is dead",
     "/promotions": "adds one",
     "/rollbacks": "adds one",
     "/requests": "adds one",

@@ -9,7 +9,17 @@ import pytest
 import yaml
 
 from orchestrator.domain.access.actions import BUILT_IN
-from orchestrator.web.api import definitions, hooks, management_orders, orders, people, trains, use_cases
+from orchestrator.web.api import (
+    definitions,
+    hook_rules,
+    hooks,
+    management_orders,
+    notifications,
+    orders,
+    people,
+    trains,
+    use_cases,
+)
 from orchestrator.web.route_table import ROUTES
 from tests.cli.request_project import PLACE, RequestProject, office
 from tests.server.release_scene import FORMS, NAMES, PEOPLE_FORMS, lay_all, lay_people
@@ -20,7 +30,12 @@ __all__ = ["office"]  # the fixture
 RIGHTS: dict[str, list[str]] = yaml.safe_load((Path(__file__).parents[1] / "app" / "rights.yaml").read_text())
 READERS = ("viewer", "auditor", "approver")
 """The roles that tell routes apart which change nothing."""
-OPTIONAL = {"GET /runs/{run}/dossier": ("audit.list_entries", "audit.show_entry")}
+SENT = ("notification_rules.list_notifications",)
+OPTIONAL = {
+    "GET /runs/{run}/dossier": ("audit.list_entries", "audit.show_entry"),
+    "GET /notifications": SENT,
+    "GET /notification-rules/{rule}": SENT,
+}
 """The use cases that a page calls only for those who have the right, and says so to others."""
 EVIL = "<img src=x onerror=alert(1)>"
 
@@ -164,6 +179,10 @@ def management_body(route: str) -> dict[str, Any]:
         "/leave": {"package": "shop", "reason": "x"},
         "/users/bob/edit": {"team": "red"},
         "/change-requests": {"title": "Sell gift cards"},
+        "/api/v1/hooks": {"name": "new", "form": "github", "account": "ci", "release": "shop"},
+        "/api/v1/hooks/main/edit": {"ref": "main"},
+        "/api/v1/notification-rules": PEOPLE_FORMS["/notification-rules"],
+        "/api/v1/notification-rules/ops/edit": {"digest": "daily"},
         "/extend": {"until": "2031-01-07T10:00:00Z"},
         "/hand-over": {"holder": "user:ann"},
         "/edit": {"value": 4 if api else "4"},
@@ -339,6 +358,8 @@ def test_the_description_of_the_api_is_complete(site: Site) -> None:
         **vars(trains),
         **vars(hooks),
         **vars(definitions),
+        **vars(hook_rules),
+        **vars(notifications),
     }
     for example, order in ((e, known[name]) for name, schema in schemas.items() for e in schema.get("examples", ())):
         assert order.model_validate(example)

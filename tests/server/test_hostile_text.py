@@ -20,7 +20,7 @@ from tests.server.hostile_text import (
     send_bodies,
     send_forms,
 )
-from tests.server.release_scene import FORMS, NAMES, lay_all, lay_people
+from tests.server.release_scene import DEAD, FORMS, NAMES, lay_all, lay_people
 from tests.server.site import Browser, Site
 from tests.server.test_changes import management_body, planned
 
@@ -44,6 +44,12 @@ BODIES: dict[str, dict[str, Any]] = {
     "/users/bob/edit": {"display_name": "x", "email": "x@example.org", "team": "x", "local": "x", "zone": "UTC"},
     "/train-lines": {"line": {**trains.LINE, "name": "daily", "rule": "FREQ=DAILY", "description": "x", "zone": "UTC"}},
     "/trains": {"line": "weekly"},
+    "/hooks": {"name": "x", "form": "github", "account": "ci", "release": "shop", "ref": "x"},
+    "/hooks/main/edit": {"ref": "x"},
+    "/notification-rules": {"name": "x", "channel": "webhook", "address": "https://93.184.216.34/x", "link": "https://a.example"},
+    "/notification-rules/ops/edit": {"environment": "x", "events": ["x"]},
+    "/notification-rules/ops/test": {"reason": "x"},
+    f"/notifications/{DEAD}/retry": {"reason": "x"},
     "/trains/T-1/hold": {"reason": "x"},
     "/trains/T-1/cancel": {"reason": "x"},
 }  # fmt: skip

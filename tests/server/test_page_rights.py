@@ -17,7 +17,7 @@ __all__ = ["office"]  # the fixture
 READS = frozenset(
     {
         "plans.find", "queries.story", "releases.kept_package", "plans.targets", "planned_releases.show_planned_release",
-        "implementation_plans.show_task", "releases.rollback_package",
+        "implementation_plans.show_task", "releases.rollback_package", "notification_rules.show_notification_rule",
     }
 )  # fmt: skip
 """Use cases that a form reads by, before the one that changes something."""
@@ -29,7 +29,16 @@ POSTS = {
 """The routes of forms with the use cases that change something."""
 OWN = ("/me/calendar", "/me/zone", "/me/sessions/end", "/sign-out", "/sign-in")
 """Forms about the reader alone, which need no right."""
-OF_OWNERS = frozenset({"/tokens", "/tokens/{prefix}/rotate", "/tokens/{prefix}/revoke", "/absences", "/absences/end"})
+OF_OWNERS = frozenset(
+    {
+        "/tokens",
+        "/tokens/{prefix}/rotate",
+        "/tokens/{prefix}/revoke",
+        "/absences",
+        "/absences/end",
+        "/notification-rules",
+    }
+)
 """Forms that users have for what is their own; the right is for that of others."""
 ELSEWHERE = (
     "/trains", "/train-lines", "/users", "/groups", "/service-accounts", "/tokens", "/bindings", "/absences", "/audit",

@@ -9,7 +9,7 @@ import json
 import smtplib
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from email.message import EmailMessage
 from http import HTTPStatus
 from typing import Any
@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from orchestrator.adapters.gates.addresses import AddressRefusedError, connected, is_public
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.moments import moment_text, parse_moment
-from orchestrator.domain.notifications import ChannelKind, Notification, NotificationRule, Target
+from orchestrator.domain.notifications import ChannelKind, Fact, Notification, NotificationRule, Target
 from orchestrator.domain.standard_webhooks import sign
 from orchestrator.ports import Clock
 
@@ -114,6 +114,8 @@ def _document(rule: NotificationRule, found: tuple[Notification, ...]) -> dict[s
             "user": each.fact.to,
             "by": each.fact.by,
             "text": each.fact.text,
+            "state": each.fact.state,
+            "cause": each.fact.cause,
             "link": f"{rule.link}{each.fact.path}",
         }
         for each in found
@@ -129,8 +131,15 @@ def _title(found: tuple[Notification, ...]) -> str:
 
 
 def _text(rule: NotificationRule, found: tuple[Notification, ...]) -> str:
-    lines = (f"{each.fact.text}\n{rule.link}{each.fact.path}" if rule.link else each.fact.text for each in found)
-    return "\n\n".join(lines)
+    """What happened, where, by whom, and the link, of each of *found*."""
+    return "\n\n".join("\n".join(_lines(rule, each.fact)) for each in found)
+
+
+def _lines(rule: NotificationRule, fact: Fact) -> Iterator[str]:
+    yield fact.text
+    yield from (f"{name}: {value}" for name, value in (("environment", fact.environment), ("by", fact.by)) if value)
+    if rule.link:
+        yield f"{rule.link}{fact.path}"
 
 
 # -- mail --------------------------------------------------------------------------------------------------------------

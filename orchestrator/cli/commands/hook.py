@@ -7,7 +7,7 @@ import click
 
 from orchestrator.cli import completing
 from orchestrator.cli.groups import SubcommandGroup
-from orchestrator.cli.hooks import delivery_row, hook_item, hook_lines, hook_row
+from orchestrator.cli.hooks import delivery_row, hook_lines, hook_row
 from orchestrator.cli.output import json_option, note, out, page_options, print_json, screen, table
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def command() -> None:
 def add(events: tuple[str, ...], *, as_json: bool, **fields: Any) -> None:
     """Add a hook, and print its secret and its address. The secret is printed once, for the settings of the sender."""
     from orchestrator.cli.register_options import model_of
+    from orchestrator.management.documents import hook_item
     from orchestrator.management.hooks.decisions import add_hook
     from orchestrator.management.hooks.model import HookDraft
 
@@ -72,10 +73,51 @@ def add(events: tuple[str, ...], *, as_json: bool, **fields: Any) -> None:
     click.echo(f"the address at the server is {made.hook.address}; the secret is not shown again", err=True)
 
 
+@command.command("edit")
+@NAME
+@click.option("--form", type=click.Choice(FORMS), help="How the sender signs and writes its requests.")
+@click.option("--for", "account", metavar="ACCOUNT", help="The service account that acts.")
+@click.option("--release", metavar="RELEASE", help="The release that is built or promoted.")
+@click.option(
+    "--on",
+    "events",
+    multiple=True,
+    type=click.Choice(["push", "tag", "release"]),
+    help="The events that count, in place of the current ones. May be repeated.",
+)
+@click.option("--ref", metavar="PATTERN", help="The branches or tags that count.")
+@click.option("--then", type=click.Choice(["build", "promote"]), help="Build a package, or promote it as well.")
+@click.option("--to", "environment", metavar="ENV", help="The environment to promote to ('': the first of the path).")
+@click.option("-m", "--message", default="", metavar="WHY", help="The reason, for the audit stream.")
+@json_option
+def edit(name: str, events: tuple[str, ...], message: str, *, as_json: bool, **given: Any) -> None:
+    """Change a hook: only the options that are given. Its secret, address and deliveries stay."""
+    from orchestrator.cli.register_options import model_of
+    from orchestrator.management.documents import hook_item
+    from orchestrator.management.hooks.decisions import edit_hook
+    from orchestrator.management.hooks.model import HookDraft
+    from orchestrator.management.hooks.queries import show_hook
+
+    fields = {field: value for field, value in given.items() if value is not None}
+    fields |= {"events": list(events)} if events else {}
+    fields |= {"environment": fields["environment"] or None} if "environment" in fields else {}
+    if not fields:
+        raise click.UsageError("no field is given: see `orchestrator hook edit --help`")
+    app = _open()
+    known = hook_item(show_hook(app.acting, name))["hook"]
+    changed = edit_hook(app.acting, model_of(HookDraft, **{**known, **fields}), app.hook_sources, message)
+    if as_json:
+        print_json("Hook", hook_item(changed))
+        return
+    for line in hook_lines(changed):
+        out(line)
+
+
 @command.command("list")
 @json_option
 def show_all(*, as_json: bool) -> None:
     """List the hooks."""
+    from orchestrator.management.documents import hook_item
     from orchestrator.management.hooks.queries import list_hooks
 
     found = list_hooks(_open().acting)
@@ -91,6 +133,7 @@ def show_all(*, as_json: bool) -> None:
 @json_option
 def show(name: str, *, as_json: bool) -> None:
     """Show a hook and its newest deliveries."""
+    from orchestrator.management.documents import hook_item
     from orchestrator.management.hooks.queries import list_deliveries, show_hook
 
     acting = _open().acting
@@ -129,6 +172,7 @@ def deliveries(name: str | None, limit: int, cursor: str | None, *, as_json: boo
 @json_option
 def remove(name: str, message: str, *, as_json: bool) -> None:
     """Remove a hook with its secret. Its deliveries stay listed."""
+    from orchestrator.management.documents import hook_item
     from orchestrator.management.hooks.decisions import remove_hook
 
     hook = remove_hook(_open().acting, name, message)

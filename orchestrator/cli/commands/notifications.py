@@ -1,6 +1,7 @@
 """`orchestrator notifications`: which facts are sent where, and what was sent."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
@@ -9,12 +10,45 @@ from orchestrator.cli.output import Cell, json_option, note, out, page_options, 
 from orchestrator.cli.register_options import model_of
 
 if TYPE_CHECKING:
+    from orchestrator.app.notification_rules import NewRule
     from orchestrator.domain.notifications import Notification, NotificationRule
     from orchestrator.management.application import ManagedApplication
 
 RULE_HEADS = ("rule", "events", "environment", "for", "channel", "target", "when")
 HEADS = ("notification", "at", "rule", "event", "state", "tries", "what")
 NAME = click.argument("name", metavar="NAME")
+F = TypeVar("F", bound=Callable[..., Any])
+RULE_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.option("--webhook", metavar="URL", help="Send signed requests (Standard Webhooks) to this address."),
+    click.option("--mail", metavar="URL", help="Send mail: smtp://USER:PASSWORD@HOST?from=ADDRESS&to=ADDRESS."),
+    click.option("--chat", metavar="URL", help="Send to a chat service, by its address of Apprise."),
+    click.option(
+        "--event", "events", multiple=True, metavar="PATTERN", help="The facts (default: all). May be repeated."
+    ),
+    click.option("--environment", metavar="PATTERN", help="Only environments that match (default: all)."),
+    click.option("--for", "user", metavar="USER", help="Only what needs this user, or was requested by this user."),
+    click.option("--role", metavar="ROLE", help="The same for the users with this role in the environment."),
+    click.option(
+        "--needed-only/--requested-too",
+        default=None,
+        help="With --for or --role: leave out what the user has requested (default: --requested-too).",
+    ),
+    click.option(
+        "--digest",
+        type=click.Choice(["none", "hourly", "daily"]),
+        help="Collect facts into one message (default: none).",
+    ),
+    click.option("--quiet", metavar="HH:MM-HH:MM", help="Send nothing at these times of the day."),
+    click.option("--zone", metavar="ZONE", help="The time zone of --quiet (default: UTC)."),
+    click.option(
+        "--allow-private/--public-only",
+        "private",
+        default=None,
+        help="Let the target have a private address (default: --public-only).",
+    ),
+    click.option("--link", metavar="URL", help="The address of the server, for links."),
+)
+"""What a rule has. An option without a value keeps what the rule has."""
 
 
 def _open() -> "ManagedApplication":
@@ -35,40 +69,21 @@ def command() -> None:
 
 @command.group("rule", cls=SubcommandGroup)
 def rule_() -> None:
-    """Add, list and remove rules: which facts go to which channel."""
+    """Add, list, edit and remove rules: which facts go to which channel."""
+
+
+def _rule_options(function: F) -> F:
+    """The options of a rule. What is not given is None, or an empty tuple."""
+    for option in reversed(RULE_OPTIONS):
+        function = option(function)
+    return function
 
 
 @rule_.command("add")
 @NAME
-@click.option("--webhook", metavar="URL", help="Send signed requests (Standard Webhooks) to this address.")
-@click.option("--mail", metavar="URL", help="Send mail: smtp://USER:PASSWORD@HOST?from=ADDRESS&to=ADDRESS.")
-@click.option("--chat", metavar="URL", help="Send to a chat service, by its address of Apprise.")
-@click.option("--event", "events", multiple=True, metavar="PATTERN", help="The facts (default: all). May be repeated.")
-@click.option("--environment", default="*", metavar="PATTERN", help="Only environments that match.")
-@click.option("--for", "user", metavar="USER", help="Only what needs this user, or was requested by this user.")
-@click.option(
-    "--digest",
-    type=click.Choice(["none", "hourly", "daily"]),
-    default="none",
-    show_default=True,
-    help="Collect facts into one message.",
-)
-@click.option("--quiet", metavar="HH:MM-HH:MM", help="Send nothing at these times of the day.")
-@click.option("--zone", default="UTC", metavar="ZONE", help="The time zone of --quiet (default: UTC).")
-@click.option("--allow-private", "private", is_flag=True, help="Let the target have a private address.")
-@click.option("--link", default="", metavar="URL", help="The address of the server, for links.")
+@_rule_options
 @json_option
-def rule_add(
-    name: str,
-    webhook: str | None,
-    mail: str | None,
-    chat: str | None,
-    quiet: str | None,
-    zone: str,
-    *,
-    as_json: bool,
-    **fields: Any,
-) -> None:
+def rule_add(name: str, *, as_json: bool, **given: Any) -> None:
     """Add a rule. Every user can add rules about what needs them; others need the right to manage tokens.
 
     The secret of a webhook is printed once. The target is stored encrypted.
@@ -76,24 +91,68 @@ def rule_add(
     from orchestrator.app.notification_rules import add_notification_rule
     from orchestrator.domain.notifications import RuleDraft
 
-    given = [(kind, url) for kind, url in (("webhook", webhook), ("mail", mail), ("chat", chat)) if url is not None]
-    if len(given) != 1:
+    fields, address = _fields(given)
+    if not address:
         raise click.UsageError("give one of --webhook, --mail and --chat")
-    channel, address = given[0]
-    if quiet is not None:
-        start, _, end = quiet.partition("-")
-        fields["quiet"] = {"start": start, "end": end, "zone": zone}
-    events = list(fields.pop("events")) or ["*"]
     app = _open()
-    draft = model_of(RuleDraft, **fields, name=name, channel=channel, events=events)
+    draft = model_of(RuleDraft, **fields, name=name)
     made = add_notification_rule(app.acting, draft, address, app.notification_sources)
+    _print_rule(made, f"sends to {made.rule.shown}; try it with: orchestrator notifications test {name}", as_json)
+
+
+@rule_.command("edit")
+@NAME
+@_rule_options
+@click.option("-m", "--message", default="", metavar="WHY", help="The reason, for the audit stream.")
+@json_option
+def rule_edit(name: str, message: str, *, as_json: bool, **given: Any) -> None:
+    """Change a rule: only the options that are given. Its secret stays, also with another target.
+
+    An empty value removes one: --for '', --quiet '', --link ''. Facts from before the change are not sent.
+    """
+    from orchestrator.app.notification_rules import edit_notification_rule, show_notification_rule
+    from orchestrator.domain.notifications import RuleDraft
+
+    fields, address = _fields(given)
+    if not fields:
+        raise click.UsageError("no field is given: see `orchestrator notifications rule edit --help`")
+    app = _open()
+    known = show_notification_rule(app.acting, name).to_json()
+    draft = model_of(RuleDraft, **{each: known[each] for each in RuleDraft.model_fields} | fields)
+    made = edit_notification_rule(app.acting, draft, address, app.notification_sources, message)
+    _print_rule(made, f"is changed; it sends to {made.rule.shown}", as_json)
+
+
+def _fields(given: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """The fields of a rule in the options that were *given*, and the address of its target."""
+    targets = [(kind, given.pop(kind)) for kind in ("webhook", "mail", "chat")]
+    chosen = [(kind, url) for kind, url in targets if url is not None]
+    if len(chosen) > 1:
+        raise click.UsageError("give one of --webhook, --mail and --chat")
+    fields = {name: value for name, value in given.items() if value not in (None, ()) and name not in ("quiet", "zone")}
+    fields |= _quiet_fields(given["quiet"], given["zone"] or "UTC")
+    fields |= {name: fields[name] or None for name in ("user", "role") if name in fields}
+    if "events" in fields:
+        fields["events"] = list(fields["events"])
+    return fields | ({"channel": chosen[0][0]} if chosen else {}), chosen[0][1] if chosen else ""
+
+
+def _quiet_fields(quiet: str | None, zone: str) -> dict[str, Any]:
+    """The field of quiet hours: none without the option, and null for an empty one."""
+    if quiet is None:
+        return {}
+    start, _, end = quiet.partition("-")
+    return {"quiet": {"start": start, "end": end, "zone": zone} if quiet else None}
+
+
+def _print_rule(made: "NewRule", text: str, as_json: bool) -> None:
     if as_json:
         print_json("NewNotificationRule", {"rule": _shown(made.rule), "secret": made.secret})
         return
     if made.secret:
         click.echo(made.secret)  # the only time that it is shown
         click.echo("the secret of the signatures; it is not shown again", err=True)
-    note(f"the rule {name} sends to {made.rule.shown}; try it with: orchestrator notifications test {name}")
+    note(f"the rule {made.rule.name} {text}")
 
 
 @rule_.command("list")
@@ -142,20 +201,32 @@ def test(name: str, *, as_json: bool) -> None:
 
 @command.command("list")
 @click.option("--state", type=click.Choice(["pending", "sent", "dead"]), help="Only this state.")
+@click.option("--rule", metavar="NAME", help="Only of this rule.")
+@click.option("--mine", is_flag=True, help="Only by the rules for yourself, which needs no right.")
 @page_options("notifications")
 @json_option
-def list_(state: str | None, limit: int, cursor: str | None, *, as_json: bool) -> None:
+def list_(
+    state: Literal["pending", "sent", "dead"] | None,
+    rule: str | None,
+    limit: int,
+    cursor: str | None,
+    *,
+    mine: bool,
+    as_json: bool,
+) -> None:
     """List notifications with their attempts, the newest first."""
-    from orchestrator.app.notification_rules import list_notifications
+    from orchestrator.app.notification_rules import NotificationFilter, list_notifications, list_own_notifications
 
-    page = list_notifications(_open().acting, state, cursor=cursor, limit=limit)
+    listed = list_own_notifications if mine else list_notifications
+    page = listed(_open().acting, NotificationFilter(state, rule), cursor=cursor, limit=limit)
     if as_json:
         print_json("Notifications", {"notifications": [e.to_json() for e in page.items], "cursor": page.cursor})
         return
     rows = [_row(each) for each in page.items]
     out(table(HEADS, rows, screen()) if rows else "no notifications")
     if page.cursor:
-        chosen = f"--state {state} " if state else ""
+        options = (("--state", state), ("--rule", rule))
+        chosen = "".join(f"{name} {value} " for name, value in options if value) + ("--mine " if mine else "")
         note(f"more: orchestrator notifications list {chosen}--cursor '{page.cursor}'")
 
 
@@ -180,8 +251,7 @@ def _shown(rule: "NotificationRule") -> dict[str, Any]:
 def _rule_row(rule: "NotificationRule") -> list[Cell]:
     quiet = f"not {rule.quiet.start}-{rule.quiet.end} {rule.quiet.zone}" if rule.quiet else ""
     when = ", ".join(filter(None, (rule.digest if rule.digest != "none" else "at once", quiet)))
-    events, user = ", ".join(rule.events), rule.user or "all"
-    return [rule.name, events, rule.environment, user, rule.channel.value, rule.shown, when]
+    return [rule.name, ", ".join(rule.events), rule.environment, rule.subject, rule.channel.value, rule.shown, when]
 
 
 def _row(each: "Notification") -> list[Cell]:

@@ -99,6 +99,16 @@ class Directory:
             return next((group.members for group in self.access.groups if group.name == name), ())
         return (name,) if kind == "user" else ()
 
+    def roles_in(self, user: str, environment: str | None, project: str, now: Now) -> frozenset[str]:
+        """The roles of *user* in *environment* of *project*; None: in any of its environments."""
+        return frozenset(
+            binding.role
+            for binding in self.bindings_of("user", user)
+            if binding.project in {"*", project}
+            and (environment is None or binding.applies_to(environment))
+            and not binding.is_over(now)
+        )
+
     def deputised_by(self, deputy: str, now: Now) -> tuple[str, ...]:
         """The active users that are absent now and have *deputy* as their deputy."""
         return tuple(

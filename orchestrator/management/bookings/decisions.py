@@ -11,7 +11,7 @@ from orchestrator.domain.access.actions import Action
 from orchestrator.domain.calendar.intervals import Interval
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.moments import Now, minute_text, moment_text
-from orchestrator.domain.register import ABSENCES, ENDED, OPEN, OUTBOX, USERS, Message
+from orchestrator.domain.register import ABSENCES, ENDED, OPEN, OUTBOX, USERS
 from orchestrator.management.bookings.conflicts import (
     WEEK,
     BookingFacts,
@@ -25,6 +25,7 @@ from orchestrator.management.bookings.model import LONGEST, BookingDraft, Enviro
 from orchestrator.management.bookings.ports import BookingSources
 from orchestrator.management.bookings.state import BookingEvent, BookingState
 from orchestrator.management.bookings.store import BOOKINGS, QUOTAS, open_bookings
+from orchestrator.management.messages import Subject, message_to, notify_once
 from orchestrator.management.numbers import next_number
 from orchestrator.management.planned_releases.store import PLANNED_RELEASES
 from orchestrator.management.trains.store import TRAINS
@@ -216,9 +217,9 @@ def complete(task: Change, booking: EnvironmentBooking) -> EnvironmentBooking:
 
 def remind_owner(task: Change, booking: EnvironmentBooking, kind: str, text: str) -> None:
     """Notify the owner of *booking* once of something of this *kind*."""
-    dedup = f"{NOUN} {booking.id} {kind} {booking.owner}"
-    if task.records.get(OUTBOX, dedup) is None:
-        task.put(OUTBOX, _message(task, dedup, booking.owner, booking, text))
+    subject = _subject(booking, kind)
+    if task.records.get(OUTBOX, subject.dedup(booking.owner)) is None:
+        task.put(OUTBOX, message_to(task, booking.owner, subject, text))
 
 
 def check_in(task: Change, booking: EnvironmentBooking, run: str) -> EnvironmentBooking:
@@ -280,13 +281,9 @@ def _waiting(view: View, booking: EnvironmentBooking) -> list[EnvironmentBooking
 
 def _notify(task: Change, to: str, booking: EnvironmentBooking, text: str, about: str = "") -> None:
     """One message to *to* about this version of *booking*, and *about* another one, unless *to* is the actor."""
-    if to == str(task.acting.actor):
-        return
-    version = task.records.version(BOOKINGS, booking.id)
-    dedup = f"{NOUN} {booking.id} {version}{about} {to}"
-    task.put(OUTBOX, _message(task, dedup, to, booking, text))
+    notify_once(task, [to], _subject(booking, f"{task.records.version(BOOKINGS, booking.id)}{about}"), text)
 
 
-def _message(task: Change, dedup: str, to: str, booking: EnvironmentBooking, text: str) -> Message:
-    at = task.now.earliest
-    return Message(dedup=dedup, at=at, to=to, kind=NOUN, environment=booking.environment, text=text)
+def _subject(booking: EnvironmentBooking, version: object) -> Subject:
+    path = f"/bookings/{booking.id}"
+    return Subject(NOUN, booking.id, version, path, booking.state.value, booking.environment)

@@ -11,7 +11,6 @@ from orchestrator.domain.access.actions import Action
 from orchestrator.domain.calendar.verdict import Calendar
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.moments import Now
-from orchestrator.domain.register import OUTBOX, Message
 from orchestrator.domain.text import few, with_reason
 from orchestrator.management.change_requests.checks import Surroundings, assessment
 from orchestrator.management.change_requests.imports import ChangeImport, Incoming, compare_import
@@ -20,6 +19,7 @@ from orchestrator.management.change_requests.ports import ChangeSources
 from orchestrator.management.change_requests.risk import ChangeFacts, change_risk
 from orchestrator.management.change_requests.state import ChangeEvent, ChangeState
 from orchestrator.management.change_requests.store import CHANGE_REQUESTS, imported_before
+from orchestrator.management.messages import Subject, notify_once
 from orchestrator.management.numbers import next_number
 
 NOUN = "change-request"
@@ -260,16 +260,9 @@ def _move(task: Change, before: ChangeRequest, after: ChangeRequest, event: Chan
     """Write *after*, with the event in the audit stream and one message to the reporter, unless that is the actor."""
     actor = str(task.acting.actor)
     done = task.put(CHANGE_REQUESTS, after, event=event.value, was=before.state.value, state=after.state.value)
-    if after.reporter != actor:
-        number = task.records.version(CHANGE_REQUESTS, after.id)
-        message = Message(
-            dedup=f"{NOUN} {after.id} {number} {after.reporter}",
-            at=task.now.earliest,
-            to=after.reporter,
-            kind=NOUN,
-            text=with_reason(f"{after.id} '{after.title}' is {after.state} by {actor}", after.note),
-        )
-        task.put(OUTBOX, message)
+    number, state = task.records.version(CHANGE_REQUESTS, after.id), after.state.value
+    text = with_reason(f"{after.id} '{after.title}' is {state} by {actor}", after.note)
+    notify_once(task, [after.reporter], Subject(NOUN, after.id, number, f"/change-requests/{after.id}", state), text)
     return done
 
 

@@ -31,9 +31,7 @@ def add_hook(acting: Acting, draft: HookDraft, sources: HookSources) -> NewHook:
     def work(task: Change) -> NewHook:
         if task.records.get(HOOKS, draft.name) is not None:
             raise OrchestratorError("G701", f"the hook {draft.name} exists already")
-        account = task.existing(SERVICE_ACCOUNTS, draft.account)
-        if not account.is_active:
-            raise OrchestratorError("G701", f"the service account {account.name} is disabled")
+        _check_account(task, draft)
         _check_target(draft, sources)
         secret = new_secret()
         about = {"sealed": sources.seal(draft.name, secret), "created_at": task.now.earliest}
@@ -41,6 +39,27 @@ def add_hook(acting: Acting, draft: HookDraft, sources: HookSources) -> NewHook:
         return NewHook(task.put(HOOKS, hook, event="add", account=hook.account, then=hook.then), secret)
 
     return change(acting, Action.MANAGE_TOKENS, work)
+
+
+@forwarded
+def edit_hook(acting: Acting, draft: HookDraft, sources: HookSources, reason: str = "") -> Hook:
+    """Replace what the hook with the name of *draft* does. Its secret and its deliveries stay. Raises A110 and G701."""
+
+    def work(task: Change) -> Hook:
+        hook = task.existing(HOOKS, draft.name)
+        _check_account(task, draft)
+        _check_target(draft, sources)
+        fields = {name: getattr(draft, name) for name in HookDraft.model_fields}
+        changed = task.put(HOOKS, hook.model_copy(update=fields), event="edit", account=draft.account, then=draft.then)
+        return changed.model_copy(update={"sealed": ""})
+
+    return change(acting, Action.MANAGE_TOKENS, work, reason=reason)
+
+
+def _check_account(task: Change, draft: HookDraft) -> None:
+    account = task.existing(SERVICE_ACCOUNTS, draft.account)
+    if not account.is_active:
+        raise OrchestratorError("G701", f"the service account {account.name} is disabled")
 
 
 def _check_target(draft: HookDraft, sources: HookSources) -> None:

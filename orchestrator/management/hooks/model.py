@@ -99,7 +99,8 @@ class Delivery(Model):
     """One request to a *hook*, and what became of it.
 
     *event* is what the sender reported. *package* is what was built or is promoted, *run_request* the promotion that
-    was requested under *root*. *note* is why it was refused, ignored or has failed.
+    was requested under *root*. *note* is why it was refused, ignored or has failed. *attempt* is 2 for the first
+    redelivery of a request whose delivery has failed.
     """
 
     id: str
@@ -108,6 +109,7 @@ class Delivery(Model):
     event: HookEvent
     state: DeliveryState = DeliveryState.WAITING
     root: str = ""
+    attempt: int = 1
     package: PackageRef | None = None
     run_request: str = ""
     note: str = ""

@@ -10,6 +10,7 @@ from orchestrator.domain.listing import PAGE_SIZE, Page
 from orchestrator.domain.register import OPEN
 from orchestrator.management.hooks.model import Delivery, Hook, HookFinding, HookTest
 from orchestrator.management.hooks.ports import HookSources
+from orchestrator.management.hooks.state import DeliveryState
 from orchestrator.management.hooks.store import DELIVERIES, HOOKS
 
 
@@ -31,14 +32,20 @@ def show_hook(acting: Acting, name: str) -> Hook:
 
 @forwarded
 def list_deliveries(
-    acting: Acting, hook: str | None = None, *, cursor: str | None = None, limit: int = PAGE_SIZE
+    acting: Acting,
+    hook: str | None = None,
+    *,
+    state: DeliveryState | None = None,
+    oldest_first: bool = False,
+    cursor: str | None = None,
+    limit: int = PAGE_SIZE,
 ) -> Page[Delivery]:
-    """A page of the deliveries, or of those to *hook*, the newest first. A page of one hook may have fewer rows."""
+    """A page of the deliveries, the newest first, or the oldest. With *hook* or *state* a page may have fewer rows."""
     parts = [OPEN, hook] if hook is not None else None
 
     def work(view: View) -> Page[Delivery]:
-        page = view.records.page(DELIVERIES, parts, newest_first=True, cursor=cursor, limit=limit)
-        chosen = tuple(each for each in page.items if hook in {None, each.hook})
+        page = view.records.page(DELIVERIES, parts, newest_first=not oldest_first, cursor=cursor, limit=limit)
+        chosen = tuple(each for each in page.items if hook in {None, each.hook} and state in {None, each.state})
         return Page[Delivery](items=chosen, cursor=page.cursor)
 
     return read_register(acting, Action.VIEW, work)

@@ -16,13 +16,15 @@ from orchestrator.management.hooks.events import reported_event
 from orchestrator.management.hooks.model import Delivery, Hook, HookEvent, HookForm
 from orchestrator.management.hooks.ports import HookSources
 from orchestrator.management.hooks.signatures import HookRefusal, Received, check_signature
-from orchestrator.management.hooks.state import DeliveryEvent
+from orchestrator.management.hooks.state import DeliveryEvent, DeliveryState
 from orchestrator.management.hooks.store import DELIVERIES, HOOKS
 from orchestrator.register_ports import Changes
 
 REFUSALS_APART = timedelta(minutes=1)
 """Of refusals of one hook for one reason, one is recorded in this time: any sender can cause them."""
 ID_DIGITS = 16
+MOST_ATTEMPTS = 20
+"""How often one request can be delivered after failures: others can repeat a request that they have recorded."""
 ACTIONS = {"build": Action.BUILD, "promote": Action.PROMOTE}
 """What the audit stream calls the effect of a delivery."""
 
@@ -37,7 +39,7 @@ class HookReceiver:
     def receive(self, name: str, received: Received) -> tuple[Delivery, bool]:
         """The delivery that *received* is, and whether it is new. Raises `HookRefusal`, also for an unknown hook.
 
-        The same request again finds the first delivery, and has no effect.
+        The same request again finds the delivery, and has no effect unless that has failed.
         """
         hook = self.acting.register.reading(lambda records: records.get(HOOKS, name))
         if hook is None:
@@ -107,15 +109,21 @@ def _id(hook: Hook, identity: str) -> str:
 
 
 def _recorded(task: Change, hook: Hook, identity: str, event: HookEvent) -> tuple[Delivery, bool]:
-    """The delivery of *event*, and whether it is new. Raises `HookRefusal` if its account cannot act."""
-    id_ = _id(hook, identity)
-    known = task.records.get(DELIVERIES, id_)
-    if known is not None:
+    """The delivery of *event*, and whether it is new: the first one, or another attempt after one that has failed.
+
+    Raises `HookRefusal` if its account cannot act.
+    """
+    attempt, id_, known = 1, _id(hook, identity), None
+    while (found := task.records.get(DELIVERIES, id_)) is not None:
+        known, attempt = found, attempt + 1
+        id_ = _id(hook, f"{identity} attempt {attempt}")
+    if known is not None and (known.state is not DeliveryState.FAILED or attempt > MOST_ATTEMPTS):
         return known, False
     account = Directory(task.access).service_accounts.get(hook.account)
     if account is None or not account.is_active:
         raise HookRefusal(f"the service account {hook.account} does not exist or is disabled")
     at, ignored = task.now.earliest, event.not_for(hook)
-    made = Delivery(id=id_, hook=hook.name, received_at=at, event=event, root=secrets.token_hex(3))
+    made = Delivery(id=id_, hook=hook.name, received_at=at, event=event, root=secrets.token_hex(3), attempt=attempt)
     delivery = made.after(DeliveryEvent.IGNORE, at, note=ignored) if ignored else made
-    return task.put(DELIVERIES, delivery, hook=hook.name, event=event.kind), True
+    about = {"hook": hook.name, "event": event.kind, **({"attempt": attempt} if attempt > 1 else {})}
+    return task.put(DELIVERIES, delivery, **about), True

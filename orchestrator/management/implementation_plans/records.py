@@ -14,7 +14,7 @@ from orchestrator.management.implementation_plans.state import PlanEvent, PlanSt
 from orchestrator.management.implementation_plans.store import IMPLEMENTATION_PLANS
 from orchestrator.management.implementation_plans.times import Outside
 from orchestrator.management.implementation_plans.values import check_inputs
-from orchestrator.management.messages import notify_once
+from orchestrator.management.messages import Subject, notify_once
 from orchestrator.management.planned_releases.state import ReleaseState
 from orchestrator.management.planned_releases.store import PLANNED_RELEASES
 
@@ -114,7 +114,8 @@ def notify_users(task: Change, plan: ImplementationPlan, users: Iterable[str], t
     if plan.rehearsal:
         return
     version = task.records.version(IMPLEMENTATION_PLANS, plan.id)
-    notify_once(task, users, NOUN, f"{plan.id} {version}", text)
+    path = f"/implementation-plans/{plan.id}"
+    notify_once(task, users, Subject(NOUN, plan.id, version, path, plan.state.value), text)
 
 
 def check_plan(view: View, plan: ImplementationPlan) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from orchestrator.app.acting import Change, View, unknown
 from orchestrator.domain.register import OPEN, OUTBOX
-from orchestrator.management.messages import notify_once
+from orchestrator.management.messages import Subject, notify_once
 from orchestrator.management.planned_releases.model import PlannedRelease
 from orchestrator.management.planned_releases.state import ReleaseEvent, ReleaseState
 from orchestrator.management.planned_releases.store import PLANNED_RELEASES
@@ -33,7 +33,8 @@ def put(
 def notify(task: Change, release: PlannedRelease, users: Iterable[str], text: str, about: str = "") -> None:
     """One message to each of *users* about this version of *release*, or once about *about*; not to the actor."""
     version = about or str(task.records.version(PLANNED_RELEASES, release.id))
-    notify_once(task, users, NOUN, f"{release.id} {version}", text, release.environment)
+    path, state = f"/planned-releases/{release.id}", release.state.value
+    notify_once(task, users, Subject(NOUN, release.id, version, path, state, release.environment), text)
 
 
 def was_notified(view: View, release: PlannedRelease, about: str) -> bool:

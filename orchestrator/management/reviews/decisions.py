@@ -9,7 +9,8 @@ from orchestrator.domain.access.actions import Action
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run
 from orchestrator.domain.promotion import State
-from orchestrator.domain.register import OUTBOX, Message
+from orchestrator.domain.register import OUTBOX
+from orchestrator.management.messages import Subject, message_to
 from orchestrator.management.numbers import next_number
 from orchestrator.management.planned_releases.model import PlannedRelease
 from orchestrator.management.planned_releases.store import PLANNED_RELEASES
@@ -106,7 +107,7 @@ def add_action(acting: Acting, subject: str, title: str, owner: str, due: dateti
         task.put(REVIEW_ACTIONS, made, event="add", state=made.state.value)
         if owner != by:
             text = f"{made.id} of the review of {review.id} is yours: {made.title}"
-            _notify(task, owner, review.environment, f"{made.id} added", text)
+            task.put(OUTBOX, message_to(task, owner, _of_action(made, "added"), text))
         return task.existing(REVIEW_ACTIONS, made.id)
 
     return change(acting, Action.PLAN_RELEASES, work)
@@ -161,14 +162,15 @@ def _opened(task: Change, subject: str, kind: str, environment: str, title: str,
     review = Review.model_validate({**about, "opened_at": at, "due": at + DUE_AFTER, "lead": lead, **fields})
     task.put(RELEASE_REVIEWS, review, event="open", state=review.state.value, why=kind)
     if lead and lead != str(task.acting.actor):
-        _notify(task, lead, environment, f"{subject} opened", f"the review of {title} is open: {subject}")
+        opened = Subject(NOUN, subject, "opened", f"/reviews/{subject}", review.state.value, environment)
+        task.put(OUTBOX, message_to(task, lead, opened, f"the review of {title} is open: {subject}"))
     return review
 
 
 def remind_action_owner(task: Change, action: ReviewAction) -> str:
     """Notify the owner of an overdue *action*, once; a phrase."""
     text = f"{action.id} of the review of {action.review} is overdue: {action.title}"
-    _notify(task, action.owner, action.environment, overdue_message(action), text)
+    task.put(OUTBOX, message_to(task, action.owner, _of_action(action, "overdue"), text))
     return f"{action.id}: {action.owner} was notified that it is overdue"
 
 
@@ -182,11 +184,8 @@ def has_message(view: View, user: str, about: str) -> bool:
     return view.records.get(OUTBOX, f"{NOUN} {about} {user}") is not None
 
 
-def _notify(task: Change, user: str, environment: str, about: str, text: str) -> None:
-    message = Message(
-        dedup=f"{NOUN} {about} {user}", at=task.now.earliest, to=user, kind=NOUN, environment=environment, text=text
-    )
-    task.put(OUTBOX, message)
+def _of_action(action: ReviewAction, version: str) -> Subject:
+    return Subject(NOUN, action.id, version, "/actions", action.state.value, action.environment)
 
 
 def _open(task: Change, subject: str) -> Review:

@@ -5,7 +5,7 @@ from typing import Any
 from orchestrator.app.acting import Change
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.text import with_reason
-from orchestrator.management.messages import notify_once
+from orchestrator.management.messages import Subject, notify_once
 from orchestrator.management.trains.model import Train, TrainLine
 from orchestrator.management.trains.state import TrainEvent
 from orchestrator.management.trains.store import TRAIN_LINES, TRAINS
@@ -40,7 +40,8 @@ def users_of(train: Train) -> tuple[str, ...]:
 
 def _notify(change: Change, train: Train, text: str) -> None:
     users = [user for user in users_of(train) if user in change.directory.users]
-    notify_once(change, users, NOUN, f"{train.id} {change.records.version(TRAINS, train.id)}", text)
+    version = change.records.version(TRAINS, train.id)
+    notify_once(change, users, Subject(NOUN, train.id, version, f"/trains/{train.id}", train.state.value), text)
 
 
 def usable_line(change: Change, name: str) -> TrainLine:

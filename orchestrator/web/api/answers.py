@@ -6,7 +6,7 @@ from pydantic import GetJsonSchemaHandler, create_model
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from orchestrator.documents import definitions, management, project, register
+from orchestrator.documents import definitions, hooks, management, notifications, project, register
 from orchestrator.documents.head import Document
 from orchestrator.domain.access.principals import ActorKind, Method, Scope, User
 from orchestrator.domain.approval.request_state import RequestState
@@ -118,6 +118,8 @@ CHANGE: Answers = {200: management.ChangeRequestDocument}
 BOOKING: Answers = {200: management.BookingDocument}
 TRAIN: Answers = {200: management.TrainDocument}
 LINE: Answers = {200: management.TrainLineDocument}
+HOOK: Answers = {200: hooks.HookDocument}
+RULE: Answers = {200: notifications.NotificationRuleDocument}
 REQUEST = document_of("RunRequest", RequestPart)
 QUEUED: Answers = {202: document_of("Asked", root=str, run=str, address=str)}
 USER: Answers = {200: document_of("User", user=User)}
@@ -163,6 +165,15 @@ READING: dict[str, Answers] = {
     "GET /trains/{train}/prognosis": {200: management.TrainPrognosisDocument},
     "GET /train-lines": {200: document_of("TrainLines", management.TrainLinesDocument, cursor=Cursor)},
     "GET /train-lines/{line}": LINE,
+    "GET /hooks": {200: document_of("Hooks", hooks.HooksDocument, cursor=Cursor)},
+    "GET /hooks/{hook}": HOOK,
+    "GET /hooks/{hook}/check": {200: hooks.HookTestDocument},
+    "GET /hook-deliveries": {200: hooks.HookDeliveriesDocument},
+    "GET /notification-rules": {
+        200: document_of("NotificationRules", notifications.NotificationRulesDocument, cursor=Cursor)
+    },
+    "GET /notification-rules/{rule}": RULE,
+    "GET /notifications": {200: notifications.NotificationsDocument},
     "GET /packages/{digest}": {200: UPLOAD},
     "GET /definitions": {200: definitions.ProjectDefinitionsDocument},
     "GET /definitions/{digest}": {200: definitions.ProjectDefinitionDocument},
@@ -190,6 +201,14 @@ CHANGING: dict[str, Answers] = {
     "POST /train-lines/{line}/edit": LINE,
     "POST /train-lines/{line}/remove": LINE,
     "POST /trains": {201: management.TrainDocument},
+    "POST /hooks": {201: hooks.NewHookDocument},
+    "POST /hooks/{hook}/edit": HOOK,
+    "POST /hooks/{hook}/remove": HOOK,
+    "POST /notification-rules": {201: notifications.NewNotificationRuleDocument},
+    "POST /notification-rules/{rule}/edit": {200: notifications.NewNotificationRuleDocument},
+    "POST /notification-rules/{rule}/remove": RULE,
+    "POST /notification-rules/{rule}/test": {201: notifications.NotificationDocument},
+    "POST /notifications/{notification}/retry": {200: notifications.NotificationDocument},
     "POST /use-cases/{case}": {200: RESULT, 202: CALL},
     "POST /token-exchange": {201: document_of("NewToken", NewToken)},
     "POST /hooks/{hook}": {200: DELIVERY, 202: DELIVERY},

@@ -36,7 +36,7 @@ OF_CHANGES = (
 """Problems of routes that change something."""
 OF_CALLS = ("/worker-calls/{call}",)
 """Routes that read, and return the problem of a change."""
-WITHOUT_CREDENTIAL = ("/token-exchange", "/hooks/{hook}")
+WITHOUT_CREDENTIAL = ("POST /token-exchange", "POST /hooks/{hook}")
 SECURITY: dict[str, Any] = {
     "token": {"type": "http", "scheme": "bearer", "description": "A token of `orchestrator token create`."},
     "session": {"type": "apiKey", "in": "cookie", "name": "orchestrator", "description": "The session of a browser."},
@@ -95,7 +95,7 @@ def _describe(method: str, path: str, operation: dict[str, Any], schemas: dict[t
         given["304"] = NOT_CHANGED
     for status in _problems(method, path):
         given[str(int(status))] = {"description": status.phrase} if method == "HEAD" else PROBLEM_REFERENCE
-    if path in WITHOUT_CREDENTIAL:
+    if f"{method} {path}" in WITHOUT_CREDENTIAL:
         operation["security"] = []
 
 

@@ -52,6 +52,8 @@ PLACES = (
             ("/actions", "Actions"),
             ("/measures", "Measures"),
             ("/audit", "Audit"),
+            ("/notifications", "Notifications"),
+            ("/hooks", "Hooks"),
             ("/users", "Users and roles"),
             ("/me", "Your account"),
         ),
@@ -135,6 +137,16 @@ CLOSE_SIGNS = {
 PHASE_SIGNS = {"pending": "none", "active": "run", "completed": "good"}
 BOOKING_SIGNS = {"confirmed": "good", "active": "run", "waiting": "wait", "expired": "cold"}
 TOKEN_SIGNS = {"active": "good", "rotated, still valid": "warn", "expired": "cold", "revoked": "bad"}
+SENT_SIGNS = {"pending": "wait", "sent": "good", "dead": "bad"}
+DELIVERY_SIGNS = {
+    "waiting": "wait",
+    "building": "run",
+    "built": "run",
+    "completed": "good",
+    "failed": "bad",
+    "ignored": "cold",
+    "refused": "bad",
+}
 CONDITION_SIGNS = {"met": "good", "warning": "warn", "waiting": "wait", "refused": "bad"}
 
 
@@ -238,6 +250,8 @@ templates.globals.update(
     project_signs=PROJECT_SIGNS,
     phase_signs=PHASE_SIGNS,
     token_signs=TOKEN_SIGNS,
+    sent_signs=SENT_SIGNS,
+    delivery_signs=DELIVERY_SIGNS,
     places=PLACES,
     key_list=KEY_LIST,
 )
