@@ -85,6 +85,7 @@ OWN = {
     "engine_wiring.py": "starts a process whose output passes the filter there",
     "engine/durable.py": "takes locks",
     "adapters/audit_head.py": "writes an index and a code of the audit stream",
+    "cli/commands/implementation.py": "writes a file of evidence, which was masked before its digest was made",
     "cli/commands/audit.py": "writes an export of the audit stream",
     "cli/commands/calendar.py": "writes a calendar",
     "cli/commands/token.py": "prints a new token once, to the user who made it",

@@ -156,6 +156,15 @@ def plan_tasks(context: click.Context, _parameter: click.Parameter, begun: str) 
 
 
 @_quietly
+def evidence_files(context: click.Context, _parameter: click.Parameter, begun: str) -> Offers:
+    """The files that are evidence of the task that the command line names."""
+    from orchestrator.management.implementation_plans.queries import show_task
+
+    _, task = show_task(_app().acting, str(context.params["plan"]), str(context.params["task"]))
+    return _fitting([each.text for each in task.evidence if each.kind == "file"], begun)
+
+
+@_quietly
 def plan_templates(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offers:
     """The names of the templates of implementation plans."""
     from orchestrator.app.project_files import template_names

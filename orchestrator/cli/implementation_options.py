@@ -12,8 +12,8 @@ from orchestrator.cli.durations import DURATION
 from orchestrator.cli.register_options import MOMENT
 
 if TYPE_CHECKING:
+    from orchestrator.management.implementation_plans.evidence import EvidenceDraft
     from orchestrator.management.implementation_plans.replanning import TaskChange
-    from orchestrator.management.implementation_plans.task_decisions import EvidenceDraft
 
 F = TypeVar("F", bound=Callable[..., Any])
 ON_TIMEOUT = ("needs-help", "fail", "skip", "continue")
@@ -37,17 +37,20 @@ def task_reason_option(*, required: bool = False) -> Callable[[F], F]:
 
 
 def evidence_options(function: F) -> F:
-    """The options `--evidence` and `--link`, which arrive as *texts* and *links*."""
+    """The options `--evidence`, `--link` and `--file`, which arrive as *texts*, *links* and *files*."""
+    file = click.option("--file", "files", multiple=True, metavar="PATH",
+                        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+                        help="Evidence: a file, at most 640 KiB. May be repeated.")  # fmt: skip
     link = click.option("--link", "links", multiple=True, metavar="URL", help="Evidence: a link. May be repeated.")
     text = click.option("--evidence", "texts", multiple=True, metavar="TEXT", help="Evidence: a text. May be repeated.")
-    return text(link(function))
+    return text(link(file(function)))
 
 
-def evidence_of(texts: tuple[str, ...], links: tuple[str, ...]) -> "EvidenceDraft":
+def evidence_of(texts: tuple[str, ...], links: tuple[str, ...], files: tuple[Path, ...]) -> "EvidenceDraft":
     """The evidence that was given."""
-    from orchestrator.management.implementation_plans.task_decisions import EvidenceDraft
+    from orchestrator.management.implementation_plans.evidence import EvidenceDraft, file_draft
 
-    return EvidenceDraft(texts, links)
+    return EvidenceDraft(texts, links, tuple(file_draft(file.name, file.read_bytes()) for file in files))
 
 
 def inputs_option(function: F) -> F:

@@ -7,7 +7,7 @@ from orchestrator.cli.output import Cell, out, out_folded, print_json
 
 if TYPE_CHECKING:
     from orchestrator.app.acting import Acting
-    from orchestrator.management.implementation_plans.model import ImplementationPlan, Task
+    from orchestrator.management.implementation_plans.model import Evidence, ImplementationPlan, Task
     from orchestrator.management.implementation_plans.queries import ShownPlan
 
 HEADS = ("plan", "state", "title", "start", "tasks", "open", "owner")
@@ -106,7 +106,14 @@ def task_lines(shown: "ShownPlan", task: "Task") -> Iterator[str]:
     yield from (f"  {line}" for line in task.instructions.splitlines())
     yield from (f"  input  {line}" for line in input_lines(task))
     for each in task.evidence:
-        yield f"  {each.kind}  {each.text} ({each.by}, {minute_text(each.at)})"
+        yield f"  {each.kind}  {evidence_text(each)} ({each.by}, {minute_text(each.at)})"
+
+
+def evidence_text(evidence: "Evidence") -> str:
+    """A piece of evidence: its text; of a file its name, size and digest."""
+    if evidence.kind != "file":
+        return evidence.text
+    return f"{evidence.text}, {evidence.size} bytes, {evidence.digest}"
 
 
 def input_lines(task: "Task") -> Iterator[str]:
@@ -163,7 +170,7 @@ def export_lines(shown: "ShownPlan") -> Iterator[str]:
             yield from (f"- {line.replace(chr(10), ' ')}" for line in input_lines(task))
         if task.evidence:
             yield from ("", f"## Evidence of {task.name}", "")
-            yield from (f"- {e.text} ({e.kind}, {e.by}, {minute_text(e.at)})" for e in task.evidence)
+            yield from (f"- {evidence_text(e)} ({e.kind}, {e.by}, {minute_text(e.at)})" for e in task.evidence)
 
 
 def print_export(shown: "ShownPlan", form: str) -> None:

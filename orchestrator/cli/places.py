@@ -148,6 +148,7 @@ PLACES: dict[str, Place] = {
                 "evidence",
                 "export",
                 "fail",
+                "file",
                 "help-needed",
                 "list",
                 "replan",

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from orchestrator.documents.head import Document
-from orchestrator.domain.model import Model
+from orchestrator.domain.model import Digest, Model
 from orchestrator.domain.moments import Moment
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.risk.assessment import RiskLine
@@ -165,6 +165,15 @@ class ImplementationTasksDocument(Document):
 
     kind: Literal["ImplementationTasks"]
     tasks: tuple[OwnTask, ...]
+
+
+class EvidenceFileDocument(Document):
+    """`orchestrator implementation file --json`: the *name* and *digest* of a file, and the *path* of its copy."""
+
+    kind: Literal["EvidenceFile"]
+    name: str
+    digest: Digest
+    path: str
 
 
 class ReleaseItem(Model):
@@ -345,6 +354,7 @@ MODELS: dict[str, type[Document]] = {
     "implementation-plan": ImplementationPlanDocument,
     "implementation-plans": ImplementationPlansDocument,
     "implementation-tasks": ImplementationTasksDocument,
+    "evidence-file": EvidenceFileDocument,
     "measures": MeasuresDocument,
     "projects": ProjectsDocument,
     "train": TrainDocument,

@@ -22,6 +22,7 @@ READS: dict[str, tuple[str, ...]] = {
     "planned_releases.phase_decisions": ("preview_phase",),
     "planned_releases.notes": ("write_notes", "compare_release"),
     "implementation_plans.queries": ("list_plans", "show_plan", "show_task", "own_tasks", "list_templates"),
+    "implementation_plans.evidence": ("read_evidence",),
     "measures.queries": ("show_measures",),
     "projects.queries": ("list_projects",),
     "reviews.queries": ("overdue_actions", "list_reviews", "show_review", "list_actions"),

@@ -18,6 +18,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.listing import RELEASE_CURSOR
 from orchestrator.domain.model import Model
 from orchestrator.web.addresses import client_address, prefix_of
+from orchestrator.web.multipart import LARGEST_UPLOAD, boundary_of, multipart_fields
 
 if TYPE_CHECKING:
     from orchestrator.app.application import Application
@@ -173,23 +174,32 @@ def check_form(who: SignedIn, form: dict[str, str]) -> None:
         raise OrchestratorError("N122", "the form is of another session")
 
 
-async def form_of(request: Request) -> dict[str, str]:
-    """The fields of a form that a page of this server has sent. Raises N110 and N122."""
+async def form_of(request: Request, *, files: bool = False) -> dict[str, str]:
+    """The fields of a form that a page of this server has sent, also with *files*. Raises N110 and N122."""
     check_origin(request)
-    return await read_form(request)
+    boundary = boundary_of(request.headers.get("content-type", "")) if files else None
+    if boundary is None:
+        return await read_form(request)
+    return multipart_fields(await _body(request, LARGEST_UPLOAD), boundary)
 
 
 async def read_form(request: Request) -> dict[str, str]:
     """The fields of a form, from any sender. Raises N110."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST_FORM:
-            raise OrchestratorError("N110", f"the form has more than {LARGEST_FORM} bytes")
+    body = await _body(request, LARGEST_FORM)
     try:
         return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=100))
     except ValueError as error:
         raise OrchestratorError("N110", "the form cannot be read") from error
+
+
+async def _body(request: Request, largest: int) -> bytes:
+    """The body of a form. Raises N110 if it has more than *largest* bytes."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > largest:
+            raise OrchestratorError("N110", f"the form has more than {largest} bytes")
+    return bytes(body)
 
 
 def own_path(text: str) -> str:

@@ -110,6 +110,7 @@ PLAN_PAGES: dict[str, tuple[str, ...]] = {
     f"POST {PLAN_PATH}/abort": ("implementation_plans.abort_plan",),
     f"POST {PLAN_PATH}/tasks": ("implementation_plans.add_task",),
     f"GET {PLAN_PATH}/tasks/{{task}}": ("implementation_plans.show_task",),
+    f"GET {PLAN_PATH}/tasks/{{task}}/files/{{digest}}": ("implementation_plans.read_evidence",),
     f"POST {PLAN_PATH}/tasks/{{task}}/replan": ("implementation_plans.show_task", "implementation_plans.replan_task"),
     **{
         f"POST {PLAN_PATH}/tasks/{{task}}/{name}": (f"implementation_plans.{case}",)

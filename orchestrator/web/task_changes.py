@@ -12,11 +12,11 @@ from orchestrator.domain.moments import whole_minute
 from orchestrator.management.implementation_plans import replanning
 from orchestrator.management.implementation_plans import task_decisions as tasks
 from orchestrator.management.implementation_plans.decisions import PlanStart, start_plan
+from orchestrator.management.implementation_plans.evidence import NO_EVIDENCE, EvidenceDraft
 from orchestrator.management.implementation_plans.model import ImplementationPlan, Task
 from orchestrator.management.implementation_plans.queries import ShownPlan
 from orchestrator.management.implementation_plans.replanning import TaskChange
 from orchestrator.management.implementation_plans.state import TASK_TABLE, PlanState, TaskEvent, TaskState
-from orchestrator.management.implementation_plans.task_decisions import EvidenceDraft
 from orchestrator.web.changes import is_allowed
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class TaskGiven:
     """What comes with an event of a task: the *reason*, *evidence*, *inputs*, and the *decision* (`go` or `no-go`)."""
 
     reason: str = ""
-    evidence: EvidenceDraft = tasks.NO_EVIDENCE
+    evidence: EvidenceDraft = NO_EVIDENCE
     decision: str = ""
     inputs: Mapping[str, Any] = field(default_factory=dict)
 
@@ -54,8 +54,8 @@ def _complete(acting: Acting, key: str, name: str, how: TaskGiven) -> Implementa
 
 
 def _add_evidence(acting: Acting, key: str, name: str, how: TaskGiven) -> ImplementationPlan:
-    if not how.evidence.texts and not how.evidence.links:
-        raise OrchestratorError("N110", "evidence: a text or a link is required")
+    if not how.evidence:
+        raise OrchestratorError("N110", "evidence: a text, a link or a file is required")
     return tasks.add_evidence(acting, key, name, how.evidence)
 
 

@@ -94,7 +94,7 @@ ACTS = {
     "request accept", "request add", "request close", "request defer", "request edit", "request import", "request reject",
     "request reopen", "request show", "request submit", "request withdraw",
     "implementation abort", "implementation add", "implementation begin", "implementation decide", "implementation done",
-    "implementation evidence", "implementation export", "implementation fail", "implementation help-needed", "implementation replan",
+    "implementation evidence", "implementation export", "implementation fail", "implementation file", "implementation help-needed", "implementation replan",
     "implementation retry", "implementation show", "implementation skip", "implementation start",
     "release add", "release cancel", "release close", "release complete", "release confirm", "release edit", "release freeze",
     "release hold", "release notes", "release phase", "release plan", "release remove", "release resume", "release show", "release start",

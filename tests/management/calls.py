@@ -27,12 +27,12 @@ from orchestrator.management.hooks.model import Delivery, Hook, HookDraft, HookE
 from orchestrator.management.hooks.store import DELIVERIES, HOOKS
 from orchestrator.management.implementation_plans import decisions as implementation
 from orchestrator.management.implementation_plans import duties as implementation_duties
+from orchestrator.management.implementation_plans import evidence, replanning
 from orchestrator.management.implementation_plans import queries as plans
-from orchestrator.management.implementation_plans import replanning
 from orchestrator.management.implementation_plans import task_decisions as tasks
 from orchestrator.management.implementation_plans.decisions import PlanStart
+from orchestrator.management.implementation_plans.evidence import EvidenceDraft, file_draft
 from orchestrator.management.implementation_plans.replanning import TaskChange
-from orchestrator.management.implementation_plans.task_decisions import EvidenceDraft
 from orchestrator.management.measures.queries import show_measures
 from orchestrator.management.planned_releases import decisions as release
 from orchestrator.management.planned_releases import duties as release_duties
@@ -144,6 +144,7 @@ MANAGEMENT_CALLS: dict[str, Call] = {
     "implementation_plans.complete_task": lambda a, _: tasks.complete_task(a, *TASK, "why"),
     "implementation_plans.decide_task": lambda a, _: tasks.decide_task(a, "IP-1", "decide", go=True, reason="why"),
     "implementation_plans.fail_task": lambda a, _: tasks.fail_task(a, *TASK, "why"),
+    "implementation_plans.read_evidence": lambda a, _: evidence.read_evidence(a, *TASK, "seen.txt"),
     "implementation_plans.list_plans": lambda a, _: plans.list_plans(a),
     "implementation_plans.list_templates": lambda a, _: plans.list_templates(a, PLANS),
     "implementation_plans.own_tasks": lambda a, _: plans.own_tasks(a),
@@ -269,6 +270,7 @@ def lay_plans(desk: Desk) -> None:
     for _ in range(2):
         implementation.start_plan(replace(root, actor=SYSTEM_ACTOR), "launch", PLANS, PlanStart(owner="root"))
     tasks.fail_task(root, "IP-2", "check", "why")
+    tasks.add_evidence(root, *TASK, EvidenceDraft(files=(file_draft("seen.txt", b"seen"),)))
 
 
 def lay_hooks(desk: Desk) -> None:

@@ -18,10 +18,10 @@ from orchestrator.management.implementation_plans import decisions, queries, rep
 from orchestrator.management.implementation_plans import task_decisions as tasks
 from orchestrator.management.implementation_plans.decisions import PlanStart
 from orchestrator.management.implementation_plans.duties import AdvanceImplementations, advance_plans
+from orchestrator.management.implementation_plans.evidence import EvidenceDraft
 from orchestrator.management.implementation_plans.model import ImplementationPlan
 from orchestrator.management.implementation_plans.replanning import TaskChange
 from orchestrator.management.implementation_plans.state import TASK_TABLE
-from orchestrator.management.implementation_plans.task_decisions import EvidenceDraft
 from orchestrator.register_ports import Register
 from tests.app.desk import NOON, Desk
 from tests.contracts.test_register import opened, register

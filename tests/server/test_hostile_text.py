@@ -100,6 +100,7 @@ def addresses(office: RequestProject, run: str, asked: dict[str, Any]) -> list[s
             method != "GET"
             or path.startswith(("/api/", "/assets", "/healthz", "/readyz", "/metrics"))
             or "{provider}" in path
+            or path.endswith("/files/{digest}")  # a download
         ):
             continue
         names = {**given, "run": asked["id"] if path.startswith("/requests") else run}

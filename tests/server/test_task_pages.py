@@ -4,7 +4,7 @@ import pytest
 
 from tests.cli.request_project import RequestProject, office
 from tests.server.release_scene import EVIL, at, lay_plan, lay_template
-from tests.server.site import Browser, Site
+from tests.server.site import ORIGIN, Browser, Site
 
 __all__ = ["office"]  # the fixture
 PATH = "/implementation-plans/IP-1"
@@ -224,3 +224,40 @@ def test_inputs_are_fields_of_their_types(office: RequestProject, site: Site) ->
         ann.form(f"{PATH}/tasks/move/replan", inputs='{"type": "object", "properties": {"n": {}}}').status_code == 303
     )
     assert 'name="input.n"' in olga.get(f"{PATH}/tasks/move").text
+
+
+def test_a_file_is_uploaded_by_a_form_and_downloaded_safely(office: RequestProject, site: Site) -> None:
+    """A form takes files of any bytes; a download is never shown by a browser, and needs the right to see the plan."""
+    lay_plan(office)
+    olga, task = site.signed_in("olga"), f"{PATH}/tasks/announce"
+    page = olga.get(task).text
+    assert f'action="{task}/done" enctype="multipart/form-data"' in page
+    data = b"<script>alert(1)</script>\r\n--x\x00\xff"
+    files = [("files", ('../k"ä.html', data, "text/html")), ("files", ("b.txt", b"two", "text/plain"))]
+    sent = {"origin": ORIGIN, "accept": "text/html"}
+    fields = {"form_token": olga.form_token, "evidence": "seen"}
+    done = olga.request("POST", f"{task}/done", data=fields, files=files, headers=sent)
+    assert done.status_code == 303, done.text
+    evidence = office.by("vic", "implementation", "status", "IP-1")["plan"]["tasks"][0]["evidence"]
+    assert [(each["kind"], each["text"]) for each in evidence] == [
+        ("text", "seen"), ("file", 'k"ä.html'), ("file", "b.txt")
+    ]  # fmt: skip
+    path = f"{task}/files/{evidence[1]['digest']}"
+    assert f'href="{path}" download' in olga.get(task).text
+    found = olga.get(path)
+    assert (found.status_code, found.content, found.headers["content-type"]) == (200, data, "application/octet-stream")
+    assert found.headers["content-disposition"] == "attachment; filename*=UTF-8''k%22%C3%A4.html"
+    assert found.headers["x-content-type-options"] == "nosniff"
+    assert "sandbox" in found.headers["content-security-policy"]
+    assert olga.get(f"{task}/files/sha256:{'0' * 64}").status_code == 404
+    assert office.by("olga", "implementation", "file", "IP-1", "announce", "b.txt", "-o", "b.out")["path"] == "b.out"
+    assert (office.folder / "b.out").read_bytes() == b"two"
+    large = [("files", ("a", b"x" * (640 * 1024 + 1), "text/plain"))]
+    refused = olga.request("POST", f"{task}/evidence", data=fields, files=large, headers=sent)
+    assert (refused.status_code < 500, "G406" in refused.text) == (True, True)
+    broken = {"content": b"--x\r\n\r\n", "headers": {**sent, "content-type": "multipart/form-data; boundary=x"}}
+    assert "N110" in olga.request("POST", f"{task}/evidence", **broken).text
+    assert (
+        olga.request("POST", f"{task}/evidence", data={"evidence": "x"}, files=large[:0], headers=sent).status_code
+        == 403
+    )

@@ -158,7 +158,7 @@ REGISTER = (
 )  # fmt: skip
 """The kinds of management records that are found by their key or part; `domain/register.py` describes them."""
 
-MANAGEMENT = ("counters", "booking_quotas", "train_lines", "hooks")
+MANAGEMENT = ("counters", "booking_quotas", "train_lines", "hooks", "evidence_files")
 """The kinds of `orchestrator/management` that are found by their key."""
 
 LISTED = (

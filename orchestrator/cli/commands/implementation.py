@@ -167,6 +167,7 @@ def done(
     inputs: tuple[str, ...],
     texts: tuple[str, ...],
     links: tuple[str, ...],
+    files: tuple[Path, ...],
     message: str,
     as_json: bool,
 ) -> None:
@@ -175,7 +176,7 @@ def done(
 
     app = _open()
     given = pairs_of(inputs, "--input")
-    complete_task(app.acting, plan, task, message.strip(), evidence_of(texts, links), given)
+    complete_task(app.acting, plan, task, message.strip(), evidence_of(texts, links, files), given)
     print_implementation(app.acting, plan, as_json=as_json)
 
 
@@ -184,12 +185,20 @@ def done(
 @evidence_options
 @task_reason_option(required=True)
 @json_option
-def fail(plan: str, task: str, texts: tuple[str, ...], links: tuple[str, ...], message: str, as_json: bool) -> None:
+def fail(
+    plan: str,
+    task: str,
+    texts: tuple[str, ...],
+    links: tuple[str, ...],
+    files: tuple[Path, ...],
+    message: str,
+    as_json: bool,
+) -> None:
     """Record that TASK of PLAN failed. Nothing that comes after it starts."""
     from orchestrator.management.implementation_plans.task_decisions import fail_task
 
     app = _open()
-    fail_task(app.acting, plan, task, message.strip(), evidence_of(texts, links))
+    fail_task(app.acting, plan, task, message.strip(), evidence_of(texts, links, files))
     print_implementation(app.acting, plan, as_json=as_json)
 
 
@@ -243,6 +252,7 @@ def decide(
     inputs: tuple[str, ...],
     texts: tuple[str, ...],
     links: tuple[str, ...],
+    files: tuple[Path, ...],
     message: str,
     as_json: bool,
 ) -> None:
@@ -250,7 +260,7 @@ def decide(
     from orchestrator.management.implementation_plans.task_decisions import decide_task
 
     app = _open()
-    given, values, go = evidence_of(texts, links), pairs_of(inputs, "--input"), decision == "go"
+    given, values, go = evidence_of(texts, links, files), pairs_of(inputs, "--input"), decision == "go"
     decide_task(app.acting, plan, task, go=go, reason=message.strip(), evidence=given, inputs=values)
     print_implementation(app.acting, plan, as_json=as_json)
 
@@ -259,15 +269,40 @@ def decide(
 @task_arguments
 @evidence_options
 @json_option
-def evidence(plan: str, task: str, texts: tuple[str, ...], links: tuple[str, ...], as_json: bool) -> None:
+def evidence(
+    plan: str, task: str, texts: tuple[str, ...], links: tuple[str, ...], files: tuple[Path, ...], as_json: bool
+) -> None:
     """Add evidence to TASK of PLAN, also after its end."""
     from orchestrator.management.implementation_plans.task_decisions import add_evidence
 
-    if not texts and not links:
-        raise click.UsageError("give --evidence or --link")
+    if not texts and not links and not files:
+        raise click.UsageError("give --evidence, --link or --file")
     app = _open()
-    add_evidence(app.acting, plan, task, evidence_of(texts, links))
+    add_evidence(app.acting, plan, task, evidence_of(texts, links, files))
     print_implementation(app.acting, plan, as_json=as_json)
+
+
+@command.command("file")
+@task_arguments
+@click.argument("name", metavar="FILE", shell_complete=completing.evidence_files)
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="PATH",
+              help="Write to this path (default: the name of the file).")  # fmt: skip
+@json_option
+def file(plan: str, task: str, name: str, output: Path | None, as_json: bool) -> None:
+    """Write FILE, which is evidence of TASK of PLAN, to a file. FILE is its name or its digest."""
+    from orchestrator.management.implementation_plans.evidence import read_evidence
+
+    found = read_evidence(_open().acting, plan, task, name)
+    target = output or Path(found.name)
+    try:
+        with target.open("xb") as written:
+            written.write(found.data)
+    except FileExistsError as error:
+        raise click.UsageError(f"{target} exists: give another path with --output") from error
+    if as_json:
+        print_json("EvidenceFile", {"name": found.name, "digest": found.digest, "path": str(target)})
+        return
+    out(f"{found.name} written to {target}")
 
 
 @command.command("add")

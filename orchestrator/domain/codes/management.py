@@ -138,8 +138,8 @@ CODES: tuple[ErrorCode, ...] = (
     ErrorCode(
         "G406",
         "evidence cannot be recorded",
-        "A text has 1 to 20,000 characters, a link starts with `https://` or `http://`, and a task has at most 100 pieces of evidence.",
-        "Shorten the text, or give it as a link.",
+        "A text has 1 to 20,000 characters, a link starts with `https://` or `http://`, and a file has 1 byte to 640 KiB. A task has at most 100 pieces of evidence.",
+        "Shorten the text, or give what is larger as a link.",
         Exit.USAGE,
     ),
     ErrorCode(

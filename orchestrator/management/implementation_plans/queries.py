@@ -45,15 +45,16 @@ def list_plans(
 @forwarded
 def show_plan(acting: Acting, key: str) -> ShownPlan:
     """One plan, for users who may view the project, or do a task of the plan. Raises A101 and A110."""
+    return read_own(acting, lambda view: view_plan(view, require_sight(view, key)))
 
-    def work(view: View) -> ShownPlan:
-        plan = view.records.get(IMPLEMENTATION_PLANS, key)
-        user = str(view.acting.actor)
-        if plan is None or not any(user in doers(view, plan, task) for task in plan.tasks):
-            view.require(Action.VIEW)
-        return view_plan(view, view.existing(IMPLEMENTATION_PLANS, key))
 
-    return read_own(acting, work)
+def require_sight(view: View, key: str) -> ImplementationPlan:
+    """The plan *key*, if the actor may view the project, or does a task of the plan. Raises A101 and A110."""
+    plan = view.records.get(IMPLEMENTATION_PLANS, key)
+    user = str(view.acting.actor)
+    if plan is None or not any(user in doers(view, plan, task) for task in plan.tasks):
+        view.require(Action.VIEW)
+    return view.existing(IMPLEMENTATION_PLANS, key)
 
 
 @forwarded

@@ -1,7 +1,6 @@
 """What users record of tasks: start, end, help, decisions. The owner needs no right; others need one and a reason."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.app.acting import Acting, Change, View, change, unknown
@@ -9,25 +8,14 @@ from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.management.implementation_plans.decisions import put_aborted, require_reason
-from orchestrator.management.implementation_plans.model import Evidence, ImplementationPlan, Task
+from orchestrator.management.implementation_plans.evidence import NO_EVIDENCE, EvidenceDraft, with_evidence
+from orchestrator.management.implementation_plans.model import ImplementationPlan, Task
 from orchestrator.management.implementation_plans.progress import Step, missing_of
 from orchestrator.management.implementation_plans.records import doers, outside_state, put_advanced, put_step
 from orchestrator.management.implementation_plans.state import PlanState, TaskEvent, TaskState
 from orchestrator.management.implementation_plans.store import IMPLEMENTATION_PLANS
 from orchestrator.management.implementation_plans.values import filled_fields, given_values
 
-MOST_EVIDENCE = 100
-
-
-@dataclass(frozen=True)
-class EvidenceDraft:
-    """Evidence that a user gives: texts and URLs."""
-
-    texts: tuple[str, ...] = ()
-    links: tuple[str, ...] = ()
-
-
-NO_EVIDENCE = EvidenceDraft()
 NO_INPUTS: Mapping[str, Any] = {}
 Work = Callable[[Change, ImplementationPlan, Task], ImplementationPlan]
 
@@ -254,19 +242,3 @@ def _ended(
     ended = {"ended_at": at, "ended_by": str(task.acting.actor), "note": reason, "due_at": None}
     started = {"started_at": found.started_at or at} if event is not TaskEvent.SKIP else {}
     return _moved(task, plan, with_evidence(task, found, evidence), event, reason, **started, **ended)
-
-
-def with_evidence(task: Change, found: Task, evidence: EvidenceDraft) -> Task:
-    """*found* with more *evidence*. Raises G406 for too much of it, or for one that cannot be recorded."""
-    at, by = task.now.earliest, str(task.acting.actor)
-    try:
-        added = [Evidence(kind="text", text=text, at=at, by=by) for text in evidence.texts]
-        added += [Evidence(kind="link", text=link, at=at, by=by) for link in evidence.links]
-    except ValueError as error:
-        raise OrchestratorError("G406", "a text of evidence has 1 to 20,000 characters") from error
-    strange = [link for link in evidence.links if not link.startswith(("https://", "http://"))]
-    if strange:
-        raise OrchestratorError("G406", f"not a link: {strange[0]}")
-    if len(found.evidence) + len(added) > MOST_EVIDENCE:
-        raise OrchestratorError("G406", f"a task has at most {MOST_EVIDENCE} pieces of evidence")
-    return found.model_copy(update={"evidence": (*found.evidence, *added)})

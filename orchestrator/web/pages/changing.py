@@ -44,9 +44,12 @@ LONGEST_TEXT = 2000
 LONGEST_LINES = 10_000
 
 
-async def submitted(request: Request, work: Callable[[Any, SignedIn, Form], str]) -> Response:
-    """Do *work* with the application, the actor and the form, and lead to the page whose path it returns."""
-    return after_form(await _done(request, work))
+async def submitted(request: Request, work: Callable[[Any, SignedIn, Form], str], *, files: bool = False) -> Response:
+    """Do *work* with the application, the actor and the form, and lead to the page whose path it returns.
+
+    With *files* the form can have files: see `multipart_fields`.
+    """
+    return after_form(await _done(request, work, files=files))
 
 
 async def shown_page(request: Request, work: Callable[[Any, SignedIn, Form], Response]) -> Response:
@@ -54,8 +57,8 @@ async def shown_page(request: Request, work: Callable[[Any, SignedIn, Form], Res
     return await _done(request, work)
 
 
-async def _done(request: Request, work: Callable[[Any, SignedIn, Form], T]) -> T:
-    form = await form_of(request)
+async def _done(request: Request, work: Callable[[Any, SignedIn, Form], T], *, files: bool = False) -> T:
+    form = await form_of(request, files=files)
 
     def checked() -> T:
         who = require_actor(request)

@@ -11,6 +11,7 @@ from orchestrator.domain.access.actions import Action
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.moments import parse_moment
 from orchestrator.management.implementation_plans.decisions import PlanStart, abort_plan
+from orchestrator.management.implementation_plans.evidence import EvidenceDraft, FileDraft, read_evidence
 from orchestrator.management.implementation_plans.queries import (
     list_plans,
     list_templates,
@@ -19,9 +20,9 @@ from orchestrator.management.implementation_plans.queries import (
     show_task,
 )
 from orchestrator.management.implementation_plans.state import TaskState
-from orchestrator.management.implementation_plans.task_decisions import EvidenceDraft
 from orchestrator.web import task_changes
 from orchestrator.web.changes import is_allowed
+from orchestrator.web.multipart import form_files
 from orchestrator.web.pages.bookings import Word
 from orchestrator.web.pages.change_requests import number_of
 from orchestrator.web.pages.changing import Form, long_text_of, names_of, submitted, text_of
@@ -44,6 +45,12 @@ EVENT_WORDS = {
     "skip": "Skip",
     "evidence": "Add evidence",
 }
+DOWNLOAD = {
+    "content-type": "application/octet-stream",
+    "content-security-policy": "default-src 'none'; sandbox",
+    "cache-control": "private, no-store",
+}
+"""The headers of a file that a user has given."""
 TROUBLE = frozenset({TaskState.NEEDS_HELP, TaskState.FAILED})
 
 
@@ -156,6 +163,14 @@ def task_page(request: Request, who: Who, plan: str, task: str) -> HTMLResponse:
     return rendered(request, "implementation_task", who, **about)
 
 
+@router.get("/implementation-plans/{plan}/tasks/{task}/files/{digest}")
+def evidence_file(request: Request, who: Who, plan: str, task: str, digest: str) -> Response:
+    """A file that is evidence of a task, as a download: no browser shows or executes it."""
+    acting = managed_application(request).acting_as(who.actor)
+    found = read_evidence(acting, plan, task, digest)
+    return Response(found.data, headers={**DOWNLOAD, "content-disposition": attachment(found.name)})
+
+
 @router.post("/implementation-plans/{plan}/tasks/{task}/replan")
 async def send_replan(request: Request, plan: str, task: str) -> Response:
     """Change a task that has not ended. Later tasks move with it."""
@@ -215,13 +230,14 @@ def _event_route(event: str) -> None:
     async def send_task_event(request: Request, plan: str, task: str) -> Response:
         def work(app: Any, who: SignedIn, form: Form) -> str:
             text, links = long_text_of(form, "evidence"), names_of(form, "links")
-            evidence = EvidenceDraft((text,) if text else (), links)
+            files = tuple(FileDraft(name, content) for name, content in form_files(form, "files"))
+            evidence = EvidenceDraft((text,) if text else (), links, files)
             reason, decision = text_of(form, "reason"), form.get("decision", "")
             given = task_changes.TaskGiven(reason, evidence, decision, given_inputs(form))
             task_changes.TASK_EVENTS[event](app.acting_as(who.actor), plan, task, given)
             return _task_path(plan, task)
 
-        return await submitted(request, work)
+        return await submitted(request, work, files=True)
 
     send_task_event.__doc__ = task_changes.TASK_TEXTS[event]
     path = f"/implementation-plans/{{plan}}/tasks/{{task}}/{event}"
@@ -230,6 +246,11 @@ def _event_route(event: str) -> None:
 
 for _event in task_changes.TASK_EVENTS:
     _event_route(_event)
+
+
+def attachment(name: str) -> str:
+    """The header of a download called *name* (RFC 6266)."""
+    return f"attachment; filename*=UTF-8''{quote(name, safe='')}"
 
 
 def _path(plan: str) -> str:

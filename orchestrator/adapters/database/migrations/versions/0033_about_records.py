@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0033"
-down_revision = "0029"
+down_revision = "0032"
 AT_ONCE = 500
 ABOUT: dict[str, Callable[[dict[str, Any]], str]] = {
     "bookings": lambda data: str(data["environment"]),
