@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.domain.calendar.rules import CalendarRule
     from orchestrator.domain.journal import Run
     from orchestrator.domain.release import PackageRef, Revision
+    from orchestrator.management.application import ManagedApplication
     from orchestrator.management.bookings.ports import BookingSources, Use
     from orchestrator.management.change_requests.file import ChangeFile
     from orchestrator.management.change_requests.ports import BuiltRelease, ChangeSources, CommitRange, ImportFiles
@@ -79,7 +80,6 @@ class ManagementParts(HookParts, Base):
     @cached_property
     def project_sources(self) -> "ProjectSources":
         """The projects that are served together: this one, unless a server serves it with others."""
-        from orchestrator.management.application import ManagedApplication
         from orchestrator.management.projects.served import OneProject
 
         return OneProject(cast("ManagedApplication", self))
@@ -114,7 +114,7 @@ class ManagementParts(HookParts, Base):
             FollowReleases(self.acting, self.release_sources),
             OpenReviews(self.acting, self.review_sources),
             AdvanceImplementations(self.acting),
-            ExecuteTasks(self.acting, ApplicationExecutions(cast("Application", self), self.store, shows)),
+            ExecuteTasks(self.acting, ApplicationExecutions(cast("ManagedApplication", self), self.store, shows)),
             AdvanceTrains(self.acting, self.train_sources),
             DriveTrains(self.acting, ApplicationTrains(cast("Application", self), self.store, shows)),
             self.hook_duty(shows),

@@ -14,6 +14,7 @@ from orchestrator.management.application import ManagedApplication
 from orchestrator.management_wiring import ManagementParts
 from orchestrator.notification_wiring import NotificationParts
 from orchestrator.register_wiring import RegisterParts
+from orchestrator.task_wiring import TaskParts
 
 if TYPE_CHECKING:
     from orchestrator.app.front_end import ApplicationParts, RunFeed
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from orchestrator.services import Services
 
 
-class App(EngineParts, DefinitionParts, RegisterParts, ManagementParts, NotificationParts, ManagedApplication):
+class App(
+    EngineParts, DefinitionParts, RegisterParts, ManagementParts, TaskParts, NotificationParts, ManagedApplication
+):
     """A project with everything joined. Each part is made when it is first used."""
 
     @cached_property

@@ -1,7 +1,7 @@
 """`implementation/*.yaml`: the template of an implementation plan, with its parameters and tasks."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Annotated, Any, Literal, Self, TypeAlias
@@ -11,13 +11,21 @@ from pydantic import Field, StringConstraints, model_validator
 from orchestrator.domain.model import Model, Name
 from orchestrator.domain.quantities import Duration
 from orchestrator.domain.task_inputs import VALUE_REFERENCE, schema_faults, value_references
+from orchestrator.domain.task_work import (
+    WORKS,
+    CommandTask,
+    GateTask,
+    PlaybookTask,
+    PromotionTask,
+    RollbackTask,
+    Text,
+)
 
 REFERENCE = re.compile(r"\$\{\{\s*(parameters)\.([a-z0-9][a-z0-9-]*)\s*\}\}")
 """A reference in a text: `${{ parameters.version }}`."""
 OPENING = "${{"
 Path: TypeAlias = tuple[str | int, ...]
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 LongText = Annotated[str, StringConstraints(max_length=20_000)]
 TaskKind = Literal["manual", "decision", "automated"]
 OnTimeout = Literal["needs-help", "fail", "skip", "continue"]
@@ -29,20 +37,6 @@ class Parameter(Model):
 
     description: Annotated[str, StringConstraints(max_length=1000)] = ""
     default: str | None = None
-
-
-class PromotionTask(Model):
-    """A promotion of the kept *package* (`shop-1.5.0`) to the environment *to*. Conditions, votes and bookings hold."""
-
-    package: Text
-    to: Text
-
-
-class RollbackTask(Model):
-    """A rollback of *environment* to the version *to*; without it to the last verified release."""
-
-    environment: Text
-    to: Text | None = None
 
 
 class TaskTemplate(Model):
@@ -67,12 +61,16 @@ class TaskTemplate(Model):
     inputs: dict[str, Any] | None = None
     promotion: PromotionTask | None = None
     rollback: RollbackTask | None = None
+    command: CommandTask | None = None
+    playbook: PlaybookTask | None = None
+    gate: GateTask | None = None
 
     @model_validator(mode="after")
     def _has_one_work(self) -> Self:
-        works = [work for work in (self.promotion, self.rollback) if work is not None]
+        works = [name for name in WORKS if getattr(self, name) is not None]
         if len(works) != (self.kind == "automated"):
-            raise ValueError("promotion or rollback: an automated task has one of them, and no other task has any")
+            text = ", ".join(WORKS)
+            raise ValueError(f"{text}: an automated task has one of them, and no other task has any")
         if self.kind == "automated" and self.inputs is not None:
             raise ValueError("inputs: a user gives them, and no user does an automated task")
         return self
@@ -117,6 +115,17 @@ def each_text(data: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
             yield from each_text(value, (*path, index))
 
 
+def map_texts(data: Any, change: Callable[[str], str]) -> Any:
+    """Plain *data* with *change* applied to each of its texts."""
+    if isinstance(data, str):
+        return change(data)
+    if isinstance(data, dict):
+        return {key: map_texts(value, change) for key, value in data.items()}
+    if isinstance(data, list):
+        return [map_texts(value, change) for value in data]
+    return data
+
+
 def template_faults(data: dict[str, Any]) -> Iterator[Fault]:
     """What of a file's plain *data* names a task or a parameter wrongly."""
     listed = data.get("tasks")
@@ -158,7 +167,7 @@ def _circle_faults(tasks: dict[int, dict[str, Any]]) -> Iterator[Fault]:
         yield Fault(("tasks", first, "after"), f"tasks depend on each other: {', '.join(circle)}")
 
 
-VALUED = frozenset({"title", "instructions", "promotion", "rollback"})
+VALUED = frozenset({"title", "instructions", *WORKS})
 """The fields of a task whose texts can refer to the inputs of tasks before it."""
 
 

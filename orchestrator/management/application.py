@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from orchestrator.management.hooks.ports import HookSources
     from orchestrator.management.hooks.receiving import HookReceiver
     from orchestrator.management.implementation_plans.ports import ImplementationSources
+    from orchestrator.management.implementation_plans.works import TaskWorks
     from orchestrator.management.measures.ports import MeasureSources
     from orchestrator.management.planned_releases.notes import NoteSources
     from orchestrator.management.projects.ports import ProjectSources
@@ -45,6 +46,10 @@ class ManagedApplication(Application):
         @property
         def implementation_sources(self) -> ImplementationSources:
             """The facts of implementation plans."""
+
+        @property
+        def task_works(self) -> TaskWorks:
+            """Does the work of tasks on this machine."""
 
         @property
         def review_sources(self) -> ReviewSources:

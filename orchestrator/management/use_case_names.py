@@ -92,6 +92,7 @@ CHANGES: dict[str, tuple[str, ...]] = {
     "planned_releases.duties": ("advance_releases",),
     "implementation_plans.decisions": ("start_plan", "abort_plan"),
     "implementation_plans.duties": ("advance_plans",),
+    "implementation_plans.works": ("run_task",),
     "implementation_plans.replanning": ("replan_task", "add_task"),
     "implementation_plans.task_decisions": (
         "begin_task",
@@ -210,6 +211,7 @@ ATTRIBUTES = {"environments": "stacks"}
 BY_WORKER = frozenset(
     {
         "hooks.build_delivery",
+        "implementation_plans.run_task",
         "notification_duties.send_notifications",
         "plans.make",
         "plans.make_for_waves",

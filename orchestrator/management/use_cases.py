@@ -21,6 +21,7 @@ from orchestrator.management.bookings.ports import BookingSources
 from orchestrator.management.change_requests.ports import ChangeSources
 from orchestrator.management.hooks.ports import HookSources
 from orchestrator.management.implementation_plans.ports import ImplementationSources
+from orchestrator.management.implementation_plans.works import TaskWorks
 from orchestrator.management.measures.ports import MeasureSources
 from orchestrator.management.planned_releases.notes import NoteSources
 from orchestrator.management.planned_releases.ports import ReleaseSources
@@ -133,6 +134,7 @@ SUPPLIED: dict[Any, Callable[["ManagedApplication"], Any]] = {
     ReleaseSources: lambda app: app.release_sources,
     NoteSources: lambda app: app.release_sources,
     ImplementationSources: lambda app: app.implementation_sources,
+    TaskWorks: lambda app: app.task_works,
     ReviewSources: lambda app: app.review_sources,
     MeasureSources: lambda app: app.measure_sources,
     TrainSources: lambda app: app.train_sources,

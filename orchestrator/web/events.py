@@ -52,8 +52,8 @@ class HasFeed(Protocol):
 class Broadcast:
     """Reads the feed of *project* when it has news, at the latest every *pause_s* seconds, and wakes the listeners."""
 
-    def __init__(self, project: HasFeed, pause_s: float = 0.2) -> None:
-        self._project, self._pause = project, pause_s
+    def __init__(self, project: HasFeed, pause_s: float = 0.2, encode: Callable[[FeedEntry], Event] = event_of) -> None:
+        self._project, self._pause, self._encode = project, pause_s, encode
         self._newest: deque[Event] = deque()
         self._cursor: str | None = None
         self._start: str | None = None  # the cursor before the first of the newest events
@@ -76,7 +76,7 @@ class Broadcast:
             except Exception:  # noqa: BLE001 - readiness reports it; the next reading may succeed
                 found = []
             if found:
-                self._add(event_of(entry) for entry in found)
+                self._add(map(self._encode, found))
                 self._cursor = found[-1].cursor
                 self._wake()
             if len(found) < PAGE:
@@ -134,7 +134,7 @@ class Broadcast:
         while loop.time() < end and not self._stopped:
             events = self._after(cursor)
             if events is None:
-                events = [event_of(entry) for entry in await asyncio.to_thread(self._page, cursor)]
+                events = [self._encode(entry) for entry in await asyncio.to_thread(self._page, cursor)]
             for event in events:
                 cursor = event.entry.cursor
                 if shown(event.entry):

@@ -21,7 +21,7 @@ def boundary_of(content_type: str) -> str | None:
 
 
 def multipart_fields(body: bytes, boundary: str) -> dict[str, str]:
-    """The fields of a form. A file is in base64, numbered behind its name, with its own name (`files.0`, `files.0.name`).
+    """The fields of a form. A file is in base64, numbered behind its field, with its name (`files.0`, `files.0.name`).
 
     A file that was not chosen is left out. Raises N110.
     """

@@ -383,6 +383,7 @@ ROUTES: dict[str, tuple[str, ...] | Public | UseCaseRoute] = {
     "PUT /api/v1/definition-uploads/{digest}": ("definitions.definition_part",),
     "GET /api/v1/worker-calls/{call}": Public("the result of a call, for the actor of that call"),
     "GET /api/v1/events": ("access.allowed_environments",),
+    "GET /api/v1/record-events": ("access.allowed_environments",),
     "POST /api/v1/promotions": ("releases.kept_package", "plans.targets", "submissions.submit(Promote)"),
     "POST /api/v1/rollbacks": ROLLING_BACK,
     "POST /api/v1/runs/{run}/control": ("queries.story", "control.request"),

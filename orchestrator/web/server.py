@@ -70,6 +70,7 @@ from orchestrator.web.pages.tokens import router as pages_tokens
 from orchestrator.web.pages.trains import router as pages_trains
 from orchestrator.web.problems import PROBLEM_RESPONSE, first_of, problem_response
 from orchestrator.web.protection import Protection
+from orchestrator.web.record_events import EVERY_S, AuditProject, record_event
 from orchestrator.web.root import api as root_api
 from orchestrator.web.root import router as root
 from orchestrator.web.stopping import Stopping
@@ -167,7 +168,7 @@ def server_of_several(
 
     async def end_streams() -> None:
         for server in servers.values():
-            await server.state.broadcast.stop()
+            await _end_streams(server)
 
     made = _made(home, hosts, ROOT_ROUTERS, lifetime, limits)
     made.state.title, made.state.of_project = "All projects", False
@@ -192,8 +193,9 @@ def _made(
         responses={"default": PROBLEM_RESPONSE},
     )
     server.state.application = application
-    server.state.broadcast = broadcast = Broadcast(application)
-    server.state.stopping = Stopping(broadcast.stop)
+    server.state.broadcast = Broadcast(application)
+    server.state.record_broadcast = Broadcast(AuditProject(application), EVERY_S, record_event)
+    server.state.stopping = Stopping(partial(_end_streams, server))
     for router in routers:
         server.include_router(router)
     setattr(server, "openapi", partial(described_api, server))  # noqa: B010 - a method, which FastAPI lets replace
@@ -210,13 +212,20 @@ def _made(
     return server
 
 
+async def _end_streams(server: FastAPI) -> None:
+    """End every stream of events of *server*."""
+    await server.state.broadcast.stop()
+    await server.state.record_broadcast.stop()
+
+
 @asynccontextmanager
 async def _lifetime(server: FastAPI) -> AsyncIterator[None]:
     reading = asyncio.create_task(server.state.broadcast.run())
+    records = asyncio.create_task(server.state.record_broadcast.run())
     tidying = asyncio.create_task(_tidy(server.state.application))
     following = asyncio.create_task(_follow_definition(server.state.application))
     yield
-    for task in (reading, tidying, following):
+    for task in (reading, records, tidying, following):
         task.cancel()
     tracing.flush()
 

@@ -7,7 +7,7 @@ from orchestrator import tracing
 from orchestrator.web.addresses import route_path
 from orchestrator.web.logged import QUIET
 
-NOT_TRACED = (*QUIET, "/api/v1/events")
+NOT_TRACED = (*QUIET, "/api/v1/events", "/api/v1/record-events")
 """What is requested all the time, and streams, which end minutes later."""
 FIRST_FAULT = 500
 

@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from tests.journeys.conftest import Project
+from tests.journeys.test_freeze import small
+
 pytestmark = pytest.mark.rare
 PATIENCE_S = 90.0
 LAUNCH = """apiVersion: orchestrator/v1
@@ -98,3 +101,122 @@ def test_a_plan_survives_restarts_and_kills(place: Place) -> None:
     assert (plan["plan"]["state"], len(plan["plan"]["tasks"][0]["evidence"])) == ("completed", 1)
     events = [entry.get("detail", {}).get("event") for entry in place.json("audit", "list")["entries"]]
     assert events.count("complete") == 4
+
+
+PLAY = """- hosts: web
+  gather_facts: false
+  tasks:
+    - name: Append a line, slowly
+      ansible.builtin.shell:
+        cmd: "touch begun-{{ rows | default('release') }}; sleep {{ pause | default(0) }}; echo {{ rows | default('release') }} >> moved.txt"
+        chdir: "{{ host_root }}"
+"""
+SUITE = """testinfra_hosts = ["ansible://web"]
+
+
+def test_it_is_here(host):
+    assert host.file(host.ansible.get_variables()["host_root"] + "/moved.txt").exists
+"""
+RELEASE = """apiVersion: orchestrator/v1
+kind: Release
+name: orders
+version: "1.0.0"
+environments: [staging]
+steps:
+  - {name: deploy, playbook: playbooks/move.yml, hosts: web}
+verify:
+  - {name: here, tests: tests/here}
+"""
+MOVE = """apiVersion: orchestrator/v1
+kind: ImplementationTemplate
+title: Move the orders
+tasks:
+  - name: measure
+    inputs:
+      type: object
+      properties: {rows: {type: integer, minimum: 1}}
+      required: [rows]
+  - name: move
+    kind: automated
+    after: [measure]
+    playbook:
+      environment: staging
+      playbook: playbooks/move.yml
+      hosts: web
+      variables: {rows: "${{ tasks.measure.rows }}", pause: "6"}
+  - name: healthy
+    kind: automated
+    after: [move]
+    gate: {environment: staging, command: [sh, -c, 'test "$ORCHESTRATOR_ENVIRONMENT" = staging'], within: 30s, every: 1s}
+  - name: report
+    kind: automated
+    after: [healthy]
+    command: {environment: staging, words: [sh, -c, 'echo "moved ${{ tasks.measure.rows }} in $ORCHESTRATOR_ENVIRONMENT"']}
+  - name: decide
+    kind: decision
+    after: [report]
+"""
+
+
+def tasks_of(shop: Project) -> dict[str, Any]:
+    plan = shop.run("implementation", "status", "IP-1", "--json").json["plan"]
+    return {task["name"]: task for task in plan["tasks"]}
+
+
+def until(shop: Project, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    end = time.monotonic() + 4 * PATIENCE_S
+    while not holds(found := tasks_of(shop)):
+        assert time.monotonic() < end, found
+        time.sleep(0.5)
+    return found
+
+
+def kill(worker: "subprocess.Popen[str]") -> None:
+    """End a worker with the processes of its calls at once, as a machine does that loses its power; jobs go on."""
+    os.killpg(worker.pid, signal.SIGKILL)
+    worker.communicate()
+
+
+@pytest.mark.timeout(900)
+def test_a_playbook_runs_once_although_workers_are_killed(shop: Project) -> None:
+    """A typed input of a user is used by a playbook on a real host, which runs once while workers are killed; a gate and a command follow, with their output."""
+    small(shop)
+    shop.write("playbooks/move.yml", PLAY)
+    shop.write("tests/here/test_here.py", SUITE)
+    shop.write("releases/orders/release.yaml", RELEASE)
+    shop.write("implementation/move.yaml", MOVE)
+    shop.run("promote", "releases/orders", "--to", "staging")
+    [variables] = shop.variables("staging").values()
+    place = Path(variables["host_root"])
+    shop.run("implementation", "start", "move")
+    workers = [shop.start("worker")]
+    try:
+        time.sleep(3)
+        kill(workers[-1])
+        assert "G408" in shop.run("implementation", "done", "IP-1", "measure", "--input", "rows=0", code=2).err
+        shop.run("implementation", "done", "IP-1", "measure", "--input", "rows=7")
+        assert tasks_of(shop)["move"]["playbook"]["variables"]["rows"] == "7"
+        workers.append(shop.start("worker"))
+        end = time.monotonic() + 2 * PATIENCE_S
+        while not (place / "begun-7").exists():
+            assert time.monotonic() < end, tasks_of(shop)["move"]
+            time.sleep(0.1)
+        with shop.opened() as app:
+            lease = app.store.lease("staging")
+        assert lease is not None
+        assert (lease.locked, "IP-1:move" in lease.reason) == (True, True)
+        kill(workers[-1])
+        workers.append(shop.start("worker"))
+        found = until(shop, lambda tasks: tasks["decide"]["state"] == "ready" or "failed" in str(tasks))
+    finally:
+        for worker in workers:
+            if worker.poll() is None:
+                kill(worker)
+    assert {task["name"]: task["state"] for task in found.values()} == {
+        "measure": "done", "move": "done", "healthy": "done", "report": "done", "decide": "ready"
+    }, found  # fmt: skip
+    assert (place / "moved.txt").read_text().split() == ["release", "7"]
+    shop.run("implementation", "file", "IP-1", "report", "output.log", "-o", "report.log")
+    assert (shop.root / "report.log").read_text() == "moved 7 in staging\n"
+    shop.run("implementation", "decide", "IP-1", "decide", "go")
+    assert shop.run("implementation", "status", "IP-1", "--json").json["plan"]["state"] == "completed"

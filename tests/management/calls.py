@@ -27,12 +27,15 @@ from orchestrator.management.hooks.model import Delivery, Hook, HookDraft, HookE
 from orchestrator.management.hooks.store import DELIVERIES, HOOKS
 from orchestrator.management.implementation_plans import decisions as implementation
 from orchestrator.management.implementation_plans import duties as implementation_duties
-from orchestrator.management.implementation_plans import evidence, replanning
+from orchestrator.management.implementation_plans import evidence, replanning, works
 from orchestrator.management.implementation_plans import queries as plans
 from orchestrator.management.implementation_plans import task_decisions as tasks
 from orchestrator.management.implementation_plans.decisions import PlanStart
 from orchestrator.management.implementation_plans.evidence import EvidenceDraft, file_draft
 from orchestrator.management.implementation_plans.replanning import TaskChange
+from orchestrator.management.implementation_plans.state import TaskEvent
+from orchestrator.management.implementation_plans.store import IMPLEMENTATION_PLANS
+from orchestrator.management.implementation_plans.works import WorkResult
 from orchestrator.management.measures.queries import show_measures
 from orchestrator.management.planned_releases import decisions as release
 from orchestrator.management.planned_releases import duties as release_duties
@@ -131,6 +134,30 @@ def building(acting: Acting, environment: str) -> None:
             raise
 
 
+class NoWorks:
+    """A machine that does nothing."""
+
+    machine = "none"
+
+    def perform(self, plan: str, task: Any, stopped: Any) -> WorkResult:
+        del plan, task, stopped
+        return WorkResult("done", "")
+
+    def stop(self, plan: str, task: Any) -> bytes:
+        del plan, task
+        return b""
+
+
+def running(acting: Acting, environment: str) -> None:
+    """The right is asked first; the work is for another actor."""
+    del environment
+    try:
+        works.run_task(acting, "00aa11", NoWorks())
+    except OrchestratorError as error:
+        if error.code != "G405":
+            raise
+
+
 RUN = "000001-production"
 IDS = {"staging": "B-1", "production": "B-2"}
 ACTIVE = {"staging": "B-3", "production": "B-4"}
@@ -151,6 +178,7 @@ MANAGEMENT_CALLS: dict[str, Call] = {
     "implementation_plans.replan_task": lambda a, _: replanning.replan_task(a, *TASK, TaskChange(title="x")),
     "implementation_plans.request_help": lambda a, _: tasks.request_help(a, *TASK),
     "implementation_plans.retry_task": lambda a, _: tasks.retry_task(a, "IP-2", "check", "why"),
+    "implementation_plans.run_task": running,
     "implementation_plans.show_plan": lambda a, _: plans.show_plan(a, "IP-1"),
     "implementation_plans.show_task": lambda a, _: plans.show_task(a, *TASK),
     "implementation_plans.skip_task": lambda a, _: tasks.skip_task(a, *TASK, "why"),
@@ -270,6 +298,11 @@ def lay_plans(desk: Desk) -> None:
     for _ in range(2):
         implementation.start_plan(replace(root, actor=SYSTEM_ACTOR), "launch", PLANS, PlanStart(owner="root"))
     tasks.fail_task(root, "IP-2", "check", "why")
+    command = {"name": "move", "kind": "automated", "command": {"environment": "production", "words": ["true"]}}
+    system = replace(root, actor=SYSTEM_ACTOR)
+    made = implementation.start_plan(system, "launch", ImplementationFacts((command,)), PlanStart(owner="root"))
+    begun = made.tasks[0].after_event(TaskEvent.START, made.id, root="00aa11", started_at=NOON)
+    desk.write(IMPLEMENTATION_PLANS, made.with_tasks([begun]))
     tasks.add_evidence(root, *TASK, EvidenceDraft(files=(file_draft("seen.txt", b"seen"),)))
 
 

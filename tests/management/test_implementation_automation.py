@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.management.implementation_plans import queries
+from orchestrator.management.implementation_plans import decisions, queries
 from orchestrator.management.implementation_plans import task_decisions as tasks
 from orchestrator.management.implementation_plans.automation import execute_tasks
 from orchestrator.management.implementation_plans.model import Task
@@ -29,6 +29,8 @@ class MemoryExecutions:
 
     requested: dict[str, Task] = field(default_factory=dict)
     ended: dict[str, Execution] = field(default_factory=dict)
+    stopped: dict[str, str] = field(default_factory=dict)
+    became: str | None = None
     calls: int = 0
     dies: str = ""
     refuses: str = ""
@@ -44,6 +46,10 @@ class MemoryExecutions:
 
     def current(self, task: Task) -> Execution:
         return self.ended.get(task.root, Execution(task.followed))
+
+    def stop(self, task: Task, why: str) -> str | None:
+        self.stopped[task.root] = why
+        return self.became
 
     def end(self, ended: Any, note: str = "") -> None:
         for root in self.requested:
@@ -105,6 +111,25 @@ def test_what_is_refused_fails_its_task_and_is_retried_under_a_new_key() -> None
     work(book, done)
     tasks.complete_task(book.acting("release-manager"), "IP-2", "promote", "promoted by hand")
     assert book.states("IP-2") == ["done", "ready"]
+
+
+def test_an_abort_stops_what_was_requested_and_records_what_became_of_it() -> None:
+    """After an abort the run is stopped for its reason, and the plan stays open until it is known what became of it."""
+    book, done = begun()
+    work(book, done)
+    (root,) = done.requested
+    decisions.abort_plan(book.acting("release-manager"), "IP-2", "wrong day")
+    assert work(book, done) == []
+    assert done.stopped == {root: "IP-2 was aborted by release-manager: wrong day"}
+    assert [plan.id for plan in queries.list_plans(book.acting("viewer")).items] == ["IP-1", "IP-2"]
+    done.became = "000002-production rolled-back"
+    assert work(book, done) == ["IP-2:promote: 000002-production rolled-back"]
+    assert work(book, done) == []
+    task = queries.show_plan(book.acting("viewer"), "IP-2").plan.tasks[0]
+    assert (task.state, task.evidence[0].text) == (
+        "aborted", "promote shop-1.5.0 to production: 000002-production rolled-back"
+    )  # fmt: skip
+    assert [plan.id for plan in queries.list_plans(book.acting("viewer")).items] == ["IP-1"]
 
 
 def test_a_rehearsal_executes_nothing() -> None:

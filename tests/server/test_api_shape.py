@@ -19,6 +19,7 @@ NOT_LISTS = {
     "/search": "at most a few hits of each kind",
     "/hooks/{hook}/check": "one check for each condition of a hook",
     "/events": "a stream, which continues after `Last-Event-ID`",
+    "/record-events": "a stream, which continues after `Last-Event-ID`",
     "/runs/{run}/outputs/{job}": "a text, by lines: `line`, `limit` and `following`",
 }
 NOT_EDITS = {

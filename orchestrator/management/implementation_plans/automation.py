@@ -16,22 +16,24 @@ from orchestrator.domain.journal import STORE_FAILURES
 from orchestrator.domain.moments import Now
 from orchestrator.domain.register import OPEN
 from orchestrator.domain.text import with_reason
+from orchestrator.management.implementation_plans.evidence import EvidenceDraft, with_evidence
 from orchestrator.management.implementation_plans.model import ImplementationPlan, Task
 from orchestrator.management.implementation_plans.ports import Execution, Executions
 from orchestrator.management.implementation_plans.progress import Step
 from orchestrator.management.implementation_plans.records import put_advanced, put_step
-from orchestrator.management.implementation_plans.state import PlanState, TaskEvent, TaskState
+from orchestrator.management.implementation_plans.state import UNDER_WAY, PlanState, TaskEvent, TaskState
 from orchestrator.management.implementation_plans.store import IMPLEMENTATION_PLANS
 from orchestrator.management.implementation_plans.values import filled_fields, missing_values
 from orchestrator.register_ports import Records
 
-FOLLOWED = frozenset({TaskState.IN_PROGRESS, TaskState.NEEDS_HELP})
+FOLLOWED = UNDER_WAY
 EVENTS = {"done": TaskEvent.COMPLETE, "failed": TaskEvent.FAIL, "needs-help": TaskEvent.REQUEST_HELP}
 
 
 def automated_tasks(records: Records) -> Iterator[tuple[ImplementationPlan, Task]]:
     """The automated tasks that are to be started or followed, with their plans."""
     for plan in records.all(IMPLEMENTATION_PLANS, OPEN):
+        yield from ((plan, task) for task in plan.tasks if task.stopping)
         if plan.state is PlanState.RUNNING:
             for task in plan.tasks:
                 begun = task.state in FOLLOWED and bool(task.root)
@@ -42,6 +44,9 @@ def automated_tasks(records: Records) -> Iterator[tuple[ImplementationPlan, Task
 def execute_tasks(executions: Executions, acting: Acting) -> Iterator[str]:
     """Start the automated tasks that are ready, and record what became of others. A phrase for each that changed."""
     for plan, task in acting.register.reading(lambda records: tuple(automated_tasks(records))):
+        if task.stopping:
+            yield from _stopped(executions, acting, plan, task)
+            continue
         current = _started(acting, plan, task) if task.state is TaskState.READY else task
         if current is None or current.has_ended:
             yield f"{plan.id}:{task.name} is {current.state if current else task.state}"
@@ -50,6 +55,25 @@ def execute_tasks(executions: Executions, acting: Acting) -> Iterator[str]:
         if found.followed != current.followed or _event(current, found) is not None:
             after = _record(acting, plan.id, current, found)
             yield with_reason(f"{plan.id}:{task.name} is {after.state}", after.note)
+
+
+def _stopped(executions: Executions, acting: Acting, plan: ImplementationPlan, task: Task) -> Iterator[str]:
+    """Have ended what *task* of an aborted plan has started, and record what became of it."""
+    note = executions.stop(task, f"{plan.id} was aborted by {task.ended_by}: {plan.note}")
+    if note is None:
+        return
+
+    def work(change_: Change) -> None:
+        current = change_.existing(IMPLEMENTATION_PLANS, plan.id)
+        found = current.task(task.name)
+        if found is None or not found.stopping:
+            return
+        text = f"{task.work}: {note}"[:2000]
+        told = with_evidence(change_, found, EvidenceDraft((text,))).model_copy(update={"stopping": False})
+        change_.put(IMPLEMENTATION_PLANS, current.with_tasks([told]), event="stopped", task=task.name, note=note)
+
+    change(acting, Action.RUN_IMPLEMENTATIONS, work)
+    yield f"{plan.id}:{task.name}: {note}"
 
 
 def _begun(executions: Executions, task: Task) -> Execution:

@@ -19,7 +19,7 @@ from orchestrator.management.implementation_plans.records import (
     put_plan,
     put_step,
 )
-from orchestrator.management.implementation_plans.state import PlanEvent, TaskEvent
+from orchestrator.management.implementation_plans.state import UNDER_WAY, PlanEvent, TaskEvent
 from orchestrator.management.implementation_plans.store import IMPLEMENTATION_PLANS
 from orchestrator.management.implementation_plans.templates import parameters_of, task_of, with_parameters
 from orchestrator.management.implementation_plans.times import planned_times
@@ -72,7 +72,10 @@ def start_plan(acting: Acting, name: str, sources: ImplementationSources, how: P
 
 @forwarded
 def abort_plan(acting: Acting, key: str, reason: str) -> ImplementationPlan:
-    """End a plan with every task that has not ended. Raises A110, G101, and G403 without a reason."""
+    """End a plan with every task that has not ended. Raises A110, G101, and G403 without a reason.
+
+    A worker ends what its tasks have started, and records what became of it.
+    """
 
     def work(task: Change) -> ImplementationPlan:
         require_reason(reason, f"{key} is aborted")
@@ -85,7 +88,11 @@ def put_aborted(task: Change, plan: ImplementationPlan, reason: str) -> Implemen
     """Write the end of *plan* with all of its tasks."""
     at, by = task.now.earliest, str(task.acting.actor)
     ended = {"ended_at": at, "ended_by": by, "due_at": None}
-    tasks = [each.after_event(TaskEvent.ABORT, plan.id, **ended) for each in plan.tasks if not each.has_ended]
+    tasks = [
+        each.after_event(TaskEvent.ABORT, plan.id, **ended, stopping=bool(each.root) and each.state in UNDER_WAY)
+        for each in plan.tasks
+        if not each.has_ended
+    ]
     after = plan.with_tasks(tasks).after_event(PlanEvent.ABORT, ended_at=at, note=reason)
     return put_step(task, Step(after, PlanEvent.ABORT, note=reason))
 

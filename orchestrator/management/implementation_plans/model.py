@@ -7,9 +7,19 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from orchestrator.domain.access.principals import Actor
-from orchestrator.domain.implementation import LongText, OnTimeout, PromotionTask, RollbackTask, TaskKind, Text
+from orchestrator.domain.implementation import LongText, OnTimeout, TaskKind
 from orchestrator.domain.model import Digest, Model, Name
 from orchestrator.domain.moments import Moment, minute_text
+from orchestrator.domain.task_work import (
+    WORKS,
+    CommandTask,
+    GateTask,
+    PlaybookTask,
+    PromotionTask,
+    RollbackTask,
+    Text,
+    Work,
+)
 from orchestrator.management.implementation_plans.state import (
     IMPLEMENTATION_TABLE,
     PASSED,
@@ -63,8 +73,10 @@ class Task(Model):
     *ended_by* is who completed, skipped or decided it, with the reason or result *note*. *inputs* is the JSON Schema of
     the *values* that this user gives; texts of later tasks refer to them.
 
-    An automated task does its *promotion* or *rollback* for *actor*, who entered it. *root* is its idempotency key,
-    from its start on, and *followed* the run request or run that was recorded for it.
+    An automated task does its *promotion*, *rollback*, *command*, *playbook* or *gate* for *actor*, who entered it.
+    *root* is its idempotency key, from its start on, and *followed* the run request, run or call that was recorded for
+    it. *machine* is where its command, playbook or gate was started. While it is *stopping*, what it has started is
+    ended, because the plan was aborted.
     """
 
     name: Name
@@ -80,9 +92,14 @@ class Task(Model):
     on_timeout: OnTimeout = "needs-help"
     promotion: PromotionTask | None = None
     rollback: RollbackTask | None = None
+    command: CommandTask | None = None
+    playbook: PlaybookTask | None = None
+    gate: GateTask | None = None
     actor: Actor | None = None
     root: str = ""
     followed: str = ""
+    machine: str = ""
+    stopping: bool = False
     planned: TaskSpan
     replanned: TaskSpan | None = None
     state: TaskState = TaskState.PENDING
@@ -100,12 +117,13 @@ class Task(Model):
     @property
     def work(self) -> str:
         """What an automated task does, in a phrase; empty for others."""
-        if self.promotion is not None:
-            return f"promote {self.promotion.package} to {self.promotion.to}"
-        if self.rollback is not None:
-            to = f" to {self.rollback.to}" if self.rollback.to else ""
-            return f"roll back {self.rollback.environment}{to}"
-        return ""
+        return next((work.about for work in self.works), "")
+
+    @property
+    def works(self) -> tuple[Work, ...]:
+        """What an automated task does: one of them; none for others."""
+        found: tuple[Work | None, ...] = tuple(getattr(self, name) for name in WORKS)
+        return tuple(work for work in found if work is not None)
 
     @property
     def span(self) -> TaskSpan:
@@ -166,6 +184,11 @@ class ImplementationPlan(Model):
     def has_ended(self) -> bool:
         """Whether nothing happens to it any more."""
         return self.state in IMPLEMENTATION_TABLE.ends
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it has ended, and something that it has started is still being ended."""
+        return any(task.stopping for task in self.tasks)
 
     def task(self, name: str) -> Task | None:
         """The task with this name."""

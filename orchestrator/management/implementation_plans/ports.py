@@ -46,3 +46,6 @@ class Executions(Protocol):
 
     def current(self, task: Task) -> Execution:
         """What became of *task*, which is followed."""
+
+    def stop(self, task: Task, why: str) -> str | None:
+        """Have ended what *task* has started, because of *why*. What became of it; None while that is not known."""

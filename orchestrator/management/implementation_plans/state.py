@@ -109,5 +109,7 @@ TASK_TABLE = StateTable(
 )
 ACTIVE = frozenset({_S.READY, _S.IN_PROGRESS, _S.NEEDS_HELP})
 """The states in which a task waits for its owner, or for what executes it."""
+UNDER_WAY = frozenset({_S.IN_PROGRESS, _S.NEEDS_HELP})
+"""The states of a task that was started."""
 PASSED = frozenset({_S.DONE, _S.SKIPPED})
 """The states after which later tasks start."""

@@ -90,6 +90,7 @@ def retry_task(acting: Acting, key: str, name: str, reason: str = "") -> Impleme
             "note": reason,
             "root": "",
             "followed": "",
+            "machine": "",
             **filled_fields(plan, found),
         }
         return _moved(task, plan, found, TaskEvent.RETRY, reason, **fresh, **found.waits_from(at))

@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.implementation import REFERENCE, ImplementationTemplate, TaskTemplate
+from orchestrator.domain.implementation import REFERENCE, ImplementationTemplate, TaskTemplate, map_texts
 from orchestrator.domain.model import Model
 from orchestrator.domain.moments import span
+from orchestrator.domain.task_work import WORKS
 from orchestrator.domain.text import nearest
 from orchestrator.management.implementation_plans.model import Task, TaskSpan
 
@@ -45,6 +46,7 @@ def task_of(template: TaskTemplate, parameters: Mapping[str, str], start_at: dat
     earliest = start_at + span(template.start) if template.start is not None else None
     begin = earliest or start_at
     lasts = span(template.duration)
+    works: dict[str, Any] = {name: _with_parameters(getattr(template, name), parameters) for name in WORKS}
     try:
         return Task(
             name=template.name,
@@ -59,8 +61,7 @@ def task_of(template: TaskTemplate, parameters: Mapping[str, str], start_at: dat
             timeout_s=max(1, round(span(template.timeout).total_seconds())) if template.timeout is not None else None,
             on_timeout=template.on_timeout,
             inputs=template.inputs,
-            promotion=_with_values(template.promotion, parameters),
-            rollback=_with_values(template.rollback, parameters),
+            **works,
             actor=actor if template.kind == "automated" else None,
             planned=TaskSpan(start=begin, end=begin + lasts),
         )
@@ -70,9 +71,8 @@ def task_of(template: TaskTemplate, parameters: Mapping[str, str], start_at: dat
         raise OrchestratorError("G401", f"{template.name}: {where}: {first['msg']}") from error
 
 
-def _with_values(work: M | None, parameters: Mapping[str, str]) -> M | None:
+def _with_parameters(work: M | None, parameters: Mapping[str, str]) -> M | None:
     """*work* with the values of the references in its texts."""
     if work is None:
         return None
-    given = {name: with_parameters(value, parameters) for name, value in work.to_json().items() if value is not None}
-    return type(work).from_json(given)
+    return type(work).from_json(map_texts(work.to_json(), lambda text: with_parameters(text, parameters)))

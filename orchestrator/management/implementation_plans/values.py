@@ -6,14 +6,14 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.implementation import each_text, is_own, tasks_before, wrong_reference
+from orchestrator.domain.implementation import each_text, is_own, map_texts, tasks_before, wrong_reference
 from orchestrator.domain.model import Model
 from orchestrator.domain.task_inputs import schema_faults, typed_values, value_references, with_values
+from orchestrator.domain.task_work import WORKS
 from orchestrator.management.implementation_plans.model import ImplementationPlan, Task
 
 M = TypeVar("M", bound=Model)
 LONGEST_TITLE, LONGEST_INSTRUCTIONS = 200, 20_000
-WORKS = ("promotion", "rollback")
 
 
 def filled_fields(plan: ImplementationPlan, task: Task) -> dict[str, Any]:
@@ -45,17 +45,6 @@ def _filled_work(work: M, filled: Callable[[str], str]) -> M:
         return type(work).from_json(map_texts(work.to_json(), filled))
     except ValidationError:
         return work
-
-
-def map_texts(data: Any, change: Callable[[str], str]) -> Any:
-    """Plain *data* with *change* applied to each of its texts."""
-    if isinstance(data, str):
-        return change(data)
-    if isinstance(data, Mapping):
-        return {key: map_texts(value, change) for key, value in data.items()}
-    if isinstance(data, list):
-        return [map_texts(value, change) for value in data]
-    return data
 
 
 def _references(data: Any) -> tuple[tuple[str, str], ...]:

@@ -32,6 +32,7 @@ from orchestrator.web.api.documents import (
     request_data,
     tagged_document,
 )
+from orchestrator.web.record_events import SHOWN
 from orchestrator.web.requests import ReleaseCursor, RequestCursor, application, managed_application
 from orchestrator.web.searching import search
 
@@ -269,3 +270,21 @@ async def get_events(request: Request, who: Who, run: Filter = None, environment
 
     listener = broadcast.listen(cursor, shown)
     return StreamingResponse(listener, headers=headers, media_type="text/event-stream")
+
+
+@router.get("/record-events", tags=["live"])
+async def get_record_events(request: Request, who: Who, plan: Filter = None) -> StreamingResponse:
+    """Server-sent events about all implementation plans, or one *plan*. They follow `Last-Event-ID` if it is given."""
+    app, broadcast = application(request), request.app.state.record_broadcast
+    given = checked_cursor(request.headers.get("last-event-id"), FEED_CURSOR)
+    cursor = given if given is not None else await broadcast.end()
+    acting = app.acting_as(who.actor)
+    if not await asyncio.to_thread(allowed_environments, acting, Action.VIEW, tuple(app.environments)):
+        raise OrchestratorError("A101", "the actor may view no environment")
+    wanted = None if plan is None else f"implementation-plan:{plan}"
+
+    def shown(entry: FeedEntry) -> bool:
+        return entry.run.startswith(SHOWN) and wanted in {None, entry.run}
+
+    listener = broadcast.listen(cursor, shown)
+    return StreamingResponse(listener, headers={"X-Accel-Buffering": "no"}, media_type="text/event-stream")

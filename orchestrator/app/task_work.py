@@ -1,0 +1,178 @@
+"""The work of a task in an environment: a command, a playbook or a gate, as a job that is found again after a crash."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from orchestrator.domain.context import Context
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.gate import Gate
+from orchestrator.domain.inventory import Inventory
+from orchestrator.domain.journal import LOCK, add_seconds
+from orchestrator.domain.plan import PlannedGate, PlaySpec
+from orchestrator.domain.quantities import seconds
+from orchestrator.domain.release import Package
+from orchestrator.domain.step import StepResult
+from orchestrator.domain.task_work import CommandTask, GateTask, PlaybookTask
+from orchestrator.inspect.release_history import last_verified
+from orchestrator.inspect.stacks import context_of, inventory_of, outputs_of
+from orchestrator.planning.second_pass import restrict
+from orchestrator.ports import Jobs
+from orchestrator.services import Services
+
+LOOK_EVERY_S = 1.0
+"""How often it is checked whether the work was stopped."""
+LOCK_AFTER_S = 300.0
+"""How long the lock of a playbook lasts beyond its timeout: a worker that died does not keep an environment."""
+LONGEST_LOG = 640 * 1024
+
+
+@dataclass(frozen=True)
+class WorkOrder:
+    """The *work* of a task, called *name* in jobs and *key* among all tasks, for the user *by*.
+
+    *package* is that whose playbook runs; None: the one that was verified last.
+    """
+
+    key: str
+    name: str
+    about: str
+    by: str
+    work: CommandTask | PlaybookTask | GateTask
+    package: Package | None = None
+
+    @property
+    def job(self) -> str:
+        """The key of its job."""
+        return f"{self.key}.{self.name}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """What is known of the environment when the work starts."""
+
+    package: Package
+    inventory: Inventory
+    context: Context
+
+
+def perform_work(services: Services, jobs: Jobs, order: WorkOrder, stopped: Callable[[], bool]) -> StepResult:
+    """Do the work, or follow it if its job was started before, until it has ended or is *stopped*.
+
+    Raises S101 while the environment is in use, R103, R180 and E-codes.
+    """
+    services.environment(order.work.environment)
+    try:
+        with _watched(jobs, order.job, stopped), _locked(services, order) as fence:
+            return _performed(services, order, _place(services, order, fence), stopped)
+    finally:
+        services.deployer.close()
+
+
+def printed(jobs: Jobs, order: WorkOrder) -> bytes:
+    """The end of what the work has printed, without known secrets."""
+    try:
+        with (jobs.folder(order.job) / "output.log").open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - LONGEST_LOG))
+            return file.read()
+    except FileNotFoundError:
+        return b""
+
+
+def _place(services: Services, order: WorkOrder, fence: int) -> Place:
+    environment = order.work.environment
+    package = order.package
+    if package is None:
+        mark = last_verified(services, environment)
+        if mark is None:
+            raise OrchestratorError("R180", f"no release has been verified in {environment}")
+        package = services.packages.fetch(mark.release.digest)
+    outputs = outputs_of(services, environment)
+    inventory = inventory_of(services, environment, outputs)
+    context = context_of(services, environment, order.key, outputs, fence)
+    settings = context.settings.model_copy(update={"ledger": False})  # it installs no release
+    return Place(package, inventory, replace(context, settings=settings))
+
+
+def _performed(services: Services, order: WorkOrder, place: Place, stopped: Callable[[], bool]) -> StepResult:
+    work = order.work
+    if isinstance(work, PlaybookTask):
+        limit = restrict(place.inventory, work.hosts, tuple(place.inventory.hosts))
+        if not limit:
+            raise OrchestratorError("D102", f"{work.environment} has no host {work.hosts}")
+        spec = PlaySpec(
+            step=order.name,
+            playbook=work.playbook,
+            hosts=work.hosts,
+            limit=limit,
+            extra_vars=dict(work.variables),
+            timeout=seconds(work.timeout),
+        )
+        return services.deployer.deploy(
+            spec, place.package, place.inventory, place.context, order.job, lambda _entry: None
+        )
+    if isinstance(work, CommandTask):
+        gate = Gate(name=order.name, command=work.words, timeout=work.timeout)
+        return _check_once(services, order, gate, place, order.job)
+    return _held(services, order, work, place, stopped)
+
+
+def _held(
+    services: Services, order: WorkOrder, work: GateTask, place: Place, stopped: Callable[[], bool]
+) -> StepResult:
+    """The result of a gate, which is checked until it holds, or its time is over."""
+    end, number = time.monotonic() + seconds(work.within), 1
+    while True:
+        job = order.job if number == 1 else f"{order.job}~{number}"
+        result = _check_once(services, order, work.gate(order.name), place, job)
+        if result.good or stopped() or time.monotonic() >= end:
+            return result
+        time.sleep(min(seconds(work.every), max(0.0, end - time.monotonic())))
+        number += 1
+
+
+def _check_once(services: Services, order: WorkOrder, gate: Gate, place: Place, job: str) -> StepResult:
+    hosts = restrict(place.inventory, gate.hosts, tuple(place.inventory.hosts))
+    if not hosts and gate.http is not None:
+        raise OrchestratorError("D102", f"{order.work.environment} has no host {gate.hosts}")
+    planned = PlannedGate(gate=gate, own=True)
+    return services.gates.ask(planned, hosts, place.package, place.inventory, place.context, job, lambda _entry: None)
+
+
+@contextmanager
+def _locked(services: Services, order: WorkOrder) -> Iterator[int]:
+    """Keep runs out of the environment of a playbook while it runs. Returns the fence. Raises S101."""
+    work, store = order.work, services.store
+    if not isinstance(work, PlaybookTask):
+        yield 0
+        return
+    until = add_seconds(services.clock.now(), seconds(work.timeout) + LOCK_AFTER_S)
+    holder = f"{LOCK}{order.key}"
+    lease = store.acquire(work.environment, holder, order.by, order.about, until=until)
+    try:
+        yield lease.fence
+    finally:
+        store.release(work.environment, holder)
+
+
+@contextmanager
+def _watched(jobs: Jobs, job: str, stopped: Callable[[], bool]) -> Iterator[None]:
+    """End the *job* once it is *stopped*."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(LOOK_EVERY_S):
+            if stopped():
+                jobs.stop(job)
+                return
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
