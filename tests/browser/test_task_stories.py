@@ -1,7 +1,7 @@
 """The tasks of an implementation plan by clicks: typed inputs, evidence with a file, help, skip, abort, and live events."""
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import FilePayload, expect
 
 from tests.browser.conftest import Served, picture
 from tests.server.release_scene import lay_plan
@@ -30,8 +30,8 @@ def test_a_plan_is_carried_out_by_clicks(served: Served, scripts: bool) -> None:
     done.get_by_label("kind").select_option("full")
     done.get_by_label("clean").select_option("true")
     done.get_by_label("Evidence: a text").fill("counted twice")
-    shot = {"name": "shot.txt", "mimeType": "text/plain", "buffer": b"seven rows"}
-    done.get_by_label("Evidence: files").set_input_files([shot])  # type: ignore[list-item]
+    shot = FilePayload(name="shot.txt", mimeType="text/plain", buffer=b"seven rows")
+    done.get_by_label("Evidence: files").set_input_files([shot])
     picture(page, f"task-inputs-{'on' if scripts else 'off'}")
     done.get_by_role("button", name="Done", exact=True).click()
     expect(page.locator(".head .badge")).to_contain_text("done")
@@ -61,7 +61,7 @@ def test_a_plan_is_live_by_events_and_not_by_polls(served: Served) -> None:
     """What another user records appears on an open page of the plan and on home by an event, before any poll."""
     office = served.office
     lay_plan(office)
-    page, home = served.page("ann"), served.page("ann")
+    page, home = served.page("vic"), served.page("ann")
     home.goto(served.address)
     page.goto(served.address + PLAN)
     page.wait_for_timeout(1000)
