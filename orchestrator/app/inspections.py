@@ -4,12 +4,16 @@ import secrets
 
 from orchestrator.app.authorize import UseCases, use_case
 from orchestrator.app.parts import Parts
+from orchestrator.app.requirement_reports import keep_report
 from orchestrator.app.rights import comparison_rights
 from orchestrator.domain.access.actions import Action
-from orchestrator.domain.access.principals import Actor
+from orchestrator.domain.access.principals import Actor, ActorKind
 from orchestrator.domain.drift import Drift
+from orchestrator.domain.moments import parse_moment
 from orchestrator.domain.parity import Parity
-from orchestrator.inspect import drift, parity
+from orchestrator.domain.release import Package
+from orchestrator.domain.requirements.check import RequirementReport
+from orchestrator.inspect import drift, parity, requirements
 
 
 class Inspections(UseCases):
@@ -21,13 +25,48 @@ class Inspections(UseCases):
 
     @use_case(Action.OBSERVE, recorded=False)
     def drift(self, actor: Actor, environment: str) -> Drift:
-        """What has changed in *environment* since its last release. Changes nothing. Raises R103 and R180."""
+        """What has changed in *environment* since its last release. Raises R103 and R180.
+
+        Changes nothing outside. Release management opens and closes change requests by it.
+        """
         try:
-            return drift.find_drift(
+            found = drift.find_drift(
                 self._parts.services, environment, f"drift-{secrets.token_hex(4)}", lambda _entry: None
             )
         finally:
             self._parts.deployer.close()
+        if actor.kind is not ActorKind.SYSTEM and not self._is_changing(environment):
+            self._parts.follow_drift(found)
+        return found
+
+    def _is_changing(self, environment: str) -> bool:
+        """Whether a run has the environment: its changes so far would be differences."""
+        lease = self._parts.store.lease(environment)
+        return lease is not None and not lease.locked
+
+    @use_case(Action.OBSERVE, recorded=False)
+    def requirements(self, actor: Actor, package: Package, environment: str) -> RequirementReport:
+        """What the hosts of *environment* have of what *package* requires. The report is kept, the newest of both.
+
+        Raises R103, E-codes if the hosts are not known, and D151.
+        """
+        job = f"requirements-{secrets.token_hex(4)}"
+        try:
+            hosts = requirements.check_requirements(
+                self._parts.services, environment, package, job, lambda _entry: None
+            )
+        finally:
+            self._parts.deployer.close()
+        acting = self._parts.acting_as(actor)
+        report = RequirementReport(
+            environment=environment,
+            release=str(package.ref),
+            digest=package.digest,
+            at=parse_moment(acting.clock.now()),
+            by=str(actor),
+            hosts=hosts,
+        )
+        return keep_report(acting, report)
 
     @use_case(comparison_rights, recorded=False)
     def parity(self, actor: Actor, left: str, right: str) -> Parity:

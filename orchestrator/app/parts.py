@@ -10,6 +10,7 @@ from orchestrator.app.authorize import Rights
 from orchestrator.app.requests import RunRequest
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.calendar.rules import CalendarRule
+from orchestrator.domain.drift import Drift
 from orchestrator.domain.environment import Environment, Project
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import QueuedRequest
@@ -166,6 +167,9 @@ class Parts(Protocol):
         requested: bool = False,
     ) -> Promotion:
         """What a promotion of *package* into *environment* is checked with. Raises R103."""
+
+    def follow_drift(self, drift: Drift) -> None:
+        """Record what follows from *drift* for release management."""
 
     @property
     def store(self) -> Store:

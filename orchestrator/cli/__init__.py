@@ -51,6 +51,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "observe": "Inspect which release each host of an environment runs.",
         "drift": "Show what has changed in an environment since its last release.",
         "parity": "Show how two environments differ.",
+        "requirements": "Measure what the hosts of an environment have of what a release requires.",
         "environment": "List, show, preview, update, override, resolve, destroy and reap environments.",
         "engine": "Find or install the Pulumi engine.",
         "hosts": "Find or install the SSH server of loopback hosts.",

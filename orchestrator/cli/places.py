@@ -31,6 +31,7 @@ PLACES: dict[str, Place] = {
     **_marked(Place.REMOTE, "build"),
     **_marked(Place.REMOTE, *(f"project {name}" for name in ("push", "definitions", "show", "use"))),
     **_marked(Place.REMOTE, "plan", "promote", "rehearse", "rollback", "resume", "retry", "observe", "drift", "parity"),
+    **_marked(Place.REMOTE, "requirements"),
     **_marked(Place.REMOTE, "approve", "reject", "withdraw", "raise-risk", "lock", "unlock", "away"),
     **_marked(Place.REMOTE, "book", "bookings", "free", "contention"),
     **_marked(

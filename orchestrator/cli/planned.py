@@ -120,6 +120,8 @@ def _write_plan(plan: Plan, say: Printer, *, err: bool = False) -> None:
         say(f"As of    {when(plan.at)}: {plan.release}, the infrastructure as defined by {short(plan.definition)}")
     _infrastructure(plan, say, err=err)
     _hosts(plan, say)
+    for number, line in enumerate(requirement_lines(plan)):
+        say(f"{'' if number else 'Require':<9}{line}")
     _work(plan, say, err=err)
     if plan.configuration is not None:
         for number, line in enumerate(configuration_lines(plan.configuration)):
@@ -228,6 +230,17 @@ def _hosts(plan: Plan, say: Say) -> None:
         groups.setdefault(text, []).append(state.host)
     for number, (what, names) in enumerate(groups.items()):
         say(f"{'Hosts   ' if not number else '        '} {what} on {list_names(names)}")
+
+
+def requirement_lines(plan: Plan) -> Iterator[str]:
+    """A line for each requirement, with what was measured on which hosts."""
+    found: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for host in plan.checked:
+        for check in host.checks:
+            text = check.measured if check.state == "met" else f"{check.measured or check.reason} ({check.state})"
+            found.setdefault((check.what, check.required), {}).setdefault(text, []).append(host.host)
+    for (what, required), measured in found.items():
+        yield f"{what} {required}: {'; '.join(f'{text} on {list_names(names)}' for text, names in measured.items())}"
 
 
 def _step(number: int, step: PlannedStep, say: Printer, *, err: bool) -> None:

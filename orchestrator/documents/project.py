@@ -25,6 +25,7 @@ from orchestrator.domain.register import Message
 from orchestrator.domain.rehearsal import Rehearsal
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.release_marks import ReleaseMarks
+from orchestrator.domain.requirements.check import RequirementReport
 from orchestrator.domain.risk.assessment import Risk
 from orchestrator.domain.rollback_plan import RollbackForecast, RollbackPlan
 from orchestrator.domain.sides import Side
@@ -252,6 +253,20 @@ class DriftDocument(Document):
     notes: tuple[str, ...]
 
 
+class CheckedRelease(RequirementReport):
+    """A report. *met* is whether every requirement is met on every host."""
+
+    met: bool
+
+
+class RequirementsDocument(Document):
+    """`orchestrator requirements RELEASE --in ENV --json`: a report for each package."""
+
+    kind: Literal["Requirements"]
+    environment: str
+    reports: tuple[CheckedRelease, ...]
+
+
 class ParityDocument(Document):
     """`orchestrator parity LEFT RIGHT --json`. *none*: all checks were possible, and found allowed differences only.
 
@@ -290,6 +305,7 @@ MODELS: dict[str, type[Model]] = {
     "lock": LockDocument,
     "drift": DriftDocument,
     "parity": ParityDocument,
+    "requirements": RequirementsDocument,
     **REGISTER_MODELS,
     **MANAGEMENT_MODELS,
     **HOOK_MODELS,

@@ -23,6 +23,7 @@ from orchestrator.domain.model import Digest, Model
 from orchestrator.domain.moments import Moment, moment_text
 from orchestrator.domain.notifications import Fact, FeedPlace, Notification, NotificationRule
 from orchestrator.domain.project_definition import ProjectDefinition
+from orchestrator.domain.requirements.check import RequirementReport, report_key
 
 T = TypeVar("T", bound=Model)
 
@@ -182,13 +183,20 @@ PROJECT_DEFINITIONS = RecordKind(
     lambda definition: definition.position,
     noun="project-definition",
 )
+REQUIREMENT_REPORTS = RecordKind(
+    "requirement_reports",
+    RequirementReport,
+    lambda report: report_key(report.environment, report.digest),
+    lambda report: report.environment,
+    noun="requirements",
+)
 FEED_PLACES = RecordKind("feed_places", FeedPlace, lambda place: place.name, noun="feed-place")
 
 KINDS = (
     USERS, GROUPS, SERVICE_ACCOUNTS, ROLES, BINDINGS, ABSENCES, TOKENS,
     CALENDAR_RULES, LINE_STOPS, REQUESTS, VOTES, OVERRIDES, REVIEWS, OUTBOX, PLAN_TEXTS, BUILDERS,
     PASSWORDS, SIGN_IN_LINKS, ACCOUNTS, CALENDAR_ADDRESSES,
-    NOTIFICATION_RULES, NOTIFICATIONS, FEED_PLACES, PROJECT_DEFINITIONS,
+    NOTIFICATION_RULES, NOTIFICATIONS, FEED_PLACES, PROJECT_DEFINITIONS, REQUIREMENT_REPORTS,
 )  # fmt: skip
 """Every kind of record. The database has one table for each."""
 

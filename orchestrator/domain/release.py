@@ -10,7 +10,8 @@ from orchestrator.domain.gate import Canary, Flaky, Gate, Probe, distinct
 from orchestrator.domain.model import Digest, Model, Name, RelativePath, digest_of, text_schema
 from orchestrator.domain.once_tags import NO_TAGS, OnceTags
 from orchestrator.domain.packing import ReleasePacking
-from orchestrator.domain.quantities import SHARE, Duration, HostPattern, Size
+from orchestrator.domain.quantities import SHARE, Duration, HostPattern
+from orchestrator.domain.requirements.model import Requirement
 from orchestrator.domain.sides import BlueGreen
 from orchestrator.domain.stored_words import MANIFEST, read_manifest
 
@@ -66,15 +67,6 @@ class Artifact(Model):
     def file_name(self) -> str:
         """The name under which playbooks find it."""
         return self.name or self.path.rsplit("/", 1)[-1]
-
-
-class Requirement(Model):
-    """The requirements for every host of *hosts*, checked before any change."""
-
-    hosts: HostPattern = "all"
-    disk_free: Size | None = None
-    memory: Size | None = None
-    commands: tuple[str, ...] = ()
 
 
 class Rollout(Model):

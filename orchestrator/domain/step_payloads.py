@@ -10,6 +10,7 @@ from pydantic import Field
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.model import Model
 from orchestrator.domain.plan import HostState, Loss
+from orchestrator.domain.requirements.check import CheckedHost
 from orchestrator.domain.sides import Side
 from orchestrator.domain.step import StepResult
 
@@ -61,6 +62,18 @@ class HostsObserved(Payload):
     """What hosts reported; empty if they could not be inspected."""
 
     states: tuple[HostState, ...] = ()
+
+
+class RequirementsChecked(Payload):
+    """The checks of what the release requires, of each host that has requirements."""
+
+    requirements: tuple[CheckedHost, ...] = ()
+
+
+def with_checks(result: StepResult, checks: tuple[CheckedHost, ...]) -> StepResult:
+    """The *result* of an inspection with its *checks*, if there are any."""
+    found = RequirementsChecked(requirements=checks)
+    return result.model_copy(update={"data": {**result.data, **found.to_json()}}) if checks else result
 
 
 class SidesDeclared(Payload):

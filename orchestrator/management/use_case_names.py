@@ -25,6 +25,7 @@ READS: dict[str, tuple[str, ...]] = {
     "implementation_plans.evidence": ("read_evidence",),
     "measures.queries": ("show_measures",),
     "projects.queries": ("list_projects",),
+    "requirement_reports": ("requirement_reports",),
     "reviews.queries": ("overdue_actions", "list_reviews", "show_review", "list_actions"),
     "hooks.queries": ("list_hooks", "show_hook", "list_deliveries", "test_hook"),
     "trains.queries": ("list_lines", "show_line", "list_trains", "show_train", "show_prognosis"),
@@ -177,7 +178,7 @@ GROUP_READS: dict[str, tuple[str, ...]] = {
     "definitions": ("kept", "current", "show"),
     "maintenance": ("known_keys",),
     "submissions": ("recorded", "require_free"),
-    "inspections": ("drift", "parity"),
+    "inspections": ("drift", "parity", "requirements"),
 }
 """The methods of groups that read, by the names that the application has for the groups."""
 GROUP_CHANGES: dict[str, tuple[str, ...]] = {
@@ -218,6 +219,7 @@ BY_WORKER = frozenset(
         "plans.forecast",
         "inspections.drift",
         "inspections.parity",
+        "inspections.requirements",
         "environments.preview",
         "environments.destruction",
         "environments.outputs",

@@ -151,6 +151,7 @@ def _with_survey(plan: Plan, survey: Survey) -> Plan:
             "inventory_digest": survey.full.digest if survey.full else None,
             "current_hosts": survey.current_hosts,
             "unmet": survey.unmet,
+            "checked": survey.checked,
             "unreachable": survey.unreachable,
             "uninspected": survey.uninspected,
         }

@@ -13,7 +13,9 @@ from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.plan import NOTHING, Acknowledgements, HostState, Loss, Plan, StackPreview, StackSpec, losses
 from orchestrator.domain.release import Package, PackageRef
+from orchestrator.domain.requirements.check import CheckedHost
 from orchestrator.domain.step import HostResult, Outcome, StepResult
+from orchestrator.domain.step_payloads import RequirementsChecked
 from orchestrator.inspect import leftovers, tokens
 from orchestrator.inspect.release_history import RestorePoint, mark_of
 from orchestrator.inspect.stacks import context_of, inventory_of, kept_of, outputs_of, stack_of
@@ -64,6 +66,7 @@ class Survey:
     current_hosts: tuple[HostState, ...]
     unreachable: tuple[str, ...] = ()
     unmet: tuple[str, ...] = ()
+    checked: tuple[CheckedHost, ...] = ()
     stays: bool = False
     losses: tuple[Loss, ...] = ()
     uninspected: str = ""
@@ -96,6 +99,7 @@ def make_survey(services: Services, wanted: PlanRequest, job: str, emit: Emit) -
         current_hosts=_current_hosts(services, wanted.environment, known, seen),
         unreachable=_unreachable(seen, refusing),
         unmet=unmet(seen) if settled is not None and seen is not None else (),
+        checked=RequirementsChecked.read(seen).requirements if settled is not None and seen is not None else (),
         stays=spec is not None and wanted.action == "rollback" and preview is None,
         losses=lost(services, wanted.environment, spec, preview) if spec and preview else (),
         uninspected=_failure_as_a_whole(seen),

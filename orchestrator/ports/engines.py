@@ -12,7 +12,8 @@ from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.parity import Definition
 from orchestrator.domain.plan import PlaySpec, ResourceChange, StackPreview, StackSpec, StepPreview, SuiteSpec
 from orchestrator.domain.plays import PlaySource
-from orchestrator.domain.release import Package, Requirement
+from orchestrator.domain.release import Package
+from orchestrator.domain.requirements.model import Requirement
 from orchestrator.domain.snapshot import Snapshot
 from orchestrator.domain.step import StepResult
 from orchestrator.ports.jobs import Emit

@@ -63,6 +63,7 @@ from orchestrator.web.pages.reading import router as pages_reading
 from orchestrator.web.pages.release_board import router as pages_release_board
 from orchestrator.web.pages.release_phases import router as pages_release_phases
 from orchestrator.web.pages.rendering import error_page
+from orchestrator.web.pages.requirements import router as pages_requirements
 from orchestrator.web.pages.reviews import router as pages_reviews
 from orchestrator.web.pages.signing_in import router as pages_signing_in
 from orchestrator.web.pages.single_sign_on import router as pages_single_sign_on
@@ -118,6 +119,7 @@ ROUTERS = (
     pages_release_board,
     pages_dossier,
     pages_environment,
+    pages_requirements,
     pages_people,
     pages_access,
     pages_tokens,

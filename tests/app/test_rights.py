@@ -28,6 +28,7 @@ from orchestrator.app import (
     notification_rules,
     people,
     provider_accounts,
+    requirement_reports,
     run_requests,
     sign_in_links,
     starts,
@@ -78,6 +79,7 @@ from orchestrator.domain.register import (
     RecordKind,
 )
 from orchestrator.domain.release import PackageRef
+from orchestrator.domain.requirements.check import RequirementReport
 from orchestrator.domain.risk.assessment import RiskFacts, assess
 from orchestrator.domain.risk.kinds import Level
 from orchestrator.management.kinds import MANAGEMENT_KINDS
@@ -157,6 +159,11 @@ VOTE = Vote(plan=SHOP.digest, rendered=SHOP.digest, by="approver", decision=Deci
 RULES, SHOWN = RequestRules(), Shown(SHOP.digest, SHOP.digest)
 
 
+def report(environment: str) -> RequirementReport:
+    """A report of requirements without hosts."""
+    return RequirementReport(environment=environment, release="shop 1.0.0", digest=SHOP.digest, at=NOON)
+
+
 def request(environment: str, name: str = "shop") -> RunRequest:
     return RunRequest(
         id=f"r-{environment}", project="shop", environment=environment, package=SHOP.digest, plan=SHOP.digest,
@@ -182,6 +189,8 @@ REGISTER_CALLS: dict[str, Call] = {
     "audit.list_entries": lambda a, _: audit.list_entries(a, FILTER),
     "audit.show_entry": lambda a, _: audit.show_entry(a, 1),
     "audit.verify_stream": lambda a, _: audit.verify_stream(a, audit.KeptAudit(MemoryKeys()), ()),
+    "requirement_reports.keep_report": lambda a, e: requirement_reports.keep_report(a, report(e)),
+    "requirement_reports.requirement_reports": requirement_reports.requirement_reports,
     "calendar_addresses.calendar_address": lambda a, _: calendar_addresses.calendar_address(a),
     "calendar_addresses.create_calendar_address": lambda a, _: calendar_addresses.create_calendar_address(a),
     "calendar_addresses.revoke_calendar_address": lambda a, _: calendar_addresses.revoke_calendar_address(a, "bob"),

@@ -30,7 +30,8 @@ from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import STORE_FAILURES, Entry, Kind, Lease, QueuedRequest, Run
 from orchestrator.domain.plan import PlaySpec, StackSpec, SuiteSpec
 from orchestrator.domain.promotion import State
-from orchestrator.domain.release import Package, Release, Requirement
+from orchestrator.domain.release import Package, Release
+from orchestrator.domain.requirements.model import Requirement
 from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.flow import WORKFLOWS
 from orchestrator.flow.halt import OwnershipLost

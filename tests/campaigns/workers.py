@@ -37,7 +37,8 @@ from orchestrator.domain.environment import Environment
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.plan import PlaySpec, StackSpec, SuiteSpec
-from orchestrator.domain.release import Package, Release, Requirement
+from orchestrator.domain.release import Package, Release
+from orchestrator.domain.requirements.model import Requirement
 from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.domain.worker import WorkerConfig
 from orchestrator.ports import Emit

@@ -1,6 +1,7 @@
 """`orchestrator projects`: what is under way, waits and is due in the project of a folder."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from orchestrator.documents.management import MODELS
 from tests.cli.request_project import RequestProject, office
@@ -30,6 +31,38 @@ def test_one_project_is_listed_with_what_waits_and_is_due(office: RequestProject
     said = office.tells("vic", "projects")
     assert "demo: waits: shop 1.0.0 → production, for " in said
     assert "demo: problem: no worker is running, and work waits for one" in said
+
+
+def test_onboarding_is_read_from_what_has_happened(office: RequestProject) -> None:
+    """An item is done when its fact exists, with its time; each other item has the reason and the command that does it."""
+
+    def items() -> dict[str, Any]:
+        [project] = office.by("vic", "projects")["projects"]
+        return {each["name"]: each for each in project["onboarding"]}
+
+    before = items()
+    assert {name: each["is_done"] for name, each in before.items()} == {
+        "environments preview": False,
+        "tests run": False,
+        "rollback rehearsed": False,
+        "users bound to roles": True,
+        "notifications delivered": False,
+    }
+    assert before["tests run"]["command"] == "orchestrator promote RELEASE --to production"
+    assert "demo: not yet: rollback rehearsed: no rehearsal has succeeded; orchestrator rehearse" in office.tells(
+        "vic", "projects"
+    )
+    for environment in ("staging", "production"):
+        office.go(environment, "1.0.0")
+    after = items()
+    assert after["environments preview"]["fact"] == "a run has planned production, staging"
+    assert after["tests run"]["fact"].startswith("the tests of shop 1.0.0 passed in ")
+    assert (after["tests run"]["at"] is not None, after["rollback rehearsed"]["is_done"]) == (True, False)
+    office.by("root", "access", "revoke", "approver", "user:bob")
+    office.by("root", "access", "revoke", "approver", "user:cid")
+    roles = items()["users bound to roles"]
+    assert (roles["is_done"], roles["fact"]) == (False, "no user is approver")
+    assert roles["command"] == "orchestrator access grant approver user:NAME"
 
 
 def test_a_project_that_may_not_be_viewed_is_left_out(office: RequestProject) -> None:

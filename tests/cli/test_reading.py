@@ -28,6 +28,7 @@ READS: dict[str, tuple[tuple[str, ...], ...]] = {
     "queue": ((), ("eu-1",), ("--json",)),
     "drift": (("eu-1",), ("eu-1", "--json")),
     "parity": (("eu-1", "eu-2"), ("eu-1", "eu-2", "--json")),
+    "requirements": (("shop-1.0.0", "--in", "eu-1"), ("shop-1.0.0", "--in", "eu-1", "--json")),
     "validate": ((),),
     "schema": ((), ("release",)),
     "explain": ((), ("D183",), ("D183", "--json")),

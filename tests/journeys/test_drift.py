@@ -77,6 +77,10 @@ def test_a_file_and_a_resource_edited_by_hand_are_named(running: Project, change
     assert [item["what"] for item in found["findings"] if item["part"] == "resource"] == ["is another in text"]
     assert {item["host"] for item in found["findings"] if item["part"] == "task"} == {"web2"}
     assert found["unknown"] == []
+    running.run("drift", "production", code=1)
+    (request,) = running.run("request", "list", "--json").json["requests"]
+    assert (request["source"], request["state"], request["environments"]) == ("drift", "assessing", ["production"])
+    assert len(request["findings"]) == len(found["findings"])
     assert changed.read_text() == "Big and far"
     assert server.read_text() != was
     assert running.run("history", "--json").json == runs
@@ -95,6 +99,9 @@ def test_a_file_and_a_resource_edited_by_hand_are_named(running: Project, change
         running.run("promote", "releases/1.0.0", "--to", "production", "--redeploy")
         assert server.read_text() == was
         running.run("drift", "production")
+        assert running.run("request", "list", "--json").json["requests"] == []
+        closed = running.run("request", "show", request["id"], "--json").json["request"]
+        assert (closed["state"], closed["note"]) == ("closed", "the drift is gone")
     finally:
         file.write_text(text)
 

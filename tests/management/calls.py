@@ -7,6 +7,7 @@ from typing import Any
 
 from orchestrator.app.acting import Acting
 from orchestrator.domain.access.principals import SYSTEM_ACTOR, ServiceAccount
+from orchestrator.domain.drift import Drift, Finding
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.register import SERVICE_ACCOUNTS
 from orchestrator.management.bookings import decisions as booking
@@ -16,7 +17,7 @@ from orchestrator.management.bookings.model import BookingDraft, EnvironmentBook
 from orchestrator.management.bookings.state import BookingState
 from orchestrator.management.bookings.store import BOOKINGS
 from orchestrator.management.calendar_feed import read_feed
-from orchestrator.management.change_requests import decisions, duties, queries
+from orchestrator.management.change_requests import decisions, drifts, duties, queries
 from orchestrator.management.change_requests.imports import Incoming
 from orchestrator.management.change_requests.model import ChangeRequest, Source
 from orchestrator.management.change_requests.state import ChangeState
@@ -102,6 +103,8 @@ def possible(call: Call) -> Call:
     return whole
 
 
+EDITED = Finding(part="file", name="app", host="web1", what="was edited")
+DRIFT = Drift(environment="staging", release=SHOP, run="r1", since="2026-01-01T00:00:00.000Z", findings=(EDITED,))
 OLD_SHOP = SHOP.model_copy(update={"version": "1.4.0", "digest": f"sha256:{'2' * 64}"})
 RELEASES, SCOPE = ReleaseFacts(), Scope(packages=("shop-1.5.0",))
 LATER = PhaseChange("deploy", end=NOON + 30 * HOUR)
@@ -268,6 +271,9 @@ MANAGEMENT_CALLS: dict[str, Call] = {
     "change_requests.override_rank": lambda a, _: decisions.override_rank(a, "R-2", 1.0, "why"),
     "change_requests.preview_changes": lambda a, _: queries.preview_changes(a, INCOMING),
     "change_requests.import_start": lambda a, e: queries.import_start(a, SOURCES, e),
+    "change_requests.follow_drift": lambda a, e: drifts.follow_drift(
+        a, DRIFT.model_copy(update={"environment": e}), SOURCES
+    ),
     "change_requests.recompute_ranks": lambda a, _: duties.recompute_ranks(a, SOURCES),
     "change_requests.reject_change": lambda a, _: decisions.reject_change(a, "R-2", "no"),
     "change_requests.reopen_change": lambda a, _: decisions.reopen_change(a, "R-3", SOURCES),

@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 
 from orchestrator.app.acting import Acting
 from orchestrator.app.admission import Promotion, why
+from orchestrator.app.requirement_reports import keep_report, requirement_reports
 from orchestrator.domain.access.principals import SYSTEM_ACTOR, Absence
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run
 from orchestrator.domain.register import ABSENCES, ENDED, OPEN, OUTBOX
 from orchestrator.domain.release import PackageRef
+from orchestrator.domain.requirements.check import Check, CheckedHost, RequirementReport
 from orchestrator.management.bookings import decisions as bookings
 from orchestrator.management.bookings.admission import RegisterBookings
 from orchestrator.management.bookings.model import BookingDraft
@@ -195,6 +197,29 @@ def test_a_slip_moves_bookings_and_says_whom_it_hits() -> None:
     with pytest.raises(OrchestratorError, match="after its release time") as error:
         phase_decisions.set_phase(manager, "REL-1", PhaseChange("test", end=RELEASE + 10 * HOUR), plan.sources)
     assert error.value.code == "G206"
+
+
+def test_requirements_that_are_not_met_are_a_conflict() -> None:
+    """The newest report of a package in the environment of a phase refuses the plan, until a newer one is met."""
+    plan = Plan()
+    failed = Check(what="memory", required=">= 2GiB", measured="1GiB", state="not met")
+    about = {"environment": "production", "release": str(SHOP), "digest": SHOP.digest, "at": NOON}
+    report = RequirementReport.model_validate({**about, "hosts": (CheckedHost(host="web1", checks=(failed,)),)})
+    keep_report(plan.acting("operator"), report)
+    text = "production: shop 1.5.0 requires web1: memory is 1GiB, required is >= 2GiB, checked"
+    (shown,) = queries.show_planned_release(plan.acting("viewer"), "REL-1", plan.sources).conflicts
+    assert text in shown
+    with pytest.raises(OrchestratorError, match=text) as refused:
+        plan.confirm()
+    assert refused.value.code == "G203"
+    met = failed.model_copy(update={"measured": "4GiB", "state": "met"})
+    newer = report.model_copy(update={"hosts": (CheckedHost(host="web1", checks=(met,)),), "at": NOON + HOUR})
+    keep_report(plan.acting("operator"), newer)
+    assert plan.confirm().state == "scheduled"
+    assert requirement_reports(plan.acting("viewer"), "production") == (newer,)
+    with pytest.raises(OrchestratorError, match="has no role") as denied:
+        keep_report(plan.acting("viewer"), report)
+    assert denied.value.code == "A101"
 
 
 def test_resources_are_checked() -> None:

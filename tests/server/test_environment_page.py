@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.cli.request_project import RequestProject, office
+from tests.flow.test_promotion import release
 from tests.server.site import HTML, Browser, Site
 from tests.server.test_remote_requests import working
 
@@ -57,6 +58,34 @@ def test_a_worker_checks_drift_and_parity(office: RequestProject, site: Site) ->
     assert "R103" in olga.form(f"{place}/parity", **{"with": "moon"}).text
     queued = olga.form(f"{place}/observe").headers["location"]
     assert office.store.run(queued.removeprefix("/runs/")).kind == "observe"
+
+
+def test_a_worker_measures_requirements(office: RequestProject, site: Site) -> None:
+    """An operator has a release's requirements measured by a button: a table of hosts, also in the API; a viewer has no button."""
+    office.go("staging", "1.0.0")
+    office.world.measured = {"s1": "@cpu 1"}
+    package = office.packages.put(release("1.1.0", requirements=[{"cpu": 2}]))
+    olga, vic = site.signed_in("olga"), site.signed_in("vic")
+    place = "/environments/staging/requirements"
+    assert "No release was checked in staging" in vic.get(place).text
+    assert ("Check requirements" in olga.get(place).text, "Check requirements" in vic.get(place).text) == (True, False)
+    with working(office):
+        deadline = time.monotonic() + 60
+        while not office.app().scheduler_runs():
+            assert time.monotonic() < deadline, "no worker has started"
+            time.sleep(0.05)
+        assert vic.form(place, release=package.digest).status_code == 403
+        sent = olga.form(place, release=package.digest).headers["location"]
+        deadline = time.monotonic() + 60
+        while "A worker measures" in olga.get(sent.partition("#")[0]).text:
+            assert time.monotonic() < deadline, "no worker has measured"
+            time.sleep(0.05)
+    page = vic.get(f"{place}?release={package.digest}").text
+    for words in ("shop 1.1.0", "not met", "required: &gt;= 2", "by olga"):
+        assert words in page, words
+    (report,) = vic.get(f"/api/v1{place}").json()["reports"]
+    found = {host["host"]: [check["state"] for check in host["checks"]] for host in report["hosts"]}
+    assert (found["s1"], report["met"]) == (["not met"], False)
 
 
 def test_the_page_shows_bookings_and_the_next_free_time(office: RequestProject, site: Site) -> None:

@@ -43,6 +43,7 @@ OF_OWNERS = frozenset(
 ELSEWHERE = (
     "/trains", "/train-lines", "/users", "/groups", "/service-accounts", "/tokens", "/bindings", "/absences", "/audit",
     "/environments/{environment}/observe", "/environments/{environment}/drift", "/environments/{environment}/parity",
+    "/environments/{environment}/requirements",
 )  # fmt: skip
 """Routes whose forms depend on objects that this scene has in one state only: tests of their pages look for each form."""
 ASKED = "/promote?release=shop-1.2.0&environment=production"

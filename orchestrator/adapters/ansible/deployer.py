@@ -31,7 +31,8 @@ from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import PendingHandler, PlaySpec, StepPreview
 from orchestrator.domain.plays import PlaySource
-from orchestrator.domain.release import Package, Requirement
+from orchestrator.domain.release import Package
+from orchestrator.domain.requirements.model import Requirement
 from orchestrator.domain.snapshot import HostSnapshot, Snapshot
 from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.domain.text import clean_text
@@ -134,26 +135,26 @@ class AnsibleDeployer:
         wanted = inspection.requirements_by_host(requirements, inventory)
         claim = LedgerKey(replace(context, run=context.run.partition(".")[0]))  # a plan uses the claim of its run
         question = inspection.question(requirements, claim, "look")
-        tally, outcome = self._query(question, tuple(inventory.hosts), inventory, context, job)
+        module = inspection.module_task(tuple(each for found in wanted.values() for each in found))
+        tasks = [question] if module is None else [question, module]
+        tally, outcome = self._query(tasks, tuple(inventory.hosts), inventory, context, job)
         if outcome.how != "exited" or not tally.stats:
             return inspection.failed(_reported(tally.result(outcome, result_code(outcome), str(outcome.folder))))
         answers = {host: inspection.answer_of(host, tally, wanted) for host in inventory.hosts}
-        hosts = tuple(self._plays.advised(result, inventory, context) for result, _ in answers.values())
+        hosts = tuple(self._plays.advised(each.result, inventory, context) for each in answers.values())
         for host in hosts:
             if not host.outcome.good or host.invalid:
                 text = f"{host.host}: {host.invalid}" if host.outcome.good else host.message
                 level = "warning" if host.outcome.good else "error"
                 emit(Entry(kind="notice", host=host.host, data={"level": level, "text": text}))
-        return inspection.inspection_result(
-            hosts, outcome, {host: answer.ledger for host, (_, answer) in answers.items()}
-        )
+        return inspection.inspection_result(hosts, outcome, answers)
 
     def snapshot(self, rule: SnapshotRule, inventory: Inventory, context: Context, job: str, emit: Emit) -> Snapshot:
         """Take the snapshot of every host, in one round trip each."""
         del emit
         question = {"name": "Inspect the whole host", "ansible.builtin.raw": look.script(rule), "changed_when": False}
         hosts = tuple(inventory.hosts)
-        tally, outcome = self._query(question, hosts, inventory, context, job, look.TIMEOUT, look.LIMIT)
+        tally, outcome = self._query([question], hosts, inventory, context, job, look.TIMEOUT, look.LIMIT)
         result = _reported(tally.result(outcome, result_code(outcome), str(outcome.folder)))
         found, unknown = {}, {}
         for host in hosts:
@@ -208,7 +209,7 @@ class AnsibleDeployer:
 
     def _query(
         self,
-        question: dict[str, Any],
+        tasks: list[dict[str, Any]],
         hosts: tuple[str, ...],
         inventory: Inventory,
         context: Context,
@@ -216,9 +217,9 @@ class AnsibleDeployer:
         timeout: float = 300.0,
         limit: int = ANSWER + 1,
     ) -> tuple[Tally, JobOutcome]:
-        """Put one question to each of *hosts*; answers are cut after *limit* characters."""
+        """Run our own *tasks* on each of *hosts*; the output of each is cut after *limit* characters."""
         tally = Tally("require", hosts, lambda _entry: None, job, closing=False, timeout=timeout)
-        playbook = dump([{"hosts": "all", "gather_facts": False, "tasks": [question]}])
+        playbook = dump([{"hosts": "all", "gather_facts": False, "tasks": tasks}])
         play = PlaySpec(step="require", playbook=QUESTION, hosts="all", limit=hosts, timeout=timeout)
         request = PlayRequest(play, None, inventory, context, job, question=playbook, stdout=limit)
         return tally, self._plays.run(request, tally)
@@ -226,7 +227,7 @@ class AnsibleDeployer:
     def _done_before(self, claim: LedgerKey, play: PlaySpec, inventory: Inventory, job: str) -> dict[str, HostResult]:
         """The hosts that completed this step of this run, according to their ledgers, each with its release."""
         question = inspection.question((), claim, "ask")
-        tally, _ = self._query(question, play.limit, inventory, claim.context, f"{job}.ask")
+        tally, _ = self._query([question], play.limit, inventory, claim.context, f"{job}.ask")
         done = {}
         for host in play.limit:
             answer = read_answer(tally.answers.get(host, ""))

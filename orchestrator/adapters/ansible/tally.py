@@ -151,7 +151,8 @@ class Tally:
             self.touched.discard(host)
         if outcome not in {"unreachable", "skipped"}:
             self.heard.add(host)
-            self.answers[host] = str(event.pop("stdout", ""))
+            printed = str(event.pop("stdout", ""))
+            self.answers[host] = "\n".join(filter(None, (self.answers.get(host), printed)))
 
     def _reported(self, host: str, release: str | Fault | None) -> None:
         """Note the release that a task of the collection reports of *host*; only its last word counts."""

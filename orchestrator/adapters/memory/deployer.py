@@ -11,9 +11,13 @@ from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.plan import PlaySpec, StepPreview
 from orchestrator.domain.plays import PlaySource
-from orchestrator.domain.release import Package, Requirement
+from orchestrator.domain.release import Package
+from orchestrator.domain.requirements.check import CheckedHost, checked, unchecked
+from orchestrator.domain.requirements.measured import read_measured
+from orchestrator.domain.requirements.model import Requirement
 from orchestrator.domain.snapshot import FileState, HostSnapshot, Snapshot, ignored
 from orchestrator.domain.step import HostResult, Outcome, StepResult, step_of, worst
+from orchestrator.domain.step_payloads import with_checks
 from orchestrator.ports import DEFAULTS, Emit
 
 
@@ -134,16 +138,39 @@ class MemoryDeployer:
     def inspect(
         self, requirements: tuple[Requirement, ...], inventory: Inventory, context: Context, job: str, emit: Emit
     ) -> StepResult:
-        """Whether each host is reachable, and its current release."""
-        del requirements, job, emit
+        """Whether each host is reachable, its current release, and what is required of those that measure it."""
+        del job, emit
         hosts = tuple(self._answer(context.environment, host) for host in inventory.hosts)
         if self._world.uninspected:
             hosts = tuple(host.model_copy(update={"outcome": Outcome.UNKNOWN, "release": None}) for host in hosts)
             data = {"code": "D151"}
             return StepResult(outcome=Outcome.UNKNOWN, message=self._world.uninspected, hosts=hosts, data=data)
-        missing = [host.host for host in hosts if not host.outcome.good]
-        message = f"cannot be reached: {', '.join(missing)}" if missing else ""
-        return StepResult(outcome=worst(host.outcome for host in hosts), message=message, hosts=hosts)
+        checks = self._checks(requirements, inventory, hosts)
+        failed = {each.host: "; ".join(check.text for check in each.failed) for each in checks if each.failed}
+        hosts = tuple(
+            host.model_copy(update={"outcome": Outcome.FAILED, "message": failed[host.host]})
+            if host.outcome.good and host.host in failed
+            else host
+            for host in hosts
+        )
+        missing = [host.host for host in hosts if not host.outcome.good and host.host not in failed]
+        message = f"cannot be reached: {', '.join(missing)}" if missing else "; ".join(failed.values())
+        ended = worst(host.outcome for host in hosts)
+        data = {"code": "D106"} if ended is Outcome.FAILED else {}
+        return with_checks(StepResult(outcome=ended, message=message, hosts=hosts, data=data), checks)
+
+    def _checks(
+        self, requirements: tuple[Requirement, ...], inventory: Inventory, hosts: tuple[HostResult, ...]
+    ) -> tuple[CheckedHost, ...]:
+        """The checks of the hosts that measure requirements, as real hosts would have them."""
+        found = []
+        for host in (each for each in hosts if each.host in self._world.measured):
+            wanted = [each for each in requirements if host.host in inventory.select(each.hosts)]
+            text = self._world.measured[host.host]
+            measured = read_measured(read_answer(text), text)
+            checks = checked(wanted, measured) if host.outcome.good else unchecked(wanted, "unreachable")
+            found += [CheckedHost(host=host.host, checks=checks)] if checks else []
+        return tuple(found)
 
     def _answer(self, environment: str, host: str) -> HostResult:
         """The report of one host. An answer of its own in the world is parsed like that of a real host."""

@@ -26,9 +26,10 @@ class World:
     their routers to the hosts that they lead to since sides were last switched; a fault of the verb `switch` names a
     side, one of `retire` a host. *sided* are stacks that are sides: each has hosts of its own. *replaced* are hosts
     that each update makes anew, with nothing on them. *given* is what the last play on each host was given as
-    variables: the hosts of the stack. *answers* are what hosts answer to an inspection instead, as text, and *reports*
-    what they report after a play. *uninspected* is why a host inspection fails as a whole. *configuration* are the
-    settings of the plays, *unused_settings* those that they are not given. *secrets* are secret outputs of every stack.
+    variables: the hosts of the stack. *answers* are what hosts answer to an inspection instead, as text. *measured* are
+    the lines of hosts that measure requirements, and *reports* what hosts report after a play. *uninspected* is why a
+    host inspection fails as a whole. *configuration* are the settings of the plays, *unused_settings* those that they
+    are not given. *secrets* are secret outputs of every stack.
     """
 
     stacks: dict[str, list[str]] = field(default_factory=dict)
@@ -42,6 +43,7 @@ class World:
     silent: set[str] = field(default_factory=set)
     serves: dict[str, str] = field(default_factory=dict)
     answers: dict[str, str] = field(default_factory=dict)
+    measured: dict[str, str] = field(default_factory=dict)
     reports: dict[str, object] = field(default_factory=dict)
     killed: dict[str, int] = field(default_factory=dict)
     wanted: dict[str, str] = field(default_factory=dict)

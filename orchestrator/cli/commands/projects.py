@@ -10,7 +10,7 @@ from orchestrator.cli.output import json_option, out, out_folded, print_json, sc
 if TYPE_CHECKING:
     from orchestrator.management.projects.model import ProjectSummary
 
-HEADS = ("PROJECT", "HEALTH", "UNDER WAY", "WAITS", "DUE")
+HEADS = ("PROJECT", "HEALTH", "ONBOARDING", "UNDER WAY", "WAITS", "DUE")
 
 
 @click.command("projects")
@@ -19,7 +19,8 @@ def command(as_json: bool) -> None:
     """List the projects that you may view: what is under way, what waits and on whom, and what is due.
 
     With a server these are its projects; without one it is the project of the current folder. Due is what is late, and
-    what is due within a week.
+    what is due within a week. Onboarding is a checklist that is read from what has happened: each environment was
+    planned, tests have passed, a rollback was rehearsed, roles have users, and a notification was delivered.
     """
     from orchestrator.management.application import open_managed
     from orchestrator.management.projects.queries import list_projects
@@ -43,7 +44,9 @@ def command(as_json: bool) -> None:
 def _row(project: "ProjectSummary") -> tuple[str, ...]:
     late = sum(each.is_late for each in project.due)
     due = f"{len(project.due)}, {late} late" if late else str(len(project.due))
-    return (project.name, project.health.value, str(len(project.open_runs)), str(len(project.waiting)), due)
+    done = f"{sum(step.is_done for step in project.onboarding)} of {len(project.onboarding)}"
+    onboarding = done if project.onboarding else "–"
+    return (project.name, project.health.value, onboarding, str(len(project.open_runs)), str(len(project.waiting)), due)
 
 
 def _lines(project: "ProjectSummary") -> list[str]:
@@ -59,4 +62,7 @@ def _lines(project: "ProjectSummary") -> list[str]:
     for item in project.due:
         owner = f", {item.owner}" if item.owner else ""
         found.append(f"{'late' if item.is_late else 'due'}: {item.text}{owner}, {minute_text(item.due)}")
+    for step in project.onboarding:
+        if not step.is_done:
+            found.append(f"not yet: {step.name}: {step.fact}; {step.command}")
     return [f"{project.name}: {each}" for each in found]

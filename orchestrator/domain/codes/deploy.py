@@ -42,7 +42,7 @@ CODES: tuple[ErrorCode, ...] = (
         "D106",
         "host requirements not met",
         "The `requirements:` of the release are checked on every host before any change.",
-        "The message names each host and the requirement that it does not meet.",
+        "The message names each host, the requirement, and the measured value. `orchestrator requirements RELEASE --in ENV` measures again and changes nothing.",
         Exit.FAILED,
     ),
     ErrorCode(

@@ -17,7 +17,9 @@ from orchestrator.domain.plan.rollback import RollbackTarget, SecondPass, Skippe
 from orchestrator.domain.plan.sides import PlannedSides
 from orchestrator.domain.plan.stack import Loss, StackPreview
 from orchestrator.domain.plan.step import PlannedArtifact, PlannedStep, PlannedUndo
-from orchestrator.domain.release import PackageRef, Requirement
+from orchestrator.domain.release import PackageRef
+from orchestrator.domain.requirements.check import CheckedHost
+from orchestrator.domain.requirements.model import Requirement
 from orchestrator.domain.stored_words import plan_as_made
 
 
@@ -56,7 +58,8 @@ class Plan(Model):
 
     *inventory* is an outline, without the hosts' variables, which may contain secrets; *inventory_digest* covers
     them. Both are null if the hosts are only known after provisioning. *unmet* lists, for each host, requirements of
-    the release that it does not meet. *unreachable* names the hosts that did not respond. *uninspected* is the reason
+    the release that it does not meet. *checked* has every check and its measured value: it is shown, and does not count
+    for the digest. *unreachable* names the hosts that did not respond. *uninspected* is the reason
     if the host inspection failed as a whole. A plan with unmet requirements, with more unreachable hosts than its
     steps tolerate, or without an inspection is shown and not executed. *undo* are the undo playbooks of a rollback,
     in their order. *skip_irreversible* is the agreement to leave effects of irreversible steps.
@@ -101,6 +104,7 @@ class Plan(Model):
     probe: Probe | None = None
     current_hosts: tuple[HostState, ...] = ()
     unmet: tuple[str, ...] = ()
+    checked: tuple[CheckedHost, ...] = Field(default=(), exclude_if=lambda found: not found)
     unreachable: tuple[str, ...] = ()
     uninspected: str = Field(default="", exclude_if=lambda reason: not reason)
     rollback_target: RollbackTarget
@@ -119,7 +123,9 @@ class Plan(Model):
     @property
     def digest(self) -> str:
         """The digest over all that decides what this plan does."""
-        data = self.model_dump(mode="json", by_alias=True, exclude={"created_at": True, "stack": {"update_file"}})
+        data = self.model_dump(
+            mode="json", by_alias=True, exclude={"created_at": True, "checked": True, "stack": {"update_file"}}
+        )
         return digest_of(plan_as_made(data))
 
     def document(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from orchestrator.app.calendar import calendar_of
 from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.calendar.verdict import Calendar
+from orchestrator.domain.drift import Finding
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.moments import Now
 from orchestrator.domain.text import few, with_reason
@@ -31,8 +32,8 @@ def add_change(acting: Acting, draft: ChangeDraft, sources: ChangeSources, *, su
     incoming = Incoming(source=Source.CLI, source_ref="", draft=draft)
 
     def work(task: Change) -> ChangeRequest:
-        made = _add(task, incoming, sources)
-        return _submit(task, made, sources) if submit else made
+        made = add_incoming(task, incoming, sources)
+        return submit_incoming(task, made, sources) if submit else made
 
     return change(acting, Action.EDIT_REQUESTS, work)
 
@@ -60,7 +61,7 @@ def edit_change(
 @forwarded
 def submit_change(acting: Acting, key: str, sources: ChangeSources) -> ChangeRequest:
     """Have a draft assessed. Raises A110 and G101."""
-    return change(acting, Action.EDIT_REQUESTS, lambda task: _submit(task, _own(task, key), sources))
+    return change(acting, Action.EDIT_REQUESTS, lambda task: submit_incoming(task, _own(task, key), sources))
 
 
 @forwarded
@@ -154,7 +155,7 @@ def import_changes(acting: Acting, incoming: Iterable[Incoming], sources: Change
     def work(task: Change) -> ChangeImport:
         found = compare_import(imported_before(task.records, drafts), drafts)
         for each in found.added:
-            _add(task, each, sources)
+            add_incoming(task, each, sources)
         for request, each in found.changed:
             _edit(task, _own(task, request.id), each.draft.to_json(), sources)
         if not (found.added or found.changed):
@@ -173,6 +174,11 @@ def follow_release(task: Change, key: str, event: ChangeEvent, release: str, rea
     after = request.after(event, release="" if event is ChangeEvent.UNPLAN else release)
     about = {"note": reason, "until": None, "decided_by": str(task.acting.actor), "decided_at": task.now.earliest}
     return _move(task, request, after.model_copy(update=about), event)
+
+
+def resolve_change(task: Change, request: ChangeRequest, reason: str) -> ChangeRequest:
+    """Close a *request* because what it is about no longer exists. Raises G101."""
+    return _decide(task, request, ChangeEvent.RESOLVE, reason)
 
 
 def recomputed(view: View, request: ChangeRequest, facts: ChangeFacts, sources: ChangeSources) -> ChangeRequest:
@@ -208,7 +214,10 @@ def _own(task: Change, key: str) -> ChangeRequest:
     return request
 
 
-def _add(task: Change, incoming: Incoming, sources: ChangeSources) -> ChangeRequest:
+def add_incoming(
+    task: Change, incoming: Incoming, sources: ChangeSources, findings: tuple[Finding, ...] = ()
+) -> ChangeRequest:
+    """Add the draft of *incoming*, with the *findings* that it is about."""
     now = task.now.earliest
     made = ChangeRequest.from_json(
         {
@@ -218,6 +227,7 @@ def _add(task: Change, incoming: Incoming, sources: ChangeSources) -> ChangeRequ
             "created_at": now.isoformat(),
             "source": incoming.source.value,
             "source_ref": incoming.source_ref,
+            "findings": [each.to_json() for each in findings],
         }
     )
     ranked = made.ranked(now, "entered", facts=sources.change_facts(made.packages, made.environments))
@@ -233,7 +243,8 @@ def _edit(task: Change, request: ChangeRequest, fields: dict[str, Any], sources:
     return task.put(CHANGE_REQUESTS, request.ranked(task.now.earliest, why, facts=facts, **changed), event="edit")
 
 
-def _submit(task: Change, request: ChangeRequest, sources: ChangeSources) -> ChangeRequest:
+def submit_incoming(task: Change, request: ChangeRequest, sources: ChangeSources) -> ChangeRequest:
+    """Have a draft assessed. Raises G101."""
     return _move(task, request, _assessed(task, request.after(ChangeEvent.SUBMIT), sources), ChangeEvent.SUBMIT)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, StringConstraints
 
+from orchestrator.domain.drift import Finding
 from orchestrator.domain.model import Model, Name
 from orchestrator.domain.moments import Moment
 from orchestrator.management.change_requests.risk import ChangeFacts, ChangeRisk, change_risk
@@ -25,6 +26,7 @@ class Source(StrEnum):
     CLI = "cli"
     GIT = "git"
     FILE = "file"
+    DRIFT = "drift"
 
 
 class ChangeDraft(Model):
@@ -69,6 +71,7 @@ class Check(Model):
 class ChangeRequest(ChangeDraft):
     """A change request. *number* makes its id. *source_ref* identifies what was imported: a commit, or a reference.
 
+    *findings* are the differences that a request of the source *drift* is about.
     *checks* are those of its assessment, when they last ran. *note* is the reason of its state, *until* the end of a
     deferral, *release* the one that contains it. *ranks* has the newest changes of its rank.
     """
@@ -82,6 +85,7 @@ class ChangeRequest(ChangeDraft):
     facts: ChangeFacts = ChangeFacts()
     override: RankOverride | None = None
     ranks: tuple[RankedAt, ...] = ()
+    findings: tuple[Finding, ...] = Field(default=(), exclude_if=lambda found: not found)
     checks: tuple[Check, ...] = ()
     decided_by: str = ""
     decided_at: Moment | None = None

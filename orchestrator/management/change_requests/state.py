@@ -44,20 +44,22 @@ class ChangeEvent(StrEnum):
     RELEASE = "release"
     ROLL_BACK = "roll back"
     CLOSE = "close"
+    RESOLVE = "resolve"
+    """What it is about no longer exists: the system closes it."""
 
 
 _S, _E = ChangeState, ChangeEvent
-_WITHDRAW = {_E.WITHDRAW: _S.WITHDRAWN}
+_ENDS = {_E.WITHDRAW: _S.WITHDRAWN, _E.RESOLVE: _S.CLOSED}
 CHANGE_REQUEST_TABLE = StateTable(
     "change request",
     _S.DRAFT,
     {
-        _S.DRAFT: {_E.SUBMIT: _S.ASSESSING, **_WITHDRAW},
-        _S.ASSESSING: {_E.ACCEPT: _S.ACCEPTED, _E.REJECT: _S.REJECTED, _E.DEFER: _S.DEFERRED, **_WITHDRAW},
-        _S.DEFERRED: {_E.REOPEN: _S.ASSESSING, **_WITHDRAW},
-        _S.ACCEPTED: {_E.PLAN: _S.PLANNED, _E.DEFER: _S.DEFERRED, **_WITHDRAW},
+        _S.DRAFT: {_E.SUBMIT: _S.ASSESSING, **_ENDS},
+        _S.ASSESSING: {_E.ACCEPT: _S.ACCEPTED, _E.REJECT: _S.REJECTED, _E.DEFER: _S.DEFERRED, **_ENDS},
+        _S.DEFERRED: {_E.REOPEN: _S.ASSESSING, **_ENDS},
+        _S.ACCEPTED: {_E.PLAN: _S.PLANNED, _E.DEFER: _S.DEFERRED, **_ENDS},
         _S.PLANNED: {_E.RELEASE: _S.RELEASED, _E.UNPLAN: _S.ACCEPTED},
-        _S.RELEASED: {_E.CLOSE: _S.CLOSED, _E.ROLL_BACK: _S.PLANNED},
+        _S.RELEASED: {_E.CLOSE: _S.CLOSED, _E.RESOLVE: _S.CLOSED, _E.ROLL_BACK: _S.PLANNED},
         _S.REJECTED: {},
         _S.CLOSED: {},
         _S.WITHDRAWN: {},

@@ -1,4 +1,4 @@
-"""What the phases of a release need: environments, which are booked, and users, who must not be absent."""
+"""What the phases of a release need: environments, which are booked, users, who must not be absent, and hosts."""
 
 from collections.abc import Iterable, Iterator
 
@@ -7,7 +7,8 @@ from orchestrator.domain.access.actions import Action
 from orchestrator.domain.calendar.intervals import Interval, subtracted
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.moments import minute_text
-from orchestrator.domain.register import ABSENCES
+from orchestrator.domain.register import ABSENCES, REQUIREMENT_REPORTS
+from orchestrator.domain.requirements.check import report_key
 from orchestrator.management.bookings.conflicts import ConflictKind, conflicts
 from orchestrator.management.bookings.decisions import booking_facts, confirm_waiting, make_booking, stop_booking
 from orchestrator.management.bookings.model import LONGEST, BookingDraft, EnvironmentBooking
@@ -17,6 +18,8 @@ from orchestrator.management.planned_releases.model import Phase, PlannedRelease
 
 GRACE_MINUTES = 24 * 60
 """A booking of a phase expires if no package of the release was promoted within a day of its start."""
+SHOWN = 3
+"""Requirements that are not met, which a conflict names."""
 CAN_WAIT = frozenset({ConflictKind.BOOKED, ConflictKind.DEPENDENCY_BOOKED})
 """The conflicts that end automatically: a booking can wait for them."""
 
@@ -29,7 +32,7 @@ def resource_conflicts(
     *,
     wait: bool = False,
 ) -> tuple[str, ...]:
-    """Why environments or users are not available to the phases, a phrase each.
+    """Why environments, users or hosts are not available to the phases, a phrase each.
 
     *ignored* are bookings that are given up. With *wait* a booked environment is not a conflict.
     """
@@ -42,6 +45,7 @@ def resource_conflicts(
         found += _absences(view, release, phase)
         if phase.environment is None or view.now.may_have_reached(phase.end):
             continue
+        found += _requirements(view, release, phase.environment, phase.name)
         wanted = _booking(view, release, phase)
         for each in conflicts(wanted, type(facts)(**{**vars(facts), "bookings": free})):
             if not (wait and each.kind in CAN_WAIT):
@@ -56,6 +60,18 @@ def _absences(view: View, release: PlannedRelease, phase: Phase) -> Iterator[str
     if away and not subtracted([Interval(phase.start, phase.end)], [Interval(a.start, a.end) for a in away]):
         until = minute_text(max(absence.end for absence in away))
         yield f"{release.id} {phase.name}: {user} is absent until {until}"
+
+
+def _requirements(view: View, release: PlannedRelease, environment: str, phase: str) -> Iterator[str]:
+    """What hosts did not have of the requirements of the packages, when they were checked last."""
+    for digest in (each.digest for each in release.packages if each.digest):
+        report = view.records.get(REQUIREMENT_REPORTS, report_key(environment, digest))
+        if report is None or report.is_met:
+            continue
+        failed = [f"{host.host}: {check.text}" for host in report.hosts for check in host.failed]
+        text = f"{release.id} {phase} in {environment}: {report.release} requires {'; '.join(failed[:SHOWN])}"
+        more = f" and {len(failed) - SHOWN} more" if len(failed) > SHOWN else ""
+        yield f"{text}{more}, checked {minute_text(report.at)}"
 
 
 def _booking(view: View, release: PlannedRelease, phase: Phase) -> EnvironmentBooking:

@@ -45,11 +45,24 @@ class DueWork(Model):
     is_late: bool
 
 
+class OnboardingItem(Model):
+    """One item of the checklist of a new project: the *fact* that it rests on, and the *command* that does it.
+
+    *at* is the time of the fact; null for one that has no time.
+    """
+
+    name: str
+    is_done: bool = False
+    fact: str
+    at: Moment | None = None
+    command: str
+
+
 class ProjectSummary(Model):
     """A project at the address *path* of its server, which is empty without others.
 
     *error* is why it is unreadable. *has_worker* is whether a worker does what is due. *problems* are those of its
-    environments. *due* is what is late or due within a week.
+    environments. *due* is what is late or due within a week. *onboarding* is the checklist of a new project.
     """
 
     name: str
@@ -62,6 +75,7 @@ class ProjectSummary(Model):
     open_runs: tuple[OpenWork, ...] = ()
     waiting: tuple[WaitingWork, ...] = ()
     due: tuple[DueWork, ...] = ()
+    onboarding: tuple[OnboardingItem, ...] = ()
 
 
 class Portfolio(Model):

@@ -16,6 +16,7 @@ from orchestrator.management.implementation_plans.state import ACTIVE
 from orchestrator.management.planned_releases.pending import FOLLOWED
 from orchestrator.management.planned_releases.queries import show_schedule
 from orchestrator.management.projects.model import DueWork, OpenWork, ProjectHealth, ProjectSummary, WaitingWork
+from orchestrator.management.projects.onboarding import onboarding
 from orchestrator.management.reviews.queries import list_actions, list_reviews
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def _readable(app: "ManagedApplication", path: str, actor: Actor) -> ProjectSumm
         ),
         waiting=tuple(waiting),
         due=_due(acting),
+        onboarding=onboarding(app, actor, facts),
     )
 
 

@@ -136,6 +136,9 @@ READING: dict[str, Answers] = {
     "GET /can-i": {200: register.VerdictDocument},
     "GET /environments": {200: document_of("Environments", environments=tuple[EnvironmentFacts, ...], cursor=Cursor)},
     "GET /environments/{environment}": {200: document_of("Environment", EnvironmentFacts)},
+    "GET /environments/{environment}/requirements": {
+        200: document_of("Requirements", environment=str, reports=tuple[project.CheckedRelease, ...], cursor=Cursor)
+    },
     "GET /matrix": {200: project.MatrixDocument},
     "GET /runs": {200: document_of("History", runs=tuple[RunFacts, ...], cursor=Cursor)},
     "GET /runs/{run}": {200: without("Run", project.RunDocument, "calendar", "remedies")},

@@ -10,6 +10,7 @@ from fastapi.responses import Response, StreamingResponse
 
 from orchestrator.app.access import Question, allowed_environments, can_i, own_bindings
 from orchestrator.app.calendar import recorded_overrides, show_calendar, states
+from orchestrator.app.requirement_reports import requirement_reports
 from orchestrator.app.run_requests import RequestView, list_requests, show_request
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.errors import OrchestratorError
@@ -82,6 +83,23 @@ def get_environment(request: Request, who: Who, environment: str) -> Response:
     """The current state of one environment."""
     facts = application(request).queries.facts(who.actor, environment)
     return tagged_document(request, "Environment", facts.to_json())
+
+
+@router.get("/environments/{environment}/requirements", tags=["environments"])
+def get_requirements(
+    request: Request, who: Who, environment: str, cursor: KeyCursor = None, limit: Limit = 50
+) -> Response:
+    """The newest report of the requirements of each release that was checked in the environment, newest first.
+
+    The use case `inspections.requirements` measures the hosts again.
+    """
+    app = application(request)
+    app.require_environment(environment)
+    found = requirement_reports(app.acting_as(who.actor), environment)
+    page, following = page_after(found, lambda each: each.digest, cursor, limit)
+    reports = [{**each.to_json(), "met": each.is_met} for each in page]
+    data = {"environment": environment, "reports": reports, "cursor": following}
+    return tagged_document(request, "Requirements", data)
 
 
 @router.get("/matrix", tags=["environments"])
