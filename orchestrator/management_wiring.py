@@ -201,6 +201,14 @@ class ProjectBookingSources:
         """The environments that each environment needs."""
         return {name: item.depends_on for name, (item, _) in self._app.environments.items()}
 
+    def approvals_needed(self, environment: str) -> int:
+        """How many approvals an ordinary promotion needs at the lowest level of risk."""
+        from orchestrator.domain.risk.kinds import ChangeKind, Level
+        from orchestrator.planning.admission import approval_rules
+
+        found = approval_rules(self._app.services).requirement("", environment, Level.LOW, ChangeKind.NORMAL)
+        return max((quorum.count for quorum in found.quorums), default=0)
+
     def uses(self, environment: str, since: "datetime") -> "tuple[Use, ...]":
         """The runs that had *environment* after *since*."""
         from orchestrator.management.bookings.facts import uses_of

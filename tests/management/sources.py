@@ -84,12 +84,16 @@ class BookingFacts:
     """What the project of these tests tells bookings."""
 
     depends: dict[str, tuple[str, ...]] = field(default_factory=lambda: {"staging": (), "production": ()})
+    approvals: dict[str, int] = field(default_factory=dict)
 
     def declared_rules(self) -> tuple[CalendarRule, ...]:
         return ()
 
     def depends_on(self) -> dict[str, tuple[str, ...]]:
         return self.depends
+
+    def approvals_needed(self, environment: str) -> int:
+        return self.approvals.get(environment, 0)
 
     def uses(self, environment: str, since: datetime) -> tuple[Use, ...]:
         return (Use(environment, "ann", since, since, since),)

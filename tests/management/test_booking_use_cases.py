@@ -10,10 +10,10 @@ from orchestrator.app.acting import Acting
 from orchestrator.app.admission import Promotion, check_promotion, why
 from orchestrator.app.calendar import verdicts
 from orchestrator.app.entrance import RunEntrance
-from orchestrator.domain.access.principals import SYSTEM_ACTOR, User
+from orchestrator.domain.access.principals import SYSTEM_ACTOR, Absence, User
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run
-from orchestrator.domain.register import OUTBOX, USERS
+from orchestrator.domain.register import ABSENCES, OUTBOX, USERS
 from orchestrator.domain.release import PackageRef
 from orchestrator.management.bookings import decisions, queries
 from orchestrator.management.bookings.admission import RegisterBookings
@@ -127,6 +127,28 @@ def test_a_taken_time_is_refused_with_the_next_free_slot_or_waits() -> None:
     assert ("release-manager", "B-2 is confirmed: its time became free") in messages(desk)
     with pytest.raises(OrchestratorError, match="not possible"):
         decisions.end_booking(acting(desk, "release-manager"), "B-2", SOURCES)
+
+
+def test_a_time_without_approvers_cannot_be_booked() -> None:
+    """Where approvals are needed, a time in which every approver and deputy is absent is refused, and a later one is not."""
+    desk, sources = Desk(), BookingFacts(approvals={"staging": 1})
+    for name, deputy in (
+        ("approver", "viewer"),
+        ("viewer", "approver"),
+        ("release-manager", "viewer"),
+        ("root", "viewer"),
+    ):
+        desk.write(ABSENCES, Absence(user=name, deputy=deputy, start=NOON - HOUR, end=NOON + 9 * HOUR))
+
+    def booked(start: datetime) -> EnvironmentBooking:
+        draft: Any = {"environment": "staging", "start": start, "end": start + 4 * HOUR, "purpose": "load test"}
+        return decisions.book(acting(desk, "operator"), draft, sources)
+
+    with pytest.raises(
+        OrchestratorError, match="staging needs 1 approval, and these are absent with their deputies: ap"
+    ):
+        booked(NOON)
+    assert booked(NOON + 8 * HOUR).state == "confirmed"
 
 
 def test_each_booking_that_waits_is_named_when_its_time_is_handed_over() -> None:

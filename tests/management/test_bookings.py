@@ -71,6 +71,13 @@ def test_each_conflict_has_its_kind() -> None:
     assert kinds(booking(), absences=(away,)) == ["absent"]
     assert kinds(booking(start=23), absences=(away,)) == []
     assert kinds(booking(holder="team:red"), absences=(away,)) == []
+    one = {"approvers": {"staging": ("eve",)}, "needed": {"staging": 1}}
+    gone = Absence(user="eve", deputy="bob", start=MONDAY, end=MONDAY + DAY)
+    nobody = gone.model_copy(update={"user": "bob", "deputy": "ann"})
+    assert kinds(booking(), absences=(gone,), **one) == []
+    assert kinds(booking(), absences=(gone, nobody), **one) == ["approvers-absent"]
+    assert kinds(booking(start=23), absences=(gone, nobody), **one) == []
+    assert kinds(booking(), absences=(gone, nobody), approvers={"staging": ("eve",)}) == []
     quota = Quota(team="red", environment="staging", hours=5)
     teams = {"ann": "red"}
     assert kinds(booking(), quotas=(quota,), teams=teams) == []
@@ -78,7 +85,7 @@ def test_each_conflict_has_its_kind() -> None:
     assert kinds(booking(), quotas=(quota,), teams=teams, past=(earlier,)) == ["quota"]
     assert kinds(booking(start=7 * 24), quotas=(quota,), teams=teams, past=(earlier,)) == []
     assert [str(kind) for kind in ConflictKind] == [
-        "booked", "dependency-booked", "frozen", "outside-windows", "absent", "quota",
+        "booked", "dependency-booked", "frozen", "outside-windows", "absent", "approvers-absent", "quota",
     ]  # fmt: skip
 
 

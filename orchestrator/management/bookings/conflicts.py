@@ -11,7 +11,7 @@ from orchestrator.domain.calendar.intervals import Interval, interval, subtracte
 from orchestrator.domain.calendar.verdict import Calendar, CalendarQuestion, Cause, closings, open_times
 from orchestrator.domain.model import Model
 from orchestrator.domain.moments import minute_text
-from orchestrator.domain.text import few
+from orchestrator.domain.text import counted, few
 from orchestrator.management.bookings.model import EnvironmentBooking, Quota
 
 WEEK = timedelta(days=7)
@@ -25,6 +25,7 @@ class ConflictKind(StrEnum):
     FROZEN = "frozen"
     OUTSIDE_WINDOWS = "outside-windows"
     ABSENT = "absent"
+    APPROVERS_ABSENT = "approvers-absent"
     QUOTA = "quota"
 
 
@@ -40,7 +41,8 @@ class BookingFacts:
     """What a booking is compared with.
 
     *bookings* are those that keep others out, with those of the weeks that a quota counts. *depends_on* are the
-    environments that each environment needs. *teams* has the team of each user who has one.
+    environments that each environment needs. *teams* has the team of each user who has one. *approvers* are the users
+    who may approve in each environment, *needed* the approvals that it needs.
     """
 
     bookings: tuple[EnvironmentBooking, ...] = ()
@@ -50,6 +52,8 @@ class BookingFacts:
     absences: tuple[Absence, ...] = ()
     quotas: tuple[Quota, ...] = ()
     teams: Mapping[str, str] = field(default_factory=dict)
+    approvers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    needed: Mapping[str, int] = field(default_factory=dict)
 
 
 def covered(environment: str, depends_on: Mapping[str, tuple[str, ...]]) -> frozenset[str]:
@@ -95,6 +99,7 @@ def conflicts(booking: EnvironmentBooking, facts: BookingFacts) -> tuple[Conflic
         *_booked(booking, facts),
         *_closed(booking, facts),
         *_absent(booking, facts),
+        *_approvers_absent(booking, facts),
         *_over_quota(booking, facts),
     )
 
@@ -127,6 +132,29 @@ def _absent(booking: EnvironmentBooking, facts: BookingFacts) -> Iterator[Confli
     if away and not subtracted([booking.interval], [Interval(a.start, a.end) for a in away]):
         text = f"{away[0].user} is absent until {minute_text(max(a.end for a in away))}"
         yield Conflict(kind=ConflictKind.ABSENT, text=text)
+
+
+def _approvers_absent(booking: EnvironmentBooking, facts: BookingFacts) -> Iterator[Conflict]:
+    """Enough users can approve at some time of the booking: approvers, or the deputies of absent ones."""
+    needed, place = facts.needed.get(booking.environment, 0), booking.environment
+    approvers = facts.approvers.get(place, ())
+    voters = {voter for name in approvers if (voter := _voter(name, booking.interval, facts.absences))}
+    if len(voters) < min(needed, len(approvers)):
+        away = few(sorted(set(approvers) - voters))
+        text = f"{place} needs {counted(needed, 'approval')}, and these are absent with their deputies: {away}"
+        yield Conflict(kind=ConflictKind.APPROVERS_ABSENT, text=text)
+
+
+def _voter(name: str, lasts: Interval, absences: Iterable[Absence]) -> str:
+    """*name*, or its deputy: who of them is there at some time of *lasts*. Empty if nobody is."""
+    away = [absence for absence in absences if absence.user == name]
+    if _is_there(name, lasts, absences):
+        return name
+    return next((each.deputy for each in away if _is_there(each.deputy, lasts, absences)), "")
+
+
+def _is_there(name: str, lasts: Interval, absences: Iterable[Absence]) -> bool:
+    return bool(subtracted([lasts], [Interval(each.start, each.end) for each in absences if each.user == name]))
 
 
 def _over_quota(booking: EnvironmentBooking, facts: BookingFacts) -> Iterator[Conflict]:

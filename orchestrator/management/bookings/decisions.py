@@ -8,6 +8,7 @@ from orchestrator.app.acting import Acting, Change, View, change, unknown
 from orchestrator.app.calendar import rules_of
 from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
+from orchestrator.domain.access.authorize import Target, users_with_right
 from orchestrator.domain.calendar.intervals import Interval
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.moments import Now, minute_text, moment_text
@@ -154,15 +155,25 @@ def booking_facts(view: View, sources: BookingSources, environments: Sequence[st
     """What bookings, or those of *environments* only, are compared with at this moment."""
     depends_on, quotas = sources.depends_on(), view.records.all(QUOTAS)
     bookings = open_bookings(view.records, closed_by(depends_on), environments)
+    absences, places = view.records.all(ABSENCES), environments or ()
+    needed = {name: sources.approvals_needed(name) for name in places} if absences else {}
     return BookingFacts(
         bookings=tuple(each for each in bookings if each.keeps_out(view.now)),
         past=_past_week(view) if quotas else (),
         calendar=rules_of(view, sources.declared_rules()),
         depends_on=depends_on,
-        absences=view.records.all(ABSENCES),
+        absences=absences,
         quotas=quotas,
         teams={user.name: user.team for user in view.records.all(USERS) if user.team},
+        approvers={name: approvers_in(view, name) for name, count in needed.items() if count},
+        needed=needed,
     )
+
+
+def approvers_in(view: View, environment: str) -> tuple[str, ...]:
+    """The users who may approve in *environment*."""
+    target = Target(view.acting.project, environment)
+    return users_with_right(Action.APPROVE, target, view.directory, view.now)
 
 
 def _past_week(view: View) -> tuple[EnvironmentBooking, ...]:

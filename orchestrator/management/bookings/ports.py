@@ -28,5 +28,8 @@ class BookingSources(Protocol):
     def depends_on(self) -> Mapping[str, tuple[str, ...]]:
         """The environments that each environment needs (`depends_on` of its file)."""
 
+    def approvals_needed(self, environment: str) -> int:
+        """How many approvals an ordinary promotion into *environment* needs at the lowest level of risk."""
+
     def uses(self, environment: str, since: datetime) -> tuple[Use, ...]:
         """The runs that had *environment* after *since*."""
