@@ -1,10 +1,12 @@
 """Every page, in light and dark, on a desk and on a phone: without violations of accessibility, errors, or a sideways scroll bar."""
 
 import json
+import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from itertools import product
+from typing import Literal
 
-import pytest
 from playwright.sync_api import Browser, Page
 
 from orchestrator.app.sign_in_links import create_link
@@ -15,6 +17,8 @@ from tests.server.release_scene import NAMES, lay_all, lay_people
 AXE = ROOT / "build" / "browser" / "assets" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 SIZES = {"desk": (1280, 900), "phone": (390, 844)}
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+LOOKS = re.compile(r"innerWidth|innerHeight|matchMedia|clientWidth|offsetWidth|getBoundingClientRect|prefers-color")
 FILES = ("/api/", "/assets/", "/calendars/", "/healthz", "/readyz", "/metrics")
 PAGES = sorted(
     route.removeprefix("GET ")
@@ -71,8 +75,7 @@ def address_of(served: Served, page: str) -> str:
     return served.address + page.format(**given) + query
 
 
-@pytest.mark.parametrize("view", ["month", "week", "timeline"])
-def test_every_drawing_of_the_calendar_is_accessible(served: Served, view: str) -> None:
+def test_every_drawing_of_the_calendar_is_accessible(served: Served) -> None:
     """axe-core finds nothing on a calendar with windows, freezes, bookings and runs, and it fits its window."""
     lay_more(served)
     day = datetime.now(UTC).date()
@@ -80,43 +83,58 @@ def test_every_drawing_of_the_calendar_is_accessible(served: Served, view: str) 
     served.office.by("ann", "calendar", "add", "window", "office hours", *times, "--rule", "FREQ=DAILY")
     served.office.by("ann", "calendar", "add", "hard-freeze", "inventory", *times, "--environment", "production")
     page = served.page("root", bypass_csp=True)
-    page.goto(f"{served.address}/calendar?view={view}")
-    assert faults_of(page) == []
-    picture(page, f"calendar-{view}")
+    for view in ("month", "week", "timeline"):
+        page.goto(f"{served.address}/calendar?view={view}")
+        assert (view, faults_of(page)) == (view, [])
+        picture(page, f"calendar-{view}")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", SIZES)
-def test_every_page_is_accessible(served: Served, size: str, scheme: str) -> None:
+def test_every_page_is_accessible(served: Served) -> None:
     """axe-core finds nothing on any page, no page is wider than its window, and the browser reports no error."""
     lay_more(served)
-    width, height = SIZES[size]
-    context: dict[str, Any] = {
-        "viewport": {"width": width, "height": height},
-        "color_scheme": scheme,
-        "bypass_csp": True,
-    }
-    page, out = served.page("root", **context), served.page(**context)
+    page, out = served.page("root", bypass_csp=True), served.page(bypass_csp=True)
     found: dict[str, list[str]] = {}
     for path in PAGES:
         window = out if path.startswith(("/sign-in", "/link/")) else page
         response = window.goto(address_of(served, path))
         assert response is not None
-        faults = faults_of(window)
+        faults = faults_in_all_looks(
+            window, path.strip("/").replace("/", "-").replace("{", "").replace("}", "") or "home"
+        )
         if response.status != 200:
             faults.append(f"status {response.status}")
         if faults:
             found[path] = faults
-        picture(
-            window, f"{path.strip('/').replace('/', '-').replace('{', '').replace('}', '') or 'home'}-{size}-{scheme}"
-        )
     assert found == {}
     assert served.problems == []
 
 
+def test_no_script_depends_on_a_look() -> None:
+    """No script of ours reads the size of the window or the colours, so a page that was loaded once is checked in each look."""
+    scripts = sorted((ROOT / "orchestrator" / "web" / "pages" / "static").glob("*.js"))
+    assert scripts
+    assert [file.name for file in scripts if LOOKS.search(file.read_text())] == []
+
+
+def faults_in_all_looks(page: Page, name: str, more: Callable[[Page], None] | None = None) -> list[str]:
+    """The faults of a page on a desk and on a phone, in light and dark, with a picture of each; also after *more*."""
+    faults = list[str]()
+    for size, scheme in product(SIZES, SCHEMES):
+        width, height = SIZES[size]
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme=scheme)
+        picture(page, f"{name}-{size}-{scheme}")
+        faults += [f"{size}, {scheme}: {fault}" for fault in faults_of(page)]
+    if more is not None:
+        more(page)
+        faults += faults_in_all_looks(page, f"{name}-more")
+    return faults
+
+
 def faults_of(page: Page) -> list[str]:
     """What axe-core finds, and whether the page is wider than its window."""
-    page.add_script_tag(path=AXE)
+    if not page.evaluate("'axe' in window"):
+        page.add_script_tag(path=AXE)
     result = page.evaluate(f"axe.run({{runOnly: {json.dumps(RULES)}}})")
     faults = [f"{each['id']}: {each['help']}: {each['nodes'][0]['html'][:120]}" for each in result["violations"]]
     if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):

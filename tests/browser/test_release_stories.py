@@ -2,13 +2,12 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Served, picture
-from tests.browser.test_pages import SIZES, faults_of
+from tests.browser.conftest import Served
+from tests.browser.test_pages import faults_in_all_looks
 from tests.server.release_scene import EVIL, lay_plan, lay_release, lay_review
 
 SCRIPTS = pytest.mark.parametrize("scripts", [True, False], ids=["javascript", "no-javascript"])
@@ -146,28 +145,21 @@ def pages_of(review: str) -> dict[str, str]:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", SIZES)
-def test_pages_of_release_management_are_accessible(served: Served, size: str, scheme: str) -> None:
+def opened(page: Page) -> None:
+    """Open the parts of *page* that have details."""
+    page.evaluate("document.querySelectorAll('main details').forEach((each) => { each.open = true; })")
+
+
+def test_pages_of_release_management_are_accessible(served: Served) -> None:
     """axe-core finds nothing on a page with data, with its parts opened, and no page is wider than its window."""
     review = lay_scene(served)
-    width, height = SIZES[size]
-    context: dict[str, Any] = {
-        "viewport": {"width": width, "height": height},
-        "color_scheme": scheme,
-        "bypass_csp": True,
-    }
-    page = served.page("ann", **context)
+    page = served.page("ann", bypass_csp=True)
     found: dict[str, list[str]] = {}
     for name, path in pages_of(review).items():
         response = page.goto(served.address + path)
         assert response is not None
         assert (path, response.status) == (path, 200)
-        faults = faults_of(page)
-        picture(page, f"management-{name}-{size}-{scheme}")
-        page.evaluate("document.querySelectorAll('main details').forEach((each) => { each.open = true; })")
-        faults += faults_of(page)
-        if faults:
+        if faults := faults_in_all_looks(page, f"management-{name}", opened):
             found[name] = faults
     assert found == {}
     assert served.problems == []

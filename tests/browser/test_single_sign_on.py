@@ -3,13 +3,12 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize
+from playwright.sync_api import Browser, Page
 
 from tests.browser.conftest import WAIT_MS, picture, serving
-from tests.browser.test_pages import SIZES, faults_of
+from tests.browser.test_pages import faults_in_all_looks
 from tests.cli.request_project import RequestProject
 from tests.identity_provider import SECRET, IdentityProvider, prepared
 from tests.server.site import Site
@@ -82,23 +81,15 @@ def test_a_cancelled_sign_in_leads_to_a_page_with_a_way_on(chrome: Browser, comp
     page.context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", SIZES)
-def test_the_pages_of_a_provider_are_accessible(
-    chrome: Browser, company: IdentityProvider, size: str, scheme: Literal["light", "dark"]
-) -> None:
+def test_the_pages_of_a_provider_are_accessible(chrome: Browser, company: IdentityProvider) -> None:
     """Axe-core finds nothing on the sign-in page with a provider, and on the page of a denied sign-in."""
-    width, height = SIZES[size]
-    viewport: ViewportSize = {"width": width, "height": height}
-    context = chrome.new_context(ignore_https_errors=True, bypass_csp=True, viewport=viewport, color_scheme=scheme)
+    context = chrome.new_context(ignore_https_errors=True, bypass_csp=True)
     page = context.new_page()
     page.set_default_timeout(WAIT_MS)
     page.goto(f"{company.origin}/sign-in")
-    assert faults_of(page) == []
-    picture(page, f"sign-in-provider-{size}-{scheme}")
+    assert faults_in_all_looks(page, "sign-in-provider") == []
     page.get_by_role("link", name="Sign in with Company").click()
     page.get_by_role("link", name="Cancel").click()
     page.get_by_role("heading", name="sign-in denied by provider (N152)").wait_for()
-    assert faults_of(page) == []
-    picture(page, f"sign-in-denied-{size}-{scheme}")
+    assert faults_in_all_looks(page, "sign-in-denied") == []
     context.close()
