@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from orchestrator.adapters.database import tables
-from orchestrator.app.notification_rules import list_notifications
+from orchestrator.app.notification_rules import NotificationFilter, list_notifications
 from orchestrator.app.run_requests import own_messages
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.model import Model, digest_of
@@ -349,6 +349,8 @@ class Lists:
             "own actions": lambda app, _: list_actions(app.acting, mine=True, ended=True),
             "overdue actions": lambda app, _: overdue_actions(app.acting),
             "notifications, 50 (notifications list)": lambda app, _: list_notifications(app.acting),
-            "notifications that wait": lambda app, _: list_notifications(app.acting, "pending"),
+            "notifications that wait": lambda app, _: list_notifications(
+                app.acting, NotificationFilter(state="pending")
+            ),
             "own messages": lambda app, _: own_messages(app.acting),
         }
