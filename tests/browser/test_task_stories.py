@@ -74,5 +74,5 @@ def test_a_plan_is_live_by_events_and_not_by_polls(served: Served) -> None:
     assert len(requests) in {1, 2}
     office.by("olga", "implementation", "begin", "IP-1", "announce")
     office.by("olga", "implementation", "done", "IP-1", "announce")
-    expect(home.get_by_role("link", name="check")).to_be_visible(timeout=10_000)
+    expect(home.get_by_role("link", name="check", exact=True)).to_be_visible(timeout=10_000)
     assert served.problems == []
