@@ -9,7 +9,7 @@ from orchestrator.app.bookings import Bookings, NullBookings
 from orchestrator.app.forwarding import Forwarder
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.administrators import check_administrator
-from orchestrator.domain.access.authorize import Target, Verdict, authorize, is_allowed, refusal_text
+from orchestrator.domain.access.authorize import Target, Verdict, authorize, is_authorized, refusal_text
 from orchestrator.domain.access.directory import Access, Directory
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.access.tokens import TokenRules
@@ -151,7 +151,9 @@ class View:
 
     def may(self, action: Action, environment: str | None = None) -> bool:
         """Whether the actor may do *action*, without a reason."""
-        return is_allowed(self.acting.actor, action, Target(self.acting.project, environment), self.directory, self.now)
+        return is_authorized(
+            self.acting.actor, action, Target(self.acting.project, environment), self.directory, self.now
+        )
 
     def require(self, action: Action, environment: str | None = None, owner: str | None = None) -> None:
         """Raise `Denied` if the actor may not do *action*; see `ANYWHERE` for actions without an environment."""

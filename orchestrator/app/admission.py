@@ -9,7 +9,7 @@ from orchestrator.app.calendar import calendar_of
 from orchestrator.app.forwarding import forwarded
 from orchestrator.app.voters import directory_of, votes_of
 from orchestrator.domain.access.actions import Action
-from orchestrator.domain.access.authorize import is_allowed
+from orchestrator.domain.access.authorize import is_authorized
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.admission.conditions import CALENDAR, Admission, ConditionKind
 from orchestrator.domain.admission.may_start import AdmissionFacts, PathFacts, Start, may_promote, question_of
@@ -127,7 +127,7 @@ def facts_at(view: View, promotion: Promotion, start: Start, actor: Actor) -> Ad
     ids = [override.entry for override in passed if not override.is_over(view.now)]
     verdict = calendar_verdict(calendar, question_of(start, ids), view.now)
     ends = isinstance(verdict, Open) and verdict.next_close is not None
-    may_overrun = is_allowed(actor, Action.OVERRUN, start.target, view.directory, view.now)
+    may_overrun = is_authorized(actor, Action.OVERRUN, start.target, view.directory, view.now)
     return AdmissionFacts(
         directory=directory_of(view, request, votes) if request else view.directory,
         votes=votes,

@@ -103,14 +103,14 @@ def authorize(actor: Actor, action: Action, target: Target, directory: Directory
     )
 
 
-def is_allowed(actor: Actor, action: Action, target: Target, directory: Directory, now: Now) -> bool:
+def is_authorized(actor: Actor, action: Action, target: Target, directory: Directory, now: Now) -> bool:
     """Whether `authorize` allows it. It does not search for users who could do it instead."""
     return _decide(actor, action, target, directory, now)[0] in ALLOWING
 
 
 def may(actor: Actor, action: Action, target: Target, directory: Directory, now: Now) -> bool:
     """Whether `authorize` and `as_deputy` allow it. It does not search for users who could do it instead."""
-    if is_allowed(actor, action, target, directory, now):
+    if is_authorized(actor, action, target, directory, now):
         return True
     return (
         action is Action.APPROVE
