@@ -1,4 +1,4 @@
-"""The parts of a project that are about hooks."""
+"""The parts of a project that react to what happens: hooks, and drift that was found."""
 
 import base64
 from functools import cached_property
@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from orchestrator.app.request_duties import Shows
     from orchestrator.app.scheduler import Duty
     from orchestrator.domain.access.principals import Actor
+    from orchestrator.domain.drift import Drift
     from orchestrator.domain.release import PackageRef
     from orchestrator.management.application import ManagedApplication
     from orchestrator.management.hooks.model import HookEvent
@@ -21,12 +22,19 @@ else:
 
 
 class HookParts(Base):
-    """What `App` has of hooks. Each part is made when it is first used."""
+    """What `App` has of hooks, and what follows from drift. Each part is made when it is first used."""
 
     @cached_property
     def hook_sources(self) -> "HookSources":
         """The project, as hooks need it."""
         return ProjectHookSources(self)
+
+    def follow_drift(self, drift: "Drift") -> None:
+        """Open and close change requests by *drift*, as the system."""
+        from orchestrator.domain.access.principals import SYSTEM_ACTOR
+        from orchestrator.management.change_requests.drifts import follow_drift
+
+        follow_drift(self.acting_as(SYSTEM_ACTOR), drift, cast("ManagedApplication", self).change_sources)
 
     @cached_property
     def hook_receiver(self) -> "HookReceiver":

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from orchestrator.domain.admission.may_start import PathFacts
     from orchestrator.domain.approval.policy import Requirement
     from orchestrator.domain.calendar.rules import CalendarRule
-    from orchestrator.domain.drift import Drift
     from orchestrator.domain.journal import Run
     from orchestrator.domain.release import PackageRef, Revision
     from orchestrator.management.application import ManagedApplication
@@ -89,13 +88,6 @@ class ManagementParts(HookParts, Base):
     def review_sources(self) -> "ReviewSources":
         """The facts of reviews."""
         return ProjectReviewSources(self)
-
-    def follow_drift(self, drift: "Drift") -> None:
-        """Open and close change requests by *drift*, as the system."""
-        from orchestrator.domain.access.principals import SYSTEM_ACTOR
-        from orchestrator.management.change_requests.drifts import follow_drift
-
-        follow_drift(self.acting_as(SYSTEM_ACTOR), drift, self.change_sources)
 
     @cached_property
     def bookings(self) -> "Bookings":

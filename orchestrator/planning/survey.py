@@ -99,7 +99,7 @@ def make_survey(services: Services, wanted: PlanRequest, job: str, emit: Emit) -
         current_hosts=_current_hosts(services, wanted.environment, known, seen),
         unreachable=_unreachable(seen, refusing),
         unmet=unmet(seen) if settled is not None and seen is not None else (),
-        checked=RequirementsChecked.read(seen).requirements if settled is not None and seen is not None else (),
+        checked=_checked(seen) if settled is not None else (),
         stays=spec is not None and wanted.action == "rollback" and preview is None,
         losses=lost(services, wanted.environment, spec, preview) if spec and preview else (),
         uninspected=_failure_as_a_whole(seen),
@@ -137,6 +137,11 @@ def _failure_as_a_whole(seen: StepResult | None) -> str:
 def failed_as_a_whole(seen: StepResult) -> bool:
     """Whether a host inspection failed before any host was inspected."""
     return seen.code == INSPECTION_FAILED
+
+
+def _checked(seen: StepResult | None) -> tuple[CheckedHost, ...]:
+    """The checks of the requirements of hosts."""
+    return RequirementsChecked.read(seen).requirements if seen is not None else ()
 
 
 def lost(services: Services, environment: str, spec: StackSpec, preview: StackPreview) -> tuple[Loss, ...]:

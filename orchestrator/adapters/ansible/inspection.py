@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from orchestrator.adapters.ansible.ledger import LedgerKey
 from orchestrator.adapters.ansible.snapshot import ROOT
@@ -20,6 +21,7 @@ from orchestrator.domain.step_payloads import with_checks
 from orchestrator.domain.variables import unsafe
 from orchestrator.ports import JobOutcome
 
+T = TypeVar("T")
 COMMAND = re.compile(r"^[A-Za-z0-9_.+/-]{1,200}$")
 
 _SCRIPT = """\
@@ -61,17 +63,21 @@ def module_task(requirements: tuple[Requirement, ...]) -> dict[str, object] | No
     """The task of the module that measures what a shell does not; None if none of it is required."""
     if not any(each.needs_python for each in requirements):
         return None
-    certificates = [item for each in requirements for item in each.certificates]
+    certificates = _all(each.certificates for each in requirements)
     wanted: dict[str, object] = {
-        "packages": _once(wanted_name(text) for each in requirements for text in each.packages),
+        "packages": _once(map(wanted_name, _all(each.packages for each in requirements))),
         "ports": any(each.ports is not None for each in requirements),
-        "certificates": _once(item.file for item in certificates if item.file is not None),
-        "addresses": _once(item.address for item in certificates if item.address is not None),
-        "endpoints": _once(url for each in requirements for url in each.endpoints),
-        "facts": _once(item.fact for each in requirements for item in each.facts),
+        "certificates": _once(filter(None, (item.file for item in certificates))),
+        "addresses": _once(filter(None, (item.address for item in certificates))),
+        "endpoints": _once(_all(each.endpoints for each in requirements)),
+        "facts": _once(item.fact for item in _all(each.facts for each in requirements)),
     }
     marked = {name: value if name == "facts" else unsafe(value) for name, value in wanted.items()}
     return {"name": "Measure the requirements", "orchestrator.release.requirements": marked}
+
+
+def _all(parts: Iterable[tuple[T, ...]]) -> list[T]:
+    return [item for part in parts for item in part]
 
 
 def _once(texts: Iterable[str]) -> list[str]:

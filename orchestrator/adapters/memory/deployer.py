@@ -26,6 +26,11 @@ def _refused(host: str, context: Context, seen: int) -> HostResult:
     return HostResult(host=host, outcome=Outcome.FAILED, touched=False, message=message)
 
 
+def _lacking(host: HostResult, what: str) -> HostResult:
+    """*host*, failed if it lacks *what* is required of it."""
+    return host.model_copy(update={"outcome": Outcome.FAILED, "message": what}) if what and host.outcome.good else host
+
+
 def _skipped(host: str) -> HostResult:
     return HostResult(host=host, outcome=Outcome.SKIPPED, touched=False)
 
@@ -147,12 +152,7 @@ class MemoryDeployer:
             return StepResult(outcome=Outcome.UNKNOWN, message=self._world.uninspected, hosts=hosts, data=data)
         checks = self._checks(requirements, inventory, hosts)
         failed = {each.host: "; ".join(check.text for check in each.failed) for each in checks if each.failed}
-        hosts = tuple(
-            host.model_copy(update={"outcome": Outcome.FAILED, "message": failed[host.host]})
-            if host.outcome.good and host.host in failed
-            else host
-            for host in hosts
-        )
+        hosts = tuple(_lacking(host, failed.get(host.host, "")) for host in hosts)
         missing = [host.host for host in hosts if not host.outcome.good and host.host not in failed]
         message = f"cannot be reached: {', '.join(missing)}" if missing else "; ".join(failed.values())
         ended = worst(host.outcome for host in hosts)
