@@ -1,20 +1,25 @@
-"""The parts of a project that react to what happens: hooks, and drift that was found."""
+"""The parts of a project that react to what happens: hooks, drift that was found, and runs that are reviewed."""
 
 import base64
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from orchestrator.app.front_end import ApplicationParts
     from orchestrator.app.request_duties import Shows
     from orchestrator.app.scheduler import Duty
     from orchestrator.domain.access.principals import Actor
     from orchestrator.domain.drift import Drift
+    from orchestrator.domain.journal import Run
     from orchestrator.domain.release import PackageRef
     from orchestrator.management.application import ManagedApplication
     from orchestrator.management.hooks.model import HookEvent
     from orchestrator.management.hooks.ports import HookSources
     from orchestrator.management.hooks.receiving import HookReceiver
+    from orchestrator.management.reviews.model import ReviewFacts
+    from orchestrator.management.reviews.ports import ReviewedRun
 
     Base = ApplicationParts
 else:
@@ -92,6 +97,35 @@ class ProjectHookSources:
         app = cast("ManagedApplication", self._app)
         with commit_checkout(self._app.root, event.ref, event.commit, self._app.environ) as root:
             return app.releases.build_checkout(actor, release, root).ref
+
+
+class ProjectReviewSources:
+    """The `ReviewSources` of a project: its journal."""
+
+    def __init__(self, app: "ApplicationParts") -> None:
+        self._app = app
+
+    def reviewed_runs(self, since: "datetime", emergencies: frozenset[str]) -> "tuple[ReviewedRun, ...]":
+        """The runs that ended after *since*, and that are reviewed."""
+        from orchestrator.management.reviews.facts import reviewed_runs
+
+        return reviewed_runs(self._app.services, since, emergencies)
+
+    def run_facts(self, run: str) -> "ReviewFacts":
+        """What the journal has of one run. Raises R101."""
+        from orchestrator.management.reviews.facts import facts_of_run
+
+        return facts_of_run(self._app.services, run)
+
+    def runs_of(self, environment: str, digest: str, since: "datetime") -> "tuple[Run, ...]":
+        """The promotions and rollbacks of a package in *environment* that were requested after *since*."""
+        from orchestrator.management.reviews.facts import runs_of_package
+
+        return runs_of_package(self._app.services, environment, digest, since)
+
+    def run(self, run: str) -> "Run":
+        """One run. Raises R101."""
+        return self._app.store.run(run)
 
 
 def _about(hook: str) -> str:

@@ -4,7 +4,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from orchestrator.hook_wiring import HookParts
+from orchestrator.hook_wiring import HookParts, ProjectReviewSources
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from orchestrator.management.planned_releases.notes import ChangedFile, NoteSources, PackageDifference
     from orchestrator.management.planned_releases.ports import PackagePlace
     from orchestrator.management.projects.ports import ProjectSources
-    from orchestrator.management.reviews.model import ReviewFacts
-    from orchestrator.management.reviews.ports import ReviewedRun, ReviewSources
+    from orchestrator.management.reviews.ports import ReviewSources
     from orchestrator.management.trains.ports import ReleaseShape, TrainSources
 
     Base = ApplicationParts
@@ -372,32 +371,3 @@ class ProjectMeasureSources:
             return {}
         times = commit_times(self._app.root, frozenset(commits.values()), self._app.environ)
         return {digest: parse_moment(times[commit]) for digest, commit in commits.items() if commit in times}
-
-
-class ProjectReviewSources:
-    """The `ReviewSources` of a project: its journal."""
-
-    def __init__(self, app: "ApplicationParts") -> None:
-        self._app = app
-
-    def reviewed_runs(self, since: "datetime", emergencies: frozenset[str]) -> "tuple[ReviewedRun, ...]":
-        """The runs that ended after *since*, and that are reviewed."""
-        from orchestrator.management.reviews.facts import reviewed_runs
-
-        return reviewed_runs(self._app.services, since, emergencies)
-
-    def run_facts(self, run: str) -> "ReviewFacts":
-        """What the journal has of one run. Raises R101."""
-        from orchestrator.management.reviews.facts import facts_of_run
-
-        return facts_of_run(self._app.services, run)
-
-    def runs_of(self, environment: str, digest: str, since: "datetime") -> "tuple[Run, ...]":
-        """The promotions and rollbacks of a package in *environment* that were requested after *since*."""
-        from orchestrator.management.reviews.facts import runs_of_package
-
-        return runs_of_package(self._app.services, environment, digest, since)
-
-    def run(self, run: str) -> "Run":
-        """One run. Raises R101."""
-        return self._app.store.run(run)

@@ -22,6 +22,7 @@ SIGN_IN = Public("how users sign in")
 FILES = Public("files without data of the project")
 PROBES = Public("for supervisors of the process; without data of the project")
 
+READING = ("HEAD", "GET")
 REQUESTING = ("plans.find", "plans.require_executable", "plans.risk", "run_requests.request_promotion")
 ROLLING_BACK = ("releases.rollback_package", "submissions.submit(RollBack)")
 SEARCHING = (
@@ -375,14 +376,12 @@ ROUTES: dict[str, tuple[str, ...] | Public | UseCaseRoute] = {
     "POST /api/v1/use-cases/{case}": UseCaseRoute(),
     "POST /api/v1/token-exchange": Public("the token of a CI job shows what the job is; a service account accepts it"),
     "POST /api/v1/hooks/{hook}": Public("the signature of the sender, which is verified; a service account acts"),
-    "HEAD /api/v1/packages/{digest}": ("packageuploads.upload_offset",),
-    "GET /api/v1/packages/{digest}": ("packageuploads.upload_offset",),
+    **{f"{method} /api/v1/packages/{{digest}}": ("packageuploads.upload_offset",) for method in READING},
     "PUT /api/v1/packages/{digest}": ("packageuploads.upload_part",),
     "GET /api/v1/definitions": ("definitions.kept",),
     "GET /api/v1/definitions/{digest}": ("definitions.show",),
     "POST /api/v1/definitions/{digest}/use": ("definitions.current", "definitions.show", "definitions.make_current"),
-    "HEAD /api/v1/definition-uploads/{digest}": ("definitions.definition_offset",),
-    "GET /api/v1/definition-uploads/{digest}": ("definitions.definition_offset",),
+    **{f"{method} /api/v1/definition-uploads/{{digest}}": ("definitions.definition_offset",) for method in READING},
     "PUT /api/v1/definition-uploads/{digest}": ("definitions.definition_part",),
     "GET /api/v1/worker-calls/{call}": Public("the result of a call, for the actor of that call"),
     "GET /api/v1/events": ("access.allowed_environments",),

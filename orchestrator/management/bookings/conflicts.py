@@ -146,7 +146,7 @@ def _approvers_absent(booking: EnvironmentBooking, facts: BookingFacts) -> Itera
 
 
 def _voter(name: str, lasts: Interval, absences: Iterable[Absence]) -> str:
-    """*name*, or its deputy: who of them is there at some time of *lasts*. Empty if nobody is."""
+    """*name* or its deputy, if present at some time of *lasts*; empty if both are absent."""
     away = [absence for absence in absences if absence.user == name]
     if _is_there(name, lasts, absences):
         return name
