@@ -54,7 +54,6 @@ GOAL, LIST_MS, RUN_MS = 3.0, 200.0, 50.0
 LEAST = 1.0  # milliseconds: less is noise, and counts as this much in a ratio
 CHUNK = 500  # runs that are written at once
 TASKS, TESTS = 3, 5
-GROWING = frozenset[str]()
 MOVES = ("planning", "building", "provisioning", "deploying", "verifying", "promoting", "watching", "closing")
 
 
@@ -290,7 +289,7 @@ def documents(size: Size) -> list[Document]:
         Document("overrides, 200 (calendar list)", lambda app, _: recorded_overrides(app.acting)),
         Document("audit entries, 50 (audit list)", lambda app, _: list_entries(app.acting, EVERYTHING, 50)),
         Document("feed, 50", lambda app, c: app.store.feed(cursor=f"0.{c.randrange(1, size.runs * 20)}")),
-        *(Document(name, make, grows=name in GROWING) for name, make in Lists(names(size), amounts(size.requests)).made().items()),
+        *(Document(name, make) for name, make in Lists(names(size), amounts(size.requests)).made().items()),
     ]  # fmt: skip
 
 
@@ -389,7 +388,7 @@ def main(words: list[str] | None = None) -> int:
     for kind in chosen.stores.split(","):
         base: dict[str, tuple[float, float, Document]] = {}
         if chosen.beside:
-            small = Size(chosen.environments, chosen.beside, requests=max(200, chosen.requests // 100))
+            small = Size(chosen.environments, chosen.beside, requests=chosen.requests)
             with filled(kind, small) as (folder, url, _):
                 base = measure(folder, url, small, chosen.repeats, chosen.only)
         size = Size(chosen.environments, chosen.runs, requests=chosen.requests)
