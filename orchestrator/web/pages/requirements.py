@@ -6,7 +6,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
-from orchestrator.app.acting import Right
+from orchestrator.app.acting import Right, require_unrecorded
 from orchestrator.app.requirement_reports import requirement_reports
 from orchestrator.domain.access.actions import Action
 from orchestrator.web.changes import is_allowed
@@ -55,9 +55,11 @@ async def send_requirements_check(request: Request, environment: str) -> Respons
 
     def work(app: Any, who: SignedIn, form: Form) -> str:
         app.require_environment(environment)
+        rights = (Right(Action.OBSERVE, environment),)
+        require_unrecorded(app.acting_as(who.actor), rights)
         package = app.releases.kept_package(who.actor, text_of(form, "release", needed=True))
         arguments = {"package": package.ref.to_json(), "environment": environment}
-        made = have_done(app, who.actor, CHECK, arguments, (Right(Action.OBSERVE, environment),))
+        made = have_done(app, who.actor, CHECK, arguments, rights)
         return f"/environments/{quote(environment)}/requirements?call={made}#reports"
 
     return await submitted(request, work)
