@@ -16,7 +16,7 @@ from orchestrator.management.use_cases import use_case_called, use_cases
 from orchestrator.ports.servers import ServerReply
 from tests.app.desk import Desk
 from tests.app.test_rights import CALLS, RULES, SENDING, everything, laid
-from tests.management.calls import FACTS, HOOK_PROJECT, PLANS, RELEASES, SOURCES, TRAIN_FACTS
+from tests.management.calls import FACTS, HOOK_PROJECT, PLANS, RELEASES, SOURCES, TRAIN_FACTS, NoWorks
 from tests.management.sources import MeasureFacts, NoProjects, ReviewJournal
 
 UNLIKE = {
@@ -56,6 +56,7 @@ class Wire:
             hook_sources=HOOK_PROJECT,
             notification_sources=SENDING,
             project_sources=NoProjects(),
+            task_works=NoWorks(),
         )
 
     def post(self, path: str, body: bytes, key: str | None) -> ServerReply:
