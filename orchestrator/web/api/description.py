@@ -87,7 +87,7 @@ def _describe(method: str, path: str, operation: dict[str, Any], schemas: dict[t
         places = [schemas[model] for model in models]
         response = given.setdefault(str(status), {"description": HTTPStatus(status).phrase})
         response["content"] = {"application/json": {"schema": places[0] if len(places) == 1 else {"anyOf": places}}}
-    if path == "/events":
+    if path in {"/events", "/record-events"}:
         given["200"] = STREAM
     if method == "HEAD":
         given["200"].pop("content", None)
