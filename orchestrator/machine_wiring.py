@@ -1,6 +1,7 @@
 """What front ends use of this machine without a project, with the real adapters; each is imported when it is used."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -156,6 +157,14 @@ class RealPackageFiles:
 
 class RealDefinitionSealer:
     """Seals definitions of projects."""
+
+    @contextmanager
+    def sealed(self, start: Path) -> "Iterator[SealedDefinition]":
+        """The project around *start*, sealed into a file that is removed at the end. Raises as `seal`."""
+        from orchestrator.trees import temporary_folder
+
+        with temporary_folder("orchestrator-push-") as folder:
+            yield self.seal(start, Path(folder) / "definition")
 
     def seal(self, start: Path, target: Path) -> "SealedDefinition":
         """Seal the project around *start* into *target*. Raises F-codes, N181, N183, and P-codes of the files."""

@@ -4,6 +4,7 @@ The composition root gives it to front ends, as it gives them projects: see `ope
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -100,8 +101,11 @@ class PackageFiles(Protocol):
 class DefinitionSealer(Protocol):
     """Seals definitions of projects."""
 
-    def seal(self, start: Path, target: Path) -> SealedDefinition:
-        """Seal the project around *start* into *target*. Raises F-codes, N181, N183, and P-codes of the files."""
+    def sealed(self, start: Path) -> AbstractContextManager[SealedDefinition]:
+        """The project around *start*, sealed into a file that is removed at the end.
+
+        Raises F-codes, N181, N183, and P-codes of the files.
+        """
 
 
 class CalendarFiles(Protocol):

@@ -1,7 +1,7 @@
 """Use cases about notifications: the rules, what was sent, and what is sent again."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
 
 from orchestrator.app.acting import Acting, Change, View, change, read_own, read_register, unknown
@@ -220,15 +220,15 @@ def rule_version(rule: NotificationRule) -> str:
     return digest_of(_without_target(rule).to_json())
 
 
-def expecting_rule(acting: Acting, name: str, version: str) -> Acting:
-    """*acting* for a change of the rule *name* in this *version*; otherwise the change raises N145."""
+def unchanged_rule(name: str, version: str) -> Callable[[Records], None]:
+    """A precondition of a change: the rule *name* has this *version*. Otherwise it raises N145."""
 
     def check(records: Records) -> None:
         found = records.get(NOTIFICATION_RULES, name)
         if found is None or rule_version(found) != version:
             raise OrchestratorError("N145", f"the rule {name} has changed since it was read")
 
-    return replace(acting, precondition=check)
+    return check
 
 
 # -- parts -------------------------------------------------------------------------------------------------------------

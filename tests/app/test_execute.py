@@ -18,7 +18,12 @@ def test_a_promotion_along_the_path(project: MemoryProject) -> None:  # noqa: F8
     services = project.services()
     engines = SimpleNamespace(deployer=lambda _own: services.deployer, provisioner=lambda: services.provisioner)
     parts: Any = SimpleNamespace(
-        services=services, store=services.store, environments={}, engines=engines, secrets=services.secrets
+        services=services,
+        store=services.store,
+        environments={},
+        engines=engines,
+        secrets=services.secrets,
+        use_definition_of=lambda _request: None,
     )
     answers: dict[str, Any] = {}
     durable: Any = MemoryDurable(answers)

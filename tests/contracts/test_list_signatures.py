@@ -49,7 +49,10 @@ CANNOT_GROW = {
     "Provisioner.existing_resources": PARTS,
     "Provisioner.unused_settings": PARTS,
     "Records.all": "see `test_records_that_accumulate_are_read_in_pages`",
+    "DefinitionArchives.digests": "those of the definitions that are kept: the others are pruned",
     "Records.count": "one number for each part: the states of a kind",
+    "Records.positions": GIVEN,
+    "Records.written_since": SINCE,
     "ReleaseLists.find_releases": "the newest, at most a limit that each caller gives; the list is `list_releases`",
     "ReleaseLists.release_places": "at most one row for each pair of a release and an environment that the caller gives",
     "ReleaseSources.built": FILES,
@@ -134,10 +137,13 @@ KEPT_SHORT = frozenset(
         "TRAIN_LINES",
         "HOOKS",
         "NOTIFICATION_RULES",
+        "PROJECT_DEFINITIONS",
         "kind",
     }
 )
-"""Kinds that administrators edit one by one, which are read as a whole. *kind* is one of those of `ACCESS_KINDS`."""
+"""Kinds that administrators edit one by one, which are read as a whole. *kind* is one of those of `ACCESS_KINDS`.
+
+Project definitions that no run needs are pruned."""
 PARTS_THAT_END = {
     "PENDING": "a notification that was sent is in another part",
     "OPEN": "what has ended is in another part",

@@ -108,7 +108,7 @@ def plans(store: T, make: Callable[[T], Any]) -> list[tuple[str, list[str]]]:
         make(store)
     finally:
         sa.event.remove(sa.Engine, "before_cursor_execute", keep)
-    chosen = [(statement, values) for statement, values in found if statement.startswith("SELECT")]
+    chosen = [(each, values) for each, values in found if each.startswith("SELECT") and "alembic_version" not in each]
     assert chosen
     with engine.connect() as db:
         return [

@@ -113,6 +113,7 @@ def lay_people(office: RequestProject) -> None:
     lay_notifications(office)
     office.by("root", "group", "add", "ops", "bob")
     office.by("root", "service-account", "add", "ci")
+    office.packages.put(office.release("1.0.0"))
     office.by("root", "hook", "add", "main", "--form", "github", "--for", "ci", "--release", "shop")
     office.by("root", "away", "--user", "cid", "--deputy", "bob", "--until", "2031-01-01T00:00:00Z")
 

@@ -19,6 +19,7 @@ from orchestrator.adapters.archive.names import check_name, check_together
 from orchestrator.adapters.archive.replaced_file import ReplacedFile
 from orchestrator.adapters.archive.sealed import END, MANIFEST, MAX_MANIFEST, Member, Reader, put_all
 from orchestrator.adapters.archive.unpacked import content_as, link_as, write_file
+from orchestrator.domain.error_codes import NOT_A_DEFINITION
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.project_definition import DefinitionManifest, SealedDefinition
 from orchestrator.domain.release import PackageFile
@@ -138,4 +139,4 @@ def unpack_project(source: BinaryIO, target: Path) -> DefinitionManifest:
 
 
 def _as_definition(error: OrchestratorError) -> OrchestratorError:
-    return error if error.code == "N180" else not_a_definition(error.message)
+    return error if error.code == NOT_A_DEFINITION else not_a_definition(error.message)

@@ -50,13 +50,10 @@ def push(path: Path | None, message: str, *, as_json: bool) -> None:
 
     A plan and its run keep the definition with which the plan was made, also when another one is current.
     """
-    from tempfile import TemporaryDirectory
-
     from orchestrator.app.opening import this_machine
 
     app = _open()
-    with TemporaryDirectory(prefix="orchestrator-push-") as folder:
-        sealed = this_machine().definitions.seal(path or Path.cwd(), Path(folder) / "definition")
+    with this_machine().definitions.sealed(path or Path.cwd()) as sealed:
         current = app.definitions.current(app.actor)
         before = current.digest if current is not None else ""
         if before != sealed.digest:

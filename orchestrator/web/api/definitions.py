@@ -7,6 +7,8 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 from pydantic import ConfigDict, Field
 
+from orchestrator.app.acting import Right, require_unrecorded
+from orchestrator.domain.access.actions import Action
 from orchestrator.domain.uploads import UploadPart, parse_content_range
 from orchestrator.web.api.changing import Key, Result, Writer, reply_once
 from orchestrator.web.api.documents import (
@@ -62,6 +64,7 @@ def post_definition_use(
     definitions = application(request).definitions
 
     def work() -> Result:
+        require_unrecorded(application(request).acting_as(who.actor), (Right(Action.PUSH_DEFINITION),))
         current = definitions.current(who.actor)
         if match is not None:
             shown = definitions.show(who.actor, current.digest).to_json() if current is not None else {}

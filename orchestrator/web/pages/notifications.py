@@ -1,5 +1,6 @@
 """Pages of notifications: rules and what they have sent, one rule, and what a user has subscribed to."""
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
@@ -12,7 +13,6 @@ from orchestrator.app.notification_rules import (
     NotificationFilter,
     add_notification_rule,
     edit_notification_rule,
-    expecting_rule,
     list_notification_rules,
     list_notifications,
     list_own_notifications,
@@ -21,6 +21,7 @@ from orchestrator.app.notification_rules import (
     rule_version,
     show_notification_rule,
     test_notification_rule,
+    unchanged_rule,
 )
 from orchestrator.app.people import show_access
 from orchestrator.domain.access.actions import Action
@@ -131,7 +132,8 @@ async def send_rule_edit(request: Request, rule: str) -> Response:
     """Change a rule: every field that its page has. An empty address keeps the target."""
 
     def work(app: Any, who: SignedIn, form: Form) -> Response:
-        acting = expecting_rule(app.acting_as(who.actor), rule, form.get("shown", ""))
+        unchanged = unchanged_rule(rule, form.get("shown", ""))
+        acting = replace(app.acting_as(who.actor), precondition=unchanged)
         draft = checked_model(RuleDraft, draft_fields(form, reader_zone(request)) | {"name": rule})
         address, reason = text_of(form, "address"), text_of(form, "reason")
         made = edit_notification_rule(acting, draft, address, app.notification_sources, reason)
