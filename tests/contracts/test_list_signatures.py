@@ -158,6 +158,7 @@ PARTS_THAT_END = {
     "user.name": "the accounts of one user",
     "user": "the accounts, or the calendar address, of one user",
     "acting.actor.name": "the calendar address of one user",
+    "environment": "the newest report of each release in one environment",
 }
 
 

@@ -47,7 +47,7 @@ class ActionModule(ActionBase):
 
     def _facts(self, expressions, task_vars):
         """A line for the value of each expression. Facts are data of the host: nothing in them is evaluated."""
-        answer = self._execute_module(module_name=SETUP, module_args={"gather_subset": ["!facter", "!ohai"]}, task_vars=task_vars)
+        answer = self._execute_module(module_name=SETUP, module_args={"gather_subset": ["all", "!facter", "!ohai"]}, task_vars=task_vars)
         if answer.get("failed"):
             return [self._module_error(answer)]
         found = wrap_var(answer.get("ansible_facts") or {})
