@@ -192,6 +192,14 @@ def management_body(route: str) -> dict[str, Any]:
     return next((fields for end, fields in bodies.items() if route.endswith(end)), {})
 
 
+BODIES: dict[str, dict[str, Any]] = {
+    "/parity": {"with": "production"},
+    "/audit/export": {"start": "2026-01-01T00:00", "end": "2026-01-02T00:00"},
+    "/use": {"message": "x"},
+}
+"""The bodies of routes, by how these end."""
+
+
 def body_of(route: str, asked: dict[str, Any]) -> dict[str, Any]:
     """A body or form that is valid for *route*."""
     if route in FORMS | PEOPLE_FORMS:
@@ -207,14 +215,9 @@ def body_of(route: str, asked: dict[str, Any]) -> dict[str, Any]:
         fields = {"plan": asked["request"]["plan"]}
     if route.endswith(("rollback", "rollbacks")):
         fields = {"environment": "staging"} if "api" in route else {}
-    if route.endswith("/parity"):
-        fields = {"with": "production"}
-    if route.endswith("/audit/export"):
-        fields = {"start": "2026-01-01T00:00", "end": "2026-01-02T00:00"}
+    fields = next((dict(given) for end, given in BODIES.items() if route.endswith(end)), fields)
     if "line-stops" in route or "/calendar/" in route:
         fields["environment"] = "staging"
-    if "/definitions/" in route:
-        fields = {"message": "x"}
     return fields
 
 
