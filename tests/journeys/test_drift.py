@@ -78,7 +78,8 @@ def test_a_file_and_a_resource_edited_by_hand_are_named(running: Project, change
     assert {item["host"] for item in found["findings"] if item["part"] == "task"} == {"web2"}
     assert found["unknown"] == []
     running.run("drift", "production", code=1)
-    (request,) = running.run("request", "list", "--json").json["requests"]
+    (listed,) = running.run("request", "list", "--json").json["requests"]
+    request = listed["request"]
     assert (request["source"], request["state"], request["environments"]) == ("drift", "assessing", ["production"])
     assert len(request["findings"]) == len(found["findings"])
     assert changed.read_text() == "Big and far"
@@ -100,7 +101,7 @@ def test_a_file_and_a_resource_edited_by_hand_are_named(running: Project, change
         assert server.read_text() == was
         running.run("drift", "production")
         assert running.run("request", "list", "--json").json["requests"] == []
-        closed = running.run("request", "show", request["id"], "--json").json["request"]
+        closed = running.run("request", "show", listed["id"], "--json").json["request"]
         assert (closed["state"], closed["note"]) == ("closed", "the drift is gone")
     finally:
         file.write_text(text)
