@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Literal
 
+import pytest
 from playwright.sync_api import Browser, Page
 
 from orchestrator.app.sign_in_links import create_link
@@ -78,6 +79,7 @@ def address_of(served: Served, page: str) -> str:
     return served.address + page.format(**given) + query
 
 
+@pytest.mark.timeout(1200)
 def test_every_drawing_of_the_calendar_is_accessible(served: Served) -> None:
     """axe-core finds nothing on a calendar with windows, freezes, bookings and runs, and it fits its window."""
     lay_more(served)
@@ -92,6 +94,7 @@ def test_every_drawing_of_the_calendar_is_accessible(served: Served) -> None:
         picture(page, f"calendar-{view}")
 
 
+@pytest.mark.timeout(2400)  # all pages, each in four looks
 def test_every_page_is_accessible(served: Served) -> None:
     """axe-core finds nothing on any page, no page is wider than its window, and the browser reports no error."""
     lay_more(served)
@@ -157,6 +160,7 @@ def test_the_check_of_accessibility_finds_planted_faults(chrome: Browser) -> Non
     page.close()
 
 
+@pytest.mark.timeout(1200)
 def test_pages_work_under_their_own_policy(served: Served) -> None:
     """No page needs what its Content-Security-Policy refuses."""
     lay_more(served)

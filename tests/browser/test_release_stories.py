@@ -150,6 +150,7 @@ def opened(page: Page) -> None:
     page.evaluate("document.querySelectorAll('main details').forEach((each) => { each.open = true; })")
 
 
+@pytest.mark.timeout(1800)
 def test_pages_of_release_management_are_accessible(served: Served) -> None:
     """axe-core finds nothing on a page with data, with its parts opened, and no page is wider than its window."""
     review = lay_scene(served)
