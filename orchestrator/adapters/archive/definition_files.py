@@ -94,7 +94,7 @@ def _is_result(name: str) -> bool:
 
 
 def _needed(project: ProjectFolder) -> Iterable[str]:
-    """The files without which there is no project."""
+    """The files that every project needs."""
     found = (folder / ENVIRONMENT for _, folder in project.environments)
     return [PROJECT, *(file.relative_to(project.root).as_posix() for file in found)]
 

@@ -88,7 +88,7 @@ class Directory:
         if known is None:
             found = {place for to in self.principals_of(kind, name) for place in self._bindings_to.get(to, ())}
             known = tuple(self.access.bindings[place] for place in sorted(found))
-            if kind == "user" and name in self.users:  # there is no end of other names
+            if kind == "user" and name in self.users:  # the number of other names has no limit
                 self._bindings_of[kind, name] = known
         return known
 

@@ -69,7 +69,7 @@ class CertificateRequirement(Model):
     @classmethod
     def _one_of_both(cls, address: str | None, info: ValidationInfo) -> str | None:
         if (address is None) == (info.data.get("file") is None):
-            raise ValueError("is required if there is no file, and not allowed with one")
+            raise ValueError("is required without `file`, and not allowed with it")
         return address
 
     @property

@@ -42,7 +42,7 @@ def minute_in(zone: str, time: str | datetime | None) -> str:
 
 
 def exact_time(time: str | datetime | None) -> str:
-    """A time in UTC, in ISO 8601 to the second; empty if there is none."""
+    """A time in UTC, in ISO 8601 to the second; empty without a time."""
     return f"{moment_of(time):%Y-%m-%dT%H:%M:%SZ}" if time else ""
 
 

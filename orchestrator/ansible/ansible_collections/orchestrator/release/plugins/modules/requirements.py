@@ -148,7 +148,7 @@ def certificate_file(path):
 
 
 def certificate_of(address):
-    """The time until the certificate that an address presents expires, whoever signed it."""
+    """The time until the certificate that an address presents expires. Its signature is not verified."""
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
     context = ssl.create_default_context()
