@@ -133,19 +133,14 @@ def run_query(argv: Sequence[str], starts: int = STARTS, **options: Any) -> "sub
 @contextlib.contextmanager
 def progress_heartbeat(echo: Callable[[str], None], what: str, every: float = 15.0) -> Iterator[None]:
     """Report every *every* seconds for how long the block has been running, and at its end how long it took."""
-    import threading
+    from orchestrator.background import repeated  # the supervisor of a job needs no thread
 
-    began, done = time.monotonic(), threading.Event()
+    began = time.monotonic()
 
-    def report() -> None:
-        while not done.wait(every):
-            echo(f"{what}: {time.monotonic() - began:.0f} s so far")
+    def report() -> bool:
+        echo(f"{what}: {time.monotonic() - began:.0f} s so far")
+        return True
 
-    teller = threading.Thread(target=report, daemon=True)
-    teller.start()
-    try:
+    with repeated(report, every):
         yield
-    finally:
-        done.set()
-        teller.join()
     echo(f"{what}: took {time.monotonic() - began:.0f} s")

@@ -1,11 +1,11 @@
 """The work of a task in an environment: a command, a playbook or a gate, as a job that is found again after a crash."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 
+from orchestrator.background import repeated
 from orchestrator.domain.context import Context
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.gate import Gate
@@ -158,21 +158,13 @@ def _locked(services: Services, order: WorkOrder) -> Iterator[int]:
         store.release(work.environment, holder)
 
 
-@contextmanager
-def _watched(jobs: Jobs, job: str, stopped: Callable[[], bool]) -> Iterator[None]:
+def _watched(jobs: Jobs, job: str, stopped: Callable[[], bool]) -> AbstractContextManager[None]:
     """End the *job* once it is *stopped*."""
-    ended = threading.Event()
 
-    def watch() -> None:
-        while not ended.wait(LOOK_EVERY_S):
-            if stopped():
-                jobs.stop(job)
-                return
+    def watch() -> bool:
+        if not stopped():
+            return True
+        jobs.stop(job)
+        return False
 
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
+    return repeated(watch, LOOK_EVERY_S)

@@ -3,13 +3,13 @@
 import base64
 import json
 import secrets
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import tracing
+from orchestrator.background import repeated
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
 from orchestrator.domain.moments import parse_moment
@@ -91,22 +91,14 @@ def tidy_calls(app: "ManagedApplication") -> None:
     app.worker_calls.remove_before(_now(app) - CALLS_KEPT_FOR)
 
 
-@contextmanager
-def _extended(app: "ManagedApplication", call: WorkerCall) -> Iterator[None]:
+def _extended(app: "ManagedApplication", call: WorkerCall) -> AbstractContextManager[None]:
     """Keep the claim of *call* in the meantime."""
-    stop = threading.Event()
 
-    def extend() -> None:
-        while not stop.wait(EXTEND_EVERY_S):
-            app.worker_calls.change(call.model_copy(update={"until": _now(app) + CLAIM_LASTS}))
+    def extend() -> bool:
+        app.worker_calls.change(call.model_copy(update={"until": _now(app) + CLAIM_LASTS}))
+        return True
 
-    thread = threading.Thread(target=extend, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
+    return repeated(extend, EXTEND_EVERY_S)
 
 
 def _now(app: "ManagedApplication") -> datetime:
