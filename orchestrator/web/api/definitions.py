@@ -1,27 +1,34 @@
 """The routes of project definitions: those that are kept, which one is current, and their uploads."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 from pydantic import ConfigDict, Field
 
 from orchestrator.app.acting import Right, require_unrecorded
 from orchestrator.domain.access.actions import Action
-from orchestrator.domain.uploads import UploadPart, parse_content_range
+from orchestrator.domain.uploads import UploadPart
 from orchestrator.web.api.changing import Key, Result, Writer, reply_once
 from orchestrator.web.api.documents import (
     PREFIX,
     Limit,
     Match,
     Who,
-    encoded_document,
     require_tag,
     tagged_document,
 )
 from orchestrator.web.api.orders import Order
-from orchestrator.web.api.packages import BODY, OFFSET, OFFSET_HEADER, Digest, Range
+from orchestrator.web.api.uploads import (
+    BODY,
+    OFFSET_HEADER,
+    Digest,
+    Document,
+    Range,
+    offset_response,
+    part_response,
+    part_responses,
+)
 from orchestrator.web.requests import application
 
 router = APIRouter(prefix=PREFIX)
@@ -86,9 +93,7 @@ def head_definition_upload(request: Request, who: Who, digest: Digest) -> Respon
 def get_definition_upload(request: Request, who: Who, digest: Digest) -> Response:
     """The same as a document, whose errors have a text too."""
     offset, kept = application(request).definitions.definition_offset(who.actor, digest)
-    headers = {OFFSET: str(offset), "Upload-Complete": f"?{int(kept)}"}
-    body = encoded_document("Upload", {"digest": digest, "offset": offset, "kept": kept})
-    return Response(body, 200, headers, "application/json")
+    return offset_response(digest, offset, kept=kept)
 
 
 @router.put(
@@ -96,24 +101,13 @@ def get_definition_upload(request: Request, who: Who, digest: Digest) -> Respons
     tags=["definitions"],
     status_code=201,
     openapi_extra=BODY,
-    responses={
-        201: {"description": "The definition is whole, verified and kept", "headers": OFFSET_HEADER},
-        202: {"description": "The part is kept, and more is needed", "headers": OFFSET_HEADER},
-    },
+    responses=part_responses("definition"),
 )
 async def put_definition_upload(request: Request, who: Writer, digest: Digest, content_range: Range) -> Response:
     """Upload a part of a definition. Parts follow each other. The definition is kept, and does not become current."""
-    data = await request.body()
-    part = parse_content_range(content_range, len(data))
-    return await run_in_threadpool(_put, request, who, digest, part, data)
 
+    def add(part: UploadPart, data: bytes) -> Document | None:
+        made = application(request).definitions.definition_part(who.actor, digest, part, data)
+        return None if made is None else ("KeptDefinition", {"definition": made.to_json()})
 
-def _put(request: Request, who: Writer, digest: str, part: UploadPart, data: bytes) -> Response:
-    made = application(request).definitions.definition_part(who.actor, digest, part, data)
-    headers = {OFFSET: str(part.end)}
-    if made is None:
-        document: dict[str, Any] = {"digest": digest, "offset": part.end, "kept": False}
-        return Response(encoded_document("Upload", document), 202, headers, "application/json")
-    return Response(
-        encoded_document("KeptDefinition", {"definition": made.to_json()}), 201, headers, "application/json"
-    )
+    return await part_response(request, digest, content_range, add)

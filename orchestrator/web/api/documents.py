@@ -75,6 +75,26 @@ def expecting_tag(
     return expecting(acting, kind, found)
 
 
+def expecting_stored(
+    acting: Acting,
+    match: str | None,
+    kind: RecordKind[T],
+    key: str,
+    show: Callable[[Acting, str], T],
+    shown: tuple[str, Callable[[T], Any]],
+) -> Acting:
+    """As `expecting_tag`, for the record *key*, of which *show* returns a copy without its secret.
+
+    *show* checks that the actor may read it.
+    """
+
+    def read() -> T:
+        copy = show(acting, key)
+        return acting.register.reading(lambda records: records.get(kind, key)) or copy
+
+    return expecting_tag(acting, match, kind, read, shown)
+
+
 def page_after(
     items: Sequence[R], key: Callable[[R], str], cursor: str | None, limit: int
 ) -> tuple[list[R], str | None]:

@@ -7,11 +7,10 @@ from fastapi.responses import Response
 from pydantic import ConfigDict, Field
 
 from orchestrator.app.acting import Acting
-from orchestrator.domain.errors import OrchestratorError
 from orchestrator.management.application import ManagedApplication
 from orchestrator.management.documents import hook_item
 from orchestrator.management.hooks.decisions import add_hook, edit_hook, remove_hook
-from orchestrator.management.hooks.model import Hook, HookDraft, HookForm
+from orchestrator.management.hooks.model import HookDraft, HookForm
 from orchestrator.management.hooks.queries import list_deliveries, list_hooks, show_hook, test_hook
 from orchestrator.management.hooks.state import DeliveryState
 from orchestrator.management.hooks.store import HOOKS
@@ -22,11 +21,11 @@ from orchestrator.web.api.documents import (
     Limit,
     Match,
     Who,
-    expecting_tag,
+    expecting_stored,
     page_after,
     tagged_document,
 )
-from orchestrator.web.api.orders import Order, Reason, Text
+from orchestrator.web.api.orders import Order, Reason, Text, given_fields
 from orchestrator.web.requests import checked_model, managed_application
 
 router = APIRouter(prefix=PREFIX)
@@ -110,13 +109,7 @@ def post_new_hook(request: Request, who: Writer, order: HookOrder, key: Key = No
 
 def _expecting(app: ManagedApplication, who: Writer, hook: str, match: str | None) -> Acting:
     """The actor for a change of the version *match* of a hook. Raises N145."""
-    acting = app.acting_as(who.actor)
-
-    def read() -> Hook:
-        shown = show_hook(acting, hook)
-        return acting.register.reading(lambda records: records.get(HOOKS, hook)) or shown
-
-    return expecting_tag(acting, match, HOOKS, read, ("Hook", hook_item))
+    return expecting_stored(app.acting_as(who.actor), match, HOOKS, hook, show_hook, ("Hook", hook_item))
 
 
 @router.post("/hooks/{hook}/edit", tags=["hooks"])
@@ -124,9 +117,7 @@ def post_hook_edit(
     request: Request, who: Writer, hook: HookName, order: HookEdit, key: Key = None, match: Match = None
 ) -> Response:
     """Change fields of a hook. Its secret stays. With `If-Match` only the version that was read is changed."""
-    app, fields = managed_application(request), order.model_dump(mode="json", exclude_unset=True)
-    if not fields:
-        raise OrchestratorError("N110", "at least one field is required")
+    app, fields = managed_application(request), given_fields(order)
 
     def work() -> Result:
         acting = _expecting(app, who, hook, match)

@@ -20,7 +20,6 @@ from orchestrator.app.notification_rules import (
     show_notification_rule,
     test_notification_rule,
 )
-from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.notifications import ChannelKind, NotificationRule, QuietHours, RuleDraft
 from orchestrator.domain.register import NOTIFICATION_RULES
 from orchestrator.management.application import ManagedApplication
@@ -31,11 +30,11 @@ from orchestrator.web.api.documents import (
     Limit,
     Match,
     Who,
-    expecting_tag,
+    expecting_stored,
     page_after,
     tagged_document,
 )
-from orchestrator.web.api.orders import Order, Reason, Text
+from orchestrator.web.api.orders import Order, Reason, Text, given_fields
 from orchestrator.web.requests import checked_model, managed_application
 
 router = APIRouter(prefix=PREFIX)
@@ -131,13 +130,8 @@ def post_rule(request: Request, who: Writer, order: RuleOrder, key: Key = None) 
 
 def _expecting(app: ManagedApplication, who: Writer, rule: str, match: str | None) -> Acting:
     """The actor for a change of the version *match* of a rule. Raises N145."""
-    acting = app.acting_as(who.actor)
-
-    def read() -> NotificationRule:
-        shown = show_notification_rule(acting, rule)
-        return acting.register.reading(lambda records: records.get(NOTIFICATION_RULES, rule)) or shown
-
-    return expecting_tag(acting, match, NOTIFICATION_RULES, read, ("NotificationRule", _rule))
+    acting, shown = app.acting_as(who.actor), ("NotificationRule", _rule)
+    return expecting_stored(acting, match, NOTIFICATION_RULES, rule, show_notification_rule, shown)
 
 
 @router.post("/notification-rules/{rule}/edit", tags=["notifications"])
@@ -148,9 +142,7 @@ def post_rule_edit(
 
     The response has the secret of a webhook if it is new: of a rule that had another channel.
     """
-    app, fields = managed_application(request), order.model_dump(mode="json", exclude_unset=True)
-    if not fields:
-        raise OrchestratorError("N110", "at least one field is required")
+    app, fields = managed_application(request), given_fields(order)
 
     def work() -> Result:
         acting, address = _expecting(app, who, rule, match), str(fields.get("address", ""))

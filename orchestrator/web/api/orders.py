@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from orchestrator.app.planned_requests import DEFAULT_QUEUE
 from orchestrator.domain.approval.votes import Decision
+from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.moments import Moment
 
 Text = Annotated[str, Field(max_length=2000)]
@@ -47,6 +48,14 @@ class Order(BaseModel):
             if isinstance(data, dict) and old in data and new in cls.model_fields:
                 raise ValueError(f"the field {old!r} is now {new!r}")
         return data
+
+
+def given_fields(order: Order) -> dict[str, Any]:
+    """The fields that the body has, of those that may change. Raises N110 without any."""
+    fields = order.model_dump(mode="json", exclude_unset=True)
+    if not fields:
+        raise OrchestratorError("N110", "at least one field is required")
+    return fields
 
 
 class Reason(Order):

@@ -10,7 +10,6 @@ from pydantic import ConfigDict, Field
 from orchestrator.app.acting import Acting, unknown
 from orchestrator.app.people import edit_user, show_access
 from orchestrator.domain.access.principals import User
-from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.register import USERS
 from orchestrator.web.api.changing import Key, Result, Writer, reply_once
 from orchestrator.web.api.documents import (
@@ -23,7 +22,7 @@ from orchestrator.web.api.documents import (
     page_after,
     tagged_document,
 )
-from orchestrator.web.api.orders import Order
+from orchestrator.web.api.orders import Order, given_fields
 from orchestrator.web.requests import application, checked_model
 
 Text = Annotated[str, Field(max_length=200)]
@@ -83,9 +82,7 @@ def post_user_edit(
     request: Request, who: Writer, user: str, order: UserEdit, key: Key = None, match: Match = None
 ) -> Response:
     """Change fields of a user. With `If-Match` only the version that was read is changed."""
-    acting, fields = application(request).acting_as(who.actor), order.model_dump(mode="json", exclude_unset=True)
-    if not fields:
-        raise OrchestratorError("N110", "at least one field is required")
+    acting, fields = application(request).acting_as(who.actor), given_fields(order)
 
     def work() -> Result:
         checked_model(User, {"name": user, **fields})
