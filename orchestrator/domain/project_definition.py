@@ -1,12 +1,11 @@
 """Project definitions: what servers and workers need of a project's folder, sealed under one digest."""
 
-import hashlib
 from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import Field
 
-from orchestrator.domain.model import Digest, Model, Name, canonical_json
+from orchestrator.domain.model import Digest, Model, Name, canonical_json, digest_of
 from orchestrator.domain.moments import Moment, moment_text
 from orchestrator.domain.release import PackageFile, Revision
 
@@ -38,7 +37,7 @@ class DefinitionManifest(Model):
     @property
     def digest(self) -> str:
         """The digest of the definition."""
-        return f"sha256:{hashlib.sha256(self.text).hexdigest()}"
+        return digest_of(self.to_json())
 
     @property
     def size(self) -> int:

@@ -51,7 +51,7 @@ class Manifest(Model):
     @property
     def digest(self) -> str:
         """The definition's digest."""
-        return f"sha256:{hashlib.sha256(self.text).hexdigest()}"
+        return digest_of(self.to_json())
 
 
 @dataclass(frozen=True)

@@ -23,14 +23,17 @@ def follow_drift(acting: Acting, drift: Drift, sources: ChangeSources) -> tuple[
     Returns the requests that were opened or closed. The same drift again changes nothing, whatever process finds it.
     While something is unknown, no request is closed: its differences may still exist.
     """
-    if not read_own(acting, lambda view: _pending(view, drift)):
-        return ()
+
+    def is_pending(view: View) -> bool:
+        known = open_drifts(view, drift.environment)
+        return _is_new(known, drift) or bool(_gone(known, drift))
 
     def work(task: Change) -> tuple[ChangeRequest, ...]:
-        closed = [resolve_change(task, each, GONE) for each in _gone(task, drift)]
-        return (*closed, *([_opened(task, drift, sources)] if _is_new(task, drift) else []))
+        known = open_drifts(task, drift.environment)
+        closed = [resolve_change(task, each, GONE) for each in _gone(known, drift)]
+        return (*closed, *([_opened(task, drift, sources)] if _is_new(known, drift) else []))
 
-    return change(acting, Action.DECIDE_REQUESTS, work)
+    return change(acting, Action.DECIDE_REQUESTS, work) if read_own(acting, is_pending) else ()
 
 
 def open_drifts(view: View, environment: str) -> tuple[ChangeRequest, ...]:
@@ -44,24 +47,20 @@ def drift_reference(drift: Drift) -> str:
     return f"{drift.environment} {digest_of(sorted(map(str, drift.findings))).removeprefix('sha256:')[:32]}"
 
 
-def _pending(view: View, drift: Drift) -> bool:
-    return _is_new(view, drift) or bool(_gone(view, drift))
-
-
-def _is_new(view: View, drift: Drift) -> bool:
-    """Whether no open request is about this set of differences."""
+def _is_new(known: tuple[ChangeRequest, ...], drift: Drift) -> bool:
+    """Whether none of the open requests is about this set of differences."""
     reference = drift_reference(drift)
-    return bool(drift.findings) and all(each.source_ref != reference for each in open_drifts(view, drift.environment))
+    return bool(drift.findings) and all(each.source_ref != reference for each in known)
 
 
-def _gone(view: View, drift: Drift) -> list[ChangeRequest]:
+def _gone(known: tuple[ChangeRequest, ...], drift: Drift) -> list[ChangeRequest]:
     """The open requests of which no difference is left. A planned one is left out: it ends with its release."""
     if drift.unknown:
         return []
     found = set(drift.findings)
     return [
         each
-        for each in open_drifts(view, drift.environment)
+        for each in known
         if not found & set(each.findings) and CHANGE_REQUEST_TABLE.allows(each.state, ChangeEvent.RESOLVE)
     ]
 
