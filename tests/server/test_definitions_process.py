@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -13,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.adapters.server_connection import HttpConnection
 from orchestrator.app import access, people, tokens
 from orchestrator.cli import main
 from orchestrator.domain.access.actions import BUILT_IN
@@ -23,7 +21,7 @@ from orchestrator.machine_wiring import RealDefinitionSealer
 from orchestrator.management.remote_uploads import PART_BYTES
 from orchestrator.wiring import open_app
 from tests.server.test_process import answer, free_port
-from tests.server.test_uploads import server, write
+from tests.server.test_uploads import interrupt_upload, places_sent, server, write
 
 PROJECT = "apiVersion: orchestrator/v1\nkind: Project\nname: shop\n"
 LOCAL = (
@@ -76,6 +74,17 @@ def worker(folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
                 process.kill()
 
 
+def wait_for_worker(folder: Path) -> None:
+    """Return once a worker of the project of *folder* does what is due."""
+    app, deadline = open_app(folder), time.monotonic() + 60
+    try:
+        while not app.scheduler_runs():
+            assert time.monotonic() < deadline, "no worker"
+            time.sleep(0.1)
+    finally:
+        app.close()
+
+
 def token_of_root(folder: Path) -> str:
     """The token of a user who has every role in the project of *folder*."""
     app = open_app(folder)
@@ -122,6 +131,7 @@ def test_a_plan_runs_with_the_definition_that_it_was_made_with(
         return code, printed.out + printed.err
 
     with server(places / "server", port), worker(places / "worker"):
+        wait_for_worker(places / "server")
         assert run("project", "push", "-m", "the first")[0] == 0
         code, said = run("build", "shop")
         assert code == 0, said
@@ -157,23 +167,9 @@ def test_an_upload_of_a_definition_continues_after_either_process_was_killed(
     data, port = Path(made.file).read_bytes(), free_port()
     url, path = f"http://127.0.0.1:{port}", f"/api/v1/definition-uploads/{made.digest}"
     with server(places / "server", port) as process:
-        if (killed := os.fork()) == 0:
-            connection = HttpConnection(ServerProfile(name="x", url=url, token=os.environ["ORCHESTRATOR_TOKEN"]))
-            for start in (0, PART_BYTES):
-                part = data[start : start + PART_BYTES]
-                connection.put(path, part, f"bytes {start}-{start + len(part) - 1}/{len(data)}")
-            os.kill(os.getpid(), signal.SIGKILL)
-        os.waitpid(killed, 0)
-        process.send_signal(signal.SIGKILL)
-        process.wait(30)
-    sent: list[str] = []
-    before = HttpConnection.put
-
-    def put(self: HttpConnection, where: str, part: bytes, place: str) -> object:
-        sent.append(place)
-        return before(self, where, part, place)
-
-    monkeypatch.setattr(HttpConnection, "put", put)
+        client = ServerProfile(name="x", url=url, token=os.environ["ORCHESTRATOR_TOKEN"])
+        interrupt_upload(process, client, path, data)
+    sent = places_sent(monkeypatch)
     with server(places / "server", port):
         capsys.readouterr()
         assert main(["--server", url, "project", "push", "--json"]) == 0

@@ -153,6 +153,33 @@ def server(folder: Path, port: int) -> Iterator["subprocess.Popen[bytes]"]:
             process.kill()
 
 
+def interrupt_upload(process: "subprocess.Popen[bytes]", client: ServerProfile, path: str, data: bytes) -> None:
+    """Send two parts of *data* to *path*. The client is killed afterwards, and then the server, which is *process*."""
+    killed = os.fork()
+    if killed == 0:
+        connection = HttpConnection(client)
+        for start in (0, PART_BYTES):
+            part = data[start : start + PART_BYTES]
+            connection.put(path, part, f"bytes {start}-{start + len(part) - 1}/{len(data)}")
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(killed, 0)
+    process.send_signal(signal.SIGKILL)
+    process.wait(30)
+
+
+def places_sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The places of the parts that this process sends from now on."""
+    sent: list[str] = []
+    before = HttpConnection.put
+
+    def put(self: HttpConnection, where: str, part: bytes, place: str) -> object:
+        sent.append(place)
+        return before(self, where, part, place)
+
+    monkeypatch.setattr(HttpConnection, "put", put)
+    return sent
+
+
 def test_an_upload_continues_after_either_process_was_killed(
     there: App, sealed: tuple[Path, str, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -168,24 +195,8 @@ def test_an_upload_continues_after_either_process_was_killed(
     path = f"/api/v1/packages/{digest}"
     data = file.read_bytes()
     with server(there.root, port) as process:
-        killed = os.fork()
-        if killed == 0:  # a client that is killed after two parts
-            connection = HttpConnection(ServerProfile(name="x", url=url, token=token))
-            for start in (0, PART_BYTES):
-                part = data[start : start + PART_BYTES]
-                connection.put(path, part, f"bytes {start}-{start + len(part) - 1}/{len(data)}")
-            os.kill(os.getpid(), signal.SIGKILL)
-        os.waitpid(killed, 0)
-        process.send_signal(signal.SIGKILL)
-        process.wait(30)
-    sent: list[str] = []
-    before = HttpConnection.put
-
-    def put(self: HttpConnection, where: str, part: bytes, place: str) -> object:
-        sent.append(place)
-        return before(self, where, part, place)
-
-    monkeypatch.setattr(HttpConnection, "put", put)
+        interrupt_upload(process, ServerProfile(name="x", url=url, token=token), path, data)
+    sent = places_sent(monkeypatch)
     monkeypatch.chdir(root)
     monkeypatch.setenv("ORCHESTRATOR_TOKEN", token)
     with server(there.root, port):
