@@ -25,7 +25,7 @@ from orchestrator.web.api.documents import (
     page_after,
     tagged_document,
 )
-from orchestrator.web.api.orders import Order, Reason, Text, given_fields
+from orchestrator.web.api.orders import Order, Reason, Text, fields_to_change
 from orchestrator.web.requests import checked_model, managed_application
 
 router = APIRouter(prefix=PREFIX)
@@ -117,7 +117,7 @@ def post_hook_edit(
     request: Request, who: Writer, hook: HookName, order: HookEdit, key: Key = None, match: Match = None
 ) -> Response:
     """Change fields of a hook. Its secret stays. With `If-Match` only the version that was read is changed."""
-    app, fields = managed_application(request), given_fields(order)
+    app, fields = managed_application(request), fields_to_change(order)
 
     def work() -> Result:
         acting = _expecting(app, who, hook, match)

@@ -34,7 +34,7 @@ from orchestrator.web.api.documents import (
     page_after,
     tagged_document,
 )
-from orchestrator.web.api.orders import Order, Reason, Text, given_fields
+from orchestrator.web.api.orders import Order, Reason, Text, fields_to_change
 from orchestrator.web.requests import checked_model, managed_application
 
 router = APIRouter(prefix=PREFIX)
@@ -142,7 +142,7 @@ def post_rule_edit(
 
     The response has the secret of a webhook if it is new: of a rule that had another channel.
     """
-    app, fields = managed_application(request), given_fields(order)
+    app, fields = managed_application(request), fields_to_change(order)
 
     def work() -> Result:
         acting, address = _expecting(app, who, rule, match), str(fields.get("address", ""))

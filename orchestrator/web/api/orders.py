@@ -50,7 +50,7 @@ class Order(BaseModel):
         return data
 
 
-def given_fields(order: Order) -> dict[str, Any]:
+def fields_to_change(order: Order) -> dict[str, Any]:
     """The fields that the body has, of those that may change. Raises N110 without any."""
     fields = order.model_dump(mode="json", exclude_unset=True)
     if not fields:

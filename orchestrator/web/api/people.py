@@ -22,7 +22,7 @@ from orchestrator.web.api.documents import (
     page_after,
     tagged_document,
 )
-from orchestrator.web.api.orders import Order, given_fields
+from orchestrator.web.api.orders import Order, fields_to_change
 from orchestrator.web.requests import application, checked_model
 
 Text = Annotated[str, Field(max_length=200)]
@@ -82,7 +82,7 @@ def post_user_edit(
     request: Request, who: Writer, user: str, order: UserEdit, key: Key = None, match: Match = None
 ) -> Response:
     """Change fields of a user. With `If-Match` only the version that was read is changed."""
-    acting, fields = application(request).acting_as(who.actor), given_fields(order)
+    acting, fields = application(request).acting_as(who.actor), fields_to_change(order)
 
     def work() -> Result:
         checked_model(User, {"name": user, **fields})
