@@ -10,6 +10,8 @@ from orchestrator.domain.calendar.zones import to_utc, zone_of
 
 COLUMNS = 56
 """The columns of a week (3 hours each) and of a timeline (12 hours each)."""
+NARROWEST = 2
+"""The columns of the narrowest link: one has 16 pixels, and a link needs 24 (WCAG 2.2, 2.5.8)."""
 LANES = 8
 MOST_IN_DAY = 5
 VIEWS = ("month", "week", "timeline")
@@ -117,8 +119,8 @@ def rows_of(span: Span, names: Iterable[str], found: dict[str, list[Entry]]) -> 
     for name in names:
         row, free = Row(name), [0] * (LANES + 1)
         for entry in found.get(name, ()):
-            column, width = _place(span, entry)
             windows = entry.css_class == "window"
+            column, width = _place(span, entry, 1 if windows else NARROWEST)
             lane = 1 if windows else next((n for n in range(2, LANES + 1) if free[n] <= column), 0)
             if not lane:
                 row.hidden += 1
@@ -129,8 +131,8 @@ def rows_of(span: Span, names: Iterable[str], found: dict[str, list[Entry]]) -> 
     return rows
 
 
-def _place(span: Span, entry: Entry) -> tuple[int, int]:
-    """The first column of *entry*, from 1, and its width, by the clocks of the zone."""
+def _place(span: Span, entry: Entry, narrowest: int) -> tuple[int, int]:
+    """The first column of *entry*, from 1, and its width, which is at least *narrowest*, by the clocks of the zone."""
     first = datetime.combine(span.first, datetime.min.time())
     whole = timedelta(span.days)
 
@@ -139,8 +141,8 @@ def _place(span: Span, entry: Entry) -> tuple[int, int]:
         return min(max((wall - first) / whole, 0.0), 1.0) * COLUMNS
 
     start, end = int(column(entry.start)), column(entry.end)
-    start = min(start, COLUMNS - 1)
-    return start + 1, max(1, min(COLUMNS - start, round(end) - start))
+    start = min(start, COLUMNS - narrowest)
+    return start + 1, max(narrowest, min(COLUMNS - start, round(end) - start))
 
 
 @dataclass(frozen=True)
