@@ -275,10 +275,10 @@ class ProjectTrainSources(ProjectBookingSources):
         return shape_of(self._app.services, package)
 
     def path(self, environment: str, package: "PackageRef") -> "PathFacts":
-        """What the journal has of *package* on its path into *environment*. Raises R103."""
-        from orchestrator.planning.path_facts import path_facts
+        """What the journal has of *package* on its path into *environment*."""
+        from orchestrator.planning.path_facts import path_facts_of_record
 
-        return path_facts(self._app.services, package, environment)
+        return path_facts_of_record(self._app.services, package, environment)
 
     def needed(self, environment: str, package: "PackageRef") -> "Requirement":
         """The approvals that an ordinary promotion needs at the lowest level of risk."""

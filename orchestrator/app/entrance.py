@@ -13,7 +13,7 @@ from orchestrator.domain.admission.refusal import not_admitted
 from orchestrator.domain.calendar.rules import CalendarRule
 from orchestrator.domain.journal import Run
 from orchestrator.domain.moments import ClockReading, current_time, parse_moment
-from orchestrator.planning.durations import estimated
+from orchestrator.planning.durations import estimated_by_ref
 from orchestrator.planning.path_facts import path_facts
 from orchestrator.ports import Clock
 from orchestrator.register_ports import Records, Register
@@ -55,12 +55,12 @@ class RunEntrance:
         requested = admit_run(services.store, system, run, plan, project_rules(services, self._declared()))
         if run.release is None or requested:
             return
-        digest = run.release.digest
+        release = run.release
         promotion = Promotion(
             run.environment,
-            run.release,
-            path=path_facts(services, run.release, run.environment),
-            estimate=lambda: estimated(services, services.packages.fetch(digest), run.environment),
+            release,
+            path=path_facts(services, release, run.environment),
+            estimate=lambda: estimated_by_ref(services, release, run.environment),
             declared=self._declared(),
             overrun=overrun,
         )

@@ -113,8 +113,8 @@ class StartRequests:
                 yield f"{recorded.id} started as {recorded.run}, for the workers of {recorded.queue}"
 
     def _submit(self, acting: Acting, request: RunRequest) -> RunRequest | None:
-        services = self.context.services
-        supersede = services.environment(request.first[0])[0].queue.supersede
+        services, first = self.context.services, request.first[0]
+        supersede = first in services.environments and services.environments[first][0].queue.supersede
         return submit_started(services.store, acting, request, Queue(request.queue, supersede))
 
 

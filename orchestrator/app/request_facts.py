@@ -21,8 +21,8 @@ from orchestrator.domain.calendar.rules import CalendarRule
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.register import ENDED, OPEN, REQUESTS
 from orchestrator.planning.admission import approval_rules
-from orchestrator.planning.durations import estimated
-from orchestrator.planning.path_facts import path_facts
+from orchestrator.planning.durations import estimated_by_ref
+from orchestrator.planning.path_facts import path_facts_of_record
 from orchestrator.register_ports import Records, each_record
 from orchestrator.services import Services
 
@@ -64,12 +64,12 @@ def project_rules(services: Services, declared: tuple[CalendarRule, ...]) -> Req
     """The rules of the project of *services*, with the calendar entries that its files have *declared*."""
 
     def path(request: RunRequest) -> PathFacts:
-        return path_facts(
+        return path_facts_of_record(
             services, request.release, request.environment, allow_rolled_back=bool(request.allow_rolled_back)
         )
 
     def estimate(request: RunRequest) -> Estimate:
-        return estimated(services, services.packages.fetch(request.package), request.environment)
+        return estimated_by_ref(services, request.release, request.environment)
 
     return RequestRules(approval_rules(services), declared, path, estimate)
 

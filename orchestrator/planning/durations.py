@@ -2,15 +2,35 @@
 
 from datetime import datetime
 
-from orchestrator.domain.calendar.fit import NEWEST, Estimate, estimate
+from orchestrator.domain.calendar.fit import NEWEST, UNKNOWN, Estimate, estimate
+from orchestrator.domain.error_codes import PACKAGE_NOT_KEPT
+from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run
 from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.promotion import State
-from orchestrator.domain.release import Package
+from orchestrator.domain.release import Package, PackageRef
 from orchestrator.services import Services
 
 LEASED, HELD = "lease:finished", "held"
 """The key of the entry from which a run is measured, and of one that it was held: such a run is not measured."""
+
+
+def estimated_by_ref(services: Services, ref: PackageRef, environment: str) -> Estimate:
+    """The estimate for the package *ref* in *environment*. Its content is read only if no run was measured.
+
+    A server lists promotions of packages that its machine does not keep.
+    Raises P302 and S-codes.
+    """
+    durations = measured_seconds(services, ref.name, environment)
+    if durations:
+        return estimate(durations, steps=1, hosts=1)
+    try:
+        package = services.packages.fetch(ref.digest)
+    except OrchestratorError as error:
+        if error.code != PACKAGE_NOT_KEPT:
+            raise
+        return UNKNOWN
+    return estimated(services, package, environment)
 
 
 def estimated(services: Services, package: Package, environment: str) -> Estimate:

@@ -36,6 +36,15 @@ def path_facts(services: Services, ref: PackageRef, name: str, *, allow_rolled_b
     )
 
 
+def path_facts_of_record(
+    services: Services, ref: PackageRef, name: str, *, allow_rolled_back: bool = False
+) -> PathFacts:
+    """As `path_facts`, for something that was recorded earlier: the project may no longer have the environment."""
+    if name not in services.environments:
+        return PathFacts(gone=name)
+    return path_facts(services, ref, name, allow_rolled_back=allow_rolled_back)
+
+
 def _automatic_hold(services: Services, environment: Environment) -> str:
     """The rollback since which no user has promoted a release to it; empty if there is none or nothing is automatic."""
     if environment.promote != "automatic":

@@ -56,6 +56,7 @@ class PathFacts:
     *automatic_hold* one that holds every automatic promotion to the environment.
     *superseded_by* is the newer release that takes its place. *needs_rehearsal* is what the rehearsal lacks.
     *plan_changes* are the differences because of which the plan no longer holds. *lease* describes who holds it.
+    *gone* is the environment itself, if the project no longer has it.
     """
 
     previous: str = ""
@@ -68,6 +69,7 @@ class PathFacts:
     plan_changes: tuple[str, ...] = ()
     lease: str = ""
     verified_by: str = ""
+    gone: str = ""
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,8 @@ def _right(start: Start, actor: Actor, facts: AdmissionFacts, now: Now) -> Condi
 
 
 def _verified(path: PathFacts, now: Now) -> Condition:
+    if path.gone:
+        return Condition(_K.PATH, _S.REFUSED, f"the project no longer has the environment {path.gone}")
     if not path.previous:
         return Condition(_K.PATH, _S.MET, "the first environment of the path")
     if path.verified_at is None:

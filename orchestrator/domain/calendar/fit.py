@@ -33,6 +33,8 @@ class Basis(StrEnum):
     MEASURED = "measured"
     FEW_RUNS = "few runs"
     NO_RUNS = "no runs"
+    NO_PACKAGE = "no package"
+    """There is no measured run, and the steps are not known."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class Estimate:
                 return f"estimated {shown} by {counted(self.runs, 'run')}, counted twice: {most}"
             case Basis.NO_RUNS:
                 return f"estimated {shown} by steps and hosts, with no measured run"
+            case Basis.NO_PACKAGE:
+                return "of unknown duration: no run was measured, and its package is not kept on this machine"
 
 
 def estimate(durations_s: Sequence[float], *, steps: int, hosts: int, batches: int = 1) -> Estimate:
@@ -65,6 +69,10 @@ def estimate(durations_s: Sequence[float], *, steps: int, hosts: int, batches: i
     if len(newest) < ENOUGH:
         return Estimate(Basis.FEW_RUNS, len(newest), middle, 2 * middle)
     return Estimate(Basis.MEASURED, len(newest), middle, newest[ceil(0.9 * len(newest)) - 1])
+
+
+UNKNOWN = Estimate(Basis.NO_PACKAGE, 0, 0.0, 0.0)
+"""What is known about a promotion without a measured run, whose package is not kept on this machine."""
 
 
 class Fit(StrEnum):
@@ -91,7 +99,10 @@ class FitVerdict:
         if self.next_close is None:
             return f"{self.estimate}; no close is known"
         end = f"{minute_text(self.next_close)} ({self.reason})" if self.reason else minute_text(self.next_close)
-        verb = "ends before" if self.fit is Fit.FITS else "would run into"
+        if self.estimate.basis is Basis.NO_PACKAGE:
+            verb = "may run into"
+        else:
+            verb = "ends before" if self.fit is Fit.FITS else "would run into"
         return f"this promotion ({self.estimate}) {verb} {end}"
 
 
@@ -99,8 +110,10 @@ def fit(verdict: CalendarVerdict, measured: Estimate, now: Now) -> FitVerdict:
     """Whether a promotion that starts *now* ends by the next close of *verdict*. An interval ends before its end."""
     if isinstance(verdict, Closed) or verdict.next_close is None:
         return FitVerdict(Fit.FITS, measured)
-    needed = timedelta(seconds=measured.counts_s)
     reason = str(verdict.closing) if verdict.closing else ""
+    if measured.basis is Basis.NO_PACKAGE:
+        return FitVerdict(Fit.MAY_NOT_FIT, measured, verdict.next_close, reason)
+    needed = timedelta(seconds=measured.counts_s)
     latest = verdict.next_close - needed
     if now.latest <= latest:
         return FitVerdict(Fit.FITS, measured, verdict.next_close, reason, latest)

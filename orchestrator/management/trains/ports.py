@@ -33,7 +33,7 @@ class TrainSources(BookingSources, Protocol):
         """What is declared by *package*; None if it is not kept."""
 
     def path(self, environment: str, package: PackageRef) -> PathFacts:
-        """What the journal has of *package* on its path into *environment*. Raises R103."""
+        """What the journal has of *package* on its path into *environment*."""
 
     def needed(self, environment: str, package: PackageRef) -> Requirement:
         """The approvals that an ordinary promotion of *package* into *environment* needs at least."""
