@@ -1,6 +1,7 @@
 """Implementation plans as users read them: in words, and as data for documents."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.cli.output import Cell, out, out_folded, print_json
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
     from orchestrator.management.implementation_plans.model import Evidence, ImplementationPlan, Task
     from orchestrator.management.implementation_plans.queries import ShownPlan
 
+SHOWN_DELAY = timedelta(minutes=1)
+"""From which on a task is shown with its planned time too: times are shown by the minute, which ends at any second."""
 HEADS = ("plan", "state", "title", "start", "tasks", "open", "owner")
 SIGNS = {
     "done": "✔",
@@ -87,7 +90,7 @@ def task_text(shown: "ShownPlan", task: "Task") -> str:
         task.work or f"{'decision of' if task.kind == 'decision' else 'by'} {who}",
     ]
     parts.append(str(span) if task.started_at or not task.has_ended else f"at {minute_text(span.end)}")
-    if not task.has_ended and minute_text(span.start) > minute_text(task.planned.start):
+    if not task.has_ended and span.start - task.planned.start >= SHOWN_DELAY:
         parts.append(f"planned {task.planned}")
     waits = shown.waits_for.get(task.name, ())
     parts += [f"as {task.followed}"] if task.followed else []
