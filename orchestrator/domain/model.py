@@ -16,7 +16,7 @@ LONGEST_PATH = 1024  # characters
 class Model(BaseModel):
     """A frozen value; an unknown field is an error, and no text is turned into a number."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, ser_json_inf_nan="constants")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, ser_json_inf_nan="constants", defer_build=True)
 
     def to_json(self) -> dict[str, Any]:
         """This value as plain JSON data (dicts, lists, strings, numbers)."""

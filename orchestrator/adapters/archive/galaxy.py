@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
 
 from orchestrator.adapters import safe_yaml
 from orchestrator.adapters.archive import galaxy_lock
@@ -231,6 +229,9 @@ def _pinned(wanted: RequirementsFile, lock: RequirementsLock | None, target: Pat
 
 def _asks_for(entry: Any, version: str) -> bool:
     """Whether *entry* lets the server choose a version, or requests a range that contains *version*."""
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+    from packaging.version import InvalidVersion, Version
+
     requested = entry.get("version") if isinstance(entry, dict) else str(entry).partition(":")[2]
     words = [word.strip() for word in str(requested or "*").split(",")]
     try:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import yaml
-from pathspec import GitIgnoreSpec
 
 from orchestrator.adapters import safe_yaml
 from orchestrator.adapters.archive import galaxy_lock
@@ -64,6 +63,8 @@ class Selection:
         for folder in self._others(RELEASE):
             self._artifacts(folder, _named(self._project / folder / RELEASE))
         self._artifacts(beside, [item.path for item in release.artifacts])
+        from pathspec import GitIgnoreSpec  # its modules are many, and only a build needs them
+
         self._patterns = GitIgnoreSpec.from_lines([*exclude, *release.package.exclude])
 
     def excluded(self, name: str) -> bool:

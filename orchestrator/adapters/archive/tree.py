@@ -9,13 +9,14 @@ import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
-
-from pathspec import GitIgnoreSpec
+from typing import TYPE_CHECKING, Literal
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.release import Commit, CommitMessage, Revision
 from orchestrator.domain.text import clean_text
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 IGNORE = ".orchestratorignore"
 NEVER = {".git", ".hg", ".svn", ".orchestrator"}
@@ -87,7 +88,9 @@ def _kept(names: Iterable[str]) -> Iterator[str]:
     return (name for name in names if not is_cache(name))
 
 
-def _patterns(file: Path) -> GitIgnoreSpec:
+def _patterns(file: Path) -> "GitIgnoreSpec":
+    from pathspec import GitIgnoreSpec  # its modules are many, and few commands list files
+
     try:
         return GitIgnoreSpec.from_lines(file.read_text("utf-8").splitlines())
     except FileNotFoundError:

@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.adapters.pulumi.engine_archive import unpack_engine
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.vendor_archive import VendorArchive
 from orchestrator.processes import progress_heartbeat
@@ -115,6 +114,8 @@ def install_engine(
                 made, old = Path(folder) / "new", Path(folder) / "old"
                 made.mkdir(mode=0o755)
                 if archive is not None:
+                    from orchestrator.adapters.pulumi.engine_archive import unpack_engine
+
                     unpack_engine(archive, VERSION, made, echo)
                 else:
                     _from_source(made, environ, echo)

@@ -22,7 +22,6 @@ from orchestrator.adapters.pulumi import (
 )
 from orchestrator.adapters.pulumi.engine import Engine
 from orchestrator.adapters.pulumi.events import HIDDEN
-from orchestrator.adapters.pulumi.inventory import read_inventory
 from orchestrator.adapters.pulumi.operations import SAVED_PLAN, Operations
 from orchestrator.adapters.pulumi.surroundings import line_to_add
 from orchestrator.adapters.pulumi.trace import Trace
@@ -116,6 +115,8 @@ class PulumiProvisioner:
 
     def inventory(self, environment: Environment, outputs: Outputs) -> Inventory:
         """The hosts that the outputs and the environment's file give."""
+        from orchestrator.adapters.pulumi.inventory import read_inventory  # with Jinja2, which few commands need
+
         return read_inventory(environment, outputs, self._project)
 
     def preview(self, spec: StackSpec, job: str, emit: Emit, *, save_plan: Path | None = None) -> StackPreview:
