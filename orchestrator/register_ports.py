@@ -94,7 +94,7 @@ def each_record(
 def page_of_fitting(
     records: Records,
     kind: RecordKind[T],
-    parts: Sequence[str],
+    parts: Sequence[str] | None,
     fits: Callable[[T], bool],
     *,
     about: str | None = None,

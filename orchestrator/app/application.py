@@ -46,6 +46,9 @@ class Application(Base):
     executes_here = True
     """Whether commands execute runs in this process. At a server its workers do."""
 
+    server_url = ""
+    """The address of the project at the server where commands act; empty where they act in its folder."""
+
     if TYPE_CHECKING:  # `wiring` has it
 
         @property

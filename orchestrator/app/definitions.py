@@ -41,11 +41,13 @@ class Definitions(UseCases):
         self._parts = parts
 
     @use_case(Action.VIEW)
-    def kept(self, actor: Actor, cursor: str | None = None, limit: int = PAGE_SIZE) -> Page[ProjectDefinition]:
-        """The definitions that the project keeps, the newest first."""
+    def kept(
+        self, actor: Actor, cursor: str | None = None, limit: int = PAGE_SIZE, *, oldest_first: bool = False
+    ) -> Page[ProjectDefinition]:
+        """The definitions that the project keeps, the newest first, or the *oldest_first*."""
 
         def work(records: Records) -> Page[ProjectDefinition]:
-            return records.page(PROJECT_DEFINITIONS, newest_first=True, cursor=cursor, limit=limit)
+            return records.page(PROJECT_DEFINITIONS, newest_first=not oldest_first, cursor=cursor, limit=limit)
 
         return self._parts.acting_as(actor).register.reading(work)
 

@@ -137,9 +137,11 @@ class Queries(UseCases):
         return list(each_run(self._parts.store, RunFilter(is_open=True)))
 
     @use_case(Action.VIEW)
-    def run_page(self, actor: Actor, chosen: RunFilter, cursor: str | None, limit: int) -> Page[RunFacts]:
-        """A page of the runs that *chosen* accepts, newest first, each with its current activity."""
-        page = self._parts.store.list_runs(chosen, cursor=cursor, limit=limit)
+    def run_page(
+        self, actor: Actor, chosen: RunFilter, cursor: str | None, limit: int, *, oldest_first: bool = False
+    ) -> Page[RunFacts]:
+        """A page of the runs that *chosen* accepts, each with its current activity: newest first, or *oldest_first*."""
+        page = self._parts.store.list_runs(chosen, oldest_first=oldest_first, cursor=cursor, limit=limit)
         names = tuple({run.environment for run in page.items})
         queues = queues_of(self._parts.store, names) if names else {}
         found = (

@@ -24,6 +24,7 @@ from orchestrator.domain.approval.reviews import EmergencyReview, overdue, overd
 from orchestrator.domain.approval.votes import ApprovalVerdict, Vote
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.listing import PAGE_SIZE, Page
+from orchestrator.domain.model import Model
 from orchestrator.domain.register import (
     BUILDERS,
     OPEN,
@@ -38,6 +39,21 @@ from orchestrator.domain.register import (
 from orchestrator.domain.risk.assessment import raise_risk
 from orchestrator.domain.risk.kinds import ChangeKind, Level
 from orchestrator.domain.text import with_reason
+from orchestrator.register_ports import page_of_fitting
+
+
+class RequestFilter(Model):
+    """Which requests are listed. A field that is None does not limit the list."""
+
+    states: tuple[RequestState, ...] | None = None
+    environment: str | None = None
+
+    def fits_environment(self, request: RunRequest) -> bool:
+        """Whether *request* is for the environment."""
+        return self.environment is None or self.environment in request.environments
+
+
+ALL_REQUESTS = RequestFilter()
 
 
 @dataclass(frozen=True)
@@ -221,24 +237,50 @@ def list_requests(
     rules: RequestRules,
     *,
     everything: bool = False,
+    chosen: RequestFilter = ALL_REQUESTS,
+    oldest_first: bool | None = None,
     cursor: str | None = None,
     limit: int = PAGE_SIZE,
 ) -> Page[RequestView]:
-    """The requests that have not ended, or whose review is open, the oldest first.
+    """The requests that have not ended, or whose review is open, as one page, the oldest first.
 
-    With *everything* a page of all requests, the newest first. A page has fewer rows if the actor may not view some.
+    With *everything*, or states that are *chosen*, a page of all requests, the newest first. *oldest_first* sets the
+    order. Without a filter a page has fewer rows if the actor may not view some.
     """
+    pages = everything or chosen.states is not None
+    forwards = not pages if oldest_first is None else oldest_first
 
     def work(view: View) -> Page[RequestView]:
-        if everything:
-            page = view.records.page(REQUESTS, newest_first=True, cursor=cursor, limit=limit)
+        if pages:
+            page = _page_of_all(view, chosen, forwards, cursor, limit)
             return Page[RequestView](items=_views(view, page.items, rules), cursor=page.cursor)
         reviews = (view.records.get(REQUESTS, review.run) for review in view.records.all(REVIEWS, OPEN))
         found = {each.id: each for each in (*view.records.all(REQUESTS, OPEN), *reviews) if each is not None}
-        oldest_first = sorted(found.values(), key=lambda request: (request.requested_at, request.id))
-        return Page[RequestView](items=tuple(each for each in _views(view, oldest_first, rules) if each.is_open))
+        fitting = (each for each in found.values() if chosen.fits_environment(each))
+        ordered = sorted(fitting, key=lambda request: (request.requested_at, request.id), reverse=not forwards)
+        return Page[RequestView](items=tuple(each for each in _views(view, ordered, rules) if each.is_open))
 
     return read_register(acting, Action.VIEW, work)
+
+
+def _page_of_all(view: View, chosen: RequestFilter, forwards: bool, cursor: str | None, limit: int) -> Page[RunRequest]:
+    """A page of all requests that *chosen* accepts. A filter reads others as well, until the page is full."""
+    if chosen == ALL_REQUESTS:
+        return view.records.page(REQUESTS, newest_first=not forwards, cursor=cursor, limit=limit)
+    wanted = chosen.states
+    parts = (OPEN,) if wanted is not None and ENDED.isdisjoint(wanted) else None
+
+    def fits(request: RunRequest) -> bool:
+        if not chosen.fits_environment(request) or not _may_view(view, request):
+            return False
+        return wanted is None or _state_now(view, request) in wanted
+
+    return page_of_fitting(view.records, REQUESTS, parts, fits, newest_first=not forwards, cursor=cursor, limit=limit)
+
+
+def _state_now(view: View, request: RunRequest) -> RequestState:
+    """The state that the view of *request* shows."""
+    return current_state(request, approval_of(view, request), view.now)
 
 
 def _views(view: View, requests: Iterable[RunRequest], rules: RequestRules) -> tuple[RequestView, ...]:

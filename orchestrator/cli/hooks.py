@@ -15,12 +15,12 @@ def hook_row(hook: "Hook") -> list[Cell]:
     return [hook.name, hook.form.value, hook.account, events, hook.ref, _effect(hook), hook.release]
 
 
-def hook_lines(hook: "Hook") -> Iterator[str]:
-    """The hook in words."""
+def hook_lines(hook: "Hook", address: str) -> Iterator[str]:
+    """The hook in words, with its *address* for senders."""
     from orchestrator.domain.moments import minute_text
 
     yield f"{hook.name}: on {', '.join(hook.events)} of {hook.ref}, {_effect(hook)} {hook.release}"
-    yield f"address   {hook.address} (form {hook.form.value})"
+    yield f"address   {address} (form {hook.form.value})"
     yield f"account   {hook.account}"
     yield f"created   {minute_text(hook.created_at)} by {hook.created_by}"
 

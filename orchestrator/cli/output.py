@@ -71,6 +71,12 @@ def page_options(items: str, limit: int = 50) -> Callable[[F], F]:
     return decorate
 
 
+def sort_option(*orders: str, default: str | None, help_: str) -> Callable[[F], F]:
+    """The option `--sort` of a list, with one of *orders* or each with a `-` before it. It arrives as *sort*."""
+    names = [name for order in orders for name in (order, f"-{order}")]
+    return click.option("--sort", type=click.Choice(names), default=default, show_default=default or False, help=help_)
+
+
 def cursor_option_value(cursor: str | None, form: re.Pattern[str]) -> str | None:
     """*cursor*, if it has the *form* of those of a list. Raises click.BadParameter."""
     if cursor is not None and not form.fullmatch(cursor):

@@ -45,6 +45,13 @@ def open_project() -> "Application":
     return open_application(Path.cwd())
 
 
+def shown_address(app: "Application", path: str) -> str:
+    """*path* of the project with the address of its server, where that is known."""
+    from orchestrator.domain.project_addresses import address_at
+
+    return address_at(app.server_url, path) if app.server_url else path
+
+
 def model_of(model: type[M], **fields: Any) -> M:
     """A value from the words of the command line. Raises a usage error that names the wrong field."""
     from pydantic import ValidationError

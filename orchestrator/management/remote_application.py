@@ -183,6 +183,7 @@ class RemoteApplication(ManagedApplication):
 
     def __init__(self, forwarder: RemoteUseCases, clock: Clock, here: ClientParts) -> None:
         self._forwarder, self._clock, self._here = forwarder, clock, here
+        self.server_url = forwarder.connection.url
 
     @property
     def environ(self) -> Mapping[str, str]:

@@ -41,6 +41,16 @@ class ListsRuns(Protocol):
 class RunLists(ListsRuns, Protocol):
     """Runs, their steps, and the hosts of these."""
 
+    def list_runs(
+        self,
+        chosen: RunFilter = ALL_RUNS,
+        *,
+        oldest_first: bool = False,
+        cursor: str | None = None,
+        limit: int = PAGE_SIZE,
+    ) -> Page[Run]:
+        """The runs that *chosen* accepts, newest first, or with *oldest_first* in the order of their requests."""
+
     def count_runs(self, chosen: RunFilter) -> int:
         """How many runs *chosen* accepts."""
 

@@ -10,9 +10,8 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-PROJECTS = "/p/"
-OF_THE_SERVER = (PROJECTS, "/sign-in", "/sign-out", "/link/", "/assets/", "/errors/", "/projects")
-"""Addresses that are those of the server: users sign in once, and files are fetched once."""
+from orchestrator.domain.project_addresses import PROJECTS, client_address
+
 LINK = re.compile(r'(?<=\s)((?:href|src|action|formaction|hx-get|hx-sse:connect)=")(/[^"]*)')
 """An attribute with an address. Texts of users have no quotation marks here: templates escape them."""
 
@@ -25,11 +24,6 @@ def prefix_of(scope: Mapping[str, Any]) -> str:
 def route_path(scope: Mapping[str, Any]) -> str:
     """The path of a request without the prefix."""
     return str(scope["path"]).removeprefix(prefix_of(scope))
-
-
-def client_address(prefix: str, path: str) -> str:
-    """The address of *path*, which a route or a page of a project names, for clients."""
-    return path if not prefix or path.startswith(OF_THE_SERVER) or not path.startswith("/") else prefix + path
 
 
 def with_prefix(prefix: str, page: str) -> str:

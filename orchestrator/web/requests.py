@@ -17,7 +17,8 @@ from orchestrator.domain.calendar.zones import to_utc, zone_names
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.listing import RELEASE_CURSOR
 from orchestrator.domain.model import Model
-from orchestrator.web.addresses import client_address, prefix_of
+from orchestrator.domain.project_addresses import client_address
+from orchestrator.web.addresses import prefix_of
 from orchestrator.web.multipart import LARGEST_UPLOAD, boundary_of, multipart_fields
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from uvicorn.config import LOGGING_CONFIG
 from orchestrator.app.opening import ServerOptions
 from orchestrator.app.request_duties import Shows
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.project_addresses import PROJECTS
 from orchestrator.management.projects.served import ServedProject
-from orchestrator.web.addresses import PROJECTS
 from orchestrator.web.connections import protocol_for, raise_file_limit
 from orchestrator.web.locked_assets import asset_faults
 from orchestrator.web.own_worker import own_worker, worker_command

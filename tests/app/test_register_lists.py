@@ -1,13 +1,14 @@
 """Lists of the register: pages of run requests and audit entries, and a request by the beginning of its id."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from orchestrator.app import audit
 from orchestrator.app.audit import list_entries
 from orchestrator.app.request_facts import RequestRules, find_request
-from orchestrator.app.run_requests import list_requests
+from orchestrator.app.run_requests import RequestFilter, list_requests
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.admission.may_start import PathFacts
 from orchestrator.domain.approval.policy import Quorum, Requirement
@@ -64,6 +65,37 @@ def test_run_requests_are_listed_page_by_page(desk: Desk) -> None:
     second = list_requests(acting, rules, everything=True, limit=3, cursor=first.cursor)
     found = [each.request.version for page in (first, second) for each in page.items]
     assert (found, second.cursor) == (["1.1.0", "1.2.0", "1.3.0", "1.4.0"], None)
+
+
+def test_run_requests_are_sorted_and_filtered(desk: Desk) -> None:
+    """Requests are listed in both orders and by the states that their views show; each page is full, and leads to all."""
+    acting, rules = desk.acting("root"), RequestRules(path=unread)
+
+    def pages(limit: int, **chosen: Any) -> list[str]:
+        found, cursor = list[str](), None
+        while True:
+            page = list_requests(acting, rules, cursor=cursor, limit=limit, **chosen)
+            assert len(page.items) <= limit
+            found += [each.request.version for each in page.items]
+            if (cursor := page.cursor) is None:
+                return found
+            assert len(page.items) == limit
+
+    assert [each.request.version for each in list_requests(acting, rules, oldest_first=False).items] == [
+        "1.1.0",
+        "1.3.0",
+    ]
+    oldest_first = ["1.4.0", "1.3.0", "1.2.0", "1.1.0"]
+    for limit in (1, 3, 9):
+        assert pages(limit, everything=True, oldest_first=True) == oldest_first
+        assert pages(limit, everything=True) == oldest_first[::-1]
+        ended = RequestFilter(states=(RequestState.REJECTED, RequestState.FINISHED))
+        assert pages(limit, chosen=ended) == ["1.2.0", "1.4.0"]
+        waiting = RequestFilter(states=(RequestState.WAITING,))
+        assert pages(limit, chosen=waiting, oldest_first=True) == ["1.3.0", "1.1.0"]
+        for environment, wanted in (("staging", oldest_first), ("production", [])):
+            chosen = RequestFilter(environment=environment)
+            assert pages(limit, everything=True, chosen=chosen, oldest_first=True) == wanted
 
 
 def test_a_request_is_found_by_its_id_and_its_run(desk: Desk) -> None:

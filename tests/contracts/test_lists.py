@@ -100,12 +100,13 @@ FILTERS = [
 
 
 def test_each_filter_and_cursor(store: Store) -> None:
-    """Each filter lists exactly the runs that it accepts, newest first, in pages of any size."""
+    """Each filter lists exactly the runs that it accepts, newest or oldest first, in pages of any size."""
     made = filled(store)
     for chosen in FILTERS:
         wanted = [run for run in reversed(made) if chosen.accepts(run)]
         for limit in (1, 5, 50):
             assert every(store.list_runs, chosen, limit=limit) == wanted
+            assert every(store.list_runs, chosen, limit=limit, oldest_first=True) == wanted[::-1]
         assert store.count_runs(chosen) == len(wanted)
     assert store.list_runs(limit=12).cursor is None
     assert store.list_runs(limit=11).cursor is not None

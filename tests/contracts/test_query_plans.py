@@ -45,6 +45,13 @@ LISTS: dict[str, Callable[[DatabaseStore], Any]] = {
     "runs in a state": lambda store: store.list_runs(RunFilter(states=(State.ROLLED_BACK,)), cursor="50"),
     "runs of a kind": lambda store: store.list_runs(RunFilter(kinds=("rollback",))),
     "runs of a plan": lambda store: store.list_runs(RunFilter(plan="sha256:0"), limit=1),
+    "the oldest runs after a cursor": lambda store: store.list_runs(oldest_first=True, cursor="50"),
+    "the oldest runs of an environment": lambda store: store.list_runs(
+        RunFilter(environment=NAMES[0]), oldest_first=True, cursor="50"
+    ),
+    "the oldest runs in a state": lambda store: store.list_runs(
+        RunFilter(states=(State.ROLLED_BACK,)), oldest_first=True, cursor="50"
+    ),
     "the number of runs": lambda store: store.count_runs(RunFilter(environment=NAMES[0], name="shop0")),
     "what was verified last": lambda store: store.verified(NAMES[0], limit=1),
     "when a release was verified": lambda store: store.verified(NAMES[0], DIGEST, limit=1),

@@ -23,6 +23,7 @@ HASHES = Argon2Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=
 VARYING = (
     (re.compile(r"orch_[a-z0-9]{8}_[\w-]{43}"), "TOKEN"),
     (re.compile(r"/link/[\w-]+"), "/link/LINK"),
+    (re.compile(r"(http://127\.0\.0\.1:\d+|the address of the server, with the path )(?=/(api|calendars|link)/)"), ""),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)"), "TIME"),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d( UTC)?"), "TIME"),
     (re.compile(r"\d+ (s|min) ago"), "a while ago"),

@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
+from orchestrator.domain.journal import Run
 from tests.cli.request_project import RequestProject, office
 from tests.server.site import Site
 
@@ -22,6 +23,33 @@ NOT_LISTS = {
     "/record-events": "a stream, which continues after `Last-Event-ID`",
     "/runs/{run}/outputs/{job}": "a text, by lines: `line`, `limit` and `following`",
 }
+ONE_ORDER = {
+    "/change-ranking": "the order is the ranking itself; `/change-requests` has a sort",
+    "/free-slots": "a search for the next time: later ones are found from the one before on",
+    "/contention": "a table of environments, each with its weeks",
+    "/matrix": "a table of releases and environments",
+    "/runs/{run}/log": "what happened, which is read onwards while it grows",
+}
+"""The lists without `sort`, and why they have one order."""
+ONE_WAY = {"-path", "-entered"}
+"""Orders of the project's own files, which are not read backwards."""
+NO_FILTER = {
+    "/change-ranking": "the ranking is a whole; `/change-requests` has a filter",
+    "/definitions": "each has only its digest and its time",
+    "/projects": "those that the actor may view, with their sums",
+}
+STATES = {
+    "/runs": {"state", "kind", "environment"},
+    "/requests": {"state", "environment"},
+    "/change-requests": {"state"},
+    "/bookings": {"ended", "environment"},
+    "/trains": {"ended"},
+    "/train-lines": {"archived"},
+    "/notifications": {"state"},
+    "/hook-deliveries": {"state"},
+    "/environments/{environment}/requirements": {"met"},
+}
+"""The filters by state of the lists whose objects have one."""
 NOT_EDITS = {
     "/change-requests": "adds one",
     "/bookings": "adds one",
@@ -71,11 +99,47 @@ def routes(site: Site, method: str) -> dict[str, set[str]]:
 
 def test_every_list_has_a_cursor_and_a_limit(site: Site) -> None:
     """Each route that reads, and not one object by its name, has `cursor` and `limit`, or is listed here with its reason."""
-    found = routes(site, "get")
-    lists = {path: names for path, names in found.items() if not path.endswith("}") and path not in NOT_LISTS}
+    found, lists = routes(site, "get"), lists_of(site)
     assert {path for path, names in lists.items() if not {"cursor", "limit"} <= names} == set()
     assert NOT_LISTS.keys() <= found.keys()
     assert len(lists) >= 12
+
+
+def test_every_list_is_sorted_by_request(site: Site) -> None:
+    """Each list accepts `sort` in both directions, or is listed with the reason for its one order."""
+    document: dict[str, Any] = site.server.openapi()
+    lists = lists_of(site)
+    assert {path for path, names in lists.items() if "sort" not in names} == ONE_ORDER.keys()
+    for path in lists.keys() - ONE_ORDER.keys():
+        [found] = (each for each in document["paths"][PREFIX + path]["get"]["parameters"] if each["name"] == "sort")
+        orders = set(orders_of(found["schema"]))
+        assert {f"-{order}" for order in orders if order[0] != "-"} - orders <= ONE_WAY, path
+        assert any(order.startswith("-") for order in orders), path
+
+
+def test_every_list_of_objects_with_states_is_filtered_by_them(site: Site) -> None:
+    """Each list accepts a filter, by the state where its objects have one, or is listed with the reason for none."""
+    paging = {"cursor", "limit", "sort", "environment_cursor", "environment_limit"}
+    found = {path: names - paging for path, names in lists_of(site).items()}
+    assert {path for path, names in found.items() if not names - set(path_names(path))} == NO_FILTER.keys()
+    assert {path for path, states in STATES.items() if not found[path] >= states} == set()
+
+
+def orders_of(schema: dict[str, Any]) -> list[str]:
+    """The values that a parameter can have; one that may be absent is described as one of several kinds."""
+    kinds = schema.get("anyOf", [schema])
+    return [order for kind in kinds for order in kind.get("enum", ())]
+
+
+def path_names(path: str) -> list[str]:
+    """The names of the parameters in *path*."""
+    return [part[1:-1] for part in path.split("/") if part.startswith("{")]
+
+
+def lists_of(site: Site) -> dict[str, set[str]]:
+    """The routes of the API that list objects, each with its parameters."""
+    found = routes(site, "get")
+    return {path: names for path, names in found.items() if not path.endswith("}") and path not in NOT_LISTS}
 
 
 def test_every_edit_has_if_match(site: Site) -> None:
@@ -124,6 +188,7 @@ LISTS = (
     ("/environments?sort=-name", "environments", "name"), ("/booking-quotas?sort=-hours", "quotas", "environment"),
     ("/change-ranking", "requests", "id"),
     ("/contention?environment=staging", "weeks", "week"), ("/calendar?sort=-start", "rules", "id"),
+    ("/runs", "runs", "id"), ("/runs?sort=requested", "runs", "id"),
     ("/bookings", "bookings", "id"), ("/change-requests", "requests", "id"),
 )  # fmt: skip
 
@@ -140,6 +205,10 @@ def test_pages_of_a_list_are_the_whole_list(site: Site, office: RequestProject) 
         day = f"2030-02-0{number + 1}"
         office.by("ann", "calendar", "add", "hard-freeze", f"f{number}", "--start", f"{day}T08:00", "--end", f"{day}T17:00",
                   "--zone", "UTC")  # fmt: skip
+        at = f"2030-01-0{number + 1}T08:00:00.000Z"
+        office.store.create(
+            Run(id=f"e{number}", root=f"e{number}", kind="observe", environment="staging", requested_at=at, ended_at=at)
+        )
     for team, environment in (("red", "staging"), ("red", "production"), ("blue", "staging")):
         quota = {"team": team, "environment": environment, "hours": 4}
         assert ann.post(f"{PREFIX}/booking-quotas", quota).status_code == 200

@@ -52,10 +52,25 @@ def ready(port: int, name: str) -> bool:
     return bool(json.loads(answer(port, "GET", f"/p/{name}/readyz")[2])["worker"])
 
 
+def check_printed_addresses(shop: list[str], port: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """Check that commands at a project of several print whole addresses, with its prefix."""
+    url = f"http://127.0.0.1:{port}"
+    assert main([*shop, "calendar", "subscribe"]) == 0
+    address = capsys.readouterr().out.strip()
+    assert address.startswith(f"{url}/p/shop/calendars/")
+    assert answer(port, "GET", address.removeprefix(url))[0] == 200
+    assert main([*shop, "people", "reset-password", "root"]) == 0
+    assert f"root sets a password at {url}/link/" in capsys.readouterr().out
+    hook = ["hook", "add", "main", "--form", "github", "--for", "ci", "--release", "shop", "--then", "build"]
+    assert main([*shop, "service-account", "add", "ci"]) == 0
+    assert main([*shop, *hook]) == 0
+    assert f"the address at the server is {url}/p/shop/api/v1/hooks/main;" in capsys.readouterr().err
+
+
 def test_two_projects_in_one_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], sealed: tuple[Path, str, Path]
 ) -> None:
-    """One server has a worker for each project; a command, a package and an event at the address of one project are in that one alone."""
+    """One server has a worker for each project; a command, a package and an event at the address of one project are in that one alone, and printed addresses lead there."""
     for name in ("STORE", "STATE", "ARTIFACTS", "TOKEN", "SERVER", "PROFILE"):
         monkeypatch.delenv(f"ORCHESTRATOR_{name}", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
@@ -96,6 +111,7 @@ def test_two_projects_in_one_server(
         capsys.readouterr()
         assert main([*shop, "projects", "--json"]) == 0
         assert [each["path"] for each in json.loads(capsys.readouterr().out)["projects"]] == ["/p/hub", "/p/shop"]
+        check_printed_addresses(shop, port, capsys)
         runs = {
             name: json.loads(answer(port, "GET", f"/p/{name}/api/v1/runs", **headers)[2])["runs"]
             for name in ("hub", "shop")

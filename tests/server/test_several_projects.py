@@ -14,9 +14,10 @@ from orchestrator.cli.planned import plan_text
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor, Binding, Method, ServiceAccount
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.project_addresses import OF_THE_SERVER, address_at, client_address
 from orchestrator.management.change_requests.decisions import add_change
 from orchestrator.management.change_requests.model import ChangeDraft
-from orchestrator.web.addresses import OF_THE_SERVER, client_address, with_prefix
+from orchestrator.web.addresses import with_prefix
 from orchestrator.web.server import server_of_several
 from tests.cli.test_packages import FILES
 from tests.server.several import PROJECT, PrefixBrowser, SeveralSite, project_at
@@ -110,6 +111,17 @@ def test_every_link_of_a_page_leads_to_its_project(site: SeveralSite) -> None:
     for link in sorted(checked):
         assert browser.get(link, accept="text/html").status_code == 200, link
     assert not re.search(r'action="/(?!p/shop/|sign-out)', browser.get("/p/shop/me").text)
+
+
+def test_the_whole_address_of_a_project_has_its_prefix() -> None:
+    """The whole address has the prefix of the project, except for what belongs to the whole server."""
+    shop, alone = "https://example.org/p/shop", "http://127.0.0.1:8750"
+    assert [address_at(url, "/calendars/a.ics") for url in (shop, alone)] == [
+        "https://example.org/p/shop/calendars/a.ics", "http://127.0.0.1:8750/calendars/a.ics",
+    ]  # fmt: skip
+    assert [address_at(url, "/link/a") for url in (shop, alone)] == [
+        "https://example.org/link/a", "http://127.0.0.1:8750/link/a",
+    ]  # fmt: skip
 
 
 def test_text_of_users_is_not_taken_for_a_link(site: SeveralSite) -> None:

@@ -19,15 +19,16 @@ def beginning_query(dialect: str, beginning: str) -> "sa.Select[Any]":
     return sa.select(runs.c.data).where(starts_with(dialect, runs.c.id, beginning)).order_by(order)
 
 
-def runs_query(chosen: RunFilter, cursor: str | None, limit: int) -> "sa.Select[Any]":
-    """The query for a page of runs."""
+def runs_query(chosen: RunFilter, cursor: str | None, limit: int, *, oldest_first: bool = False) -> "sa.Select[Any]":
+    """The query for a page of runs, newest first unless *oldest_first*. An index serves both directions."""
     c = run_list.c
     query = (
         sa.select(runs.c.number, runs.c.data).join(run_list, c.number == runs.c.number).where(*accepted_runs(chosen))
     )
     if cursor is not None:
-        query = query.where(c.number < int(cursor))
-    return query.order_by(c.number.desc()).limit(limit)
+        after = int(cursor)
+        query = query.where(c.number > after if oldest_first else c.number < after)
+    return query.order_by(c.number if oldest_first else c.number.desc()).limit(limit)
 
 
 def accepted_runs(chosen: RunFilter) -> Iterator["sa.ColumnElement[bool]"]:

@@ -78,10 +78,15 @@ class DatabaseLists:
     # -- runs ----------------------------------------------------------------------------------------------------------
 
     def list_runs(
-        self, chosen: RunFilter = ALL_RUNS, *, cursor: str | None = None, limit: int = PAGE_SIZE
+        self,
+        chosen: RunFilter = ALL_RUNS,
+        *,
+        oldest_first: bool = False,
+        cursor: str | None = None,
+        limit: int = PAGE_SIZE,
     ) -> Page[Run]:
-        """The runs that *chosen* accepts, newest first."""
-        rows = self._rows(runs_query(chosen, cursor, limit + 1))
+        """The runs that *chosen* accepts, newest first, or with *oldest_first* the other way."""
+        rows = self._rows(runs_query(chosen, cursor, limit + 1, oldest_first=oldest_first))
         items = tuple(decode(Run, row.data) for row in rows[:limit])
         return Page(items=items, cursor=str(rows[limit - 1].number) if len(rows) > limit else None)
 

@@ -49,10 +49,17 @@ class MemoryLists:
         return len(self._runs)
 
     def list_runs(
-        self, chosen: RunFilter = ALL_RUNS, *, cursor: str | None = None, limit: int = PAGE_SIZE
+        self,
+        chosen: RunFilter = ALL_RUNS,
+        *,
+        oldest_first: bool = False,
+        cursor: str | None = None,
+        limit: int = PAGE_SIZE,
     ) -> Page[Run]:
-        """The runs that *chosen* accepts, newest first."""
+        """The runs that *chosen* accepts, newest first, or with *oldest_first* the other way."""
         numbered = [(str(number), run) for number, run in enumerate(self._runs.values(), 1) if chosen.accepts(run)]
+        if oldest_first:
+            return page_of([item for item in numbered if cursor is None or int(item[0]) > int(cursor)], limit)
         return page_of([item for item in reversed(numbered) if cursor is None or int(item[0]) < int(cursor)], limit)
 
     def count_runs(self, chosen: RunFilter) -> int:

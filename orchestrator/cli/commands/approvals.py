@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli import completing
-from orchestrator.cli.output import json_option, note, out, print_json, table
+from orchestrator.cli.output import json_option, note, out, print_json, sort_option, table
 
 if TYPE_CHECKING:
     from orchestrator.app.application import Application
@@ -26,8 +26,15 @@ if TYPE_CHECKING:
     help="Maximum number with --all.",
 )
 @click.option("--cursor", help="Continue after the page that printed this cursor, with --all.")
+@sort_option(
+    "requested",
+    default=None,
+    help_="By the time of the request. Without it the oldest first, and with --all the newest.",
+)
 @json_option
-def command(run: str | None, mine: bool, everything: bool, limit: int, cursor: str | None, as_json: bool) -> None:
+def command(
+    run: str | None, mine: bool, everything: bool, limit: int, cursor: str | None, sort: str | None, as_json: bool
+) -> None:
     """List the promotions that wait, with what they wait for; or show RUN with its plan, risk and votes.
 
     Emergencies that wait for their approval afterwards are listed too.
@@ -42,7 +49,10 @@ def command(run: str | None, mine: bool, everything: bool, limit: int, cursor: s
         seen, text = show_request(app.acting, run, rules)
         print_request(app, seen, as_json=as_json, text=text)
         return
-    page = list_requests(app.acting, rules, everything=everything, cursor=cursor, limit=limit)
+    oldest_first = None if sort is None else sort == "requested"
+    page = list_requests(
+        app.acting, rules, everything=everything, oldest_first=oldest_first, cursor=cursor, limit=limit
+    )
     found = tuple(each for each in page.items if not mine or str(app.acting.actor) in each.could)
     messages = own_messages(app.acting)
     if as_json:
@@ -53,7 +63,7 @@ def command(run: str | None, mine: bool, everything: bool, limit: int, cursor: s
         note(f"for you: {message.text}")
     _print(app, found)
     if page.cursor is not None:
-        note(f"older promotions: --cursor '{page.cursor}'")
+        note(f"{'later' if oldest_first else 'older'} promotions: --cursor '{page.cursor}'")
 
 
 def _print(app: "Application", found: "tuple[RequestView, ...]") -> None:

@@ -9,7 +9,7 @@ import click
 from orchestrator.cli import completing
 from orchestrator.cli.groups import SubcommandGroup
 from orchestrator.cli.output import Cell, json_option, out, print_json, table
-from orchestrator.cli.register_options import model_of, open_project
+from orchestrator.cli.register_options import model_of, open_project, shown_address
 
 if TYPE_CHECKING:
     from orchestrator.domain.admission.overrides import Override
@@ -289,13 +289,15 @@ def subscribe(as_json: bool) -> None:
     from orchestrator.app.calendar_addresses import create_calendar_address
     from orchestrator.domain.moments import moment_text
 
-    made = create_calendar_address(open_project().acting)
+    app = open_project()
+    made = create_calendar_address(app.acting)
     if as_json:
         about = {"user": made.address.user, "created_at": moment_text(made.address.created_at)}
         print_json("CalendarAddress", {**about, "path": made.path})
         return
-    click.echo(made.path)  # the only time that it is shown
-    click.echo("the path of your calendar at the address of the server; it is not shown again", err=True)
+    click.echo(shown_address(app, made.path))  # the only time that it is shown
+    what = "address of your calendar" if app.server_url else "path of your calendar below the address of the project"
+    click.echo(f"the {what}; it is not shown again", err=True)
 
 
 @command.command("unsubscribe")

@@ -16,6 +16,7 @@ from orchestrator.cli.output import (
     page_options,
     print_json,
     screen,
+    sort_option,
     table,
     width,
 )
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
 @click.command("history")
 @click.argument("environment", required=False, shell_complete=places)
 @page_options("runs", limit=20)
+@sort_option("requested", default="-requested", help_="The newest first, or with `requested` the oldest.")
 @json_option
-def command(environment: str | None, limit: int, cursor: str | None, as_json: bool) -> None:
+def command(environment: str | None, limit: int, cursor: str | None, sort: str, as_json: bool) -> None:
     """List the runs, newest first; with ENVIRONMENT those of one environment, or of a list of waves."""
     from orchestrator.app.opening import open_application
     from orchestrator.cli.recovery import remind
@@ -39,9 +41,8 @@ def command(environment: str | None, limit: int, cursor: str | None, as_json: bo
     remind(app)
     if environment is not None and app.plans.waves(app.actor, environment) is None:
         app.require_environment(environment)
-    page = app.queries.run_page(
-        app.actor, RunFilter(environment=environment), cursor_option_value(cursor, RUN_CURSOR), limit
-    )
+    oldest_first, after = sort == "requested", cursor_option_value(cursor, RUN_CURSOR)
+    page = app.queries.run_page(app.actor, RunFilter(environment=environment), after, limit, oldest_first=oldest_first)
     runs = list(page.items)
     if as_json:
         calendar = calendar_data(calendars_of(app, sorted({run.environment for run in runs})))
@@ -51,7 +52,7 @@ def command(environment: str | None, limit: int, cursor: str | None, as_json: bo
     else:
         out(_listed(runs, screen()))
         if page.cursor is not None:
-            note(f"older runs: --cursor {page.cursor}")
+            note(f"{'later' if oldest_first else 'older'} runs: --cursor {page.cursor}")
 
 
 def _listed(runs: "list[RunFacts]", columns: int | None) -> str:

@@ -9,6 +9,7 @@ from orchestrator.cli import completing
 from orchestrator.cli.groups import SubcommandGroup
 from orchestrator.cli.hooks import delivery_row, hook_lines, hook_row
 from orchestrator.cli.output import json_option, note, out, page_options, print_json, screen, table
+from orchestrator.cli.register_options import model_of, shown_address
 
 if TYPE_CHECKING:
     from orchestrator.management.application import ManagedApplication
@@ -59,7 +60,6 @@ def command() -> None:
 @json_option
 def add(events: tuple[str, ...], *, as_json: bool, **fields: Any) -> None:
     """Add a hook, and print its secret and its address. The secret is printed once, for the settings of the sender."""
-    from orchestrator.cli.register_options import model_of
     from orchestrator.management.documents import hook_item
     from orchestrator.management.hooks.decisions import add_hook
     from orchestrator.management.hooks.model import HookDraft
@@ -70,7 +70,9 @@ def add(events: tuple[str, ...], *, as_json: bool, **fields: Any) -> None:
         print_json("NewHook", {**hook_item(made.hook), "secret": made.secret})
         return
     click.echo(made.secret)  # the only time that it is shown: not masked, and not followed by other words
-    click.echo(f"the address at the server is {made.hook.address}; the secret is not shown again", err=True)
+    click.echo(
+        f"the address at the server is {shown_address(app, made.hook.address)}; the secret is not shown again", err=True
+    )
 
 
 @command.command("edit")
@@ -92,7 +94,6 @@ def add(events: tuple[str, ...], *, as_json: bool, **fields: Any) -> None:
 @json_option
 def edit(name: str, events: tuple[str, ...], message: str, *, as_json: bool, **given: Any) -> None:
     """Change a hook: only the options that are given. Its secret, address and deliveries stay."""
-    from orchestrator.cli.register_options import model_of
     from orchestrator.management.documents import hook_item
     from orchestrator.management.hooks.decisions import edit_hook
     from orchestrator.management.hooks.model import HookDraft
@@ -109,7 +110,7 @@ def edit(name: str, events: tuple[str, ...], message: str, *, as_json: bool, **g
     if as_json:
         print_json("Hook", hook_item(changed))
         return
-    for line in hook_lines(changed):
+    for line in hook_lines(changed, shown_address(app, changed.address)):
         out(line)
 
 
@@ -136,12 +137,12 @@ def show(name: str, *, as_json: bool) -> None:
     from orchestrator.management.documents import hook_item
     from orchestrator.management.hooks.queries import list_deliveries, show_hook
 
-    acting = _open().acting
-    hook = show_hook(acting, name)
+    app = _open()
+    acting, hook = app.acting, show_hook(app.acting, name)
     if as_json:
         print_json("Hook", hook_item(hook))
         return
-    for line in hook_lines(hook):
+    for line in hook_lines(hook, shown_address(app, hook.address)):
         out(line)
     rows = [delivery_row(each) for each in list_deliveries(acting, name, limit=5).items]
     if rows:

@@ -6,7 +6,7 @@ import click
 
 from orchestrator.cli.groups import SubcommandGroup
 from orchestrator.cli.output import Cell, json_option, out, print_json, table
-from orchestrator.cli.register_options import model_of, open_project
+from orchestrator.cli.register_options import model_of, open_project, shown_address
 
 if TYPE_CHECKING:
     from orchestrator.domain.access.principals import User
@@ -150,12 +150,14 @@ def reset_password(name: str, as_json: bool) -> None:
     from orchestrator.app.sign_in_links import create_link
     from orchestrator.domain.moments import moment_text
 
-    made = create_link(open_project().acting, name)
+    app = open_project()
+    made = create_link(app.acting, name)
     path, until = f"/link/{made.text}", moment_text(made.link.expires_at)
     if as_json:
         print_json("SignInLink", {"user": name, "path": path, "expires_at": until})
         return
-    out(f"{name} sets a password at the address of the server, with the path {path}")
+    where = shown_address(app, path) if app.server_url else f"the address of the server, with the path {path}"
+    out(f"{name} sets a password at {where}")
     out(f"valid until {until}, once")
 
 

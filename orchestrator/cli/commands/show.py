@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orchestrator.cli import completing
-from orchestrator.cli.output import folded, json_option, out, out_folded, paint, print_json, screen, table
+from orchestrator.cli.output import folded, json_option, note, out, out_folded, paint, print_json, screen, table
 
 if TYPE_CHECKING:
     from orchestrator.app.application import Application
@@ -20,14 +20,24 @@ if TYPE_CHECKING:
 def command(run: str, as_json: bool) -> None:
     """Show RUN from its request to its end: each step, each host, each test, and the resulting state.
 
-    For a promotion in waves, shows each wave, and each environment with its run.
+    For a promotion in waves, shows each wave, and each environment with its run. A promotion that waits has no run yet:
+    for the id of its request, shows what it waits for.
     """
     from orchestrator.app.opening import open_application
     from orchestrator.cli.recovery import remind
+    from orchestrator.cli.requested_runs import request_without_run
+    from orchestrator.cli.run_requests import hint_worker, print_request
     from orchestrator.cli.situation import calendars_of, closed_lines
 
     app = open_application(Path.cwd())
     remind(app)
+    seen = request_without_run(app, run)
+    if seen is not None and not seen.request.run:
+        print_request(app, seen, as_json=as_json)
+        if not as_json and (hint := hint_worker(app, seen)):
+            note(hint)
+        return
+    run = seen.request.run if seen is not None else run
     if as_json:
         print_json("Run", run_document(app, run))
         return

@@ -11,6 +11,7 @@ from orchestrator.cli.output import json_option, note, print_json_line
 if TYPE_CHECKING:
     from orchestrator.app.application import Application
     from orchestrator.app.requests import RunRequest
+    from orchestrator.app.run_requests import RequestView
     from orchestrator.domain.journal import Record
     from orchestrator.domain.story import RunView
 
@@ -21,13 +22,20 @@ if TYPE_CHECKING:
 def command(run: str, as_json: bool) -> int:
     """Follow RUN to its end, also if another process runs it, and return its exit code.
 
-    With --json each record of the journal is one line.
+    With --json each record of the journal is one line. For the id of the request of a promotion that waits, prints what
+    it waits for until it starts, and then follows its run.
     """
     from orchestrator.app.opening import open_application
     from orchestrator.cli.execution import follow, request_and_run
     from orchestrator.cli.follow_run import report_end
+    from orchestrator.cli.requested_runs import request_without_run, wait_for_start
 
     app = open_application(Path.cwd())
+    if (seen := request_without_run(app, run)) is not None:
+        seen = wait_for_start(app, seen)
+        if not seen.request.run:
+            return _ended(app, seen, as_json=as_json)
+        run = seen.request.run
     request, found = request_and_run(app, app.actor, run)
     if as_json:
         return _lines(app, request)
@@ -35,6 +43,18 @@ def command(run: str, as_json: bool) -> int:
     if stories and any(not story.run.ended for story in stories):
         note(f"interrupted: orchestrator resume {found.id}")
     return report_end(app, request, stories, as_json=False)
+
+
+def _ended(app: "Application", seen: "RequestView", *, as_json: bool) -> int:
+    """Print how a request ended that has no run. Returns the exit status."""
+    from orchestrator.cli.run_requests import item, print_request
+    from orchestrator.domain.errors import Exit
+
+    if as_json:
+        print_json_line("RunRequest", {**item(seen), "text": None, "worker": app.scheduler_runs()})
+    else:
+        print_request(app, seen, as_json=False)
+    return int(Exit.NOT_ALLOWED)
 
 
 def _lines(app: "Application", request: "RunRequest") -> int:

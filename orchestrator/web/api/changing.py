@@ -12,9 +12,10 @@ from orchestrator.app.requests import RunRequest
 from orchestrator.app.run_requests import RequestView
 from orchestrator.app.votes import Shown
 from orchestrator.domain.model import digest_of
+from orchestrator.domain.project_addresses import client_address
 from orchestrator.domain.risk.kinds import ChangeKind
 from orchestrator.web import changes
-from orchestrator.web.addresses import client_address, prefix_of
+from orchestrator.web.addresses import prefix_of
 from orchestrator.web.api.documents import PREFIX, encoded_document, request_data
 from orchestrator.web.api.orders import (
     ControlOrder,

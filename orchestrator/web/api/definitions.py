@@ -1,6 +1,6 @@
 """The routes of project definitions: those that are kept, which one is current, and their uploads."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
@@ -50,9 +50,15 @@ class UseOrder(Order):
 
 
 @router.get("/definitions", tags=["definitions"])
-def get_definitions(request: Request, who: Who, cursor: PageCursor = None, limit: Limit = 50) -> Response:
+def get_definitions(
+    request: Request,
+    who: Who,
+    sort: Literal["pushed", "-pushed"] = "-pushed",
+    cursor: PageCursor = None,
+    limit: Limit = 50,
+) -> Response:
     """The definitions that the project keeps, the newest first."""
-    page = application(request).definitions.kept(who.actor, cursor, limit)
+    page = application(request).definitions.kept(who.actor, cursor, limit, oldest_first=sort == "pushed")
     data = {"definitions": [each.to_json() for each in page.items], "cursor": page.cursor}
     return tagged_document(request, "ProjectDefinitions", data)
 

@@ -11,17 +11,19 @@ from fastapi.responses import Response, StreamingResponse
 from orchestrator.app.access import Question, allowed_environments, can_i, own_bindings
 from orchestrator.app.calendar import recorded_overrides, show_calendar, states
 from orchestrator.app.requirement_reports import requirement_reports
-from orchestrator.app.run_requests import RequestView, list_requests, show_request
+from orchestrator.app.run_requests import RequestFilter, RequestView, list_requests, show_request
 from orchestrator.domain.access.actions import Action
+from orchestrator.domain.approval.request_state import RequestState
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Kind
 from orchestrator.domain.listing import RUN_CURSOR, FeedEntry, ReleaseFilter, RunFilter
 from orchestrator.domain.log_lines import LogFilter
 from orchestrator.domain.moments import moment_text
+from orchestrator.domain.project_addresses import client_address
 from orchestrator.domain.promotion import State
 from orchestrator.domain.run_reason import ending_reason
 from orchestrator.web import changes
-from orchestrator.web.addresses import client_address, prefix_of
+from orchestrator.web.addresses import prefix_of
 from orchestrator.web.api.documents import (
     PREFIX,
     Cursor,
@@ -29,6 +31,7 @@ from orchestrator.web.api.documents import (
     Limit,
     Who,
     checked_cursor,
+    in_order,
     page_after,
     request_data,
     tagged_document,
@@ -39,6 +42,7 @@ from orchestrator.web.searching import search
 
 FEED_CURSOR = re.compile(r"[0-9]{1,20}\.[0-9]{1,18}")
 Filter = Annotated[str | None, Query(max_length=200)]
+Requested = Literal["requested", "-requested"]
 MATRIX_COLUMNS = 50
 """How many environments a page of the matrix has without another limit."""
 router = APIRouter(prefix=PREFIX)
@@ -87,7 +91,13 @@ def get_environment(request: Request, who: Who, environment: str) -> Response:
 
 @router.get("/environments/{environment}/requirements", tags=["environments"])
 def get_requirements(
-    request: Request, who: Who, environment: str, cursor: KeyCursor = None, limit: Limit = 50
+    request: Request,
+    who: Who,
+    environment: str,
+    met: Annotated[bool | None, Query(description="Only reports that are met, or only those that are not.")] = None,
+    sort: Literal["measured", "-measured"] = "-measured",
+    cursor: KeyCursor = None,
+    limit: Limit = 50,
 ) -> Response:
     """The newest report of the requirements of each release that was checked in the environment, newest first.
 
@@ -95,8 +105,9 @@ def get_requirements(
     """
     app = application(request)
     app.require_environment(environment)
-    found = requirement_reports(app.acting_as(who.actor), environment)
-    page, following = page_after(found, lambda each: each.digest, cursor, limit)
+    found = [each for each in requirement_reports(app.acting_as(who.actor), environment) if met in {None, each.is_met}]
+    ordered = in_order(found, sort, measured=lambda each: each.at)
+    page, following = page_after(ordered, lambda each: each.digest, cursor, limit)
     reports = [{**each.to_json(), "met": each.is_met} for each in page]
     data = {"environment": environment, "reports": reports, "cursor": following}
     return tagged_document(request, "Requirements", data)
@@ -139,12 +150,14 @@ def get_runs(
     environment: str | None = None,
     state: Annotated[tuple[State, ...] | None, Query()] = None,
     kind: Annotated[tuple[Kind, ...] | None, Query()] = None,
+    sort: Requested = "-requested",
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Response:
     """The runs, newest first."""
     chosen = RunFilter(environment=environment, states=state, kinds=kind)
-    page = application(request).queries.run_page(who.actor, chosen, checked_cursor(cursor, RUN_CURSOR), limit)
+    after, oldest_first = checked_cursor(cursor, RUN_CURSOR), sort == "requested"
+    page = application(request).queries.run_page(who.actor, chosen, after, limit, oldest_first=oldest_first)
     return tagged_document(request, "History", {"runs": [run.to_json() for run in page.items], "cursor": page.cursor})
 
 
@@ -176,10 +189,20 @@ def get_log(
 
 
 @router.get("/runs/{run}/outputs", tags=["runs"])
-def get_outputs(request: Request, who: Who, run: str, cursor: KeyCursor = None, limit: Limit = 200) -> Response:
-    """The jobs of a run that have printed something."""
-    found = application(request).queries.outputs(who.actor, run)
-    page, following = page_after(found, lambda job: job, cursor, limit)
+def get_outputs(
+    request: Request,
+    who: Who,
+    run: str,
+    job: Annotated[str | None, Query(max_length=200, description="A pattern, such as `deploy*`.")] = None,
+    sort: Literal["job", "-job"] = "job",
+    cursor: KeyCursor = None,
+    limit: Limit = 200,
+) -> Response:
+    """The jobs of a run that have printed something, by name."""
+    found = [
+        each for each in application(request).queries.outputs(who.actor, run) if job is None or fnmatchcase(each, job)
+    ]
+    page, following = page_after(in_order(found, sort, job=str), lambda job: job, cursor, limit)
     return tagged_document(request, "Outputs", {"jobs": page, "cursor": following})
 
 
@@ -234,14 +257,29 @@ def get_calendar(
 
 @router.get("/requests", tags=["requests"])
 def get_requests(
-    request: Request, who: Who, *, everything: bool = False, cursor: RequestCursor = None, limit: Limit = 50
+    request: Request,
+    who: Who,
+    *,
+    everything: bool = False,
+    environment: Filter = None,
+    state: Annotated[tuple[RequestState, ...] | None, Query()] = None,
+    sort: Requested | None = None,
+    cursor: RequestCursor = None,
+    limit: Limit = 50,
 ) -> Response:
-    """A page of the promotions that wait, the oldest first; with *everything* of all requests, the newest first."""
+    """A page of the promotions that wait, the oldest first.
+
+    With *everything* or *state* it is a page of all requests, the newest first.
+    """
     app = application(request)
     acting, rules = app.acting_as(who.actor), app.request_rules()
-    found = list_requests(acting, rules, everything=everything, cursor=cursor, limit=limit)
+    chosen = RequestFilter(states=state, environment=environment)
+    oldest_first = None if sort is None else sort == "requested"
+    found = list_requests(
+        acting, rules, everything=everything, chosen=chosen, oldest_first=oldest_first, cursor=cursor, limit=limit
+    )
     page, following = list(found.items), found.cursor
-    if not everything:  # those that wait are read whole
+    if not everything and state is None:  # those that wait are read whole
         page, following = page_after(found.items, _request_place, cursor, limit)
     data = {"requests": [request_data(each) for each in page], "cursor": following}
     return tagged_document(request, "RunRequests", data)

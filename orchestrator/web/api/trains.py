@@ -23,6 +23,7 @@ from orchestrator.web.api.documents import (
     Match,
     Who,
     expecting_tag,
+    in_order,
     page_after,
     tagged_document,
 )
@@ -147,11 +148,18 @@ def get_prognosis(request: Request, who: Who, train: str, at: Time | None = None
 
 @router.get("/train-lines", tags=["trains"])
 def get_lines(
-    request: Request, who: Who, *, archived: bool = False, cursor: KeyCursor = None, limit: Limit = 200
+    request: Request,
+    who: Who,
+    *,
+    archived: bool = False,
+    sort: Literal["name", "-name"] = "name",
+    cursor: KeyCursor = None,
+    limit: Limit = 200,
 ) -> Response:
     """The train lines by name; by default without those that are archived."""
     found = list_lines(managed_application(request).acting_as(who.actor), archived=archived)
-    page, following = page_after(found, lambda each: each.name, cursor, limit)
+    ordered = in_order(found, sort, name=lambda each: each.name)
+    page, following = page_after(ordered, lambda each: each.name, cursor, limit)
     return tagged_document(request, "TrainLines", {"lines": [each.to_json() for each in page], "cursor": following})
 
 
