@@ -15,7 +15,7 @@ POLL = 1.0  # seconds between two checks whether a request has started
 
 
 def request_without_run(app: "Application", wanted: str) -> "RequestView | None":
-    """The promotion request *wanted*, if no run has this id and a request has it, or its beginning."""
+    """The promotion request *wanted*, if no run has this id and it is that of a request, or the first part of one."""
     try:
         app.queries.find_run(app.actor, wanted)
     except OrchestratorError as error:

@@ -62,7 +62,7 @@ def test_a_release_manager_promotes_and_rolls_back(served: Served, scripts: bool
 
 
 def test_an_event_is_shown_without_a_reload(served: Served) -> None:
-    """The page of an open run shows each step as it is recorded, keeps its position, announces its state, and has no controls after the end."""
+    """The page of an open run shows each step as it is recorded, keeps its position, announces its state, offers what its state allows, and has no controls after the end."""
     office = served.office
     office.packages.put(office.release("1.2.0"))
     run = office.request("staging", "1.2.0")
@@ -70,7 +70,16 @@ def test_an_event_is_shown_without_a_reload(served: Served) -> None:
     page.goto(f"{served.address}/runs/{run.id}")
     expect(page.get_by_text("No step has started.")).to_be_visible()
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    expect(page.get_by_role("button", name="Continue")).to_have_count(0)
     page.evaluate("document.documentElement.dataset.kept = 'yes'")
+    page.get_by_label("Reason").fill("half a sentence")
+    for verb, shown, hidden in (("pause", "Continue", "Pause"), ("", "Pause", "Continue")):
+        with office.acting("olga"):
+            app = office.app()
+            app.control.request(app.actor, office.store.run(run.id), verb, "by another user")
+        expect(page.get_by_role("button", name=shown)).to_be_visible()
+        expect(page.get_by_role("button", name=hidden)).to_have_count(0)
+    expect(page.get_by_label("Reason")).to_have_value("half a sentence")
     office.do(run)
     expect(page.locator(".tree li").nth(1)).to_be_visible()
     expect(page.locator("#part p[aria-live=polite]")).to_contain_text("succeeded")
@@ -175,4 +184,12 @@ def test_keys_lead_to_the_search_and_to_pages(served: Served) -> None:
     page.keyboard.press("g")
     page.keyboard.press("b")
     page.wait_for_url(f"{served.address}/bookings")
+    for path, key in (("/audit", "l"), ("/me", "y"), ("/change-requests", "x")):
+        page.keyboard.press("g")
+        page.keyboard.press(key)
+        page.wait_for_url(f"{served.address}{path}")
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.keyboard.press("g")
+    page.keyboard.press("c")
+    page.wait_for_url(f"{served.address}/calendar")
     assert served.problems == []

@@ -23,7 +23,7 @@ from orchestrator.web.api import (
 from orchestrator.web.route_table import ROUTES
 from tests.cli.request_project import PLACE, RequestProject, office
 from tests.server.release_scene import FORMS, NAMES, PEOPLE_FORMS, lay_all, lay_people
-from tests.server.site import HTML, ORIGIN, Site
+from tests.server.site import HTML, ORIGIN, Browser, Site
 
 __all__ = ["office"]  # the fixture
 
@@ -135,8 +135,16 @@ def test_promotions_and_rollbacks_are_queued(office: RequestProject, site: Site)
     assert office.store.run(back.json()["run"]).kind == "rollback"
     assert ann.form(f"/runs/{run}/control", verb="pause", reason="wait").status_code == 303
     assert office.store.run(run).control == "pause"
+    assert offered(ann, run) == ["continue", "cancel", "abort"]
     assert ann.post(f"/api/v1/runs/{run}/control", {"verb": "continue"}).status_code == 202
     assert office.store.run(run).control == ""
+    assert offered(ann, run) == ["pause", "cancel", "abort"]
+    assert offered(site.signed_in("vic"), run) == []
+
+
+def offered(browser: Browser, run: str) -> list[str]:
+    """What the page of *run* offers to request of it."""
+    return re.findall(r'name="verb" value="(\w+)"', browser.get(f"/runs/{run}", accept="text/html").text)
 
 
 def test_environments_are_locked_and_the_line_is_stopped(office: RequestProject, site: Site) -> None:

@@ -23,7 +23,7 @@ def place(office: RequestProject, where: str) -> Iterator[tuple[str, ...]]:
 
 @pytest.mark.parametrize("where", PLACES)
 def test_a_promotion_that_waits_is_shown(office: RequestProject, where: str) -> None:
-    """`show` of a promotion without a run shows its request and what it waits for, also by the beginning of its id."""
+    """`show` of a promotion without a run shows its request and what it waits for, also by the first part of its id."""
     request = office.ask("1.0.0")["request"]["id"]
     with place(office, where) as at:
         for wanted in (request, request[:5]):

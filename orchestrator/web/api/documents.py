@@ -95,7 +95,7 @@ def expecting_stored(
     return expecting_tag(acting, match, kind, read, shown)
 
 
-def in_order(items: Sequence[R], sort: str, **keys: Callable[[R], Any]) -> list[R]:
+def sorted_by(items: Sequence[R], sort: str, **keys: Callable[[R], Any]) -> list[R]:
     """*items* by the key that *sort* names, backwards after a `-`. Items that are equal stay in their order."""
     return sorted(items, key=keys[sort.removeprefix("-")], reverse=sort.startswith("-"))
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from orchestrator.management.projects.queries import list_projects
-from orchestrator.web.api.documents import PREFIX, KeyCursor, Limit, Who, in_order, page_after, tagged_document
+from orchestrator.web.api.documents import PREFIX, KeyCursor, Limit, Who, page_after, sorted_by, tagged_document
 from orchestrator.web.requests import managed_application
 
 router = APIRouter(prefix=PREFIX)
@@ -23,7 +23,7 @@ def get_projects(
     """The projects that the actor may view: what is under way, waits and is due in each."""
     app = managed_application(request)
     found = list_projects(app.acting_as(who.actor), app.project_sources)
-    ordered = in_order(found.projects, sort, name=lambda each: each.name)
+    ordered = sorted_by(found.projects, sort, name=lambda each: each.name)
     page, following = page_after(ordered, lambda each: each.name, cursor, limit)
     shown = {"projects": [each.to_json() for each in page], "unreadable": found.unreadable, "cursor": following}
     return tagged_document(request, "Projects", shown)

@@ -31,9 +31,9 @@ from orchestrator.web.api.documents import (
     Limit,
     Who,
     checked_cursor,
-    in_order,
     page_after,
     request_data,
+    sorted_by,
     tagged_document,
 )
 from orchestrator.web.record_events import SHOWN
@@ -106,7 +106,7 @@ def get_requirements(
     app = application(request)
     app.require_environment(environment)
     found = [each for each in requirement_reports(app.acting_as(who.actor), environment) if met in {None, each.is_met}]
-    ordered = in_order(found, sort, measured=lambda each: each.at)
+    ordered = sorted_by(found, sort, measured=lambda each: each.at)
     page, following = page_after(ordered, lambda each: each.digest, cursor, limit)
     reports = [{**each.to_json(), "met": each.is_met} for each in page]
     data = {"environment": environment, "reports": reports, "cursor": following}
@@ -202,7 +202,7 @@ def get_outputs(
     found = [
         each for each in application(request).queries.outputs(who.actor, run) if job is None or fnmatchcase(each, job)
     ]
-    page, following = page_after(in_order(found, sort, job=str), lambda job: job, cursor, limit)
+    page, following = page_after(sorted_by(found, sort, job=str), lambda job: job, cursor, limit)
     return tagged_document(request, "Outputs", {"jobs": page, "cursor": following})
 
 

@@ -23,8 +23,8 @@ from orchestrator.web.api.documents import (
     Match,
     Who,
     expecting_tag,
-    in_order,
     page_after,
+    sorted_by,
     tagged_document,
 )
 from orchestrator.web.api.orders import Order, Reason, Time, Word
@@ -158,7 +158,7 @@ def get_lines(
 ) -> Response:
     """The train lines by name; by default without those that are archived."""
     found = list_lines(managed_application(request).acting_as(who.actor), archived=archived)
-    ordered = in_order(found, sort, name=lambda each: each.name)
+    ordered = sorted_by(found, sort, name=lambda each: each.name)
     page, following = page_after(ordered, lambda each: each.name, cursor, limit)
     return tagged_document(request, "TrainLines", {"lines": [each.to_json() for each in page], "cursor": following})
 

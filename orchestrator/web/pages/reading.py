@@ -23,7 +23,9 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.listing import ReleaseFilter, RunFilter
 from orchestrator.domain.model import DIGEST
 from orchestrator.domain.moments import parse_moment
+from orchestrator.domain.run_controls import ControlRequest, possible_requests
 from orchestrator.domain.run_reason import ending_reason
+from orchestrator.domain.story import RunView
 from orchestrator.web.changes import is_allowed
 from orchestrator.web.needed import needed_of
 from orchestrator.web.pages.calendar_entries import next_entries
@@ -143,11 +145,17 @@ def story_page(request: Request, who: Who, run: str, part: Word = None) -> Respo
     except OrchestratorError as error:
         return _to_request(app, who, run, error)
     facts = app.queries.run_facts(who.actor, story.run)
-    controls = not story.run.ended and is_allowed(
-        app.acting_as(who.actor), Action.CONTROL_RUN, None if story.run.kind == "waves" else story.run.environment
-    )
     name = "run_part" if part is not None else "run"
-    return rendered(request, name, who, story=story, facts=facts, reason=ending_reason(story), controls=controls)
+    about = {"reason": ending_reason(story), "controls": _controls(app, who, story), "part": part}
+    return rendered(request, name, who, story=story, facts=facts, **about)
+
+
+def _controls(app: "Application", who: SignedIn, story: RunView) -> tuple[ControlRequest, ...] | None:
+    """What the actor can request of the run; None if it has ended, or without the right."""
+    place = None if story.run.kind == "waves" else story.run.environment
+    if story.run.ended or not is_allowed(app.acting_as(who.actor), Action.CONTROL_RUN, place):
+        return None
+    return possible_requests(story.run.control, going_back=story.going_back)
 
 
 def _to_request(app: "Application", who: SignedIn, run: str, error: OrchestratorError) -> Response:

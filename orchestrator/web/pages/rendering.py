@@ -32,51 +32,48 @@ templates = Environment(
     lstrip_blocks=True,
 )
 PLACES = (
-    ("Now", (("/", "Home"), ("/matrix", "What runs where"), ("/runs", "Runs"), ("/environments", "Environments"))),
+    (
+        "Now",
+        (
+            ("/", "Home", "h"),
+            ("/matrix", "What runs where", "m"),
+            ("/runs", "Runs", "r"),
+            ("/environments", "Environments", "e"),
+        ),
+    ),
     (
         "Plan",
         (
-            ("/requests", "Requests"),
-            ("/change-requests", "Change requests"),
-            ("/planned-releases", "Planned releases"),
-            ("/trains", "Trains"),
-            ("/implementation-plans", "Implementation plans"),
-            ("/bookings", "Bookings"),
-            ("/calendar", "Calendar"),
+            ("/requests", "Promotion requests", "q"),
+            ("/change-requests", "Change requests", "x"),
+            ("/planned-releases", "Planned releases", "p"),
+            ("/trains", "Trains", "t"),
+            ("/implementation-plans", "Implementation plans", "i"),
+            ("/bookings", "Bookings", "b"),
+            ("/calendar", "Calendar", "c"),
         ),
     ),
     (
         "Records",
         (
-            ("/reviews", "Reviews"),
-            ("/actions", "Actions"),
-            ("/measures", "Measures"),
-            ("/audit", "Audit"),
-            ("/notifications", "Notifications"),
-            ("/hooks", "Hooks"),
-            ("/users", "Users and roles"),
-            ("/me", "Your account"),
+            ("/reviews", "Reviews", "v"),
+            ("/actions", "Actions", "a"),
+            ("/measures", "Measures", "s"),
+            ("/audit", "Audit", "l"),
+            ("/notifications", "Notifications", "n"),
+            ("/hooks", "Hooks", "o"),
+            ("/users", "Users and roles", "u"),
+            ("/me", "Your account", "y"),
         ),
     ),
 )
-"""The pages of the navigation."""
+"""The pages of the navigation. The key of each follows `g`."""
 KEY_LIST = (
     ("/", "Search"),
-    ("g h", "Home"),
-    ("g m", "What runs where"),
-    ("g r", "Runs"),
-    ("g e", "Environments"),
-    ("g q", "Requests"),
-    ("g p", "Planned releases"),
-    ("g t", "Trains"),
-    ("g i", "Implementation plans"),
-    ("g b", "Bookings"),
-    ("g c", "Calendar"),
-    ("g v", "Reviews"),
-    ("g u", "Users and roles"),
+    *((f"g {key}", text) for _, entries in PLACES for _, text, key in entries),
     ("?", "This list"),
 )
-"""The keys of `keys.js`."""
+"""The keys of every page: `keys.js` reads those of pages from the navigation."""
 SIGNS = {
     "verified": "good",
     "current": "good",

@@ -2,10 +2,6 @@
    its own, and the page of the account sets a time zone. */
 "use strict";
 
-const PLACES = {
-  h: "/", m: "/matrix", r: "/runs", e: "/environments", q: "/requests", c: "/calendar", b: "/bookings",
-  p: "/planned-releases", i: "/implementation-plans", t: "/trains", v: "/reviews", u: "/users",
-};
 let prefixedUntil = 0;
 
 function placeOf(path) {
@@ -33,8 +29,9 @@ document.addEventListener("keydown", (event) => {
     if (!keys.open) keys.showModal();
   } else if (event.key === "g") {
     prefixedUntil = Date.now() + 1500;
-  } else if (Date.now() < prefixedUntil && event.key in PLACES) {
+  } else if (Date.now() < prefixedUntil) {
+    const place = document.querySelector(`.rail a[data-key="${CSS.escape(event.key)}"]`);
     prefixedUntil = 0;
-    window.location.assign(placeOf(PLACES[event.key]));
+    if (place) window.location.assign(place.href);
   }
 });
