@@ -184,7 +184,7 @@ def test_keys_lead_to_the_search_and_to_pages(served: Served) -> None:
     page.keyboard.press("g")
     page.keyboard.press("b")
     page.wait_for_url(f"{served.address}/bookings")
-    for path, key in (("/audit", "l"), ("/me", "y"), ("/change-requests", "x")):
+    for path, key in (("/measures", "s"), ("/me", "y"), ("/change-requests", "x")):
         page.keyboard.press("g")
         page.keyboard.press(key)
         page.wait_for_url(f"{served.address}{path}")
