@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from orchestrator.domain.journal import ControlVerb
 from tests.browser.conftest import Served, picture
 
 EVIL = "<img src=x onerror=alert(1)><script>alert(2)</script>"
@@ -73,7 +74,8 @@ def test_an_event_is_shown_without_a_reload(served: Served) -> None:
     expect(page.get_by_role("button", name="Continue")).to_have_count(0)
     page.evaluate("document.documentElement.dataset.kept = 'yes'")
     page.get_by_label("Reason").fill("half a sentence")
-    for verb, shown, hidden in (("pause", "Continue", "Pause"), ("", "Pause", "Continue")):
+    requests: tuple[tuple[ControlVerb, str, str], ...] = (("pause", "Continue", "Pause"), ("", "Pause", "Continue"))
+    for verb, shown, hidden in requests:
         with office.acting("olga"):
             app = office.app()
             app.control.request(app.actor, office.store.run(run.id), verb, "by another user")
