@@ -28,6 +28,7 @@ VARYING = (
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d( UTC)?"), "TIME"),
     (re.compile(r"\d+ (s|min) ago"), "a while ago"),
     (re.compile(r"\(in \d+ (s|min)\)"), "(a while ago)"),  # the clock of the story can be before that of the machine
+    (re.compile(r"(?<=\S) {2,}(?=\S)"), "  "),  # "9 s ago" and "10 s ago" make columns of different width
 )
 """What two runs of one story do not have in common."""
 
