@@ -186,7 +186,8 @@ def override_calendar(
 
 def _override(task: Change, promotion: Promotion, entry: str | None) -> tuple[Override, ...]:
     actor, place = task.acting.actor, promotion.environment
-    start = Start(task.acting.project, place, actor, promotion.kind, promotion.requirement)
+    digest = promotion.package.digest
+    start = Start(task.acting.project, place, actor, promotion.kind, promotion.requirement, package=digest)
     verdict = calendar_verdict(calendar_of(task, promotion.declared, (place,)), question_of(start), task.now)
     closings = verdict.closings if isinstance(verdict, Closed) else ()
     chosen = [closing for closing in closings if entry in {None, closing.id}]
@@ -195,6 +196,6 @@ def _override(task: Change, promotion: Promotion, entry: str | None) -> tuple[Ov
     if not chosen:
         what = f"{entry} does not close {place} now" if closings else f"{place} is open"
         raise OrchestratorError("A110", f"nothing to pass: {what}")
-    passing = Passing(promotion.package.digest, str(promotion.package), start.target, actor, task.reason)
+    passing = Passing(digest, str(promotion.package), start.target, actor, task.reason)
     made = [overridden(passing, closing, task.directory, task.now) for closing in chosen]
     return tuple(task.put(OVERRIDES, each, release=each.release, entry=each.text) for each in made)

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.cli.output import Cell, out, out_folded, print_json
 
 if TYPE_CHECKING:
-    from orchestrator.management.planned_releases.model import Phase, PlannedRelease
+    from orchestrator.management.planned_releases.model import Phase, PlannedRelease, ScopePackage
     from orchestrator.management.planned_releases.phase_decisions import Slip
     from orchestrator.management.planned_releases.phases import PhaseMoved
+    from orchestrator.management.planned_releases.ports import PackagePlace
     from orchestrator.management.planned_releases.queries import ShownRelease
 
 HEADS = ("release", "state", "title", "into", "freeze", "release time", "owner", "scope")
@@ -61,15 +62,22 @@ def release_lines(shown: "ShownRelease") -> Iterator[str]:
     yield f"  release  {minute_text(release.release_at)}"
     yield from (f"  phase    {phase_text(phase)}" for phase in release.phases)
     for package in release.packages:
-        place = shown.places.get(package.name)
-        state = f"{place.state.value}{f' by {place.run}' if place.run else ''}" if place else "not built"
-        yield f"  package  {package}: {state}"
+        yield f"  package  {package}: {_place_text(package, shown.places.get(package.name), release.environment)}"
     yield from (f"  request  {request.id} {request.state.value}: {request.title}" for request in shown.requests)
     yield from (f"  missing  {item}: {why}" for item, why in shown.not_ready.items())
     yield from (f"  conflict {text}" for text in shown.conflicts)
     yield from (f"  deferred {each.item}: {each.reason}" for each in release.deferred)
     if release.note:
         yield f"  note     {release.note}"
+
+
+def _place_text(package: "ScopePackage", place: "PackagePlace | None", environment: str) -> str:
+    """What a package of the scope is, where that is known: built or not, and what it is in the environment."""
+    if not package.digest:
+        return "not built"
+    if place is None or not place.run:
+        return f"built, not in {environment}" if place is not None else "built"
+    return f"{place.state.value} in {environment} by {place.run}"
 
 
 def phase_text(phase: "Phase") -> str:

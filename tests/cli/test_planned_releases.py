@@ -71,6 +71,39 @@ def test_a_release_is_planned_slips_and_is_released_by_its_run(project: MemoryPr
     assert project.json("bookings")["bookings"] == []
 
 
+def test_a_package_is_not_promoted_before_the_time_of_its_release(project: MemoryProject) -> None:
+    """A package of a confirmed release waits for its phase deploy, another does not; an override with a reason passes it."""
+    packages = [project.packages.put(project.release(version)) for version in ("1.0.0", "1.1.0")]
+    name, other = (f"{package.ref.name}-{package.ref.version}" for package in packages)
+    project.say(*PLAN, "--package", name)
+    assert "1.0.0: built" in project.say("release", "show", "REL-1")
+    assert "planned for" not in project.say("why", name, "--to", "production", code=None)
+    project.say("release", "confirm", "REL-1")
+    assert f"{name.replace('-', ' ')}: built, not in production" in project.say("release", "show", "REL-1")
+    why = project.say("why", name, "--to", "production", code=None)
+    assert "✘ booking: planned for" in why or "booking: planned for" in why
+    assert "planned for" not in project.say("why", other, "--to", "production", code=None)
+    assert "planned for" not in project.say("why", name, "--to", "staging", code=None)
+    error = project.json("promote", name, "--to", "production", code=3)["errors"][0]
+    assert (error["code"], "REL-1 deploy: Advent" in error["message"]) == ("A301", True)
+    project.say("release", "start", "REL-1", "build")
+    project.say("release", "hold", "REL-1", "-m", "incident")
+    assert "planned for" in project.say("why", name, "--to", "production", code=None)
+    project.say("calendar", "override", name, "--to", "production", "-m", "the customer needs it today")
+    assert "the customer needs it today" in project.say("why", name, "--to", "production", code=None)
+
+
+def test_a_completion_driven_release_waits_for_its_frozen_scope(project: MemoryProject) -> None:
+    """A package of a completion-driven release may be promoted as soon as the scope is frozen."""
+    package = project.packages.put(project.release("1.0.0"))
+    name = f"{package.ref.name}-1.0.0"
+    project.say(*PLAN, "--package", name, "--mode", "completion")
+    project.say("release", "confirm", "REL-1")
+    assert "planned for" in project.say("why", name, "--to", "production", code=None)
+    project.say("release", "freeze", "REL-1")
+    assert "planned for" not in project.say("why", name, "--to", "production", code=None)
+
+
 def test_a_plan_is_edited_held_and_cancelled(project: MemoryProject) -> None:
     """A draft is edited and its phases recorded, a release is held, resumed, frozen and cancelled, each with its document."""
     project.packages.put(project.release("1.0.0"))

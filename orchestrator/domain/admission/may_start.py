@@ -40,7 +40,7 @@ CAUSES: dict[ConditionKind, frozenset[Cause]] = {
     _K.LINE: frozenset({Cause.LINE_STOPPED}),
     _K.FREEZE: frozenset({Cause.HARD_FREEZE, Cause.SOFT_FREEZE, Cause.HOLIDAY}),
     _K.WINDOW: frozenset({Cause.OUTSIDE_WINDOWS}),
-    _K.BOOKING: frozenset({Cause.BOOKED}),
+    _K.BOOKING: frozenset({Cause.BOOKED, Cause.PLANNED_LATER}),
 }
 """What each condition of the calendar is about."""
 _OPEN = {_K.LINE: "not stopped", _K.FREEZE: "no freeze", _K.WINDOW: "open", _K.BOOKING: "not booked"}
@@ -290,15 +290,20 @@ def _closed(kind: ConditionKind, found: Sequence[Closing], start: Start, facts: 
     until = None if None in ends else max(end for end in ends if end is not None)
     held_by = tuple(dict.fromkeys(closing.held_by for closing in found if closing.held_by))
     who = held_by or users_with_right(Action.OVERRIDE_CALENDAR, start.target, facts.directory, now)
-    everywhere = any(stop.id == found[0].id and stop.environment == "*" for stop in facts.calendar.line_stops)
-    commands = {
-        _K.LINE: f"orchestrator line resume {'--all' if everywhere else start.environment}",
-        _K.BOOKING: "",
-    }
-    override = f"orchestrator calendar override RELEASE --to {start.environment} -m WHY"
-    hard = any(closing.cause is Cause.HARD_FREEZE and closing.override_role is None for closing in found)
-    command = commands.get(kind, "" if hard else override)
+    command = _passing(kind, found, start, facts)
     return Condition(kind, _S.WAITING, "; ".join(str(closing) for closing in found), who, until, command)
+
+
+def _passing(kind: ConditionKind, found: Sequence[Closing], start: Start, facts: AdmissionFacts) -> str:
+    """The command that ends or passes what closes the environment; empty if there is none."""
+    if kind is _K.LINE:
+        everywhere = any(stop.id == found[0].id and stop.environment == "*" for stop in facts.calendar.line_stops)
+        return f"orchestrator line resume {'--all' if everywhere else start.environment}"
+    fixed = any(
+        closing.cause is Cause.BOOKED or (closing.cause is Cause.HARD_FREEZE and closing.override_role is None)
+        for closing in found
+    )
+    return "" if fixed else f"orchestrator calendar override RELEASE --to {start.environment} -m WHY"
 
 
 def _passed(closing: Closing, facts: AdmissionFacts) -> str:

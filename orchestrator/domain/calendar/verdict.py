@@ -1,8 +1,8 @@
 """Whether an environment is open at a time: one pure function, used by plan, status, admission and every document.
 
 An environment is closed by a hard freeze, by a soft freeze or holiday that the kind of change does not pass, by a
-stopped line, by a booking of another holder, and outside of its windows if it has any. A freeze takes precedence over
-a window. A rollback is always open.
+stopped line, by a booking of another holder, for a package before its planned time, and outside of its windows if it
+has any. A freeze takes precedence over a window. A rollback is always open.
 """
 
 from collections.abc import Iterable, Iterator
@@ -31,6 +31,7 @@ class Cause(StrEnum):
     SOFT_FREEZE = "soft-freeze"
     HOLIDAY = "holiday"
     BOOKED = "booked"
+    PLANNED_LATER = "planned-later"
     OUTSIDE_WINDOWS = "outside-windows"
 
 
@@ -55,6 +56,7 @@ class Booking(Model):
     """An exclusive use of *environment* from *start* to *end* by *holder*.
 
     *members* may use it too, and so may each user who promotes one of *packages* (digests), which the holder carries.
+    *awaited* are packages (digests) that the holder has planned for this time: they are not promoted before it.
     """
 
     id: str
@@ -65,6 +67,7 @@ class Booking(Model):
     purpose: str = ""
     members: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
+    awaited: tuple[str, ...] = ()
 
 
 class Calendar(Model):
@@ -115,6 +118,8 @@ class Closing:
                 return f"line stopped by {self.held_by} {end}: {self.title}"
             case Cause.BOOKED:
                 return f"booked by {self.held_by} {end}" + (f": {self.title}" if self.title else "")
+            case Cause.PLANNED_LATER:
+                return f"planned for {minute_text(self.interval.end)}: {self.title}"
             case Cause.OUTSIDE_WINDOWS:
                 return f"outside of its windows{f' {end}' if self.until else ', and no later window is known'}"
             case _:
@@ -240,6 +245,7 @@ def closings(calendar: Calendar, question: CalendarQuestion, horizon: Interval) 
         *_stops(calendar.line_stops, question.environment, horizon),
         *_freezes(calendar.rules, question, horizon),
         *_booked(calendar.bookings, question, horizon),
+        *_planned_later(calendar.bookings, question, horizon),
         *_outside_windows(calendar.rules, question.environment, horizon),
     )
     return tuple(closing for closing in found if closing.id not in question.overridden)
@@ -275,6 +281,15 @@ def _booked(bookings: Iterable[Booking], question: CalendarQuestion, horizon: In
         mine = question.actor in {booking.holder, *booking.members} or question.package in booking.packages
         if booking.environment == question.environment and not mine and lasts.overlaps(horizon):
             yield Closing(Cause.BOOKED, booking.id, lasts, booking.purpose, booking.holder, booking.end)
+
+
+def _planned_later(bookings: Iterable[Booking], question: CalendarQuestion, horizon: Interval) -> Iterator[Closing]:
+    """The time before a booking for which the package of *question* is planned. Its id is that of the holder."""
+    for booking in bookings:
+        awaited = booking.environment == question.environment and question.package in booking.awaited
+        if awaited and booking.start > horizon.start:
+            lasts = Interval(horizon.start, booking.start)
+            yield Closing(Cause.PLANNED_LATER, booking.holder, lasts, booking.purpose, booking.holder, booking.start)
 
 
 def _outside_windows(rules: Iterable[CalendarRule], environment: str, horizon: Interval) -> Iterator[Closing]:

@@ -159,7 +159,7 @@ CODES: tuple[ErrorCode, ...] = (
     ErrorCode(
         "A301",
         "environment closed",
-        "A freeze, a stopped line, a booking or the absence of a window closes the environment to promotions. The message names the reason, its owner, and when the environment opens. Rollbacks are never closed.",
+        "A freeze, a stopped line, a booking or the absence of a window closes the environment to promotions, or a planned release has the package for a later time. The message names the reason, its owner, and when the environment opens. Rollbacks are never closed.",
         "Wait until it opens. With the right to do so, pass the calendar entry with a reason. An emergency change passes soft freezes.",
         Exit.NOT_ALLOWED,
     ),

@@ -9,7 +9,7 @@ from orchestrator.domain.journal import Run
 from orchestrator.domain.moments import Now
 from orchestrator.management.bookings.conflicts import closed_by
 from orchestrator.management.bookings.decisions import check_in
-from orchestrator.management.bookings.model import EnvironmentBooking
+from orchestrator.management.bookings.model import NOTHING_CARRIED, Carried, EnvironmentBooking
 from orchestrator.management.bookings.state import BookingState
 from orchestrator.management.bookings.store import open_bookings
 from orchestrator.management.planned_releases.state import PASSING
@@ -65,26 +65,27 @@ class RegisterBookings:
         for each in found:
             kind, _, name = each.holder.partition(":")
             members = tuple(user.name for user in users if user.team == name) if kind == "team" else ()
-            packages = CARRIERS[kind](records, name) if kind in CARRIERS else ()
+            carried = CARRIERS[kind](records, name, each) if kind in CARRIERS else NOTHING_CARRIED
             for environment in closed.get(each.environment, ()):
                 if environments is not None and environment not in environments:
                     continue
-                yield each, each.as_closing(environment, members, packages)
+                yield each, each.as_closing(environment, members, carried)
 
 
-def _aboard(records: Records, name: str) -> tuple[str, ...]:
-    """The digests of the packages that pass bookings of the train *name*: those aboard."""
+def _aboard(records: Records, name: str, _: EnvironmentBooking) -> Carried:
+    """What passes bookings of the train *name*: the packages aboard."""
     train = records.get(TRAINS, name)
-    return tuple(member.digest for member in train.aboard) if train is not None else ()
+    return Carried(tuple(member.digest for member in train.aboard)) if train is not None else NOTHING_CARRIED
 
 
-def _carried(records: Records, name: str) -> tuple[str, ...]:
-    """The digests of the packages that pass bookings of the planned release *name*; none while it is on hold."""
+def _planned(records: Records, name: str, booking: EnvironmentBooking) -> Carried:
+    """What passes bookings of the planned release *name*, none while it is on hold, and what awaits *booking*."""
     release = records.get(PLANNED_RELEASES, name)
-    if release is None or release.state not in PASSING:
-        return ()
-    return tuple(package.digest for package in release.packages if package.digest)
+    if release is None:
+        return NOTHING_CARRIED
+    packages = tuple(package.digest for package in release.packages if package.digest)
+    return Carried(packages if release.state in PASSING else (), packages if release.awaits(booking.id) else ())
 
 
-CARRIERS = {"release": _carried, "train": _aboard}
-"""The packages that pass bookings of a holder, by its kind."""
+CARRIERS = {"release": _planned, "train": _aboard}
+"""The packages that pass bookings of a holder, and those that await them, by its kind."""

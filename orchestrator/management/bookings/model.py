@@ -1,5 +1,6 @@
 """Bookings as they are recorded."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import (
     Annotated,
@@ -33,6 +34,17 @@ class BookingDraft(TypedDict):
     purpose: str
     holder: NotRequired[str]
     grace_minutes: NotRequired[int]
+
+
+@dataclass(frozen=True)
+class Carried:
+    """The *packages* (digests) that pass a booking of their holder, and those that it has *awaited* until its start."""
+
+    packages: tuple[str, ...] = ()
+    awaited: tuple[str, ...] = ()
+
+
+NOTHING_CARRIED = Carried()
 
 
 class EnvironmentBooking(Model):
@@ -100,8 +112,8 @@ class EnvironmentBooking(Model):
         state = BOOKING_TABLE.after(self.state, event, self.id)
         return self.model_validate({**dict(self), "state": state, **fields})
 
-    def as_closing(self, environment: str, members: tuple[str, ...], packages: tuple[str, ...] = ()) -> Booking:
-        """What the calendar of *environment* knows of it; *members* and *packages* (digests) pass."""
+    def as_closing(self, environment: str, members: tuple[str, ...], carried: Carried = NOTHING_CARRIED) -> Booking:
+        """What the calendar of *environment* knows of it; *members* and what is *carried* pass."""
         where = "" if environment == self.environment else f"{self.environment}: "
         return Booking(
             id=self.id,
@@ -111,7 +123,8 @@ class EnvironmentBooking(Model):
             holder=self.holder.removeprefix("user:"),
             purpose=f"{where}{self.purpose}",
             members=members,
-            packages=packages,
+            packages=carried.packages,
+            awaited=carried.awaited if environment == self.environment else (),
         )
 
     def __str__(self) -> str:

@@ -11,7 +11,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import Model, Name
 from orchestrator.domain.moments import Moment, minute_text
 from orchestrator.domain.release import PackageRef, Version
-from orchestrator.management.planned_releases.state import PLANNED_RELEASE_TABLE, ReleaseEvent, ReleaseState
+from orchestrator.management.planned_releases.state import AWAITING, PLANNED_RELEASE_TABLE, ReleaseEvent, ReleaseState
 
 Title = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 User = Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True)]
@@ -207,6 +207,15 @@ class PlannedRelease(ReleaseDraft):
         deploy = next((phase for phase in found if phase.name == DEPLOY), None)
         at = max(deploy.start, self.freeze_at) if self.mode is Mode.COMPLETION and deploy else self.release_at
         return self.model_validate({**dict(self), "phases": found, "release_at": at})
+
+    def awaits(self, booking: str) -> bool:
+        """Whether its packages are not promoted before *booking*, that of its phase deploy.
+
+        A completion-driven release does not wait for that time once its scope is frozen.
+        """
+        deploy = self.phase(DEPLOY)
+        is_due = self.mode is Mode.COMPLETION and self.frozen_at is not None
+        return self.state in AWAITING and deploy is not None and deploy.booking == booking and not is_due
 
     def check_dates(self) -> None:
         """Raise G206 if the phase deploy starts after the release time of a timeline-driven release."""

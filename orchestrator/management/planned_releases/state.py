@@ -73,5 +73,7 @@ PLANNED_RELEASE_TABLE = StateTable(
 )
 CHANGEABLE = frozenset(state for state in _S if _E.REPLAN in PLANNED_RELEASE_TABLE.moves[state]) | {_S.DRAFT}
 """The states in which phases and the scope change."""
+AWAITING = frozenset({_S.SCHEDULED, _S.IN_PROGRESS, _S.ON_HOLD})
+"""The states in which packages of the release are not promoted before its phase deploy."""
 PASSING = frozenset({_S.SCHEDULED, _S.IN_PROGRESS})
 """The states in which packages of the release pass its bookings."""

@@ -227,3 +227,23 @@ def test_windows_as_code_become_rules_of_their_environment() -> None:
         CalendarEntry.from_json({**fields, "rule": "FREQ=WEEKLY;BYDAY=SU"})
     with pytest.raises(ValueError, match="environments"):
         CalendarEntry.from_json({**fields, "environments": ["other"]})
+
+
+def test_a_package_that_a_booking_awaits_is_closed_until_its_start() -> None:
+    """A package is closed until the booking that it is planned for, open in it, and another one is the other way round."""
+    booking = Booking(
+        id="B-1", environment="prod", start=START + timedelta(hours=4), end=START + timedelta(hours=8), holder="release:REL-1",
+        purpose="REL-1 deploy: Advent", packages=("sha256:a",), awaited=("sha256:a",),
+    )  # fmt: skip
+    calendar = Calendar(bookings=(booking,))
+
+    def reason(package: str, hours: int, overridden: frozenset[str] = frozenset()) -> str:
+        found = ask(calendar, at(hours), package=package, overridden=overridden)
+        return "" if found.is_open else found.reason
+
+    assert reason("sha256:a", 0).startswith("planned for ")
+    assert reason("sha256:a", 0).endswith(": REL-1 deploy: Advent")
+    assert (reason("sha256:a", 0, frozenset({"release:REL-1"})), reason("sha256:a", 4), reason("sha256:b", 0)) == (
+        "",
+    ) * 3
+    assert reason("sha256:b", 4).startswith("booked by release:REL-1")
