@@ -112,6 +112,10 @@ def test_a_train_of_three_goes_back_together(shop: Project) -> None:
     prognosis = office.by("ann", "train", "prognosis", "T-1")["prognosis"]
     assert [member["leaves"] for member in prognosis["members"]] == [True, True, True], prognosis
     assert "train:T-1" in str(office.by("ann", "promote", "releases/1.0.0", "--to", "staging", code=3))
+    assert "planned for" in str(office.by("ann", "why", "api-2.0.0", "--to", "production", code=3))
+    for name in NAMES:
+        passed = (f"{name}-2.0.0", "--to", "production", "-m", "the train leaves before the release time")
+        office.by("root", "calendar", "override", *passed)
     office.by("ann", "train", "depart", "T-1", "-m", "no need to wait", "--yes")
 
     train = rides(office)

@@ -284,12 +284,16 @@ def _booked(bookings: Iterable[Booking], question: CalendarQuestion, horizon: In
 
 
 def _planned_later(bookings: Iterable[Booking], question: CalendarQuestion, horizon: Interval) -> Iterator[Closing]:
-    """The time before a booking for which the package of *question* is planned. Its id is that of the holder."""
-    for booking in bookings:
-        awaited = booking.environment == question.environment and question.package in booking.awaited
-        if awaited and booking.start > horizon.start:
-            lasts = Interval(horizon.start, booking.start)
-            yield Closing(Cause.PLANNED_LATER, booking.holder, lasts, booking.purpose, booking.holder, booking.start)
+    """The time before a booking for which the package of *question* is planned, but for earlier bookings that carry it.
+
+    The id of the closing is that of the holder.
+    """
+    here = [booking for booking in bookings if booking.environment == question.environment]
+    carrying = [Interval(booking.start, booking.end) for booking in here if question.package in booking.packages]
+    for booking in here:
+        if question.package in booking.awaited and booking.start > horizon.start:
+            for gap in free_intervals(carrying, Interval(horizon.start, booking.start)):
+                yield Closing(Cause.PLANNED_LATER, booking.holder, gap, booking.purpose, booking.holder, gap.end)
 
 
 def _outside_windows(rules: Iterable[CalendarRule], environment: str, horizon: Interval) -> Iterator[Closing]:

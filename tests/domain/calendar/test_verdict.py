@@ -247,3 +247,17 @@ def test_a_package_that_a_booking_awaits_is_closed_until_its_start() -> None:
         "",
     ) * 3
     assert reason("sha256:b", 4).startswith("booked by release:REL-1")
+
+
+def test_an_earlier_booking_of_the_holder_opens_for_an_awaited_package() -> None:
+    """A package is open in each booking that carries it, and closed in the times between them until the one that it awaits."""
+    times = {"B-1": (2, 3), "B-2": (5, 8)}
+    bookings = tuple(
+        Booking(
+            id=name, environment="prod", start=START + timedelta(hours=start), end=START + timedelta(hours=end),
+            holder="release:REL-1", packages=("sha256:a",), awaited=("sha256:a",) if name == "B-2" else (),
+        )
+        for name, (start, end) in times.items()
+    )  # fmt: skip
+    open_at = [hour for hour in range(10) if ask(Calendar(bookings=bookings), at(hour), package="sha256:a").is_open]
+    assert open_at == [2, 5, 6, 7, 8, 9]
