@@ -5,11 +5,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class WorkerConfig:
-    """What a worker takes: from which *queue*, how many at once; *once*: until there is nothing that can be taken."""
+    """What a worker takes: from which *queue*, how many at once; *once*: until there is nothing that can be taken.
+
+    With *until_input_ends* it stops, as by SIGTERM, when its standard input ends: with the process that holds it open.
+    """
 
     queue: str
     concurrency: int = 1
     once: bool = False
+    until_input_ends: bool = False
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ LOOK = 0.5  # seconds between checks whether there is news in the store
 LATEST = 5.0  # seconds after which the store is read without news: claims and locks expire without news
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds before a root whose process died is taken again
 STOPPING = (signal.SIGTERM, signal.SIGINT)
+INPUT = 0  # the number of the standard input
 
 
 @dataclass
@@ -87,7 +88,7 @@ class Worker:
         self.stopping = False
 
     def run(self) -> None:
-        """Work until SIGTERM or SIGINT, and then until every process has released its root."""
+        """Work until SIGTERM, SIGINT or the end of the input, and then until every process has released its root."""
         self._on_event(WorkerEvent("ready", why=f"queue {self._rules.queue}, {self._rules.concurrency} at once"))
         with self._awake() as pause:
             while True:
@@ -237,10 +238,16 @@ class Worker:
         before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         wakeup = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
 
+        watched = [ours.fileno(), *([INPUT] if self._rules.until_input_ends else [])]
+
         def pause() -> None:
-            if select.select([ours], [], [], LOOK)[0]:
+            ready = select.select(watched, [], [], LOOK)[0]
+            if ours.fileno() in ready:
                 with contextlib.suppress(BlockingIOError):
                     ours.recv(4096)
+            if INPUT in ready and not os.read(INPUT, 4096):  # the process that held it open has ended, also by SIGKILL
+                watched.remove(INPUT)
+                self.stopping = True
 
         try:
             yield pause

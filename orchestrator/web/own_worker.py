@@ -1,4 +1,8 @@
-"""The worker of a server: a process of its own, started again when it ends."""
+"""The worker of a server: a process of its own, started again when it ends.
+
+The server holds its standard input open. It ends with the server, also with one that is killed: then it stops as a
+user stops it, and the worker of the next server resumes its runs.
+"""
 
 import subprocess
 import sys
@@ -13,7 +17,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 STEADY_S = 60.0
 """A worker that has run for so long is started again without a longer pause."""
 STOP_S = 30.0
-COMMAND = (sys.executable, "-m", "orchestrator", "worker", "--as-system")
+COMMAND = (sys.executable, "-m", "orchestrator", "worker", "--as-system", "--until-input-ends")
 
 
 class OwnWorker:
@@ -53,9 +57,11 @@ class OwnWorker:
             with self._lock:
                 if self._stopping.is_set():
                     return
-                started = subprocess.Popen(self._command, cwd=self._folder, env=self._environ, stdin=subprocess.DEVNULL)
+                started = subprocess.Popen(self._command, cwd=self._folder, env=self._environ, stdin=subprocess.PIPE)
                 self._process = started
             steady = self._wait(started)
+            if started.stdin is not None:
+                started.stdin.close()
             pause = FIRST_PAUSE_S if steady else min(pause * 2, LONGEST_PAUSE_S)
             self._stopping.wait(pause)
 

@@ -66,7 +66,8 @@ store = store_at({url!r})
 engine = engine_in(folder, {url!r}, store, walk)
 start = lambda root: forked(engine, store, root, folder / "log", lambda: work(root))
 tell = lambda news: print(json.dumps([news.what, news.root, news.process, news.why]), flush=True)
-Worker(engine, store, start, tell, WorkerConfig("q", int(sys.argv[1]), "--once" in sys.argv)).run()
+rules = WorkerConfig("q", int(sys.argv[1]), "--once" in sys.argv, "--until-input-ends" in sys.argv)
+Worker(engine, store, start, tell, rules).run()
 """
 
 
@@ -108,6 +109,7 @@ class Yard:
         code = WORKER.format(root=str(ROOT), folder=str(self.folder), url=self.url)
         process = subprocess.Popen(
             [sys.executable, "-c", code, *words],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, MARK: str(self.folder)},
@@ -195,6 +197,24 @@ def test_sigterm_parks_and_the_next_worker_goes_on(place: Yard) -> None:
     place.start("2", "--once").wait(PATIENCE)
     assert place.effects() == ["a", "b"]
     assert place.done("a")
+
+
+def test_the_end_of_the_input_stops_a_worker_that_was_told_so(place: Yard) -> None:
+    """A worker stops as by SIGTERM when the process that holds its input open has ended; another worker does not."""
+    place.ask("a", "one")
+    (place.folder / "hold-a").touch()
+    worker, other = place.start("1", "--until-input-ends"), place.start("1")
+    place.until(place.effects)
+    for process in (worker, other):
+        assert process.stdin is not None
+        process.stdin.close()
+        process.stdin = None
+    time.sleep(0.7)
+    (place.folder / "hold-a").unlink()
+    place.until(lambda: worker.poll() is not None)
+    place.until(lambda: place.done("a"))
+    assert (worker.returncode, other.poll()) == (0, None)
+    assert place.effects() == ["a"]
 
 
 def test_a_killed_worker_loses_nothing(place: Yard) -> None:

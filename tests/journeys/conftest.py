@@ -43,7 +43,7 @@ class Project:
     """Whether commands that only read run in this process; None: those of the product as it is do."""
     is_served: bool = field(default_factory=is_chosen)
     """Whether commands that can act at a server act at one of this folder."""
-    _server: JourneyServer | None = None
+    server: JourneyServer | None = None
 
     @property
     def state(self) -> Path:
@@ -71,9 +71,9 @@ class Project:
 
     def _run_at_server(self, *words: str) -> Said:
         plain = self.environ()
-        self._server = self._server or JourneyServer(self.root)
-        named = self._server.named(words, plain)
-        return self._start_and_end(*named, environ=self._server.environ(plain))
+        self.server = self.server or JourneyServer(self.root)
+        named = self.server.named(words, plain)
+        return self._start_and_end(*named, environ=self.server.environ(plain))
 
     def _start_and_end(self, *words: str, environ: dict[str, str] | None = None) -> Said:
         done = subprocess.run(
@@ -87,12 +87,12 @@ class Project:
         )
         return Said(done.returncode, done.stdout, done.stderr)
 
-    def start(self, *words: str) -> "subprocess.Popen[str]":
-        """Start a command in a process group of its own."""
+    def start(self, *words: str, environ: dict[str, str] | None = None) -> "subprocess.Popen[str]":
+        """Start a command in a process group of its own, with the variables *environ* in place of the usual ones."""
         return subprocess.Popen(
             [*self.program, *words],
             cwd=self.root,
-            env=self.environ(),
+            env=environ or self.environ(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -180,8 +180,8 @@ class Project:
 
     def clean(self) -> None:
         """End every process that this project has started, by its mark."""
-        if self._server is not None:
-            self._server.stop()
+        if self.server is not None:
+            self.server.stop()
         os.environ["ORCHESTRATOR_STATE"] = str(self.state)
         try:
             for host in loopback.recorded(self.state):

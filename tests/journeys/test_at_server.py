@@ -1,8 +1,14 @@
 """A journey at a server: real engines, a server and its worker as processes, and the words of the folder."""
 
+import os
+import signal
+import time
+
 import pytest
 
+from orchestrator.processes import command_line, family
 from tests.journeys.conftest import Project, lay_small_shop
+from tests.journeys.test_interrupted import until
 
 
 @pytest.mark.long
@@ -22,4 +28,41 @@ def test_a_release_goes_through_and_back_at_a_server(project: Project) -> None:
     assert (story["run"]["kind"], story["run"]["state"]) == ("rollback", "rolled back")
     document = project.run("show", story["run"]["id"], "--json").json
     assert document["run"]["id"] == story["run"]["id"]
+    project.run("environment", "destroy", "staging", "--yes")
+
+
+@pytest.mark.long
+def test_a_run_of_a_server_that_is_killed_is_continued_by_the_next_one(project: Project) -> None:
+    """After `kill -9` of `serve` during a deployment its worker ends by itself; the worker of the next server completes the run, no step twice."""
+    project.is_served = True
+    lay_small_shop(project)
+    project.run("promote", "releases/1.0.0", "--to", "staging")
+    assert project.server is not None
+    server = project.server.process
+    assert server is not None
+    [worker] = [each for each in family([server.pid])[1:] if " worker " in f"{command_line(each)} "]
+    follower = project.start(
+        "promote", "shop-1.0.0", "--to", "staging", "--redeploy", environ=project.server.environ(project.environ())
+    )
+    run = until(project, follower, "deploy.1", "staging")
+    os.kill(server.pid, signal.SIGKILL)
+    server.wait(30)
+    deadline = time.monotonic() + 60
+    while command_line(worker):
+        assert time.monotonic() < deadline, "the worker has outlived its server"
+        time.sleep(0.1)
+    follower.kill()
+    follower.wait(30)
+    project.server.process = None  # the next command starts another one
+    story = project.run("show", run, "--json").json
+    while story["run"]["ended_at"] is None:
+        assert time.monotonic() < deadline + 60, story["run"]
+        time.sleep(0.5)
+        story = project.run("show", run, "--json").json
+    assert story["run"]["state"] == "succeeded"
+    names = [step["name"] for step in story["steps"]]
+    assert len(names) == len(set(names))
+    assert len(list((project.state / "jobs").glob(f"{run}.deploy*"))) == sum(
+        name.startswith("deploy") for name in names
+    )
     project.run("environment", "destroy", "staging", "--yes")

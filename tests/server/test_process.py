@@ -20,6 +20,7 @@ import pytest
 
 from orchestrator.app.opening import ServerOptions
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.processes import command_line, family
 from orchestrator.web.own_worker import OwnWorker
 from orchestrator.web.serving import bound_socket, check_options
 
@@ -143,6 +144,29 @@ def test_the_worker_of_a_server_needs_no_user_of_the_project(tmp_path: Path) -> 
             time.sleep(0.2)
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
+
+
+def test_the_worker_ends_with_a_server_that_is_killed(tmp_path: Path) -> None:
+    """After `kill -9` of `serve` its worker ends by itself, and the next server has one of its own."""
+
+    def worker_of(port: int, process: "subprocess.Popen[str]") -> int:
+        deadline = time.monotonic() + 60
+        while not json.loads(answer(port, "GET", "/readyz")[2])["worker"]:
+            assert time.monotonic() < deadline, "no worker is running"
+            time.sleep(0.2)
+        [found] = [each for each in family([process.pid])[1:] if " worker " in f"{command_line(each)} "]
+        return found
+
+    with served(tmp_path) as (port, process):
+        first = worker_of(port, process)
+        process.kill()
+        process.wait(30)
+        deadline = time.monotonic() + 30
+        while command_line(first):
+            assert time.monotonic() < deadline, "the worker has outlived its server"
+            time.sleep(0.1)
+    with served(tmp_path) as (port, process):
+        assert worker_of(port, process) != first
 
 
 def test_other_machines_need_tls(tmp_path: Path) -> None:

@@ -28,9 +28,22 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Start it as the system, as `serve` does: the user of this machine needs no role in the project.",
 )
+@click.option(
+    "--until-input-ends",
+    is_flag=True,
+    help="Stop when standard input ends, as SIGTERM does: with the process that holds it open.",
+)
 @log_format_option
 @json_option
-def command(queue: str, concurrency: int, once: bool, as_system: bool, log_format: str, as_json: bool) -> int:
+def command(
+    queue: str,
+    concurrency: int,
+    once: bool,
+    as_system: bool,
+    until_input_ends: bool,
+    log_format: str,
+    as_json: bool,
+) -> int:
     """Run the requests that `promote` and `rollback` have queued with --queue, oldest first, until stopped.
 
     Each promotion has a process of its own. A run whose environment is busy is not taken, so that it blocks no other
@@ -64,5 +77,5 @@ def command(queue: str, concurrency: int, once: bool, as_system: bool, log_forma
         log_as_json()
     app = open_application(Path.cwd())
     actor = SYSTEM_ACTOR if as_system else app.actor
-    run_worker(app, actor, WorkerConfig(queue, concurrency, once), print_event)
+    run_worker(app, actor, WorkerConfig(queue, concurrency, once, until_input_ends), print_event)
     return 0
