@@ -26,9 +26,9 @@ class ServerOptions:
     """Where and how a server accepts connections.
 
     *certificate* and *key* are files for TLS. Behind a proxy that ends TLS (*behind_proxy*), its headers about clients
-    are used. *names* are further names under which users reach it. With *worker* it starts a worker of its own.
-    Headers are used of *proxies* alone. After SIGTERM it accepts requests for *drain_s* seconds. With *log_json* it and
-    its worker log JSON.
+    are used. One address has at most *connections_per_address* connections; a proxy has no such limit. *names* are
+    further names under which users reach it. With *worker* it starts a worker of its own. Headers are used of *proxies*
+    alone. After SIGTERM it accepts requests for *drain_s* seconds. With *log_json* it and its worker log JSON.
     """
 
     host: str
@@ -41,6 +41,7 @@ class ServerOptions:
     proxies: tuple[str, ...] = ("127.0.0.1",)
     drain_s: float = 0.0
     log_json: bool = False
+    connections_per_address: int = 500
 
     @property
     def address(self) -> str:

@@ -2,14 +2,16 @@
 
 import asyncio
 import resource
-from typing import Any, cast
+from collections import Counter
+from collections.abc import Collection
+from typing import Any, ClassVar, cast
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import canonical_json
-from orchestrator.web.problems import PROBLEM, RETRY_AFTER_S, problem_document
+from orchestrator.web.problems import PROBLEM, RETRY_AFTER_S, problem_document, status_of
 
 MOST_CONNECTIONS = 2000
 """How many connections are served at the same time. Further ones are refused and closed."""
@@ -34,11 +36,12 @@ def raise_file_limit() -> int:
     return MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else max(1, min(MOST_CONNECTIONS, soft - OWN_FILES))
 
 
-def refusal() -> bytes:
-    """The response to a connection that is one too many."""
-    body = canonical_json(problem_document(OrchestratorError("N165", "the server serves as many as it can"), ""))
+def refusal(code: str, text: str) -> bytes:
+    """The response to a connection that is one too many, with the *code* of the error and a *text*."""
+    error = OrchestratorError(code, text)
+    status, body = status_of(error), canonical_json(problem_document(error, ""))
     head = (
-        "HTTP/1.1 503 Service Unavailable",
+        f"HTTP/1.1 {status.value} {status.phrase}",
         f"content-type: {PROBLEM}",
         f"content-length: {len(body)}",
         f"retry-after: {RETRY_AFTER_S}",
@@ -48,27 +51,48 @@ def refusal() -> bytes:
 
 
 class BoundedProtocol(H11Protocol):
-    """HTTP/1.1 with at most *most* connections, each of which has limits of time."""
+    """HTTP/1.1 with at most *most* connections, each of which has limits of time.
+
+    One address has at most *most_of_address* of them, unless it is one of *proxies*: a proxy connects for all clients.
+    """
 
     most = MOST_CONNECTIONS
+    most_of_address = MOST_CONNECTIONS
+    proxies: Collection[str] = ()
+    addresses: ClassVar[Counter[str]] = Counter()
 
     def __init__(self, *given: Any, **more: Any) -> None:
         super().__init__(*given, **more)
         self._deadline: asyncio.TimerHandle | None = None
         self._reading: asyncio.TimerHandle | None = None
         self._awaited: object = None
+        self._address = ""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Serve the connection, or refuse it."""
         super().connection_made(transport)
-        if len(self.connections) > self.most:
-            transport.write(refusal())
+        self._address = self.client[0] if self.client is not None else ""
+        self.addresses[self._address] += 1
+        refused = self._refused()
+        if refused is not None:
+            transport.write(refusal(*refused))
             transport.close()
             return
         self._expect(h11.IDLE, HEADERS_S)
 
+    def _refused(self) -> tuple[str, str] | None:
+        """Why the connection is one too many, as a code and a text; None if it is served."""
+        if len(self.connections) > self.most:
+            return "N165", "the server serves as many as it can"
+        if self.addresses[self._address] > self.most_of_address and self._address not in self.proxies:
+            return "N166", f"{self._address} has {self.most_of_address} connections"
+        return None
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the limits of the connection."""
+        self.addresses[self._address] -= 1
+        if self.addresses[self._address] <= 0:
+            del self.addresses[self._address]
         self._expect(None, 0)
         self._end_reading_limit()
         super().connection_lost(exc)
@@ -130,6 +154,17 @@ class BoundedProtocol(H11Protocol):
             self._reading = None
 
 
-def protocol_for(most: int) -> type[asyncio.Protocol]:
-    """The protocol of a server that serves *most* connections at once."""
-    return cast("type[asyncio.Protocol]", type("ServerProtocol", (BoundedProtocol,), {"most": most}))
+def protocol_for(
+    most: int, most_of_address: int = MOST_CONNECTIONS, proxies: Collection[str] = ()
+) -> type[asyncio.Protocol]:
+    """The protocol of a server that serves *most* connections at once, and of one address *most_of_address*.
+
+    Those of the addresses *proxies* are not counted by address.
+    """
+    limits = {
+        "most": most,
+        "most_of_address": most_of_address,
+        "proxies": frozenset(proxies),
+        "addresses": Counter[str](),
+    }
+    return cast("type[asyncio.Protocol]", type("ServerProtocol", (BoundedProtocol,), limits))

@@ -96,7 +96,9 @@ def run_server(applications: Sequence["Application"], options: ServerOptions, sh
         ssl_keyfile=options.key,
         timeout_graceful_shutdown=STOP_S,
         timeout_keep_alive=IDLE_S,
-        http=protocol_for(raise_file_limit()),
+        http=protocol_for(
+            raise_file_limit(), options.connections_per_address, options.proxies if options.behind_proxy else ()
+        ),
         ws="none",
         h11_max_incomplete_event_size=LARGEST_HEADERS,
     )

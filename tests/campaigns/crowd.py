@@ -24,6 +24,8 @@ OWN_FILES = 200
 GET = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 PATIENCE_S = 120.0
 QUIET_S = 5.0
+ONE_ADDRESS = ("--connections-per-address", str(MOST_CONNECTIONS))
+"""All connections come from this machine."""
 SERVED, REFUSED, CLOSED, UNANSWERED = "served", "refused with 503", "closed", "without a response"
 
 
@@ -121,7 +123,10 @@ def main(words: list[str] | None = None) -> int:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     faults: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="crowd-") as folder, served(Path(folder), "--no-worker") as (port, process):
+    with (
+        tempfile.TemporaryDirectory(prefix="crowd-") as folder,
+        served(Path(folder), "--no-worker", *ONE_ADDRESS) as (port, process),
+    ):
         wait_for(lambda: process.poll() is not None or _responds(port), "the server does not start")
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(given.connections + OWN_FILES, hard), hard))
         try:

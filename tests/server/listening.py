@@ -13,9 +13,12 @@ from orchestrator.web.connections import MOST_CONNECTIONS, protocol_for
 
 
 @contextmanager
-def listening(server: Any, most: int = MOST_CONNECTIONS) -> Iterator[int]:
-    """The port at which the ASGI application *server* listens, with at most *most* connections, for as long as the block lasts."""
-    options: dict[str, Any] = {"http": protocol_for(most), "ws": "none", "timeout_graceful_shutdown": 1}
+def listening(server: Any, most: int = MOST_CONNECTIONS, *limits: Any) -> Iterator[int]:
+    """The port at which the ASGI application *server* listens, with at most *most* connections, for as long as the block lasts.
+
+    *limits* are those of addresses.
+    """
+    options: dict[str, Any] = {"http": protocol_for(most, *limits), "ws": "none", "timeout_graceful_shutdown": 1}
     running = uvicorn.Server(uvicorn.Config(server, port=0, log_level="critical", **options))
     thread = threading.Thread(target=lambda: asyncio.run(running.serve()))
     thread.start()

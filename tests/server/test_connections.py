@@ -165,6 +165,32 @@ def test_connections_beyond_the_limit_are_refused(site: Site) -> None:
         assert served
 
 
+def test_one_address_has_a_limit_of_its_own(site: Site) -> None:
+    """Connections of one address that are too many get 429 with a code and are closed; another address, and a proxy, are served."""
+
+    def status(port: int, source: str) -> bytes:
+        with closing(socket.create_connection(("127.0.0.1", port), PATIENCE_S, (source, 0))) as client:
+            client.sendall(GET)
+            return client.recv(4000)
+
+    with listening(site.server, 100, 3, ("127.0.0.3",)) as port, ExitStack() as stack:
+        kept = [stack.enter_context(connected(port)) for _ in range(3)]
+        for client in kept:
+            client.sendall(GET)
+            assert client.recv(4000).startswith(b"HTTP/1.1 200")
+        [answer] = refused(port, 1)
+        assert (answer.startswith(b"HTTP/1.1 429 "), b'"N166"' in answer, b"retry-after" in answer) == (True,) * 3
+        assert status(port, "127.0.0.2").startswith(b"HTTP/1.1 200")
+        proxied = [socket.create_connection(("127.0.0.1", port), PATIENCE_S, ("127.0.0.3", 0)) for _ in range(5)]
+        for client in proxied:
+            stack.enter_context(closing(client)).sendall(GET)
+            assert client.recv(4000).startswith(b"HTTP/1.1 200")
+        kept[0].close()
+        ends = time.monotonic() + PATIENCE_S
+        while not status(port, "127.0.0.1").startswith(b"HTTP/1.1 200"):
+            assert time.monotonic() < ends, "a connection that was closed still counts"
+
+
 def test_the_number_of_connections_leaves_files_for_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """The limit of open files is raised as far as possible, and fewer connections are served if it stays small."""
     changed: list[tuple[int, int]] = []

@@ -42,6 +42,14 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     metavar="SECONDS",
     help="After SIGTERM, keep serving for so long while /readyz responds 503.",
 )
+@click.option(
+    "--connections-per-address",
+    type=click.IntRange(1),
+    default=500,
+    show_default=True,
+    metavar="N",
+    help="Maximum number of connections of one client address. The proxies of --behind-proxy have no such limit.",
+)
 @click.option("--no-worker", is_flag=True, help="Start no worker; `orchestrator worker` runs the requests.")
 @log_format_option
 def command(
@@ -54,6 +62,7 @@ def command(
     names: tuple[str, ...],
     proxies: tuple[str, ...],
     drain: float,
+    connections_per_address: int,
     no_worker: bool,
     log_format: str,
 ) -> None:
@@ -87,6 +96,7 @@ def command(
         proxies=proxies or ServerOptions.proxies,
         drain_s=drain,
         log_json=log_format == JSON,
+        connections_per_address=connections_per_address,
     )
     if options.log_json:
         log_as_json()

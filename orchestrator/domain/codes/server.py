@@ -329,6 +329,13 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.BUSY,
     ),
     ErrorCode(
+        "N166",
+        "too many connections of one address",
+        "The address has as many connections as the server serves for one address. It has closed this one without a request.",
+        "Close connections, or connect again after some seconds. `serve --connections-per-address N` sets the limit. Behind a proxy, `--behind-proxy` and `--proxy` name the addresses that have no limit.",
+        Exit.BUSY,
+    ),
+    ErrorCode(
         "N170",
         "projects cannot be served together",
         "Two of the folders are the same, have projects of the same name, or keep their records in the same place.",
