@@ -17,7 +17,7 @@ from orchestrator.app.request_facts import (
 from orchestrator.app.voters import directory_of, votes_of
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.admission.conditions import Admission
-from orchestrator.domain.admission.may_start import subject_of
+from orchestrator.domain.admission.may_start import ended_admission, subject_of
 from orchestrator.domain.approval.request_state import REQUEST_TABLE, RequestEvent, RequestState
 from orchestrator.domain.approval.requests import RunRequest, current_state
 from orchestrator.domain.approval.reviews import EmergencyReview, overdue, overdue_text, review_verdict
@@ -84,11 +84,12 @@ ENDED = frozenset(state for state, moves in REQUEST_TABLE.items() if not moves)
 
 
 def request_view(view: View, request: RunRequest, rules: RequestRules) -> RequestView:
-    """The current view of *request*. For one that has ended, the journal is not read: nothing starts it any more."""
-    if request.has_ended:
-        rules = RequestRules(rules.approvals, rules.declared)
+    """The current view of *request*. Of one that has ended no condition is checked: nothing starts it any more."""
     verdict = approval_of(view, request)
-    admission = start_admission(view, request, request.requested_by, rules)
+    if request.has_ended:
+        admission = ended_admission(request)
+    else:
+        admission = start_admission(view, request, request.requested_by, rules)
     review = view.records.get(REVIEWS, request.id)
     state = current_state(request, verdict, view.now)
     votes = votes_of(view.records, request)

@@ -215,6 +215,11 @@ def after_entry(run: Run, entry: Entry, at: str) -> Run:
     return run
 
 
+def verified_key(release: PackageRef) -> str:
+    """The key of the entry of a run that has verified *release*."""
+    return f"verified:{release.digest}"
+
+
 def find_run(wanted: str, exact: Run | None, beginning: list[Run]) -> Run:
     """The run that *wanted* means: the *exact* one, or the only one in *beginning*. Raises R101 or R102."""
     if exact is not None:

@@ -248,7 +248,7 @@ class Engine:
 
     def working(self, root: str) -> bool:
         """Whether any process is, or may be, working on *root* at this time."""
-        return self.works_on(self._store.work(root))
+        return is_locked(self._folder_lock(root)) or self.works_on(self._store.work(root))
 
     def works_on(self, work: QueuedRequest) -> bool:
         """The same, for *work* as it was just read."""

@@ -1,6 +1,6 @@
 """Promote: this release is now that of the environment, and, after the last check, its last verified one."""
 
-from orchestrator.domain.journal import Entry, Verified
+from orchestrator.domain.journal import Entry, Verified, verified_key
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.release import PackageRef
 from orchestrator.flow.run_context import RunContext
@@ -25,4 +25,4 @@ def record_verified(ctx: RunContext, ref: PackageRef, definition: str | None = N
         at=ctx.services.clock.now(),
         definition=definition or ctx.pinned_plan().definition,
     )
-    ctx.note(Entry(kind="verified", data=mark.to_json(), key=f"verified:{ref.digest}"))
+    ctx.note(Entry(kind="verified", data=mark.to_json(), key=verified_key(ref)))

@@ -26,7 +26,7 @@ from orchestrator.domain.run_reason import ending_reason
 from orchestrator.domain.step_payloads import SETTLING_STEPS
 from orchestrator.domain.story import RunView
 from orchestrator.domain.text import few
-from orchestrator.inspect.facts_reader import FactsReader, FactsStore
+from orchestrator.inspect.facts_reader import FactsReader, FactsStore, OpenWork
 from orchestrator.inspect.leftovers import GONE
 from orchestrator.ports import Store
 from orchestrator.ports.lists import each_run, queue_of, queues_of
@@ -41,9 +41,14 @@ PAGE = 5
 """The newest runs that are read first: the newest one has mostly left nothing open."""
 
 
-def facts_of_all(services: Services, names: tuple[str, ...], working: Working) -> list[EnvironmentFacts]:
-    """What is known of each of the environments *names* now, read in a few queries for all of them."""
-    reader = FactsReader(services.store, names, (GONE, *(f"{step}:finished" for step in OUTLINES)))
+def facts_of_all(
+    services: Services, names: tuple[str, ...], working: Working, open_work: OpenWork | None = None
+) -> list[EnvironmentFacts]:
+    """What is known of each of the environments *names* now, read in a few queries for all of them.
+
+    *open_work* is not read again, if it was just read.
+    """
+    reader = FactsReader(services.store, names, (GONE, *(f"{step}:finished" for step in OUTLINES)), open_work)
     return [facts_of(services, name, working, reader) for name in names]
 
 

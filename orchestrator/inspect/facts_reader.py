@@ -56,23 +56,36 @@ class FactsStore(Protocol):
         """The request *root*."""
 
 
+class OpenWork:
+    """What is under way in the environments *names*: leases, queues, and the open runs of all environments."""
+
+    def __init__(self, store: Store, names: tuple[str, ...]) -> None:
+        self.leases, self.queues = store.leases_of(names), queues_of(store, names)
+        self.runs: dict[str, list[Run]] = {}
+        for run in each_run(store, RunFilter(is_open=True)):
+            self.runs.setdefault(run.environment, []).append(run)
+
+    @property
+    def environments(self) -> frozenset[str]:
+        """The environments in which something is under way."""
+        return frozenset(self.runs) | self.leases.keys() | {name for name, queue in self.queues.items() if queue}
+
+
 class FactsReader:
     """The environments *names*, read in a few queries. What is seldom needed is read from the store when it is.
 
-    *keys* are the entries of the newest run of each environment that are read with it.
+    *keys* are the entries of the newest run of each environment that are read with it. *open_work* was just read.
     """
 
-    def __init__(self, store: Store, names: tuple[str, ...], keys: tuple[str, ...]) -> None:
-        self._store = store
-        self._leases, self._queues = store.leases_of(names), queues_of(store, names)
+    def __init__(
+        self, store: Store, names: tuple[str, ...], keys: tuple[str, ...], open_work: OpenWork | None = None
+    ) -> None:
+        self._store, self._open_work = store, open_work or OpenWork(store, names)
         self._hosts: dict[str, list[HostState]] = {name: [] for name in names}
         for host in each_host(store, names):
             self._hosts[host.environment].append(host.state)
         rows = store.list_environments(names, limit=max(1, len(names))).items
         self._summaries = {row.environment: row for row in rows}
-        self._open: dict[str, list[Run]] = {}
-        for run in each_run(store, RunFilter(is_open=True)):
-            self._open.setdefault(run.environment, []).append(run)
         newest = tuple(row.run for row in rows if row.run is not None)
         self._newest = {run.environment: run for run in store.runs_named(newest)}
         self._entries = {(record.run, record.key): record for record in store.entries_of(newest, keys)}
@@ -90,7 +103,7 @@ class FactsReader:
     ) -> Page[Run]:
         """The open runs of an environment; all others are those of the store."""
         if cursor is None and chosen == RunFilter(environment=chosen.environment, is_open=True):
-            return Page(items=tuple(self._open.get(chosen.environment or "", ())))
+            return Page(items=tuple(self._open_work.runs.get(chosen.environment or "", ())))
         return self._store.list_runs(chosen, cursor=cursor, limit=limit)
 
     def list_environments(
@@ -107,7 +120,7 @@ class FactsReader:
 
     def lease(self, environment: str) -> Lease | None:
         """The lease of the environment."""
-        return self._leases.get(environment)
+        return self._open_work.leases.get(environment)
 
     def list_queue(
         self,
@@ -119,7 +132,7 @@ class FactsReader:
     ) -> Page[QueueEntry]:
         """The runs that wait for *environments*."""
         del cursor, limit
-        found = (entry for name in environments for entry in self._queues[name])
+        found = (entry for name in environments for entry in self._open_work.queues[name])
         return Page(items=tuple(entry for entry in found if run in {None, entry.run}))
 
     def records(self, run: str, after: int = 0, limit: int | None = None) -> list[Record]:

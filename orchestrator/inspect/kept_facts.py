@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from orchestrator.domain.facts import EnvironmentFacts
-from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.model import Model
 from orchestrator.inspect.facts import Working, facts_of_all
-from orchestrator.ports.lists import each_run, queues_of
+from orchestrator.inspect.facts_reader import OpenWork
 from orchestrator.services import Services
 
 Cell = dict[str, object]
@@ -47,7 +46,8 @@ class KeptFacts:
         """What is known of each of the environments *names* now, as `facts_of_all` reads it. Raises R103."""
         definitions = {name: services.environment(name)[0] for name in names}
         kept = self._unchanged(services)
-        busy = _busy(services, names)
+        open_work = OpenWork(services.store, names)
+        busy = open_work.environments
         known = {
             name: found.facts
             for name in names
@@ -56,7 +56,7 @@ class KeptFacts:
             and found.definition is definitions[name]
         }
         missing = tuple(name for name in names if name not in known)
-        fresh = {item.name: item for item in facts_of_all(services, missing, working)} if missing else {}
+        fresh = {item.name: item for item in facts_of_all(services, missing, working, open_work)} if missing else {}
         quiet = {name: _Place(definitions[name], item, {}) for name, item in fresh.items() if _is_quiet(item)}
         self._kept = _Kept(kept.cursor, kept.places | quiet) if quiet else kept
         return [known.get(name) or fresh[name] for name in names]
@@ -86,14 +86,6 @@ class KeptFacts:
         if not changes.environments:
             return _Kept(changes.cursor, kept.places)
         return _Kept(changes.cursor, {n: each for n, each in kept.places.items() if n not in changes.environments})
-
-
-def _busy(services: Services, names: tuple[str, ...]) -> set[str]:
-    """Those of *names* in which something is under way."""
-    store = services.store
-    queues = queues_of(store, names)
-    running = {run.environment for run in each_run(store, RunFilter(is_open=True))}
-    return running | set(store.leases_of(names)) | {name for name, queue in queues.items() if queue}
 
 
 def _is_quiet(facts: EnvironmentFacts) -> bool:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import PROMOTION_KINDS, Kind, Run, Verified, is_past
+from orchestrator.domain.journal import PROMOTION_KINDS, Kind, Run, Verified, is_past, verified_key
 from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.moments import moment_text
 from orchestrator.domain.plan import HostState, PlannedStep, play_of
@@ -137,7 +137,7 @@ def _definition(services: Services, environment: str, mark: Verified, at: str) -
 
 def has_verified(store: RunJournal, run: Run) -> bool:
     """Whether *run* verified its release in its environment, however it ended."""
-    return any(record.kind == "verified" for record in store.records(run.id))
+    return run.release is not None and store.has_entry(run.id, verified_key(run.release))
 
 
 def on_all_hosts(services: Services, environment: str, digest: str, hosts: Sequence[HostState] | None = None) -> bool:

@@ -60,8 +60,10 @@ def _automatic_hold(services: Services, environment: Environment) -> str:
 
 def _rehearsal(services: Services, environment: Environment, ref: PackageRef) -> str:
     """What the rehearsal that the environment requires lacks; empty if nothing is missing."""
+    if not environment.require.rehearsal:
+        return ""
     last = last_verified(services, environment.name)
-    if not environment.require.rehearsal or last is None or last.release.digest == ref.digest:
+    if last is None or last.release.digest == ref.digest:
         return ""
     return missing_rehearsal(services, environment.name, last.release, ref)
 

@@ -31,15 +31,15 @@ class Connections:
 
     async def get(self, path: str, token: str) -> int:
         """The status of the response to one request; its body is read."""
-        for _ in range(2):  # the server may have closed a connection that was idle
-            is_new = not self.free
-            reader, writer = self.free.pop() if self.free else await self._open()
+        for attempt in range(2):  # the server may close an idle connection at the time of a request
+            kept = self._kept() if attempt == 0 else None
+            reader, writer = kept or await self._open()
             try:
                 writer.write(request_bytes(path, token))
                 status, closes = await asyncio.wait_for(_read_response(reader), LIMIT_S)
             except (OSError, asyncio.IncompleteReadError, TimeoutError):
                 writer.close()
-                if is_new:
+                if kept is None:
                     return 0
                 continue
             if closes:
@@ -48,6 +48,15 @@ class Connections:
                 self.free.append((reader, writer))
             return status
         return 0
+
+    def _kept(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        """The connection that was used last, of those that the server has not closed; None if there is none."""
+        while self.free:
+            reader, writer = self.free.pop()
+            if not reader.at_eof() and not writer.is_closing():
+                return reader, writer
+            writer.close()
+        return None
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection("127.0.0.1", self.port, limit=LARGEST_LINE)

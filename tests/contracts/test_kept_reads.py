@@ -19,7 +19,7 @@ from orchestrator.adapters.database import register as databases
 from orchestrator.adapters.database.kept_reads import ReadCache
 from orchestrator.adapters.database.register import DatabaseRegister
 from orchestrator.adapters.database.store import DatabaseStore
-from orchestrator.adapters.database.thread_connections import KEEPS, keep_connections
+from orchestrator.adapters.database.thread_connections import CACHE_KIB, KEEPS, keep_connections
 from orchestrator.adapters.memory.keys import MemoryKeys
 from orchestrator.domain.access.principals import Actor, Binding, User
 from orchestrator.domain.audit.chain import record_by
@@ -192,6 +192,7 @@ def test_threads_that_keep_connections_read_what_others_write(tmp_path: Path, ke
         assert [record.data["n"] for record in store.records("r1")] == list(range(number + 1))
     mine = store._threads._mine()
     assert store._threads._mine() is mine
+    assert mine.exec_driver_sql("PRAGMA cache_size").scalar() == -CACHE_KIB, "each thread would take 2 MiB"
     with pytest.raises(sa.exc.OperationalError):
         store._threads.rows(sa.select(sa.column("none")).select_from(sa.table("none")))
     assert mine.closed

@@ -94,12 +94,6 @@ class DatabaseLeases:
                 db.execute(leases.delete().where(leases.c.environment == environment))
 
     @retry_on_disconnect
-    def lease(self, environment: str) -> Lease | None:
-        """Who holds the environment."""
-        with translate_errors(), self._engine.connect().execution_options(reading=True) as db:
-            return _lease(db, environment, self._clock.now())
-
-    @retry_on_disconnect
     def newest_fence(self, environment: str) -> int:
         """The newest fence that was given out."""
         with translate_errors(), self._engine.connect().execution_options(reading=True) as db:

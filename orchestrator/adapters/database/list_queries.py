@@ -1,13 +1,14 @@
 """The queries of the lists: each is over an index, and none uses an offset."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
 from orchestrator.adapters.database.read_tables import environment_summary, feed, release_list, run_list
 from orchestrator.adapters.database.tables import queued_requests, runs
-from orchestrator.adapters.database.values import starts_with
+from orchestrator.adapters.database.values import among, starts_with
 from orchestrator.domain.listing import ReleaseFilter, RunFilter
 
 IN_DIGESTS = frozenset("sha256:0123456789abcdef")
@@ -19,37 +20,51 @@ def beginning_query(dialect: str, beginning: str) -> "sa.Select[Any]":
     return sa.select(runs.c.data).where(starts_with(dialect, runs.c.id, beginning)).order_by(order)
 
 
-def runs_query(chosen: RunFilter, cursor: str | None, limit: int, *, oldest_first: bool = False) -> "sa.Select[Any]":
-    """The query for a page of runs, newest first unless *oldest_first*. An index serves both directions."""
+@lru_cache
+def runs_query(fields: frozenset[str], *, is_open: bool | None, after: bool, oldest_first: bool) -> "sa.Select[Any]":
+    """The query for a page of runs that a filter with these *fields* accepts; of those *after* a cursor, if it is set.
+
+    Newest first unless *oldest_first*. An index serves both directions. It is made once: to make it takes longer than
+    to execute it. Its values are those of `values_of`.
+    """
     c = run_list.c
-    query = (
-        sa.select(runs.c.number, runs.c.data).join(run_list, c.number == runs.c.number).where(*accepted_runs(chosen))
-    )
-    if cursor is not None:
-        after = int(cursor)
-        query = query.where(c.number > after if oldest_first else c.number < after)
-    return query.order_by(c.number if oldest_first else c.number.desc()).limit(limit)
+    query = sa.select(runs.c.number, runs.c.data).join(run_list, c.number == runs.c.number)
+    query = query.where(*accepted_runs(fields, is_open=is_open))
+    if after:
+        place = sa.bindparam("cursor")
+        query = query.where(c.number > place if oldest_first else c.number < place)
+    return query.order_by(c.number if oldest_first else c.number.desc()).limit(sa.bindparam("most"))
 
 
-def accepted_runs(chosen: RunFilter) -> Iterator["sa.ColumnElement[bool]"]:
-    """The conditions for the rows of the runs that *chosen* accepts."""
+def values_of(chosen: RunFilter) -> dict[str, Any]:
+    """The values of the fields of *chosen* that limit the list by a value."""
+    found = {name: getattr(chosen, name) for name in (*EQUAL, "kinds", "before")}
+    found["states"] = [state.value for state in chosen.states] if chosen.states is not None else None
+    return {name: value for name, value in found.items() if value is not None}
+
+
+EQUAL = {
+    "environment": run_list.c.environment,
+    "request_id": run_list.c.root,
+    "digest": run_list.c.digest,
+    "name": run_list.c.name,
+    "plan": run_list.c.plan,
+}
+"""The fields of a filter that a column of a run must be equal to."""
+
+
+def accepted_runs(fields: frozenset[str], *, is_open: bool | None) -> Iterator["sa.ColumnElement[bool]"]:
+    """The conditions for the rows of the runs that a filter with these *fields* accepts, by their values."""
     c = run_list.c
-    wanted = {
-        c.environment: chosen.environment,
-        c.root: chosen.request_id,
-        c.digest: chosen.digest,
-        c.name: chosen.name,
-        c.plan: chosen.plan,
-    }
-    yield from (column == value for column, value in wanted.items() if value is not None)
-    if chosen.states is not None:
-        yield c.state.in_([state.value for state in chosen.states])
-    if chosen.kinds is not None:
-        yield c.kind.in_(chosen.kinds)
-    if chosen.is_open is not None:
-        yield c.ended_at.is_(None) if chosen.is_open else c.ended_at.is_not(None)
-    if chosen.before is not None:
-        yield c.requested_at < chosen.before
+    yield from (column == sa.bindparam(name) for name, column in EQUAL.items() if name in fields)
+    if "states" in fields:
+        yield c.state.in_(sa.bindparam("states", expanding=True))
+    if "kinds" in fields:
+        yield c.kind.in_(sa.bindparam("kinds", expanding=True))
+    if is_open is not None:
+        yield c.ended_at.is_(None) if is_open else c.ended_at.is_not(None)
+    if "before" in fields:
+        yield c.requested_at < sa.bindparam("before")
 
 
 def releases_query(chosen: ReleaseFilter, cursor: str | None, limit: int) -> "sa.Select[Any]":
@@ -88,12 +103,14 @@ def releases_with_words(dialect: str, words: tuple[str, ...]) -> Iterator["sa.Co
         yield fits | c.digest.contains(word, autoescape=True) if set(word) <= IN_DIGESTS else fits
 
 
-def environments_query(environments: tuple[str, ...] | None, cursor: str | None, limit: int) -> "sa.Select[Any]":
+def environments_query(
+    dialect: str, environments: tuple[str, ...] | None, cursor: str | None, limit: int
+) -> "sa.Select[Any]":
     """The query for a page of environments."""
     c = environment_summary.c
     query = sa.select(environment_summary)
     if environments is not None:
-        query = query.where(c.environment.in_(environments))
+        query = query.where(among(dialect, c.environment, environments))
     if cursor is not None:
         query = query.where(c.environment > cursor)
     return query.order_by(c.environment).limit(limit)

@@ -1,7 +1,7 @@
 """The lists of the store on SQLAlchemy Core. Each is one query over an index; none uses an offset."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,6 +17,7 @@ from orchestrator.adapters.database.list_queries import (
     releases_with_words,
     requests_query,
     runs_query,
+    values_of,
 )
 from orchestrator.adapters.database.read_tables import (
     release_in_environment,
@@ -36,7 +37,7 @@ from orchestrator.adapters.database.tables import (
     verified,
 )
 from orchestrator.adapters.database.takeable import takeable_requests
-from orchestrator.adapters.database.values import decode, readable_requests
+from orchestrator.adapters.database.values import among, decode, readable_requests
 from orchestrator.domain.journal import Lease, QueuedRequest, QueueEntry, Record, Run, Verified, is_past
 from orchestrator.domain.listing import (
     ALL_RELEASES,
@@ -58,6 +59,7 @@ from orchestrator.domain.release import PackageRef
 from orchestrator.ports import Clock
 
 FEW_ENVIRONMENTS = 50
+LEASE = sa.select(leases.c.data).where(leases.c.environment == sa.bindparam("environment"))
 
 
 class DatabaseLists:
@@ -66,8 +68,11 @@ class DatabaseLists:
     _engine: sa.Engine
     _clock: Clock
 
-    def _rows(self, query: "sa.Select[Any]") -> "Sequence[sa.Row[Any]]":
+    def _rows(self, query: "sa.Select[Any]", values: Mapping[str, Any] | None = None) -> "Sequence[sa.Row[Any]]":
         raise NotImplementedError
+
+    def _among(self, column: "sa.ColumnElement[str]", names: tuple[str, ...]) -> "sa.ColumnElement[bool]":
+        return among(self._engine.dialect.name, column, names)
 
     def rebuild(self) -> int:
         """Write the read model again, in one transaction."""
@@ -86,13 +91,17 @@ class DatabaseLists:
         limit: int = PAGE_SIZE,
     ) -> Page[Run]:
         """The runs that *chosen* accepts, newest first, or with *oldest_first* the other way."""
-        rows = self._rows(runs_query(chosen, cursor, limit + 1, oldest_first=oldest_first))
+        values, after = values_of(chosen), cursor is not None
+        query = runs_query(frozenset(values), is_open=chosen.is_open, after=after, oldest_first=oldest_first)
+        rows = self._rows(query, {**values, "most": limit + 1, **({"cursor": int(cursor)} if cursor else {})})
         items = tuple(decode(Run, row.data) for row in rows[:limit])
         return Page(items=items, cursor=str(rows[limit - 1].number) if len(rows) > limit else None)
 
     def count_runs(self, chosen: RunFilter) -> int:
         """How many runs *chosen* accepts."""
-        [row] = self._rows(sa.select(sa.func.count()).select_from(run_list).where(*accepted_runs(chosen)))
+        values = values_of(chosen)
+        accepted = accepted_runs(frozenset(values), is_open=chosen.is_open)
+        [row] = self._rows(sa.select(sa.func.count()).select_from(run_list).where(*accepted), values)
         return int(row[0])
 
     def runs_named(self, ids: tuple[str, ...]) -> list[Run]:
@@ -189,7 +198,7 @@ class DatabaseLists:
         self, environments: tuple[str, ...] | None = None, *, cursor: str | None = None, limit: int = PAGE_SIZE
     ) -> Page[EnvironmentSummary]:
         """A row for each environment that a run was for, by name: of all, or of those in *environments*."""
-        rows = self._rows(environments_query(environments, cursor, limit + 1))
+        rows = self._rows(environments_query(self._engine.dialect.name, environments, cursor, limit + 1))
         items = tuple(_summary(row) for row in rows[:limit])
         return Page(items=items, cursor=items[-1].environment if len(rows) > limit else None)
 
@@ -198,7 +207,7 @@ class DatabaseLists:
     ) -> Page[HostRow]:
         """The recorded states of the hosts of several environments, by the names of environment and host."""
         c = hosts.c
-        query = sa.select(c.environment, c.host, c.data).where(c.environment.in_(environments))
+        query = sa.select(c.environment, c.host, c.data).where(self._among(c.environment, environments))
         if cursor is not None:
             query = query.where(sa.tuple_(c.environment, c.host) > sa.tuple_(*map(sa.literal, json.loads(cursor))))
         rows = self._rows(query.order_by(c.environment, c.host).limit(limit + 1))
@@ -206,10 +215,16 @@ class DatabaseLists:
         last = rows[limit - 1] if len(rows) > limit else None
         return Page(items=items, cursor=json.dumps([last.environment, last.host]) if last is not None else None)
 
+    def lease(self, environment: str) -> Lease | None:
+        """Who holds the environment; None if it is free."""
+        held = [decode(Lease, row.data) for row in self._rows(LEASE, {"environment": environment})]
+        now = self._clock.now()
+        return next((each for each in held if each.until is None or not is_past(each.until, now)), None)
+
     def leases_of(self, environments: tuple[str, ...]) -> dict[str, Lease]:
         """The leases of several environments, in one query; nothing for one that is free."""
         now = self._clock.now()
-        query = sa.select(leases.c.data).where(leases.c.environment.in_(environments))
+        query = sa.select(leases.c.data).where(self._among(leases.c.environment, environments))
         held = [decode(Lease, row.data) for row in self._rows(query)]
         return {lease.environment: lease for lease in held if lease.until is None or not is_past(lease.until, now)}
 
@@ -225,7 +240,7 @@ class DatabaseLists:
     ) -> Page[QueueEntry]:
         """The runs that wait for *environments*, in order for each; with *run* only that one."""
         c = queue_entries.c
-        query = sa.select(c.environment, c.number, c.data).where(c.environment.in_(environments))
+        query = sa.select(c.environment, c.number, c.data).where(self._among(c.environment, environments))
         if run is not None:
             query = query.where(c.run == run)
         if cursor is not None:

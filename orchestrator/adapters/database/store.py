@@ -1,6 +1,6 @@
 """The `Store` port on SQLAlchemy Core. Every method is one transaction; what is folded moves with its record."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -48,6 +48,15 @@ SIZE_QUERIES: "dict[str, sa.Select[Any]]" = {
     ),
 }
 """The query for the size of a database, for each dialect."""
+OF_RUN = records.c.run == sa.bindparam("run")
+RECORDS = sa.select(records.c.data).where(OF_RUN, records.c.seq > sa.bindparam("after")).order_by(records.c.seq)
+SOME_RECORDS = RECORDS.limit(sa.bindparam("most"))
+ENTRY = sa.select(records.c.data).where(OF_RUN, records.c.key == sa.bindparam("key"))
+HAS_ENTRY = sa.select(records.c.seq).where(OF_RUN, records.c.key == sa.bindparam("key"))
+RUN = sa.select(runs.c.data).where(runs.c.id == sa.bindparam("run"))
+WORK = sa.select(queued_requests.c.data).where(queued_requests.c.root == sa.bindparam("root"))
+HOSTS = sa.select(hosts.c.data).where(hosts.c.environment == sa.bindparam("environment")).order_by(hosts.c.host)
+"""The queries that pages do most often. To make one takes longer than to execute it."""
 
 
 class DatabaseStore(DatabaseLists, DatabaseLeases):
@@ -98,23 +107,27 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
 
     def records(self, run: str, after: int = 0, limit: int | None = None) -> list[Record]:
         """The run's records with a higher seq than *after*."""
-        query = sa.select(records.c.data).where(records.c.run == run, records.c.seq > after).order_by(records.c.seq)
-        return [decode(Record, data) for data in self._read(query.limit(limit))]
+        if limit is None:
+            return [decode(Record, data) for data in self._read(RECORDS, {"run": run, "after": after})]
+        values = {"run": run, "after": after, "most": limit}
+        return [decode(Record, data) for data in self._read(SOME_RECORDS, values)]
 
     def has_entry(self, run: str, key: str) -> bool:
         """Whether an entry with this key has been written."""
-        return bool(self._read(sa.select(records.c.seq).where(records.c.run == run, records.c.key == key)))
+        return bool(self._read(HAS_ENTRY, {"run": run, "key": key}))
 
     def entry(self, run: str, key: str) -> Record | None:
         """The entry of *run* with this key."""
-        found = self._read(sa.select(records.c.data).where(records.c.run == run, records.c.key == key))
+        found = self._read(ENTRY, {"run": run, "key": key})
         return decode(Record, found[0]) if found else None
 
     def run(self, run: str) -> Run:
         """The run with this id, or the only one whose id starts with it."""
+        exact = self._read(RUN, {"run": run})
+        if exact:
+            return decode(Run, exact[0])
         found = [decode(Run, data) for data in self._read(beginning_query(self._engine.dialect.name, run).limit(20))]
-        exact = self._read(sa.select(runs.c.data).where(runs.c.id == run))
-        return find_run(run, decode(Run, exact[0]) if exact else None, found)
+        return find_run(run, None, found)
 
     def runs(self, environment: str | None = None, limit: int | None = None) -> list[Run]:
         """Runs, newest first."""
@@ -126,8 +139,7 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
 
     def hosts(self, environment: str) -> list[HostState]:
         """The recorded state of each host, by name."""
-        query = sa.select(hosts.c.data).where(hosts.c.environment == environment).order_by(hosts.c.host)
-        return [decode(HostState, data) for data in self._read(query)]
+        return [decode(HostState, data) for data in self._read(HOSTS, {"environment": environment})]
 
     def verified(self, environment: str, digest: str | None = None, limit: int | None = None) -> list[Verified]:
         """Releases whose tests passed there, newest first."""
@@ -183,7 +195,7 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
 
     def work(self, root: str) -> QueuedRequest:
         """The request with this *root*."""
-        found = self._read(sa.select(queued_requests.c.data).where(queued_requests.c.root == root))
+        found = self._read(WORK, {"root": root})
         if not found:
             raise OrchestratorError("R101", f"there is no run {root!r}")
         return decode(QueuedRequest, found[0])
@@ -264,14 +276,14 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
         self._engine.dispose()
 
     @retry_on_disconnect
-    def _rows(self, query: "sa.Select[Any]") -> "Sequence[sa.Row[Any]]":
+    def _rows(self, query: "sa.Select[Any]", values: Mapping[str, Any] | None = None) -> "Sequence[sa.Row[Any]]":
         with translate_errors():
-            return self._threads.rows(query)
+            return self._threads.rows(query, values)
 
     @retry_on_disconnect
-    def _read(self, query: "sa.Select[Any]") -> list[str]:
+    def _read(self, query: "sa.Select[Any]", values: Mapping[str, Any] | None = None) -> list[str]:
         with translate_errors():
-            return [str(row[0]) for row in self._threads.rows(query)]
+            return [str(row[0]) for row in self._threads.rows(query, values)]
 
 
 def _create(db: sa.Connection, run: Run) -> None:

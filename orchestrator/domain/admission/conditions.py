@@ -12,6 +12,8 @@ from orchestrator.domain.moments import moment_text
 class ConditionKind(StrEnum):
     """Every condition, in the order in which they are shown."""
 
+    REQUEST = "request"
+    """The request has not ended. The only condition of one that has."""
     RIGHT = "right"
     PATH = "path"
     """The release was verified in the previous environment, long enough ago."""
@@ -48,6 +50,7 @@ class ConditionState(StrEnum):
 
 
 CODES: dict[ConditionKind, str] = {
+    ConditionKind.REQUEST: "A206",
     ConditionKind.RIGHT: "A101",
     ConditionKind.PATH: "R105",
     ConditionKind.ROLLED_BACK: "R203",

@@ -147,6 +147,11 @@ def may_start(request: RunRequest, actor: Actor, facts: AdmissionFacts, now: Now
     return may_promote(start_of(request), actor, facts, now)
 
 
+def ended_admission(request: RunRequest) -> Admission:
+    """The admission of a *request* that has ended: nothing starts it, so nothing else is checked."""
+    return Admission((Condition(_K.REQUEST, _S.REFUSED, f"the request has ended: {request.state}"),))
+
+
 def may_promote(start: Start, actor: Actor, facts: AdmissionFacts, now: Now) -> Admission:
     """Every condition of *start* by *actor* at the time *now*, whether or not it was requested."""
     passed = [override.entry for override in facts.overrides if not override.is_over(now)]

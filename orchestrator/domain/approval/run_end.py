@@ -8,7 +8,7 @@ from orchestrator.domain.promotion import State
 
 CHANGED = "R120"
 """The error code of a plan that no longer holds."""
-HOLDING = frozenset({*CODES.values(), "A101", "A201"} - {CODES[ConditionKind.PLAN]})
+HOLDING = frozenset({*CODES.values(), "A101", "A201"} - {CODES[ConditionKind.PLAN], CODES[ConditionKind.REQUEST]})
 """The error codes of conditions that did not hold at the start of the run, and that can hold later."""
 
 

@@ -71,7 +71,9 @@ def test_an_approved_promotion_in_an_open_environment_may_start() -> None:
     """Every condition is listed, and each is met."""
     found = may_start(request(), ANN, facts(), NOW)
     assert found.may_start
-    assert [c.kind for c in found.conditions] == [kind for kind in ConditionKind if kind is not ConditionKind.FIT]
+    assert [c.kind for c in found.conditions] == [
+        kind for kind in ConditionKind if kind not in {ConditionKind.REQUEST, ConditionKind.FIT}
+    ]
     assert found.to_json()["conditions"][6]["reason"] == "approved by bob, until 2026-11-29 20:00 UTC"
 
 
