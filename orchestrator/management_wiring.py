@@ -23,7 +23,13 @@ if TYPE_CHECKING:
     from orchestrator.management.application import ManagedApplication
     from orchestrator.management.bookings.ports import BookingSources, Use
     from orchestrator.management.change_requests.file import ChangeFile
-    from orchestrator.management.change_requests.ports import BuiltRelease, ChangeSources, CommitRange, ImportFiles
+    from orchestrator.management.change_requests.ports import (
+        BuiltRelease,
+        ChangeSources,
+        CommitRange,
+        FactChanges,
+        ImportFiles,
+    )
     from orchestrator.management.change_requests.risk import ChangeFacts
     from orchestrator.management.implementation_plans.ports import ImplementationSources, TemplateFile
     from orchestrator.management.measures.ports import MeasureSources
@@ -140,6 +146,16 @@ class ProjectChangeSources:
         from orchestrator.management.change_requests.facts import change_facts
 
         return change_facts(self._app.services, packages, environments)
+
+    def fact_changes(self, cursor: str | None) -> "FactChanges | None":
+        """What the journal has had entries about after *cursor*; None if that is not known."""
+        from orchestrator.management.change_requests.facts import fact_changes
+
+        return fact_changes(self._app.store, cursor)
+
+    def journal_end(self) -> str:
+        """The cursor of the newest entry of the journal."""
+        return self._app.store.feed_end() or "0.0"
 
     def running_release(self, environment: str) -> "BuiltRelease":
         """The release that was verified last in *environment*. Raises G104 without one or its commit, and R103."""

@@ -12,7 +12,7 @@ from orchestrator.domain.moments import parse_moment
 from orchestrator.domain.release import PackageRef
 from orchestrator.management.bookings.ports import Use
 from orchestrator.management.change_requests.model import ChangeDraft
-from orchestrator.management.change_requests.ports import BuiltRelease
+from orchestrator.management.change_requests.ports import BuiltRelease, FactChanges
 from orchestrator.management.change_requests.risk import ChangeFacts, PackageFacts
 from orchestrator.management.hooks.model import HookEvent
 from orchestrator.management.implementation_plans.ports import TemplateFile
@@ -32,6 +32,7 @@ class Sources:
     drifting: tuple[str, ...] = ()
     rehearsed_s: float | None = 60.0
     asked: list[tuple[str, ...]] = field(default_factory=list)
+    changes: FactChanges | None = field(default_factory=lambda: FactChanges("0.1"))
 
     def known_packages(self) -> frozenset[str]:
         return frozenset({"shop"})
@@ -43,6 +44,12 @@ class Sources:
         self.asked.append(packages)
         facts = [PackageFacts(package=name, promotions=9, rehearsed_s=self.rehearsed_s) for name in packages]
         return ChangeFacts(packages=tuple(facts), drifting=tuple(e for e in self.drifting if e in environments))
+
+    def fact_changes(self, cursor: str | None) -> FactChanges | None:
+        return self.changes if cursor is not None else None
+
+    def journal_end(self) -> str:
+        return "0.1"
 
     def running_release(self, environment: str) -> BuiltRelease:
         return BuiltRelease(f"shop 1.0.0 of {environment}", "1" * 40)

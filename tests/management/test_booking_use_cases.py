@@ -263,3 +263,36 @@ def test_contention_reads_the_runs_of_booked_environments_once() -> None:
     assert {each.environment for each in weeks} == set(ENVIRONMENTS)
     assert sum(each.booked for each in weeks if each.environment == "staging") == 4
     assert sum(each.used for each in weeks if each.environment == "staging") == 1
+
+
+def test_only_bookings_that_have_changed_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The duty reads all bookings once; later it reads those that changed, advances those that are due, and tries those that wait once a minute."""
+    desk = Desk()
+    book(desk, "operator")
+    book(desk, "release-manager", NOON + 5 * HOUR, 2)
+    duty, read = AdvanceBookings(system(desk), SOURCES), list[str]()
+    reading = type(desk.register.reading(lambda records: records))
+    every = reading.all
+    monkeypatch.setattr(
+        reading, "all", lambda self, kind, part=None: (read.append(kind.name), every(self, kind, part))[1]
+    )
+
+    def passes() -> tuple[list[str], int]:
+        """What the duty does now, and how often it reads all bookings."""
+        read.clear()
+        now = system(desk).register.reading(system(desk).now)
+        found = list(duty.do(system(desk), now)) if duty.due(now) else []
+        return found, read.count("bookings")
+
+    found, count = passes()
+    assert (found, count > 0) == (["B-1: operator was reminded that it starts"], True)
+    assert [passes() for _ in range(2)] == [([], 0)] * 2
+    decisions.cancel_booking(acting(desk, "release-manager"), "B-2", SOURCES)
+    book(desk, "platform-engineer", NOON + HOUR / 2, 1, wait=True)
+    found, count = passes()
+    assert (found, count > 0) == ([], True), "a booking that waits is tried when something was recorded"
+    assert passes() == ([], 0)
+    desk.clock.sleep(61)
+    assert passes()[1] > 0
+    desk.clock.sleep(30 * 60)
+    assert "B-1 has expired: not used within 30 minutes" in passes()[0]

@@ -1,15 +1,22 @@
 """The use cases of change requests on a register in memory: who may do them, and what they leave."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
+from orchestrator.adapters.clock import SystemClock
+from orchestrator.adapters.database.store import DatabaseStore
 from orchestrator.app.acting import Acting
 from orchestrator.domain.access.principals import SYSTEM_ACTOR
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.journal import Entry, Run
 from orchestrator.domain.register import OUTBOX
+from orchestrator.domain.release import PackageRef
 from orchestrator.management.change_requests import decisions, queries
 from orchestrator.management.change_requests.duties import RankRequests, recompute_ranks
+from orchestrator.management.change_requests.facts import fact_changes
+from orchestrator.management.change_requests.ports import FactChanges
 from orchestrator.management.change_requests.state import ChangeState
 from tests.app.desk import ENVIRONMENTS, NOON, Desk
 from tests.management.sources import DRAFT, Sources
@@ -134,3 +141,57 @@ def test_a_draft_that_was_changed_meanwhile_stays() -> None:
     with pytest.raises(OrchestratorError, match="N145"):
         decisions.edit_change(acting, "R-1", {"value": 1}, sources, read)
     assert decisions.edit_change(acting, "R-1", {}, sources, changed).value == 4
+
+
+def test_only_requests_that_may_have_moved_are_checked_again() -> None:
+    """After its first pass the duty reads the facts of a request only after entries about its places, while it is assessed, or after its deferral."""
+    desk, sources = Desk(), Sources()
+    places = (("shop", "staging"), ("shop", "production"), ("api", "production"), ("web", "production"))
+    for package, environment in places:
+        draft = DRAFT.model_copy(update={"packages": (package,), "environments": (environment,)})
+        decisions.add_change(desk.acting("operator"), draft, sources)
+    system = Acting(desk.register, SYSTEM_ACTOR, desk.clock, ENVIRONMENTS)
+    duty = RankRequests(system, sources)
+
+    def checked(changes: FactChanges | None) -> list[tuple[str, ...]]:
+        sources.asked.clear()
+        sources.changes = changes
+        list(duty.do(system, system.register.reading(system.now)))
+        return sorted(sources.asked)
+
+    nothing = FactChanges("0.2")
+    assert checked(nothing) == [("api",), ("shop",), ("shop",), ("web",)], "the first pass knows nothing"
+    assert checked(nothing) == []
+    assert checked(FactChanges("0.3", frozenset({"staging"}))) == [("shop",)]
+    assert checked(FactChanges("0.4", packages=frozenset({"api", "shop"}))) == [("api",), ("shop",), ("shop",)]
+    assert checked(None) == [("api",), ("shop",), ("shop",), ("web",)], "the journal was replaced"
+    sources.drifting = ("staging",)
+    assert checked(nothing) == []
+    assert checked(FactChanges("0.5", frozenset({"staging"}))) == [("shop",)]
+    assert queries.show_change(desk.acting("viewer"), "R-1", sources).request.facts.drifting == ("staging",)
+    decisions.submit_change(desk.acting("operator"), "R-4", sources)
+    assert checked(nothing) == [("web",)], "one that another call has changed is assessed"
+    decisions.defer_change(desk.acting("release-manager"), "R-4", "budget", NOON + timedelta(hours=2))
+    assert checked(nothing) == []
+    desk.clock.sleep(3 * 3600)
+    assert checked(nothing) == [("web",)]
+    assert queries.show_change(desk.acting("viewer"), "R-4", sources).request.state is ChangeState.ASSESSING
+
+
+def test_the_journal_names_what_may_have_changed_facts(tmp_path: Path) -> None:
+    """After a cursor the environments and packages of new entries are named; an unknown cursor, or a replaced journal, names nothing."""
+    store = DatabaseStore(f"sqlite:///{tmp_path}/state.db", SystemClock())
+    for name, environment in (("shop", "staging"), ("api", "production")):
+        release = PackageRef(name=name, version="1.0.0", digest=f"sha256:{'1' * 64}")
+        store.create(Run(id=name, root=name, kind="promotion", environment=environment, release=release))
+        store.append(name, [Entry(kind="notice", data={})])
+    assert fact_changes(store, None) is None
+    cursor = store.feed_end()
+    assert cursor is not None
+    assert fact_changes(store, cursor) == FactChanges(cursor)
+    store.append("shop", [Entry(kind="notice", data={})])
+    assert fact_changes(store, cursor) == FactChanges(
+        store.feed_end() or "", frozenset({"staging"}), frozenset({"shop"})
+    )
+    assert fact_changes(store, "0.999") is None
+    store.close()

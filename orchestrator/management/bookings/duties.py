@@ -1,11 +1,13 @@
 """What the scheduler does for bookings: unused ones expire, others end at their end, waiting ones are confirmed."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from orchestrator.app.acting import Acting, Change, change
+from orchestrator.app.followed_records import FollowedRecords
 from orchestrator.domain.access.actions import Action
+from orchestrator.domain.audit.chain import AuditHead
 from orchestrator.domain.moments import Now, minute_text
 from orchestrator.domain.register import OPEN, OUTBOX
 from orchestrator.management.bookings.decisions import NOUN, complete, confirm_waiting, expire, remind_owner
@@ -17,6 +19,8 @@ from orchestrator.register_ports import Records
 
 BEFORE_START, BEFORE_END = timedelta(hours=1), timedelta(minutes=15)
 """When the owner is reminded of the start and of the end."""
+WAITING_S = 60.0
+"""How often bookings that wait are tried although nothing was recorded: the files of environments count too."""
 
 
 def due_step(booking: EnvironmentBooking, now: Now) -> str:
@@ -32,11 +36,15 @@ def due_step(booking: EnvironmentBooking, now: Now) -> str:
     return ""
 
 
-def advance_bookings(acting: Acting, sources: BookingSources) -> tuple[str, ...]:
-    """Do everything that time requires of bookings, and confirm those whose time became free. A phrase for each."""
+def advance_bookings(acting: Acting, sources: BookingSources, keys: Iterable[str] | None = None) -> tuple[str, ...]:
+    """Do everything that time requires of bookings, and confirm those whose time became free. A phrase for each.
+
+    With *keys* time requires nothing of the other bookings.
+    """
 
     def work(task: Change) -> tuple[str, ...]:
-        done = [text for booking in _open(task.records) for text in _advance(task, booking)]
+        chosen = _open(task.records) if keys is None else [*_named(task.records, keys)]
+        done = [text for booking in chosen for text in _advance(task, booking)]
         return (*done, *confirm_waiting(task, sources))
 
     return change(acting, Action.MANAGE_BOOKINGS, work)
@@ -62,32 +70,52 @@ def _open(records: Records) -> tuple[EnvironmentBooking, ...]:
     return records.all(BOOKINGS, OPEN)
 
 
+def _named(records: Records, keys: Iterable[str]) -> Iterator[EnvironmentBooking]:
+    """The bookings *keys* that have not ended."""
+    found = (records.get(BOOKINGS, key) for key in keys)
+    return (booking for booking in found if booking is not None and not booking.has_ended)
+
+
 def _was_reminded(records: Records, booking: EnvironmentBooking, step: str) -> bool:
     return records.get(OUTBOX, f"{NOUN} {booking.id} {step} {booking.owner}") is not None
 
 
 @dataclass
 class AdvanceBookings:
-    """The scheduler's duty."""
+    """The scheduler's duty. Only bookings that have changed are read again.
+
+    Those that wait are tried when anything was recorded since the last time, and once a minute.
+    """
 
     acting: Acting
     sources: BookingSources
     name: str = "bookings"
+    _open: FollowedRecords[EnvironmentBooking] = field(
+        default_factory=lambda: FollowedRecords(BOOKINGS, (OPEN,)), init=False
+    )
+    _tried: AuditHead | None = field(default=None, init=False)
+    _next_s: float = field(default=0.0, init=False)
 
     def due(self, now: Now) -> bool:
         """Whether time requires something of a booking, or one waits."""
-        return self.acting.register.reading(lambda records: any(_is_due(records, each, now) for each in _open(records)))
+        return bool(self.acting.register.reading(lambda records: self._due(records, now))) or self._waits()
 
     def do(self, acting: Acting, now: Now) -> Iterable[str]:
         """Do it."""
-        del now
-        return advance_bookings(acting, self.sources)
+        self._tried, self._next_s = self._open.head, self.acting.clock.monotonic() + WAITING_S
+        return advance_bookings(acting, self.sources, acting.register.reading(lambda records: self._due(records, now)))
+
+    def _due(self, records: Records, now: Now) -> list[str]:
+        """The bookings of which time requires something."""
+        return [key for key, each in self._open.read(records).items() if _is_due(records, each, now)]
+
+    def _waits(self) -> bool:
+        """Whether a booking waits, and its time may have become free since the last time."""
+        if self._tried == self._open.head and self.acting.clock.monotonic() < self._next_s:
+            return False
+        return any(each.state is BookingState.WAITING for each in self._open.last.values())
 
 
 def _is_due(records: Records, booking: EnvironmentBooking, now: Now) -> bool:
     step = due_step(booking, now)
-    return (
-        booking.state is BookingState.WAITING
-        or step in {"expire", "end"}
-        or (bool(step) and not _was_reminded(records, booking, step))
-    )
+    return step in {"expire", "end"} or (bool(step) and not _was_reminded(records, booking, step))

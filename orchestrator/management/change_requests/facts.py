@@ -1,13 +1,18 @@
 """The facts of change requests, from the journal."""
 
 from orchestrator.domain.journal import PROMOTION_KINDS
-from orchestrator.domain.listing import RunFilter
+from orchestrator.domain.listing import FeedEntry, RunFilter
 from orchestrator.domain.promotion import State
+from orchestrator.management.change_requests.ports import FactChanges
 from orchestrator.management.change_requests.risk import NEWEST, ChangeFacts, PackageFacts
 from orchestrator.planning.evidence import documents
+from orchestrator.ports import Store
+from orchestrator.ports.lists import AT_ONCE
 from orchestrator.services import Services
 
 KINDS = tuple(sorted(PROMOTION_KINDS))
+MOST_ENTRIES = 5000
+"""With more new entries than so many, the facts of all requests are read again."""
 
 
 def change_facts(services: Services, packages: tuple[str, ...], environments: tuple[str, ...]) -> ChangeFacts:
@@ -16,6 +21,22 @@ def change_facts(services: Services, packages: tuple[str, ...], environments: tu
         packages=tuple(package_facts(services, package, environments) for package in packages),
         drifting=_drifting(services, environments),
     )
+
+
+def fact_changes(store: Store, cursor: str | None) -> FactChanges | None:
+    """What the journal has had entries about after *cursor*; None if it ends before it, or has too many."""
+    if cursor is None or store.feed_changes(cursor) is None:
+        return None
+    entries = list[FeedEntry]()
+    while page := store.feed(cursor=entries[-1].cursor if entries else cursor, limit=AT_ONCE):
+        entries += page
+        if len(entries) > MOST_ENTRIES:
+            return None
+    if not entries:
+        return FactChanges(cursor)
+    runs = store.runs_named(tuple({entry.run for entry in entries}))
+    packages = frozenset(run.release.name for run in runs if run.release is not None)
+    return FactChanges(entries[-1].cursor, frozenset(entry.environment for entry in entries), packages)
 
 
 def package_facts(services: Services, package: str, environments: tuple[str, ...]) -> PackageFacts:

@@ -26,6 +26,15 @@ class BuiltRelease:
     commit: str
 
 
+@dataclass(frozen=True)
+class FactChanges:
+    """What the journal has had entries about until *cursor*: *environments*, and names of *packages*."""
+
+    cursor: str
+    environments: frozenset[str] = frozenset()
+    packages: frozenset[str] = frozenset()
+
+
 class ImportFiles(Protocol):
     """What change requests are imported from: a Git repository and files of the machine on which the command runs."""
 
@@ -47,6 +56,12 @@ class ChangeSources(Protocol):
 
     def change_facts(self, packages: tuple[str, ...], environments: tuple[str, ...]) -> ChangeFacts:
         """What the journal has of *packages* in *environments*."""
+
+    def fact_changes(self, cursor: str | None) -> FactChanges | None:
+        """What may have changed facts after *cursor*; None if that is not known: then all may have changed."""
+
+    def journal_end(self) -> str:
+        """The cursor of the newest entry of the journal."""
 
     def running_release(self, environment: str) -> BuiltRelease:
         """The release that was verified last in *environment*. Raises G104 without one or its commit, and R103."""
