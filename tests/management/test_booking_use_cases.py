@@ -273,9 +273,12 @@ def test_only_bookings_that_have_changed_are_read_again(monkeypatch: pytest.Monk
     duty, read = AdvanceBookings(system(desk), SOURCES), list[str]()
     reading = type(desk.register.reading(lambda records: records))
     every = reading.all
-    monkeypatch.setattr(
-        reading, "all", lambda self, kind, part=None: (read.append(kind.name), every(self, kind, part))[1]
-    )
+
+    def noted(self: Any, kind: Any, part: str | None = None) -> Any:
+        read.append(kind.name)
+        return every(self, kind, part)
+
+    monkeypatch.setattr(reading, "all", noted)
 
     def passes() -> tuple[list[str], int]:
         """What the duty does now, and how often it reads all bookings."""
