@@ -216,11 +216,11 @@ class ProjectBookingSources:
         found = approval_rules(self._app.services).requirement("", environment, Level.LOW, ChangeKind.NORMAL)
         return max((quorum.count for quorum in found.quorums), default=0)
 
-    def uses(self, environment: str, since: "datetime") -> "tuple[Use, ...]":
-        """The runs that had *environment* after *since*."""
+    def uses(self, environments: tuple[str, ...], since: "datetime") -> "Mapping[str, tuple[Use, ...]]":
+        """The runs that had each of *environments* after *since*."""
         from orchestrator.management.bookings.facts import uses_of
 
-        return uses_of(self._app.services, environment, since)
+        return uses_of(self._app.services, environments, since)
 
 
 class ProjectReleaseSources(ProjectBookingSources):

@@ -1,5 +1,6 @@
 """What the project of these tests tells release management."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -102,8 +103,8 @@ class BookingFacts:
     def approvals_needed(self, environment: str) -> int:
         return self.approvals.get(environment, 0)
 
-    def uses(self, environment: str, since: datetime) -> tuple[Use, ...]:
-        return (Use(environment, "ann", since, since, since),)
+    def uses(self, environments: tuple[str, ...], since: datetime) -> Mapping[str, tuple[Use, ...]]:
+        return {name: (Use(name, "ann", since, since, since),) for name in environments}
 
 
 SHOP = PackageRef(name="shop", version="1.5.0", digest=f"sha256:{'1' * 64}")

@@ -1,5 +1,6 @@
 """Bookings on a register in memory: who may change them, and that admission lets the holder pass and nobody else."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -247,10 +248,10 @@ class CountedFacts(BookingFacts):
 
     read: list[str] = field(default_factory=list)
 
-    def uses(self, environment: str, since: datetime) -> tuple[Use, ...]:
+    def uses(self, environments: tuple[str, ...], since: datetime) -> Mapping[str, tuple[Use, ...]]:
         del since
-        self.read.append(environment)
-        return (Use(environment, "ann", NOON - HOUR, NOON, NOON + HOUR),)
+        self.read.extend(environments)
+        return {name: (Use(name, "ann", NOON - HOUR, NOON, NOON + HOUR),) for name in environments}
 
 
 def test_contention_reads_the_runs_of_booked_environments_once() -> None:

@@ -1,6 +1,7 @@
 """How contended an environment is in a week: hours booked, used, and waited for by others, from bookings and runs."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from orchestrator.domain.calendar.intervals import Interval, interval, merged_intervals
 from orchestrator.domain.model import Model
@@ -11,6 +12,7 @@ from orchestrator.management.bookings.ports import Use
 from orchestrator.management.bookings.state import HOLDING, BookingState
 
 COUNTED = HOLDING | {BookingState.COMPLETED}
+NO_DEMAND: dict[str, Any] = {"booked": 0.0, "requested": 0.0, "used": 0.0, "waited": 0.0, "clashes": (), "unused": ()}
 
 
 class WeekDemand(Model):
@@ -36,6 +38,8 @@ def demand_of(
 ) -> WeekDemand:
     """The demand for *environment* in *week*."""
     here = [each for each in bookings if each.environment == environment and lasting(each).overlaps(week)]
+    if not here:  # runs count within bookings only
+        return WeekDemand(environment=environment, week=week.start, **NO_DEMAND)
     kept, waiting, expired = _of(here, *COUNTED), _of(here, BookingState.WAITING), _of(here, BookingState.EXPIRED)
     runs = list(uses)
     used = [Interval(use.start, use.end) for use in runs if use.start < use.end]

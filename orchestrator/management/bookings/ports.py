@@ -31,5 +31,5 @@ class BookingSources(Protocol):
     def approvals_needed(self, environment: str) -> int:
         """How many approvals an ordinary promotion into *environment* needs at the lowest level of risk."""
 
-    def uses(self, environment: str, since: datetime) -> tuple[Use, ...]:
-        """The runs that had *environment* after *since*."""
+    def uses(self, environments: tuple[str, ...], since: datetime) -> Mapping[str, tuple[Use, ...]]:
+        """The runs that had each of *environments* after *since*."""

@@ -133,8 +133,8 @@ def show_contention(
             name for name in acting.environments if (names is None or name in names) and (here[name] or not booked_only)
         ]
         # Runs count within bookings only: those of an environment whose bookings are all in the future are not read.
-        used = [name for name in chosen if any(each.start <= view.now.latest for each in here[name])]
-        uses = {name: sources.uses(name, first.start) for name in used}
+        used = tuple(name for name in chosen if any(each.start <= view.now.latest for each in here[name]))
+        uses = sources.uses(used, first.start) if used else {}
         weeks_shown = list(weeks_of(Interval(first.start, view.now.earliest + weeks * WEEK)))
         return tuple(
             demand_of(environment, week, here[environment], uses.get(environment, ()))
