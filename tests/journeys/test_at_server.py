@@ -6,9 +6,18 @@ import time
 
 import pytest
 
+from orchestrator.domain.journal import Run
+from orchestrator.ports import Store
 from orchestrator.processes import command_line, family
 from tests.journeys.conftest import Project, lay_small_shop
-from tests.journeys.test_interrupted import until
+
+PATIENCE_S = 240.0
+
+
+def _deploys(store: Store, run: Run) -> bool:
+    """Whether a deployment of *run* is under way."""
+    kinds = [record.kind for record in store.records(run.id) if (record.step or "").startswith("deploy")]
+    return not run.ended and kinds.count("step.started") > kinds.count("step.finished")
 
 
 @pytest.mark.long
@@ -44,10 +53,15 @@ def test_a_run_of_a_server_that_is_killed_is_continued_by_the_next_one(project: 
     follower = project.start(
         "promote", "shop-1.0.0", "--to", "staging", "--redeploy", environ=project.server.environ(project.environ())
     )
-    run = until(project, follower, "deploy.1", "staging")
+    deadline = time.monotonic() + PATIENCE_S
+    with project.opened() as app:
+        while not (deploying := [run.id for run in app.store.runs("staging") if _deploys(app.store, run)]):
+            assert time.monotonic() < deadline, "no deployment began"
+            time.sleep(0.05)
+    [run] = deploying
     os.kill(server.pid, signal.SIGKILL)
     server.wait(30)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while command_line(worker):
         assert time.monotonic() < deadline, "the worker has outlived its server"
         time.sleep(0.1)
@@ -56,7 +70,7 @@ def test_a_run_of_a_server_that_is_killed_is_continued_by_the_next_one(project: 
     project.server.process = None  # the next command starts another one
     story = project.run("show", run, "--json").json
     while story["run"]["ended_at"] is None:
-        assert time.monotonic() < deadline + 60, story["run"]
+        assert time.monotonic() < deadline + PATIENCE_S, story["run"]
         time.sleep(0.5)
         story = project.run("show", run, "--json").json
     assert story["run"]["state"] == "succeeded"

@@ -9,8 +9,8 @@ from orchestrator.processes import tagged
 from tests.journeys.conftest import Project
 
 
-def until(project: Project, process: "subprocess.Popen[str]", step: str, environment: str = "production") -> str:
-    """Wait until *step* of the run that *process* does in *environment* goes on; the run's id."""
+def until(project: Project, process: "subprocess.Popen[str]", step: str) -> str:
+    """Wait until *step* of the run that *process* does goes on; the run's id."""
     from orchestrator.wiring import open_app
 
     store = open_app(project.root, project.environ()).store
@@ -18,7 +18,7 @@ def until(project: Project, process: "subprocess.Popen[str]", step: str, environ
     try:
         while time.monotonic() < deadline:
             assert process.poll() is None, process.communicate()
-            for run in store.runs(environment, limit=1):
+            for run in store.runs("production", limit=1):
                 kinds = {(record.kind, record.step) for record in store.records(run.id)}
                 if not run.ended and ("step.started", step) in kinds and ("step.finished", step) not in kinds:
                     return run.id
