@@ -31,7 +31,7 @@ def runs_query(fields: frozenset[str], *, is_open: bool | None, after: bool, old
     query = sa.select(runs.c.number, runs.c.data).join(run_list, c.number == runs.c.number)
     query = query.where(*accepted_runs(fields, is_open=is_open))
     if after:
-        place = sa.bindparam("cursor")
+        place: sa.BindParameter[int] = sa.bindparam("cursor")
         query = query.where(c.number > place if oldest_first else c.number < place)
     return query.order_by(c.number if oldest_first else c.number.desc()).limit(sa.bindparam("most"))
 
