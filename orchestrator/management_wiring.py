@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         ImportFiles,
     )
     from orchestrator.management.change_requests.risk import ChangeFacts
-    from orchestrator.management.implementation_plans.ports import ImplementationSources, TemplateFile
+    from orchestrator.management.implementation_plans.ports import ImplementationSources
     from orchestrator.management.measures.ports import MeasureSources
     from orchestrator.management.planned_releases.notes import ChangedFile, NoteSources, PackageDifference
     from orchestrator.management.planned_releases.ports import PackagePlace
@@ -70,6 +70,8 @@ class ManagementParts(HookParts, Base):
     @cached_property
     def implementation_sources(self) -> "ImplementationSources":
         """The facts of implementation plans."""
+        from orchestrator.task_wiring import ProjectImplementationSources
+
         return ProjectImplementationSources(self)
 
     @cached_property
@@ -108,6 +110,7 @@ class ManagementParts(HookParts, Base):
         from orchestrator.management.implementation_plans.automation import ExecuteTasks
         from orchestrator.management.implementation_plans.duties import AdvanceImplementations
         from orchestrator.management.implementation_plans.executions import ApplicationExecutions
+        from orchestrator.management.implementation_plans.run_steps import ContinueRuns, JournalRuns
         from orchestrator.management.planned_releases.duties import FollowReleases
         from orchestrator.management.reviews.duties import OpenReviews
         from orchestrator.management.trains.duties import AdvanceTrains, DriveTrains
@@ -120,6 +123,7 @@ class ManagementParts(HookParts, Base):
             OpenReviews(self.acting, self.review_sources),
             AdvanceImplementations(self.acting),
             ExecuteTasks(self.acting, ApplicationExecutions(cast("ManagedApplication", self), self.store, shows)),
+            ContinueRuns(self.acting, JournalRuns(self.store)),
             AdvanceTrains(self.acting, self.train_sources),
             DriveTrains(self.acting, ApplicationTrains(cast("Application", self), self.store, shows)),
             self.hook_duty(shows),
@@ -320,32 +324,6 @@ class ProjectTrainSources(ProjectBookingSources):
         from orchestrator.management.trains.journal_facts import undone_with
 
         return undone_with(self._app.services, environment, package)
-
-
-class ProjectImplementationSources:
-    """The `ImplementationSources` of a project: its files."""
-
-    def __init__(self, app: "ApplicationParts") -> None:
-        self._app = app
-
-    def template_names(self) -> tuple[str, ...]:
-        """The names of the files in `implementation/`."""
-        from orchestrator.config.implementation import implementation_files
-
-        return tuple(file.stem for file in implementation_files(self._app.root))
-
-    def template(self, name: str) -> "TemplateFile":
-        """The template called *name*. Raises A110 and F-codes."""
-        from orchestrator.app.acting import unknown
-        from orchestrator.config.implementation import implementation_files, load_implementation
-        from orchestrator.domain.model import digest_of
-        from orchestrator.management.implementation_plans.ports import TemplateFile
-
-        files = {file.stem: file for file in implementation_files(self._app.root)}
-        if name not in files:
-            raise unknown("implementation file", name, sorted(files))
-        found = load_implementation(files[name], self._app.root)
-        return TemplateFile(name, found, digest_of(found.to_json()))
 
 
 class ProjectMeasureSources:

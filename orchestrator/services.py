@@ -13,11 +13,13 @@ from orchestrator.ports import (
     Clock,
     Deployer,
     Gates,
+    Implementations,
     Keys,
     Logs,
     Notifier,
     NullArtifacts,
     NullGates,
+    NullImplementations,
     NullLogs,
     NullProber,
     Packages,
@@ -88,6 +90,7 @@ class Services:
     logs: Logs = field(default_factory=NullLogs)
     stacks: Mapping[str, str] = field(default_factory=dict)
     gates: Gates = field(default_factory=NullGates)
+    implementations: Implementations = field(default_factory=NullImplementations)
     prober: Prober = field(default_factory=NullProber)
     secrets: SecretValues = field(default_factory=SecretValues)
     environ: Mapping[str, str] = field(default_factory=dict)

@@ -101,7 +101,9 @@ class StorageParts(ProjectParts):
         from orchestrator.adapters.archive.proof import Proof
 
         collections = collections_folder()
-        proof = Proof(collections, self.environ, self._declared, self.views)
+        from orchestrator.config.implementation import load_implementation
+
+        proof = Proof(collections, self.environ, self._declared, self.views, load_implementation)
         local = SealedPackages(
             self.state / "packages",
             collections=collections,

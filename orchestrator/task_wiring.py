@@ -1,19 +1,20 @@
-"""The parts of a project that do the work of tasks of implementation plans."""
+"""The parts of a project that do the work of tasks of implementation plans, and start plans for runs."""
 
 import socket
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from orchestrator.app.application import Application
     from orchestrator.app.front_end import ApplicationParts
     from orchestrator.app.task_work import WorkOrder
     from orchestrator.management.implementation_plans.model import Task
+    from orchestrator.management.implementation_plans.ports import TemplateFile
     from orchestrator.management.implementation_plans.works import TaskWorks, WorkResult
-    from orchestrator.ports import Jobs
+    from orchestrator.ports import Implementations, Jobs
 
     class Base(ApplicationParts):
         """What these parts need of the others."""
@@ -32,6 +33,14 @@ class TaskParts(Base):
     def task_works(self) -> "TaskWorks":
         """Does the work of tasks on this machine."""
         return ProjectTaskWorks(self, self.jobs)
+
+    @cached_property
+    def implementations(self) -> "Implementations":
+        """The implementation plans that steps of runs start."""
+        from orchestrator.domain.access.principals import SYSTEM_ACTOR
+        from orchestrator.management.implementation_plans.run_steps import RegisterImplementations
+
+        return RegisterImplementations(lambda: self.acting_as(SYSTEM_ACTOR), read_template)
 
 
 class ProjectTaskWorks:
@@ -82,3 +91,36 @@ class ProjectTaskWorks:
 def machine_name(state: "Path") -> str:
     """What this machine and the folder *state* on it are called in records."""
     return f"{socket.gethostname()}:{state}"
+
+
+class ProjectImplementationSources:
+    """The `ImplementationSources` of a project: its files."""
+
+    def __init__(self, app: "ApplicationParts") -> None:
+        self._app = app
+
+    def template_names(self) -> tuple[str, ...]:
+        """The names of the files in `implementation/`."""
+        from orchestrator.config.implementation import implementation_files
+
+        return tuple(file.stem for file in implementation_files(self._app.root))
+
+    def template(self, name: str) -> "TemplateFile":
+        """The template called *name*. Raises A110 and F-codes."""
+        from orchestrator.app.acting import unknown
+        from orchestrator.config.implementation import implementation_files
+
+        files = {file.stem: file for file in implementation_files(self._app.root)}
+        if name not in files:
+            raise unknown("implementation file", name, sorted(files))
+        return read_template(files[name], self._app.root)
+
+
+def read_template(file: Path, root: "Path | None" = None) -> "TemplateFile":
+    """The template in *file*, which messages name below *root*. Raises F-codes with every fault of it."""
+    from orchestrator.config.implementation import load_implementation
+    from orchestrator.domain.model import digest_of
+    from orchestrator.management.implementation_plans.ports import TemplateFile
+
+    found = load_implementation(file, root or file.parent)
+    return TemplateFile(file.stem, found, digest_of(found.to_json()))

@@ -52,6 +52,7 @@ class App(
             artifacts=self.artifacts,
             logs=self.logs,
             gates=self.gates,
+            implementations=self.implementations,
             prober=self.prober,
             secrets=self.secrets,
             environ=self.environ,

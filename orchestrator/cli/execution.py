@@ -202,7 +202,8 @@ def _parked(app: Application, request: RunRequest, follower: Follower, view: Lin
         run = app.queries.current_run(app.actor, request.root)
         held = [run, *app.queries.open_runs(app.actor, request.root)] if request.waves is not None else [run]
         by = next((found.control_by for found in held if found.control == "pause"), "")
-        why = f"paused by {by}" if by else why
+        plan = next((found.waits_for for found in held if found.waits_for), "")
+        why = f"waits for the end of {plan}" if plan else f"paused by {by}" if by else why
     only_meant = [step.label for story in follower.stories for step in story.running]  # nothing runs here any more
     end_process(app, request, f"{why}{_not_begun(request, follower.stories, only_meant)}", view)
 

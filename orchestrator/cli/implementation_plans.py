@@ -66,6 +66,7 @@ def plan_lines(shown: "ShownPlan") -> Iterator[str]:
     plan = shown.plan
     yield f"{plan.id} {plan.state}: {plan.title}" + (" (rehearsal)" if plan.rehearsal else "")
     release = f", for {plan.release}" if plan.release else ""
+    release += f", for {plan.step} of {plan.run}" if plan.run else ""
     yield f"  from     {plan.template}{release}, owner {plan.owner}"
     if plan.parameters:
         yield f"  with     {', '.join(f'{name}={value}' for name, value in plan.parameters.items())}"

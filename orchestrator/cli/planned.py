@@ -14,9 +14,12 @@ from orchestrator.domain.plan import (
     ObservationWindow,
     Plan,
     PlannedGate,
+    PlannedImplementation,
+    PlannedReversal,
     PlannedStep,
     ResourceChange,
     StepPreview,
+    at_positions,
     change_tree,
 )
 from orchestrator.domain.plays import PlannedPlay
@@ -135,15 +138,17 @@ def _write_plan(plan: Plan, say: Printer, *, err: bool = False) -> None:
 
 def _work(plan: Plan, say: Printer, *, err: bool) -> None:
     """Write the undos and steps of the plan, in their order."""
-    for undo in plan.undo:
+    for undo in at_positions(plan.undo, plan.reversals):
+        if isinstance(undo, PlannedReversal):
+            say(f"Undo     {undo.step} of {undo.release}: implementation plan {undo.template}")
+            continue
         say(f"Undo     {undo.play.step} of {undo.release}: {undo.play.playbook} on {list_names(undo.play.limit)}")
         _plays(undo.plays, say, err=err)
-    for number, step in enumerate(plan.steps, start=1):
-        batches = plan.executed(step.batches) if step.batches is not None else None
-        if batches == () and step.batches:
-            say(f"Step {number:<3} {step.play.step}: not run, its hosts have {plan.release}")
+    for number, step in enumerate(at_positions(plan.steps, plan.implementations), start=1):
+        if isinstance(step, PlannedImplementation):
+            _implementation(number, step, say)
         else:
-            _step(number, step.model_copy(update={"batches": batches}), say, err=err)
+            _executed(plan, number, step, say, err=err)
     _sides(plan, say, err=err)
     _titled("Again", again_lines(plan.second_pass), say)
     _titled("Skipped", skipped_lines(plan.skipped, plan.release), say)
@@ -160,6 +165,22 @@ def _work(plan: Plan, say: Printer, *, err: bool) -> None:
     if plan.probe is not None:
         urls = [url for url in (plan.probe.url, plan.probe.service) if url is not None]
         say(f"Probe    every {plan.probe.every}: {', '.join(urls)}")
+
+
+def _executed(plan: Plan, number: int, step: PlannedStep, say: Printer, *, err: bool) -> None:
+    """Write a step with the batches that *plan* executes."""
+    batches = plan.executed(step.batches) if step.batches is not None else None
+    if batches == () and step.batches:
+        say(f"Step {number:<3} {step.play.step}: not run, its hosts have {plan.release}")
+    else:
+        _step(number, step.model_copy(update={"batches": batches}), say, err=err)
+
+
+def _implementation(number: int, planned: PlannedImplementation, say: Say) -> None:
+    """Write a step that starts an implementation plan."""
+    given = ", ".join(f"{name}={value}" for name, value in planned.parameters.items())
+    say(f"Step {number:<3} {planned.step}: implementation plan {planned.template}{f' with {given}' if given else ''}")
+    say(f"         undo: {planned.undo}")
 
 
 def _rehearsal(plan: Plan) -> Iterator[str]:

@@ -132,7 +132,8 @@ def run_line(run: RunFacts, *, holder: RunFacts | None = None) -> str:
     verb = "resume" if run.activity in {"interrupted", "paused"} else "watch"
     what = f"{run.kind} {run.id}" + (f" of {run.release}" if run.release else "")
     how = paint(activity_words(run), fg=colour)
-    return f"{what}: {how}, by {run.by or 'unknown'}{holds}: orchestrator {verb} {run.id}"
+    helps = f"implementation status {run.waits_for}" if run.waits_for else f"{verb} {run.id}"
+    return f"{what}: {how}, by {run.by or 'unknown'}{holds}: orchestrator {helps}"
 
 
 def host_lines(hosts: Sequence[HostState], *, every: bool = False) -> list[str]:

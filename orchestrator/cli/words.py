@@ -6,7 +6,7 @@ from typing import Any
 
 from orchestrator.cli.output import Cell, paint, table
 from orchestrator.domain.facts import RunFacts
-from orchestrator.domain.plan import HostState, SecondPass, SkippedStep
+from orchestrator.domain.plan import HostState, PlannedReversal, SecondPass, SkippedStep, at_positions
 from orchestrator.domain.plays import PlannedPlay
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
@@ -153,7 +153,11 @@ def rollback_lines(plan: Mapping[str, Any], *, plays: bool = False) -> list[str]
     if plan.get("switch"):
         lines += [f"switch back to {plan['live']}: {plan['switch']['playbook']}"]
         lines += listing(plan.get("switch_plays", ()))
-    for item in plan["undo"]:
+    reversals = [PlannedReversal.from_json(item) for item in plan.get("reversals", ())]
+    for item in at_positions(plan["undo"], reversals):
+        if isinstance(item, PlannedReversal):
+            lines += [f"undo {item.step}: implementation plan {item.template}"]
+            continue
         play = item["play"]
         lines += [f"undo {play['step']}: {play['playbook']} on {list_names(play['limit'])}"]
         lines += listing(item.get("plays", ()))
@@ -216,6 +220,8 @@ def state_cell(state: State, activity: str = "ended") -> Cell:
 
 def activity_words(run: RunFacts) -> str:
     """What a run is doing, in the same words for every command."""
+    if run.activity == "paused" and run.waits_for:
+        return f"waiting for the end of {run.waits_for}"
     if run.activity == "paused":
         return f"paused by {run.control_by or 'unknown'}"
     if run.activity == "queued":

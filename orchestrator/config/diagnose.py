@@ -235,9 +235,15 @@ def _fields(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
     schema = _schema(model)
     node: Any = schema
     for part in location:
-        node = _resolve(schema, node)
+        node = _resolve(schema, _member(node, part))
         node = node.get("items", {}) if isinstance(part, int) else node.get("properties", {}).get(part, node)
     return sorted(_resolve(schema, node).get("properties", {}))
+
+
+def _member(node: Any, name: str | int) -> Any:
+    """The member of a union that Pydantic has chosen by its *name*; *node* itself if it is another thing."""
+    members = (option for option in node.get("oneOf", ()) if option.get("$ref", "").endswith(f"/{name}"))
+    return next(members, node)
 
 
 def _resolve(schema: Any, node: Any) -> Any:

@@ -21,16 +21,19 @@ CHANGED = GOING_BACK | {State.VERIFYING}
 class Change:
     """What a step may change: *nothing*, a *stack*, the *hosts* of a play or of a *suite*, or the *side* that is live.
 
+    With *implementation* it is what users and tasks of the implementation plan do, which the step *name* starts.
+
     A *claim* changes nothing: it records the stack that is made for this run only. *step* is the planned one that a
     play deploys. *is_rollback*: the switch restores the previous side. *always*: its start alone counts.
     A suite may change hosts, and is not expected to.
     """
 
-    kind: Literal["nothing", "claim", "stack", "hosts", "suite", "side"]
+    kind: Literal["nothing", "claim", "stack", "hosts", "suite", "side", "implementation"]
     hosts: tuple[str, ...] = ()
     step: PlannedStep | None = None
     is_rollback: bool = False
     always: bool = False
+    name: str = ""
 
     def made_by(self, result: StepResult) -> bool:
         """Whether the step may have made this change, by its *result*."""
@@ -38,14 +41,20 @@ class Change:
             return False
         if self.always or result.good:
             return True
-        if self.kind in {"stack", "suite"}:
+        if self.kind in {"stack", "suite", "implementation"}:
             return not result.is_untouched
         return bool(touched(result, self.hosts))
 
     def to_record(self) -> dict[str, Any]:
         """As the entry has it that a step was started. The hosts are a field of that entry themselves."""
         step = self.step.play.step if self.step is not None else None
-        declared = {"kind": self.kind, "step": step, "back": self.is_rollback, "always": self.always}
+        declared = {
+            "kind": self.kind,
+            "step": step,
+            "back": self.is_rollback,
+            "always": self.always,
+            "name": self.name,
+        }
         return {name: value for name, value in declared.items() if value}
 
 
@@ -73,7 +82,8 @@ def declared_change(name: str, about: Mapping[str, Any], steps: Mapping[str, Pla
         bool(declared.get("back")),
         bool(declared.get("always")),
     )
-    return Change(declared["kind"], hosts, step, is_rollback=is_rollback, always=always)
+    name = str(declared.get("name", ""))
+    return Change(declared["kind"], hosts, step, is_rollback=is_rollback, always=always, name=name)
 
 
 def _earlier_change(name: str, about: Mapping[str, Any], steps: Mapping[str, PlannedStep]) -> Change:
@@ -125,6 +135,12 @@ class Effects:
             for change, result in self.steps[self.taken_back :]
             if change.step is not None
         ]
+
+    @property
+    def implemented(self) -> tuple[str, ...]:
+        """The steps whose implementation plans were started, in their order. A rehearsal does not undo them."""
+        found = (change.name for change, result in self.steps if change.name and change.made_by(result))
+        return tuple(dict.fromkeys(found))
 
     @property
     def switching(self) -> bool:

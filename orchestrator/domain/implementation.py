@@ -1,13 +1,14 @@
 """`implementation/*.yaml`: the template of an implementation plan, with its parameters and tasks."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import Field, StringConstraints, model_validator
 
+from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import Model, Name
 from orchestrator.domain.quantities import Duration
 from orchestrator.domain.task_inputs import VALUE_REFERENCE, schema_faults, value_references
@@ -20,6 +21,7 @@ from orchestrator.domain.task_work import (
     RollbackTask,
     Text,
 )
+from orchestrator.domain.text import nearest
 
 REFERENCE = re.compile(r"\$\{\{\s*(parameters)\.([a-z0-9][a-z0-9-]*)\s*\}\}")
 """A reference in a text: `${{ parameters.version }}`."""
@@ -91,6 +93,21 @@ class ImplementationTemplate(Model):
     description: LongText = ""
     parameters: dict[Name, Parameter] = Field(default={})
     tasks: tuple[TaskTemplate, ...] = Field(min_length=1, max_length=500)
+
+
+def parameters_of(template: ImplementationTemplate, given: Mapping[str, str]) -> dict[str, str]:
+    """The value of each parameter of *template*. Raises G401 for a missing or unknown one."""
+    known = template.parameters
+    for name in given:
+        if name not in known:
+            hint = nearest(name, sorted(known)) if known else None
+            raise OrchestratorError("G401", f"the plan has no parameter {name}", hint=hint)
+    values = {name: given.get(name, known[name].default) for name in known}
+    missing = [name for name, value in values.items() if value is None]
+    if missing:
+        hint = " ".join(f"--parameter {name}=…" for name in missing)
+        raise OrchestratorError("G401", f"a value is missing for: {', '.join(missing)}", hint=hint)
+    return {name: value for name, value in values.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -235,3 +252,15 @@ def reference_faults(path: Path, text: str, parameters: tuple[str, ...]) -> Iter
         name = match[2]
         if name not in parameters:
             yield Fault(path, f"there is no parameter {name}", name, parameters)
+
+
+def step_parameters(
+    template: ImplementationTemplate, given: Mapping[str, str], environment: str, version: str, *, undoes: bool
+) -> dict[str, str]:
+    """The parameters of a plan that a step starts, from those *given* in its release, with *environment* and *version*.
+
+    If it *undoes* the plan of the step, it gets those of them that it has. Raises G401.
+    """
+    known = {"environment": environment, "version": version, **(given if undoes else {})}
+    found = {name: value for name, value in known.items() if name in template.parameters}
+    return parameters_of(template, {**found, **({} if undoes else given)})

@@ -91,6 +91,11 @@ class Run(Model):
         """Whether the run is over."""
         return self.ended_at is not None
 
+    @property
+    def waits_for(self) -> str:
+        """The implementation plan that has paused it, such as `IP-1`; empty if it does not wait for one."""
+        return self.control_by if self.control == "pause" and self.control_by.startswith("IP-") else ""
+
 
 class Verified(Model):
     """A release whose tests passed in an environment. *at* is UTC, ISO 8601."""

@@ -1,16 +1,20 @@
 """A release as its author writes it (`release.yaml`), and the sealed package that is built from it."""
 
 import posixpath
-import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import (
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
 
 from orchestrator.domain.gate import Canary, Flaky, Gate, Probe, distinct
-from orchestrator.domain.model import Digest, Model, Name, RelativePath, digest_of, text_schema
-from orchestrator.domain.once_tags import NO_TAGS, OnceTags
+from orchestrator.domain.model import Digest, Model, Name, RelativePath, digest_of
 from orchestrator.domain.packing import ReleasePacking
-from orchestrator.domain.quantities import SHARE, Duration, HostPattern
+from orchestrator.domain.quantities import Duration
+from orchestrator.domain.release_steps import UNDO_WORDS, AnyStep, ImplementationStep, Step, Variables
 from orchestrator.domain.requirements.model import Requirement
 from orchestrator.domain.sides import BlueGreen
 from orchestrator.domain.stored_words import MANIFEST, read_manifest
@@ -19,37 +23,9 @@ Area = Literal["artifacts", "collection", "content", "requirements"]
 """A part of a package: the project's tree, or what is packed beside it."""
 
 VERSION = r"^[0-9A-Za-z][0-9A-Za-z.+_-]{0,63}$"
-VARIABLE = re.compile(r"^(?!ansible_)[a-z_][a-z0-9_]*$")
 
 
-def _batch(batch: int | str) -> int | str:
-    if isinstance(batch, int):
-        if batch < 1:
-            raise ValueError("must be at least 1")
-        return batch
-    if not SHARE.fullmatch(batch):
-        raise ValueError("must be a count such as 2, or a share from 1% to 100%")
-    return batch
-
-
-def _variable(name: str) -> str:
-    if name.startswith("ansible_"):
-        raise ValueError("names that start with ansible_ change how Ansible itself works and are refused")
-    if not VARIABLE.fullmatch(name):
-        raise ValueError("must be a variable name: lower-case letters, digits and underscores")
-    return name
-
-
-Batch = Annotated[
-    int | str,
-    AfterValidator(_batch),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, text_schema(SHARE.pattern)]}),
-]
 Version = Annotated[str, StringConstraints(pattern=VERSION)]
-VariableName = Annotated[str, AfterValidator(_variable)]
-Variables = Annotated[
-    dict[VariableName, Any], WithJsonSchema({"type": "object", "propertyNames": {"pattern": VARIABLE.pattern}})
-]
 
 
 class Artifact(Model):
@@ -67,74 +43,6 @@ class Artifact(Model):
     def file_name(self) -> str:
         """The name under which playbooks find it."""
         return self.name or self.path.rsplit("/", 1)[-1]
-
-
-class Rollout(Model):
-    """How a step reaches its hosts.
-
-    *strategy* is `rolling` (batch by batch), `canary` (some hosts first, which are observed, then the rest) or
-    `blue_green` (the standby side, then a switch to it). *batches* are sizes, like Ansible's
-    `serial`: counts, or shares of all hosts of the step. The last one repeats until no host is left. *order* is that
-    of the hosts before they are divided: of the inventory, reversed, by name, or shuffled by a seed in the plan. More
-    than *max_failures* failed or unreachable hosts in the whole step stop it. *once* names tags of plays and tasks
-    that run in the first batch only, or in the last.
-    """
-
-    strategy: Literal["rolling", "canary", "blue_green"] = Field(
-        default="rolling", exclude_if=lambda word: word == "rolling"
-    )
-    batches: tuple[Batch, ...] = Field(default=("100%",), min_length=1)
-    order: Literal["inventory", "reverse", "sorted", "shuffled"] = Field(
-        default="inventory", exclude_if=lambda word: word == "inventory"
-    )
-    max_failures: int = Field(default=0, ge=0)
-    pause: Duration = "0s"
-    once: OnceTags = Field(default=NO_TAGS, exclude_if=lambda once: not once.tags)
-    canary: Canary | None = Field(default=None, exclude_if=lambda canary: canary is None)
-    blue_green: BlueGreen | None = Field(default=None, validate_default=True, exclude_if=lambda sides: sides is None)
-
-    @field_validator("canary")
-    @classmethod
-    def _of_a_canary(cls, canary: Canary | None, info: ValidationInfo) -> Canary | None:
-        if canary is not None and info.data.get("strategy", "canary") != "canary":
-            raise ValueError("is allowed with strategy: canary only")
-        return canary
-
-    @field_validator("blue_green")
-    @classmethod
-    def _of_two_sides(cls, sides: BlueGreen | None, info: ValidationInfo) -> BlueGreen | None:
-        wanted = info.data.get("strategy")
-        if sides is not None and wanted not in {None, "blue_green"}:
-            raise ValueError("is allowed with strategy: blue_green only")
-        if sides is None and wanted == "blue_green":
-            raise ValueError("is required with strategy: blue_green: it declares the two sides")
-        return sides
-
-
-class Step(Model):
-    """One deployment step: a playbook on some hosts, and its undo.
-
-    *undo* is a playbook of this release, `nothing` (there is nothing to undo), `impossible` (a point of no
-    return), or absent: the last verified release's own steps restore the hosts.
-    """
-
-    name: Name
-    playbook: RelativePath
-    hosts: HostPattern = "all"
-    tags: tuple[str, ...] = ()
-    skip_tags: tuple[str, ...] = ()
-    vars: Variables = Field(default_factory=dict)
-    extra_vars: Variables = Field(default_factory=dict)
-    undo: RelativePath | Literal["nothing", "impossible"] | None = None
-    rollout: Rollout = Rollout()
-    timeout: Duration = "30m"
-
-    @field_validator("rollout")
-    @classmethod
-    def _with_one_way_back(cls, rollout: Rollout, info: ValidationInfo) -> Rollout:
-        if rollout.blue_green is not None and info.data.get("undo") is not None:
-            raise ValueError("has strategy: blue_green, whose rollback is the switch: leave `undo` out")
-        return rollout
 
 
 class Verification(Model):
@@ -190,7 +98,7 @@ class Release(Model):
     environments: tuple[Name, ...] = Field(min_length=1)
     requirements: tuple[Requirement, ...] = ()
     vars: Variables = Field(default_factory=dict)
-    steps: tuple[Step, ...] = Field(min_length=1)
+    steps: tuple[AnyStep, ...] = Field(min_length=1)
     verify: tuple[Verification, ...] = Field(min_length=1)
     watch: Watch | None = None
     probe: Probe | None = Field(default=None, exclude_if=lambda probe: probe is None)
@@ -200,24 +108,41 @@ class Release(Model):
 
     @field_validator("steps")
     @classmethod
-    def _with_the_same_sides(cls, steps: tuple[Step, ...]) -> tuple[Step, ...]:
-        found = [step for step in steps if step.rollout.blue_green is not None]
+    def _with_the_same_sides(cls, steps: tuple[AnyStep, ...]) -> tuple[AnyStep, ...]:
+        found = [step for step in steps if isinstance(step, Step) and step.rollout.blue_green is not None]
         strange = next((step for step in found if step.rollout.blue_green != found[0].rollout.blue_green), None)
         if strange is not None:
             names = f"{found[0].name} and {strange.name}"
             raise ValueError(f"{names} have different blue_green: there is one switch, after the last of them")
         return steps
 
+    @field_validator("steps")
+    @classmethod
+    def _with_a_playbook(cls, steps: tuple[AnyStep, ...]) -> tuple[AnyStep, ...]:
+        if not any(isinstance(step, Step) for step in steps):
+            raise ValueError("have no playbook: a release is put on hosts by at least one step with a playbook")
+        return steps
+
+    @property
+    def playbook_steps(self) -> tuple[Step, ...]:
+        """The steps with a playbook."""
+        return tuple(step for step in self.steps if isinstance(step, Step))
+
+    @property
+    def implementation_steps(self) -> tuple[ImplementationStep, ...]:
+        """The steps with an implementation plan."""
+        return tuple(step for step in self.steps if isinstance(step, ImplementationStep))
+
     @property
     def blue_green(self) -> BlueGreen | None:
         """The sides of its steps with that strategy, which are the same for all of them; None: it has no such step."""
-        found = (step.rollout.blue_green for step in self.steps)
+        found = (step.rollout.blue_green for step in self.playbook_steps)
         return next((sides for sides in found if sides is not None), None)
 
     def gates(self) -> tuple[Gate, ...]:
         """Every gate: of canaries, of the observation of a side, and of the watch."""
         looks: list[Canary | BlueGreen]
-        looks = [step.rollout.canary for step in self.steps if step.rollout.canary is not None]
+        looks = [step.rollout.canary for step in self.playbook_steps if step.rollout.canary is not None]
         looks += [self.blue_green] if self.blue_green is not None else []
         watched = self.watch.gates if self.watch is not None else ()
         return (*(gate for look in looks for gate in look.gates), *watched)
@@ -229,10 +154,15 @@ class Release(Model):
 
     def playbooks(self) -> list[str]:
         """The playbooks of all steps, those that switch sides and retire one, and those that undo steps."""
-        found = [step.playbook for step in self.steps]
+        found = [step.playbook for step in self.playbook_steps]
         sides = self.blue_green
         found += [name for name in (sides.switch, sides.retire) if name is not None] if sides is not None else []
-        return found + [step.undo for step in self.steps if step.undo and step.undo not in {"nothing", "impossible"}]
+        return found + [step.undo for step in self.playbook_steps if step.undo and step.undo not in UNDO_WORDS]
+
+    def implementations(self) -> list[str]:
+        """The templates of implementation plans: of its steps, and of what undoes them."""
+        found = [step.implementation for step in self.implementation_steps]
+        return found + [step.undo for step in self.implementation_steps if step.undo not in UNDO_WORDS]
 
     def suites(self) -> list[str]:
         """Where every suite of it is: of `verify`, of the watch, and of its gates."""

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from orchestrator.domain.model import Digest, Model, digest_of
-from orchestrator.domain.plan import Loss, PlannedUndo, PlaySpec, SecondPass, SkippedStep, SuiteSpec
+from orchestrator.domain.plan import Loss, PlannedReversal, PlannedUndo, PlaySpec, SecondPass, SkippedStep, SuiteSpec
 from orchestrator.domain.plays import PlannedPlay
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.sides import Side
@@ -17,6 +17,7 @@ class RollbackPlan(Model):
 
     *switch* sends the traffic to the side *live* again, if sides were switched. *undo* are the undo playbooks of
     the steps that were started, newest first, where they may have changed something.
+    *reversals* are the implementation plans that undo those of steps, each after some of the undo playbooks.
     *restore* are the packaged steps of *release*, which is restored, on the hosts that were *touched*. *definition* is
     that of the stack that is restored after them (None: the stack stays). *second_pass* are the steps that hosts get
     after that. *skipped* are the steps that are neither undone nor run again. *verify* are the suites that verify it.
@@ -32,6 +33,7 @@ class RollbackPlan(Model):
     switch: PlaySpec | None = Field(default=None, exclude_if=lambda play: play is None)
     live: Side | None = Field(default=None, exclude_if=lambda side: side is None)
     undo: tuple[PlannedUndo, ...] = ()
+    reversals: tuple[PlannedReversal, ...] = Field(default=(), exclude_if=lambda found: not found)
     restore: tuple[PlaySpec, ...] = ()
     definition: Digest | None = None
     second_pass: SecondPass | None = Field(default=None, exclude_if=lambda second: second is None)

@@ -7,7 +7,7 @@ from orchestrator.domain.journal import Entry, Record, Run
 from orchestrator.domain.plan import PendingHandler, PlannedCanary, PlannedStep
 from orchestrator.domain.promotion import Event, State
 from orchestrator.domain.step import HostResult, Outcome, StepResult
-from orchestrator.flow import gates, host_states, probe, verify
+from orchestrator.flow import gates, host_states, implement, probe, verify
 from orchestrator.flow.halt import RunHalted
 from orchestrator.flow.run_context import RunContext
 from orchestrator.ports import Emit
@@ -46,13 +46,15 @@ class Batch:
 def roll_out(ctx: RunContext, prefix: str = "") -> None:
     """Run the plan's steps. The first batch that is not good, beyond what the step tolerates, halts the run.
 
-    *prefix* starts the names of steps that are repeated; then canaries are not observed again.
+    *prefix* starts the names of steps that are repeated; then canaries are not observed again, and implementation plans
+    not started again.
 
     A host whose failure is tolerated is excluded from later steps and from verification.
     """
     ctx.move(Event.DEPLOY)
     probe.begin(ctx)
     steps = ctx.pinned_plan().steps
+    _implement(ctx, 0, prefix)
     for number, (step, groups) in enumerate(zip(steps, ctx.batches, strict=True), start=1):
         left = tuple(tuple(host for host in hosts if host not in ctx.excluded_hosts) for hosts in groups)
         if step.canary is not None and any(left) and not left[0]:
@@ -60,6 +62,14 @@ def roll_out(ctx: RunContext, prefix: str = "") -> None:
             raise RunHalted(step.play.step, StepResult(outcome=Outcome.FAILED, message=message, data={"code": "R171"}))
         remaining = tuple(ctx.batches[number:])
         _roll_out_step(ctx, step, tuple(hosts for hosts in left if hosts), prefix, remaining)
+        _implement(ctx, number, prefix)
+
+
+def _implement(ctx: RunContext, position: int, prefix: str) -> None:
+    """Carry out the implementation plans that follow the first *position* steps with a playbook."""
+    for planned in ctx.pinned_plan().implementations if not prefix else ():
+        if planned.position == position:
+            implement.carry_out(ctx, planned)
 
 
 def _roll_out_step(

@@ -11,12 +11,12 @@ from dataclasses import replace
 from orchestrator.domain.effects import NOTHING, Change
 from orchestrator.domain.error_codes import PULUMI_INCOMPLETE, UPDATE_DIFFERS
 from orchestrator.domain.journal import Entry
-from orchestrator.domain.plan import Loss, PlaySpec, StackSpec
+from orchestrator.domain.plan import Loss, PlannedReversal, PlannedUndo, PlaySpec, StackSpec, at_positions
 from orchestrator.domain.promotion import Event, State
 from orchestrator.domain.release import Package, PackageRef
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.step_payloads import HostsReplaced
-from orchestrator.flow import host_states, observe, probe, promote, provision, refusals, switch, verify
+from orchestrator.flow import host_states, implement, observe, probe, promote, provision, refusals, switch, verify
 from orchestrator.flow.halt import RunHalted
 from orchestrator.flow.run_context import RunContext
 from orchestrator.inspect.stacks import kept_of
@@ -37,7 +37,7 @@ def halt(ctx: RunContext) -> None:
     if not ctx.effects.switching:  # otherwise the switch is settled first
         observe.after_doubt(ctx)
     plan = ctx.pinned_plan()
-    why = rollback_plan.closed(plan, ctx.effects.started)
+    why = rollback_plan.closed(plan, ctx.effects.started, ctx.effects.implemented)
     if why is not None or plan.rollback_target.release is None:
         message = why.message if why else ""
         raise RunHalted(
@@ -73,12 +73,19 @@ def start_requested(ctx: RunContext) -> None:
 
 
 def undo(ctx: RunContext) -> None:
-    """Run the undo playbooks of the steps that were started, newest first, where they touched something."""
+    """Undo the steps that were started, newest first: by playbooks where they touched something, and by plans."""
     if ctx.state is not State.UNDOING:
         ctx.move(Event.UNDO)
-    own, packages = ctx.pinned_package(), ctx.services.packages
-    undone = [(item.release.digest, item.play) for item in ctx.restoration().undo]
-    _undo(ctx, [(own if digest == own.digest else packages.fetch(digest), play) for digest, play in undone])
+    own, packages, restoration = ctx.pinned_package(), ctx.services.packages, ctx.restoration()
+    undos, reversals = tuple(enumerate(restoration.undo, start=1)), restoration.reversals
+    numbers = {id(each): number for number, each in enumerate(reversals, start=1)}
+    for item in at_positions(undos, reversals):
+        release = item.release if isinstance(item, PlannedReversal) else item[1].release
+        package = own if release.digest == own.digest else packages.fetch(release.digest)
+        if isinstance(item, PlannedReversal):
+            implement.carry_back(ctx, item, package, numbers[id(item)])
+        else:
+            _undo_step(ctx, item, package)
 
 
 def take_back(ctx: RunContext, prefix: str) -> None:
@@ -92,14 +99,18 @@ def take_back(ctx: RunContext, prefix: str) -> None:
     if planned.switch is not None and planned.live is not None:
         name = f"{prefix}.{switch.BACK}"
         switch.switch_traffic(ctx, planned.live, ctx.pinned_package(), planned.switch, name, verb="rehearse")
-    _undo(ctx, [(ctx.pinned_package(), item.play) for item in planned.undo], f"{prefix}.", verb="rehearse")
+    for item in enumerate(planned.undo, start=1):
+        _undo_step(ctx, item, ctx.pinned_package(), f"{prefix}.", verb="rehearse")
     restore_hosts(ctx, planned.restore, prefix, verb="rehearse")
 
 
-def _undo(ctx: RunContext, plays: list[tuple[Package, PlaySpec]], prefix: str = "", *, verb: str = "undo") -> None:
-    for number, (package, play) in enumerate(plays, start=1):
-        if play.limit:
-            _play(ctx, play, package, f"{prefix}undo.{number}.{play.step}", f"undo {play.step}", verb=verb)
+def _undo_step(
+    ctx: RunContext, item: tuple[int, PlannedUndo], package: Package, prefix: str = "", *, verb: str = "undo"
+) -> None:
+    """Run an undo playbook of *package*, with its number among them."""
+    number, play = item[0], item[1].play
+    if play.limit:
+        _play(ctx, play, package, f"{prefix}undo.{number}.{play.step}", f"undo {play.step}", verb=verb)
 
 
 def restore(ctx: RunContext) -> None:

@@ -14,7 +14,8 @@ from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Verified
 from orchestrator.domain.plan import HostState, ResourceChange, StackSpec, SuiteSpec, play_of
 from orchestrator.domain.quantities import seconds
-from orchestrator.domain.release import Package, Step, Verification
+from orchestrator.domain.release import Package, Verification
+from orchestrator.domain.release_steps import Step
 from orchestrator.domain.snapshot import Snapshot, ignored_changes, tampered
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import clean_text, few
@@ -151,7 +152,7 @@ def _hosts(services: Services, mark: Verified, job: str, emit: Emit) -> DriftFin
     if excluded:
         found.notes.append(f"on standby, only the release and its files are compared: {', '.join(sorted(excluded))}")
     asking = _Asking(services, package, inventory, frozenset(excluded), context, job, emit)
-    for step in package.manifest.release.steps:
+    for step in package.manifest.release.playbook_steps:
         found = found.and_(asking.tasks(step))
     for suite in package.manifest.release.verify:
         found = found.and_(asking.tests(suite))

@@ -12,8 +12,9 @@ from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.moments import moment_text
 from orchestrator.domain.plan import HostState, PlannedStep, play_of
 from orchestrator.domain.promotion import State
-from orchestrator.domain.release import Package, PackageRef, Step
+from orchestrator.domain.release import Package, PackageRef
 from orchestrator.domain.release_history import verified_history
+from orchestrator.domain.release_steps import AnyStep, Step
 from orchestrator.domain.started import StartedStep
 from orchestrator.domain.step import StepResult
 from orchestrator.ports.lists import RunLists, each_run, each_verified
@@ -23,6 +24,8 @@ from orchestrator.services import Services
 PAGE = 200
 VERIFYING_KINDS: tuple[Kind, ...] = (*sorted(PROMOTION_KINDS), "rollback")
 """The kinds of runs that end with a verified release."""
+NO_HOST = ""
+"""In place of a host, of what is undone once and not on hosts: an implementation plan."""
 STEPS = frozenset({"deploy", "restore"})  # the verbs of what puts a release on hosts
 
 
@@ -181,10 +184,13 @@ def unsettled_runs(services: Services, environment: str) -> list[Run]:
 
 @dataclass(frozen=True)
 class Begun:
-    """A step that was started on *hosts* (None: wherever it is for), of the release *package*."""
+    """A step that was started on *hosts* (None: wherever it is for), of the release *package*.
+
+    A step with an implementation plan has no hosts.
+    """
 
     package: Package
-    step: Step
+    step: AnyStep
     hosts: tuple[str, ...] | None
 
 
@@ -219,7 +225,7 @@ def _stuck(services: Services, environment: str) -> list[Begun]:
         for about, _ in steps:
             if about.get("verb") == "undo":
                 digest = about["release"]["digest"]
-                undone |= {(digest, str(about["playbook"]), host) for host in about["hosts"]}
+                undone |= {(digest, str(about["playbook"]), host) for host in about["hosts"] or [NO_HOST]}
         if run.kind in PROMOTION_KINDS and run.release is not None:
             begun += _started(services.packages.fetch(run.release.digest), steps, undone)
     return begun
@@ -251,8 +257,13 @@ def _started(
     own = {step.name: step for step in package.manifest.release.steps}
     begun = []
     for about, result in steps:
+        declared = own.get(about.get("may_change", {}).get("name", ""))
+        if declared is not None and (result is None or not result.is_untouched):
+            key = (package.digest, str(declared.undo), NO_HOST)
+            begun += [Begun(package, declared, ())] if key not in undone else []
+            undone.add(key)
         step = own.get(str(about["step"]).rpartition(".")[0])
-        if about.get("verb") != "deploy" or step is None:
+        if about.get("verb") != "deploy" or not isinstance(step, Step):
             continue
         hosts = tuple(about["hosts"])
         planned = PlannedStep(play=play_of(step), undo=step.undo)

@@ -36,7 +36,7 @@ def estimated_by_ref(services: Services, ref: PackageRef, environment: str) -> E
 def estimated(services: Services, package: Package, environment: str) -> Estimate:
     """The estimate for *package* in *environment*; without a measured run, by its steps, their batches and hosts."""
     release = package.manifest.release
-    batches = max((len(step.rollout.batches) for step in release.steps), default=1)
+    batches = max((len(step.rollout.batches) for step in release.playbook_steps), default=1)
     hosts = len([state for state in services.store.hosts(environment) if state.truth != "gone"])
     durations = measured_seconds(services, release.name, environment)
     return estimate(durations, steps=max(1, len(release.steps)), hosts=max(1, hosts), batches=batches)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from orchestrator.domain.plan import Loss, Plan, PlannedUndo, PlaySpec, SecondPass, StackPreview
+from orchestrator.domain.plan import Loss, Plan, PlannedReversal, PlannedUndo, PlaySpec, SecondPass, StackPreview
 from orchestrator.domain.release import Package
 from orchestrator.domain.rollback_plan import RollbackPlan
 from orchestrator.domain.sides import Side
@@ -26,7 +26,7 @@ class RestoringPlay:
 
 @dataclass(frozen=True)
 class Restoration:
-    """What a rollback does, in this order. *undo* and *restore* are its plays.
+    """What a rollback does, in this order. *undo* and *restore* are its plays, *reversals* plans among the undos.
 
     *switch* lets the service lead to the side *live* again before anything else. *definition* is that of the stack
     afterwards (None: it stays): the update is held to the *preview* of the plan, or previewed first if there is none.
@@ -37,6 +37,7 @@ class Restoration:
     """
 
     undo: tuple[PlannedUndo, ...] = ()
+    reversals: tuple[PlannedReversal, ...] = ()
     restore: tuple[RestoringPlay, ...] = ()
     restored: tuple[str, ...] = ()
     definition: str | None = None
@@ -54,6 +55,7 @@ def after_failure(plan: Plan, computed: RollbackPlan, target: Package, *, stack_
     """The rollback of a promotion by *plan*, as it was *computed* from what was started, to the package *target*."""
     return Restoration(
         undo=computed.undo,
+        reversals=computed.reversals,
         restore=restoring_plays(computed.restore, "restore", target),
         restored=computed.touched,
         definition=computed.definition,
@@ -72,6 +74,7 @@ def as_planned(
     left = plan.blue_green.unchanged_hosts if plan.blue_green is not None else ()
     return Restoration(
         undo=plan.undo,
+        reversals=plan.reversals,
         restore=_in_batches(plan, target, batches, proved=not changes),
         restored=tuple(host for host in hosts if host not in left),
         definition=plan.definition if changes else None,

@@ -12,6 +12,8 @@ from orchestrator.domain.journal import Record, Run
 from orchestrator.domain.plan import (
     Loss,
     Plan,
+    PlannedImplementation,
+    PlannedReversal,
     PlannedUndo,
     PlaySpec,
     ResourceChange,
@@ -45,18 +47,20 @@ class PromotionProgress:
     """How far a promotion has come.
 
     *started*: the steps that were started, among the hosts of *hosts_only_inventory*. *provisioned*: also the stack.
-    *switched*: a switch from one side to the other was started, and not reversed.
+    *switched*: a switch from one side to the other was started, and not reversed. *implemented*: the steps whose
+    implementation plans were started.
     """
 
     started: Sequence[StartedStep] = ()
     hosts_only_inventory: Inventory = field(default_factory=Inventory)
     provisioned: bool = False
     switched: bool = False
+    implemented: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, effects: Effects, inventory: Inventory) -> "PromotionProgress":
         """How far a run with these *effects* has come, among the hosts of *inventory*."""
-        return cls(effects.started, inventory, effects.stack_changed, effects.switching)
+        return cls(effects.started, inventory, effects.stack_changed, effects.switching, effects.implemented)
 
     @property
     def touched(self) -> tuple[str, ...]:
@@ -68,9 +72,13 @@ class PromotionProgress:
         return tuple(host for host in started.touched() if host in self.hosts_only_inventory.hosts)
 
 
-def closed(plan: Plan, started: Iterable[StartedStep]) -> OrchestratorError | None:
-    """Why no automatic rollback is possible: R130 to R133. None if one is."""
+def closed(plan: Plan, started: Iterable[StartedStep], implemented: tuple[str, ...] = ()) -> OrchestratorError | None:
+    """Why no automatic rollback is possible: R130 to R133. None if one is.
+
+    *started* are the steps with a playbook, *implemented* the names of those with an implementation plan.
+    """
     progress = [item.step.play.step for item in started if item.step.undo == "impossible"]
+    progress += [item.step for item in plan.implementations if item.step in implemented and item.undo == "impossible"]
     if not plan.automatic_rollback:
         return OrchestratorError("R130", "automatic rollback is switched off for this environment")
     if progress:
@@ -97,10 +105,11 @@ def compute(run: Run, plan: Plan, target: Manifest, progress: PromotionProgress)
         switch=switch,
         live=live,
         undo=tuple(_undos(run.release, progress)),
+        reversals=tuple(_reversals(run.release, plan, progress)),
         restore=restoring(target, progress.hosts_only_inventory, progress.touched),
         definition=plan.rollback_target.definition if changed else None,
         second_pass=second_pass(target, progress.hosts_only_inventory, progress.touched) if changed else None,
-        skipped=_skipped(run.release, plan.rollback_target.release, target, progress),
+        skipped=_skipped(run.release, plan, target, progress),
         verify=suites_of(target.release),
         touched=progress.touched,
         untouched=tuple(host for host in progress.hosts_only_inventory.hosts if host not in set(progress.touched)),
@@ -142,10 +151,25 @@ def _undos(release: PackageRef, progress: PromotionProgress) -> Iterable[Planned
             yield PlannedUndo(release=release, play=play)
 
 
-def _skipped(
-    own: PackageRef, release: PackageRef, target: Manifest, progress: PromotionProgress
-) -> tuple[SkippedStep, ...]:
+def _undone_before(plan: Plan, planned: PlannedImplementation, undo: Sequence[PlannedUndo]) -> int:
+    """How many of *undo*, newest first, are of steps that come after the one of *planned*."""
+    before = {step.play.step for step in plan.steps[: planned.position]}
+    return sum(item.play.step not in before for item in undo)
+
+
+def _reversals(release: PackageRef, plan: Plan, progress: PromotionProgress) -> Iterable[PlannedReversal]:
+    """What undoes the implementation plans that were started, newest first."""
+    undo = tuple(_undos(release, progress))
+    for planned in reversed(plan.implementations):
+        found = PlannedReversal.of(release, planned, _undone_before(plan, planned, undo))
+        if planned.step in progress.implemented and found is not None:
+            yield found
+
+
+def _skipped(own: PackageRef, plan: Plan, target: Manifest, progress: PromotionProgress) -> tuple[SkippedStep, ...]:
     started = [(item.step.play.step, item.step.undo) for item in reversed(progress.started) if progress.hosts(item)]
+    started += [(item.step, item.undo) for item in plan.implementations if item.step in progress.implemented]
+    release = plan.rollback_target.release or own
     again = not_run_again(release, target.release.steps, progress.hosts_only_inventory, progress.touched)
     return (*not_undone(own, started), *again)
 
@@ -157,7 +181,7 @@ def restoring(target: Manifest, inventory: Inventory, hosts: tuple[str, ...]) ->
     undo of the newer release's step.
     """
     found = []
-    for step in target.release.steps:
+    for step in target.release.playbook_steps:
         limit = restrict(inventory, step.hosts, hosts)
         if step.undo is None and limit:
             found.append(play_of(step, limit))
@@ -177,7 +201,7 @@ def current_rollback_plan(services: Services, run: Run) -> RollbackPlan:
         raise OrchestratorError("R137", f"{run.id} has no plan yet, and has touched nothing")
     plan = load_plan(services, run.plan)
     progress = _progress(plan, records)
-    why = closed(plan, progress.started)
+    why = closed(plan, progress.started, progress.implemented)
     if why is not None or plan.rollback_target.release is None:
         raise why or RuntimeError("there is no rollback target")
     target, own = services.packages.fetch(plan.rollback_target.release.digest), None

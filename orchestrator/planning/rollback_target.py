@@ -3,6 +3,8 @@
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.plan import (
+    PlannedImplementation,
+    PlannedReversal,
     PlannedSides,
     PlannedStep,
     PlannedUndo,
@@ -12,6 +14,7 @@ from orchestrator.domain.plan import (
     play_of,
 )
 from orchestrator.domain.release import Package
+from orchestrator.domain.release_steps import ImplementationStep, Step
 from orchestrator.inspect.release_history import Begun, last_verified, release_history, steps_to_undo
 from orchestrator.planning.plays import NO_PLAYBOOK, undo_with_plays
 from orchestrator.planning.second_pass import restrict, second_pass
@@ -96,13 +99,30 @@ def planned_undos(services: Services, begun: tuple[Begun, ...], inventory: Inven
     """The undo playbooks of what was *begun*, on the hosts that still exist."""
     found = []
     for item in begun:
-        playbook = item.step.undo
-        if inventory is None or playbook in NO_PLAYBOOK:
-            continue
-        wanted = restrict(inventory, item.step.hosts, item.hosts or tuple(inventory.hosts))
-        if wanted:
-            play = play_of(item.step).model_copy(update={"playbook": playbook, "limit": wanted})
+        wanted = _undo_limit(item, inventory)
+        if inventory is not None and wanted and isinstance(item.step, Step):
+            play = play_of(item.step).model_copy(update={"playbook": item.step.undo, "limit": wanted})
             found.append(
                 undo_with_plays(services, PlannedUndo(release=item.package.ref, play=play), item.package, inventory)
             )
+    return tuple(found)
+
+
+def _undo_limit(item: Begun, inventory: Inventory | None) -> tuple[str, ...]:
+    """The existing hosts on which the undo playbook of *item* runs; none without a playbook."""
+    if inventory is None or not isinstance(item.step, Step) or item.step.undo in NO_PLAYBOOK:
+        return ()
+    return restrict(inventory, item.step.hosts, item.hosts or tuple(inventory.hosts))
+
+
+def planned_reversals(begun: tuple[Begun, ...], inventory: Inventory | None) -> tuple[PlannedReversal, ...]:
+    """The implementation plans that undo those of what was *begun*, among the undo playbooks for *inventory*."""
+    found, position = [], 0
+    for item in begun:
+        if isinstance(item.step, ImplementationStep):
+            planned = PlannedImplementation.of(item.step, 0)
+            reversal = PlannedReversal.of(item.package.ref, planned, position)
+            found += [reversal] if reversal is not None else []
+        elif _undo_limit(item, inventory):
+            position += 1
     return tuple(found)

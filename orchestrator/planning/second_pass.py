@@ -16,7 +16,7 @@ def restrict(inventory: Inventory, pattern: str, hosts: tuple[str, ...]) -> tupl
 
 def second_pass(target: Manifest, inventory: Inventory, hosts: tuple[str, ...]) -> SecondPass:
     """The second pass with the release of *target*, where the first one restores *hosts*."""
-    steps = [step for step in target.release.steps if step.undo is None]
+    steps = [step for step in target.release.playbook_steps if step.undo is None]
     return SecondPass(restore=tuple(play_of(step, restrict(inventory, step.hosts, hosts)) for step in steps))
 
 

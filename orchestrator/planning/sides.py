@@ -122,7 +122,7 @@ def _refuse(query: BlueGreenQuery, blue_green: BlueGreenState, sides: Sides | No
 
 
 def _found(rule: BlueGreen, query: BlueGreenQuery) -> Sides | None:
-    steps = query.package.manifest.release.steps
+    steps = query.package.manifest.release.playbook_steps
     if query.inventory is None:
         return None
     stacked = query.target_side is not None

@@ -4,18 +4,23 @@ from collections.abc import Iterable
 
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.plan import SkippedStep
-from orchestrator.domain.release import PackageRef, Step
+from orchestrator.domain.release import PackageRef
+from orchestrator.domain.release_steps import AnyStep, ImplementationStep
 from orchestrator.planning.second_pass import restrict
 
 
 def not_run_again(
-    release: PackageRef, steps: Iterable[Step], inventory: Inventory | None = None, hosts: tuple[str, ...] = ()
+    release: PackageRef, steps: Iterable[AnyStep], inventory: Inventory | None = None, hosts: tuple[str, ...] = ()
 ) -> tuple[SkippedStep, ...]:
     """Those of *steps*, of the *release* that is restored, which declare an undo; with an *inventory*: for *hosts*."""
+
+    def meant(step: AnyStep) -> bool:
+        return inventory is None or isinstance(step, ImplementationStep) or bool(restrict(inventory, step.hosts, hosts))
+
     return tuple(
         SkippedStep(release=release, step=step.name, undo=step.undo)
         for step in steps
-        if step.undo is not None and (inventory is None or restrict(inventory, step.hosts, hosts))
+        if step.undo is not None and meant(step)
     )
 
 

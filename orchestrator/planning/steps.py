@@ -11,6 +11,7 @@ from orchestrator.domain.plan import (
     ObservationWindow,
     PlannedCanary,
     PlannedGate,
+    PlannedImplementation,
     PlannedSides,
     PlannedStep,
     PlannedWatch,
@@ -18,7 +19,8 @@ from orchestrator.domain.plan import (
     play_of,
 )
 from orchestrator.domain.quantities import seconds
-from orchestrator.domain.release import Release, Step
+from orchestrator.domain.release import Release
+from orchestrator.domain.release_steps import ImplementationStep, Step
 from orchestrator.domain.sides import BlueGreen
 from orchestrator.inspect.stacks import context_of, outputs_of
 from orchestrator.planning import sides
@@ -28,8 +30,20 @@ from orchestrator.services import Services
 
 
 def steps_of(release: Release, action: str) -> tuple[Step, ...]:
-    """The release's steps; when it is restored, those which are their own undo."""
-    return release.steps if action == "promote" else tuple(step for step in release.steps if step.undo is None)
+    """The release's steps with a playbook; when it is restored, those which are their own undo."""
+    steps = release.playbook_steps
+    return steps if action == "promote" else tuple(step for step in steps if step.undo is None)
+
+
+def planned_implementations(release: Release) -> tuple[PlannedImplementation, ...]:
+    """The implementation plans that a promotion of *release* starts, each at its position among the playbooks."""
+    found, position = [], 0
+    for step in release.steps:
+        if isinstance(step, ImplementationStep):
+            found.append(PlannedImplementation.of(step, position))
+        else:
+            position += 1
+    return tuple(found)
 
 
 def planned_step(

@@ -12,8 +12,8 @@ from orchestrator.ports.artifacts import Artifacts, Logs, Packages, Uploads
 from orchestrator.ports.engines import DEFAULTS, Deployer, Engines, Provisioned, Provisioner, SavedPlan, Verifier
 from orchestrator.ports.jobs import SECRETS_FOLDER, Emit, Job, JobOutcome, Jobs
 from orchestrator.ports.keys import Keys
-from orchestrator.ports.null import NullArtifacts, NullGates, NullLogs, NullProber
-from orchestrator.ports.questions import Gates, Prober
+from orchestrator.ports.null import NullArtifacts, NullGates, NullImplementations, NullLogs, NullProber
+from orchestrator.ports.questions import Gates, Implementations, ImplementationStatus, Prober, WantedImplementation
 from orchestrator.ports.runtime import Clock, Durable, Notifier, Parallel, RunOwnership
 from orchestrator.ports.store import Store
 
@@ -27,6 +27,8 @@ __all__ = [
     "Emit",
     "Engines",
     "Gates",
+    "ImplementationStatus",
+    "Implementations",
     "Job",
     "JobOutcome",
     "Jobs",
@@ -35,6 +37,7 @@ __all__ = [
     "Notifier",
     "NullArtifacts",
     "NullGates",
+    "NullImplementations",
     "NullLogs",
     "NullProber",
     "Packages",
@@ -47,4 +50,5 @@ __all__ = [
     "Store",
     "Uploads",
     "Verifier",
+    "WantedImplementation",
 ]

@@ -12,6 +12,7 @@ from orchestrator.domain.plan import PlannedGate
 from orchestrator.domain.release import Package
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.ports.jobs import Emit
+from orchestrator.ports.questions import ImplementationStatus, WantedImplementation
 
 
 class NullGates:
@@ -33,6 +34,23 @@ class NullGates:
 
     def check(self, gate: PlannedGate, package: Package, context: Context) -> None:
         """Nothing is needed."""
+
+
+class NullImplementations:
+    """The `Implementations` of a project without release management: none can be started."""
+
+    def start(self, wanted: WantedImplementation) -> ImplementationStatus:
+        """Refuse it."""
+        raise OrchestratorError("G410", f"{wanted.template} cannot be started here")
+
+    def status(self, plan: str) -> ImplementationStatus:
+        """There is none."""
+        raise OrchestratorError("A110", f"there is no {plan}")
+
+    def abort(self, plan: str, why: str) -> ImplementationStatus:
+        """There is none."""
+        del why
+        return self.status(plan)
 
 
 class NullProber:

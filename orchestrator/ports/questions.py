@@ -1,11 +1,14 @@
 """Checks of a service or another system during a rollout: gates and probes."""
 
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 from orchestrator.domain.context import Context
 from orchestrator.domain.downtime import AvailabilityReport
 from orchestrator.domain.gate import Probe
 from orchestrator.domain.inventory import Inventory
+from orchestrator.domain.journal import Run
 from orchestrator.domain.plan import PlannedGate
 from orchestrator.domain.release import Package
 from orchestrator.domain.step import StepResult
@@ -45,3 +48,46 @@ class Prober(Protocol):
 
     def stop(self, job: str) -> None:
         """Ensure that the probe has stopped. Safe at any time."""
+
+
+@dataclass(frozen=True)
+class WantedImplementation:
+    """An implementation plan that the *step* of *run* starts, from the file *template* in the unpacked *package*.
+
+    *parameters* are those of the release. It *undoes* the plan of a step, or is that of the step itself.
+    """
+
+    run: Run
+    step: str
+    package: Package
+    template: str
+    parameters: Mapping[str, str]
+    undoes: bool = False
+
+
+@dataclass(frozen=True)
+class ImplementationStatus:
+    """Whether the implementation plan *id* of a run has ended.
+
+    *ended* is None while it runs, *note* is the reason of its state.
+    """
+
+    id: str
+    ended: Literal["completed", "aborted"] | None = None
+    note: str = ""
+
+
+class Implementations(Protocol):
+    """Implementation plans that runs start. Nothing here waits."""
+
+    def start(self, wanted: WantedImplementation) -> ImplementationStatus:
+        """Start the plan. A second call for the same run and step finds the plan of the first.
+
+        Raises A110, F-codes, G401, G402 and G409.
+        """
+
+    def status(self, plan: str) -> ImplementationStatus:
+        """Whether the *plan* with this id has ended, and how."""
+
+    def abort(self, plan: str, why: str) -> ImplementationStatus:
+        """Abort the *plan* with this id unless it has ended, because of *why*."""

@@ -16,7 +16,7 @@ def judged(simulation: Simulation, root: str) -> list[str]:
     hosts = world.up.get(environment, [])
     verified = kept.store.verified(environment)
     lease = kept.store.lease(environment)
-    return violations(
+    found = violations(
         Seen(
             running={host: world.running.get((environment, host)) for host in hosts},
             told={
@@ -40,6 +40,18 @@ def judged(simulation: Simulation, root: str) -> list[str]:
             gives=tuple(hosts),
         )
     )
+    return [*found, *_plans_left(simulation, run)]
+
+
+def _plans_left(simulation: Simulation, run: Run) -> Iterable[str]:
+    """Implementation plans of *run* that have not ended, or that a rollback should have undone and did not."""
+    plans = {step: plan for (owner, step), plan in simulation.kept.world.plans.items() if owner == run.id}
+    for step, (key, template, _) in plans.items():
+        if template in simulation.kept.world.waiting and key not in simulation.kept.world.aborted_plans:
+            yield f"I6: {run.id} has ended, and {key} of {step} has not"
+        undone = any(other.startswith("undo.implementation.") for other in plans)
+        if run.state.value == "rolled back" and step.startswith("implement.") and not undone:
+            yield f"I2: {run.id} is rolled back, and nothing undid {key} of {step}"
 
 
 def _stands(run: Run, verified: str | None) -> str | None:

@@ -12,10 +12,11 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from orchestrator.adapters.memory.deployer import MemoryDeployer
 from orchestrator.adapters.memory.durable import MemoryDurable
+from orchestrator.adapters.memory.implementations import MemoryImplementations
 from orchestrator.adapters.memory.keys import MemoryKeys
 from orchestrator.adapters.memory.packages import MemoryPackages
 from orchestrator.adapters.memory.provisioner import MemoryProvisioner
@@ -36,7 +37,7 @@ from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.flow import WORKFLOWS
 from orchestrator.flow.halt import OwnershipLost
 from orchestrator.flow.run_context import RunContext
-from orchestrator.ports import Emit, Provisioned, SavedPlan
+from orchestrator.ports import Emit, ImplementationStatus, Provisioned, SavedPlan, WantedImplementation
 from orchestrator.ports.lists import queue_of
 from orchestrator.services import Services
 
@@ -70,8 +71,9 @@ class Scenario:
     *faults* are those of `World`; *leaves* maps steps of production to hosts that go away when they begin; *mute* hosts do
     what is asked of them for the new release, and their answer is lost; *wishes* maps steps of production to what a
     person wants when they begin; *jobs* says what becomes of an engine whose orchestrator dies: it goes on, or it dies.
-    *closes* maps steps of production to how many seconds its calendar is closed from when they begin. *ends* is how the
-    run must end.
+    *closes* maps steps of production to how many seconds its calendar is closed from when they begin. The implementation
+    plans of production have not ended at first: *waits* is what happens then, either to the plan, or to the run. *ends*
+    is how the run must end.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Scenario:
     mute: tuple[str, ...] = ()
     wishes: tuple[tuple[str, str], ...] = ()
     closes: tuple[tuple[str, float], ...] = ()
+    waits: Literal["", "ends", "cancel"] = ""
     jobs: str = "go on"
     kind: Kind = "promotion"
     ends: str = ""
@@ -312,6 +315,26 @@ class Stacks(MemoryProvisioner):
             raise
 
 
+class Plans(MemoryImplementations):
+    """Implementation plans, with a point before and after each of their changes."""
+
+    def __init__(self, kept: Kept) -> None:
+        super().__init__(kept.world)
+        self._points = kept.points
+
+    def start(self, wanted: WantedImplementation) -> ImplementationStatus:
+        self._points.reached(f"{wanted.step}:start")
+        status = super().start(wanted)
+        self._points.reached(f"{wanted.step}:started")
+        return status
+
+    def abort(self, plan: str, why: str) -> ImplementationStatus:
+        self._points.reached(f"{plan}:abort")
+        status = super().abort(plan, why)
+        self._points.reached(f"{plan}:aborted")
+        return status
+
+
 class Calendar:
     """The `Entrance` of production, which is closed for a time from the start of a step."""
 
@@ -394,6 +417,7 @@ class Simulation:
         world, scenario = self.kept.world, self.scenario
         world.faults |= set(scenario.faults)
         world.gone |= set(scenario.gone)
+        world.waiting |= {"switch.yaml", "switch-back.yaml"} if scenario.waits else set()
         more = [f"p{number}" for number in range(scenario.hosts + 1, scenario.hosts + scenario.grown + 1)]
         world.stacks["production"] = [*world.stacks["production"], *more]
         self.kept.before = {host: world.running.get(("production", host)) for host in world.up["production"]}
@@ -497,7 +521,7 @@ class Simulation:
             if store.work(root).done:
                 return "done"
             if self.kept.parked:
-                store.append(f"{root}-production", [Entry(kind="control", data={"control": "", "by": "ann"})])
+                self._go_on(f"{root}-production")
                 self.kept.parked = False
             store.claim(root, name, "here", TTL, dead=True)
             if self.scenario.closes:
@@ -513,6 +537,16 @@ class Simulation:
             if error.code not in STORE_FAILURES:
                 raise
             return "still"
+
+    def _go_on(self, run: str) -> None:
+        """A person continues the run, or what it waits for has ended; or it is cancelled while it waits."""
+        waits, control = self.kept.store.run(run).waits_for, ""
+        if waits and self.scenario.waits == "cancel" and not self.kept.store.has_entry(run, "wish:waits"):
+            control = "cancel"
+        elif waits:
+            self.kept.world.waiting.clear()
+        entry = Entry(kind="control", data={"control": control, "by": "ann"}, key="wish:waits" if control else None)
+        self.kept.store.append(run, [entry])
 
     def _walk(self, root: str, worker: str) -> None:
         run = next(run for run in self.kept.store.runs() if run.root == root)
@@ -557,6 +591,7 @@ class Simulation:
             clock=self.kept.store.clock,
             notifier=NullNotifier(),
             keys=MemoryKeys(),
+            implementations=Plans(self.kept),
             entrance=self.calendar,
         )
 
@@ -571,8 +606,9 @@ class Simulation:
         return Environment.from_json(data), self.folder
 
     def _release(self, version: str) -> Release:
+        play = {"playbook": "deploy.yml", "hosts": "web"}
         steps = [
-            {"name": f"step{number}" if number else "deploy", "playbook": "deploy.yml", "hosts": "web", **step}
+            {"name": f"step{number}" if number else "deploy", **({} if "implementation" in step else play), **step}
             for number, step in enumerate(self.scenario.steps)
         ]
         watch = {"watch": {"for": "2s", "every": "1s", "tests": "tests"}} if self.scenario.watch else {}
@@ -621,6 +657,7 @@ def forget(folder: Path) -> None:
         del _PREPARED[key]
 
 
+PLAN = {"implementation": "switch.yaml", "undo": "switch-back.yaml"}
 SIDES = {"blue": "p1:p2", "green": "p3:p4", "switch": "switch.yml"}
 SIDED = ({"rollout": {"strategy": "blue_green", "batches": [1, "100%"], "blue_green": SIDES}},)
 
@@ -675,6 +712,22 @@ SCENARIOS = (
         ends="rolled back",
     ),
     Scenario("it is paused, and resumed", wishes=(("verify.smoke.deploy.1", "pause"),), ends="succeeded"),
+    Scenario("a step waits for an implementation plan", ({}, PLAN, {}), waits="ends", ends="succeeded"),
+    Scenario(
+        "an implementation plan is aborted",
+        ({}, PLAN, {}),
+        faults=(("implement", "switch.yaml", "1.1.0"),),
+        waits="ends",
+        ends="rolled back",
+    ),
+    Scenario(
+        "an implementation plan is undone",
+        ({}, PLAN, {"undo": "undo.yml"}),
+        faults=(("verify", "p3", "1.1.0"),),
+        waits="ends",
+        ends="rolled back",
+    ),
+    Scenario("it is cancelled while it waits for a plan", ({}, PLAN, {}), waits="cancel", ends="rolled back"),
     Scenario("a person goes back", kind="rollback", ends="rolled back"),
     Scenario("it is switched to the other side", SIDED, hosts=4, ends="succeeded"),
     Scenario("engines die in a switch", SIDED, hosts=4, jobs="die", ends="succeeded"),
@@ -721,9 +774,10 @@ def scenario_of(rng: random.Random, name: str) -> Scenario:
                 rng.choice(("cancel", "pause", "abort")),
             ),
         )
+    plans = [PLAN] if rng.random() < 0.2 else []
     found = Scenario(
         name,
-        steps=({"rollout": {"batches": batches}}, *([{}] if rng.random() < 0.3 else [])),
+        steps=({"rollout": {"batches": batches}}, *([{}] if rng.random() < 0.3 else []), *plans),
         hosts=hosts,
         grown=rng.choice((0, 0, 0, 1)),
         faults=faults,

@@ -10,7 +10,8 @@ from orchestrator.domain.gate import Canary, Flaky, Gate, Probe, PrometheusGate
 from orchestrator.domain.inventory import Group, Inventory, ordered
 from orchestrator.domain.model import Model, canonical_json
 from orchestrator.domain.plan import HostState, ObservationWindow, PlannedCanary, PlannedStep, PlaySpec
-from orchestrator.domain.release import Release, Rollout, Verification, Watch
+from orchestrator.domain.release import Release, Verification, Watch
+from orchestrator.domain.release_steps import Rollout
 from orchestrator.domain.sides import Sides
 
 PLAY = PlaySpec(step="deploy", playbook="p.yml", hosts="web")

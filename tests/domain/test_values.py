@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from orchestrator.domain.plan import Plan, PlannedStep, PlaySpec, RollbackTarget, SuiteSpec, differences
 from orchestrator.domain.promotion import ENDINGS, TABLE, Event, IllegalMove, State, move
 from orchestrator.domain.quantities import seconds, size_bytes
-from orchestrator.domain.release import PackageRef, Rollout
+from orchestrator.domain.release import PackageRef
+from orchestrator.domain.release_steps import Rollout
 from orchestrator.domain.step import HostResult, Outcome, StepResult, step_of, worst
 from orchestrator.domain.text import clean_text, coloured, counted, in_number_order
 

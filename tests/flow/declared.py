@@ -9,6 +9,7 @@ DECLARED = {
     "build": {"nothing"},
     "close": {"nothing"},
     "deploy": {"hosts"},
+    "implement": {"implementation"},
     "observe": {"nothing"},
     "plan": {"nothing"},
     "probe": {"nothing"},
@@ -17,7 +18,7 @@ DECLARED = {
     "request": {"nothing"},
     "restore": {"hosts", "nothing", "side", "stack"},
     "switch": {"side"},
-    "undo": {"hosts"},
+    "undo": {"hosts", "implementation"},
     "verify": {"nothing", "suite"},
 }
 """What the steps of each verb may declare. A retirement, and the end of an ephemeral stack, are told apart below."""

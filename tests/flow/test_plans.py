@@ -71,6 +71,8 @@ FULL: dict[str, Any] = {
         "plays": PLAYS, "undo_plays": PLAYS,
         "canary": {"hosts": "10%", "observation": {"seconds": 2.0, "every": 1.0, "gates": GATES, "flaky": FLAKY}},
     }],
+    "implementations": [{"step": "s", "position": 1, "template": "i.yaml", "parameters": {"a": "b"}, "undo": "u.yaml"}],
+    "reversals": [{"step": "s", "release": REF, "position": 1, "template": "u.yaml", "parameters": {"a": "b"}}],
     "verify": [{**SUITE, "flaky": FLAKY}], "rehearse": True, "artifacts": [{"name": "shop.tar.gz", "unpack": True}],
     "watch": {"seconds": 60.0, "every": 1.0, "suite": SUITE, "gates": GATES, "flaky": FLAKY},
     "probe": {"url": "http://a", "service": "http://b", "hosts": "web", "every": "1s", "timeout": "1s"},

@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator.adapters.memory.deployer import MemoryDeployer
 from orchestrator.adapters.memory.durable import MemoryDurable
+from orchestrator.adapters.memory.implementations import MemoryImplementations
 from orchestrator.adapters.memory.keys import MemoryKeys
 from orchestrator.adapters.memory.packages import MemoryPackages
 from orchestrator.adapters.memory.provisioner import MemoryProvisioner
@@ -91,6 +92,7 @@ class Stage:
             clock=self.store.clock,
             notifier=NullNotifier(),
             keys=MemoryKeys(),
+            implementations=MemoryImplementations(self.world),
         )
 
     def ctx(self, package: Package, environment: str, kind: Kind = "promotion", **more: Any) -> RunContext:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from orchestrator.config.implementation import implementation_files, load_implementation
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.implementation import ImplementationTemplate
+from orchestrator.domain.implementation import ImplementationTemplate, parameters_of
 from orchestrator.management.implementation_plans.model import ImplementationPlan, Task, TaskSpan
 from orchestrator.management.implementation_plans.progress import due_steps, missing_of
 from orchestrator.management.implementation_plans.state import (
@@ -22,7 +22,7 @@ from orchestrator.management.implementation_plans.state import (
     TaskEvent,
     TaskState,
 )
-from orchestrator.management.implementation_plans.templates import parameters_of, task_of
+from orchestrator.management.implementation_plans.templates import task_of
 from orchestrator.management.implementation_plans.times import planned_times, replanned_times, schedule
 
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)

@@ -17,7 +17,8 @@ from orchestrator.adapters.testinfra.sealed_settings import options, suite_root
 from orchestrator.domain.configuration import CONFIG_FILE, working_folder
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import OrchestratorError, Where
-from orchestrator.domain.release import Release, Step
+from orchestrator.domain.release import Release
+from orchestrator.domain.release_steps import Step
 
 PREFIX = "orchestrator_"
 OF_PROJECT = frozenset({"orchestrator_root"})  # a variable of hosts that the project sets
@@ -70,7 +71,7 @@ class StaticChecks:
             except ValueError:
                 continue  # Ansible itself reports what is wrong with it
             found += [*_imports(book), *_clashes(book), *self._passwords(playbook, book), *self._asks(playbook)]
-            steps = [step for step in self.release.steps if step.playbook == playbook]
+            steps = [step for step in self.release.playbook_steps if step.playbook == playbook]
             for step in steps:
                 found += [*self._prompts(book, step), *_facts(book, step), *_once_tags(book, step)]
             if not steps:
@@ -139,8 +140,8 @@ class StaticChecks:
 
     def _release_names(self) -> Iterator[OrchestratorError]:
         sets = [("vars", self.release.vars)]
-        sets += [(f"{step.name}.vars", step.vars) for step in self.release.steps]
-        sets += [(f"{step.name}.extra_vars", step.extra_vars) for step in self.release.steps]
+        sets += [(f"{step.name}.vars", step.vars) for step in self.release.playbook_steps]
+        sets += [(f"{step.name}.extra_vars", step.extra_vars) for step in self.release.playbook_steps]
         for what, names in sets:
             for name in names:
                 if name.startswith(PREFIX):

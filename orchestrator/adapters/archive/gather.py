@@ -97,13 +97,14 @@ def gather(
     tree = Tree(project, beside.relative_to(project).as_posix(), release, packing or Packing())
     for path in release.include:
         tree.include(path)
-    for path in [*playbooks(release), *release.suites(), *release.certificates()]:
+    for path in [*playbooks(release), *release.implementations(), *release.suites(), *release.certificates()]:
         tree.take(path)
     tree.check_size()
     final = with_resolved_paths(release, tree.find)
-    folder = next((path for path in playbooks(final) if not (project / path).is_file()), None)
-    if folder is not None:
-        raise OrchestratorError("P102", f"the playbook {folder!r} is not a file")
+    for kind, paths in (("playbook", playbooks(final)), ("implementation plan", final.implementations())):
+        folder = next((path for path in paths if not (project / path).is_file()), None)
+        if folder is not None:
+            raise OrchestratorError("P102", f"the {kind} {folder!r} is not a file")
     gathered = Gathered(final, tree.listing.revision)
     gathered.warnings += ReferencedFiles(tree, tree.places(final), kept).take(playbooks(final))
     for name in sorted(tree.taken):

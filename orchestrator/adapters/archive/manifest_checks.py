@@ -15,7 +15,6 @@ REQUIREMENTS = ("collections/", "roles/")
 MAX_FILES = 50_000
 MAX_FILE = 8 * 1024**3 - 1  # the highest number of eleven octal digits
 MAX_TOTAL = 32 * 1024**3
-UNDO_WORDS = {"nothing", "impossible"}
 
 
 def check_manifest(manifest: Manifest) -> None:
@@ -102,7 +101,7 @@ def _check_release(manifest: Manifest) -> None:
         return name == posixpath.normpath(name) and links.target(name, known) in places
 
     missing = _missing_artifacts(manifest)
-    missing += [name for name in playbooks(release) if not has(name, files)]
+    missing += [name for name in (*playbooks(release), *release.implementations()) if not has(name, files)]
     places = [manifest.project, *release.suites(), *release.certificates(), *release.include]
     missing += [name for name in places if not has(name, files | folders)]
     if missing:

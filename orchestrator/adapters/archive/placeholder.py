@@ -24,7 +24,7 @@ def placeholder(content: Path, release: Release) -> Inventory:
 
 
 def _of_release(release: Release) -> Iterable[str]:
-    found = [*(step.hosts for step in release.steps), *(item.hosts for item in release.requirements)]
+    found = [*(step.hosts for step in release.playbook_steps), *(item.hosts for item in release.requirements)]
     found += [gate.hosts for gate in release.gates()]
     sides = release.blue_green
     found += [sides.blue, sides.green, *([sides.router] if sides.router else [])] if sides is not None else []

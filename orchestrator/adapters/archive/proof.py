@@ -12,6 +12,7 @@ from orchestrator.adapters.ansible.configuration import Configurations, working_
 from orchestrator.adapters.ansible.document import dump
 from orchestrator.adapters.archive.checks import Declared, StaticChecks
 from orchestrator.adapters.archive.collected import SuiteCollection, without_credentials
+from orchestrator.adapters.archive.implementation_checks import ReadTemplate, check_implementations
 from orchestrator.adapters.archive.manifest_checks import playbooks
 from orchestrator.adapters.archive.placeholder import placeholder
 from orchestrator.adapters.views import Views
@@ -41,6 +42,7 @@ class Proof:
         environ: the environment variables to act under.
         declared: what the environments of a release declare, by their names.
         views: what Ansible and pytest find of this machine; by default nothing but the package.
+        read: the template of an implementation plan in a file of a package, whose root is the second argument.
     """
 
     def __init__(
@@ -49,14 +51,17 @@ class Proof:
         environ: Mapping[str, str],
         declared: Callable[[tuple[str, ...]], tuple[Declared, ...]] = lambda _names: (),
         views: Views | None = None,
+        read: ReadTemplate | None = None,
     ) -> None:
         self._collections, self._environ, self._declared = collections, environ, declared
+        self._read_template = read
         self._views = views or Views(None, Path("/nowhere"), environ)
 
     def __call__(self, package: Package) -> Iterator[OrchestratorError]:
         """The warnings about an unpacked *package* (P115, P134).
 
-        Raises P126 to P133 when a playbook or suite cannot work as it does by hand, P114 when it needs roles or
+        Raises F-codes and G401 when an implementation plan of a step cannot be started, P126 to P133 when a playbook or
+        suite cannot work as it does by hand, P114 when it needs roles or
         collections of this machine, and P113 when Ansible cannot read a playbook, or does not find what it names.
         """
         with temporary_folder("orchestrator-proof-") as folder:
@@ -66,6 +71,9 @@ class Proof:
         content, release = Path(str(package.root)), package.manifest.release
         declared = self._declared(release.environments)
         _refuse(StaticChecks(content, release, self._search_paths(package, scratch), declared).errors())
+        if self._read_template is not None:
+            for environment in release.environments:
+                check_implementations(content, release, environment, self._read_template)
         hosts = placeholder(content, release)
         names = {name for item in declared for name in item.environment}
         suites = SuiteCollection(content, release, hosts, scratch / "suites", self._environ, names, self._views)

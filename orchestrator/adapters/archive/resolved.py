@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from orchestrator.adapters.archive.manifest_checks import UNDO_WORDS
 from orchestrator.domain.gate import Gate, PrometheusGate
-from orchestrator.domain.release import Release, Step
+from orchestrator.domain.release import Release
+from orchestrator.domain.release_steps import UNDO_WORDS, AnyStep, ImplementationStep
 
 Find = Callable[[str], str]
 
@@ -30,8 +30,10 @@ def with_resolved_paths(release: Release, find: Find) -> Release:
     )
 
 
-def _step(step: Step, find: Find) -> Step:
+def _step(step: AnyStep, find: Find) -> AnyStep:
     undo = step.undo if step.undo is None or step.undo in UNDO_WORDS else find(step.undo)
+    if isinstance(step, ImplementationStep):
+        return step.model_copy(update={"implementation": find(step.implementation), "undo": undo})
     rollout = step.rollout
     if rollout.canary is not None:
         canary = rollout.canary.model_copy(update={"gates": _gates(rollout.canary.gates, find)})

@@ -55,7 +55,7 @@ class Selection:
     ) -> None:
         self._project, self._names = project, names
         self._own = {beside, *_parents(beside)}
-        self._used = [step.playbook for step in release.steps] + release.suites()
+        self._used = [step.playbook for step in release.playbook_steps] + release.suites()
         self._folders = {folder: f"the release in {folder}/" for folder in self._others(RELEASE)}
         self._files: dict[str, str] = {}
         for folder in self._others(ENVIRONMENT):

@@ -135,7 +135,7 @@ class MemoryDeployer:
 
     def plays(self, playbook: str, package: Package) -> tuple[PlaySource, ...]:
         """One play: for the hosts of the step that has the playbook, also as its undo; otherwise for all hosts."""
-        steps = package.manifest.release.steps
+        steps = package.manifest.release.playbook_steps
         step = next((step for step in steps if playbook in {step.playbook, step.undo}), None)
         name, hosts = (step.name, step.hosts) if step is not None else (playbook, "all")
         return (PlaySource(name=name, where=f"{playbook}:1", hosts=hosts),)

@@ -29,7 +29,9 @@ class World:
     variables: the hosts of the stack. *answers* are what hosts answer to an inspection instead, as text. *measured* are
     the lines of hosts that measure requirements, and *reports* what hosts report after a play. *uninspected* is why a
     host inspection fails as a whole. *configuration* are the settings of the plays, *unused_settings* those that they
-    are not given. *secrets* are secret outputs of every stack.
+    are not given. *secrets* are secret outputs of every stack. *plans* are the implementation plans that runs have
+    started, by the run and the step: the id, the template, and the version. Those of the templates *waiting* have not
+    ended, and *aborted_plans* has the reasons of others.
     """
 
     stacks: dict[str, list[str]] = field(default_factory=dict)
@@ -58,6 +60,9 @@ class World:
     routed: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     sided: set[str] = field(default_factory=set)
     replaced: set[str] = field(default_factory=set)
+    plans: dict[tuple[str, str], tuple[str, str, str]] = field(default_factory=dict)
+    waiting: set[str] = field(default_factory=set)
+    aborted_plans: dict[str, str] = field(default_factory=dict)
     uninspected: str = ""
     configuration: Configuration | None = None
     unused_settings: tuple[str, ...] = ()

@@ -62,6 +62,8 @@ def show(package: str, as_json: bool) -> None:
         content = {"digest": read.digest, "file": read.path, "manifest": manifest.to_json()}
         print_json("PackageContent", {**content, "revision": read.revision and read.revision.to_json()})
         return
+    from orchestrator.domain.release_steps import ImplementationStep
+
     release = manifest.release
     out(f"{paint(str(read.ref), bold=True)}  {read.digest}")
     out(f"  {release.description or '(no description)'}")
@@ -69,6 +71,9 @@ def show(package: str, as_json: bool) -> None:
     if read.revision is not None:
         out(f"  commit: {read.revision.commit}{' (the project had uncommitted changes)' * read.revision.dirty}")
     for step in release.steps:
+        if isinstance(step, ImplementationStep):
+            out(f"  step {step.name}: implementation plan {step.implementation}, undo: {step.undo}")
+            continue
         out(f"  step {step.name}: {step.playbook} on {step.hosts}, undo: {step.undo or 'by the last verified release'}")
     for suite in release.verify:
         out(f"  verify {suite.name}: {suite.tests}")

@@ -1,7 +1,7 @@
 """Codes G…: release management.
 
 G101 to G109 are of change requests, and of the states of all nouns. G201 to G209 are of planned releases.
-G401 to G409 are of implementation plans.
+G401 to G419 are of implementation plans.
 G501 to G509 are of reviews.
 G601 to G609 are of release trains.
 """
@@ -155,6 +155,20 @@ CODES: tuple[ErrorCode, ...] = (
         "The inputs of a task are described by a JSON Schema. A value is missing, has another type, or is not one that the schema allows. The message names it.",
         "Give each input with `--input NAME=VALUE`. `orchestrator implementation show PLAN TASK` prints the inputs.",
         Exit.USAGE,
+    ),
+    ErrorCode(
+        "G409",
+        "plan of a step was aborted",
+        "A step of a release has started an implementation plan, which was aborted, or decided no-go. The step has failed, and the run is rolled back.",
+        "The message names the plan: `orchestrator implementation status PLAN` prints its tasks and the reason. Then promote again.",
+        Exit.FAILED,
+    ),
+    ErrorCode(
+        "G410",
+        "step cannot start its plan",
+        "A task of it would change the environment of the run that starts it. The run holds this environment until the plan has ended, so the task would never start. Or the project has no register, in which plans are recorded.",
+        "Let the release change the environment by a step with a playbook, and the implementation plan by its other tasks.",
+        Exit.NOT_ALLOWED,
     ),
     ErrorCode(
         "G501",

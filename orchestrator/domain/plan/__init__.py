@@ -8,6 +8,7 @@ and not when the plan was made. `stack`, `play`, `look`, `step`, `hosts`, `rollb
 from orchestrator.domain.plan.changes import PARTS, SETTINGS, STACK, VERSIONS, differences, held
 from orchestrator.domain.plan.document import NOTHING, Acknowledgements, Condition, Plan
 from orchestrator.domain.plan.hosts import SILENT, HostState, Truth, after_switch
+from orchestrator.domain.plan.implementation import PlannedImplementation, PlannedReversal, at_positions
 from orchestrator.domain.plan.observation import ObservationWindow, PlannedGate, PlannedWatch
 from orchestrator.domain.plan.play import HostPreview, PendingHandler, PlaySpec, StepPreview, SuiteSpec, play_of
 from orchestrator.domain.plan.rollback import RollbackTarget, SecondPass, SkippedStep
@@ -33,6 +34,8 @@ __all__ = [
     "PlannedArtifact",
     "PlannedCanary",
     "PlannedGate",
+    "PlannedImplementation",
+    "PlannedReversal",
     "PlannedSides",
     "PlannedStep",
     "PlannedUndo",
@@ -48,6 +51,7 @@ __all__ = [
     "SuiteSpec",
     "Truth",
     "after_switch",
+    "at_positions",
     "change_tree",
     "differences",
     "held",

@@ -11,6 +11,7 @@ from orchestrator.domain.gate import Probe
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.model import Digest, Model, digest_of
 from orchestrator.domain.plan.hosts import HostState
+from orchestrator.domain.plan.implementation import PlannedImplementation, PlannedReversal
 from orchestrator.domain.plan.observation import PlannedWatch
 from orchestrator.domain.plan.play import SuiteSpec
 from orchestrator.domain.plan.rollback import RollbackTarget, SecondPass, SkippedStep
@@ -62,7 +63,8 @@ class Plan(Model):
     for the digest. *unreachable* names the hosts that did not respond. *uninspected* is the reason
     if the host inspection failed as a whole. A plan with unmet requirements, with more unreachable hosts than its
     steps tolerate, or without an inspection is shown and not executed. *undo* are the undo playbooks of a rollback,
-    in their order. *skip_irreversible* is the agreement to leave effects of irreversible steps.
+    in their order. *implementations* are the implementation plans that a promotion starts as steps, *reversals* those
+    that a rollback starts. *skip_irreversible* is the agreement to leave effects of irreversible steps.
     *losses* are the stateful resources that it would replace or delete, *points_of_no_return* the irreversible steps:
     a promotion is only executed if *acknowledgements* has all of them. *at* is the time (ISO 8601) that a rollback
     restores, if one was requested. *ephemeral*: the environment is created for this promotion only.
@@ -95,7 +97,9 @@ class Plan(Model):
     inventory_digest: Digest | None = None
     requirements: tuple[Requirement, ...] = ()
     undo: tuple[PlannedUndo, ...] = ()
+    reversals: tuple[PlannedReversal, ...] = Field(default=(), exclude_if=lambda found: not found)
     steps: tuple[PlannedStep, ...]
+    implementations: tuple[PlannedImplementation, ...] = Field(default=(), exclude_if=lambda found: not found)
     blue_green: PlannedSides | None = Field(default=None, exclude_if=lambda sides: sides is None)
     verify: tuple[SuiteSpec, ...]
     artifacts: tuple[PlannedArtifact, ...] = Field(default=(), exclude_if=lambda found: not found)

@@ -7,7 +7,7 @@ from pydantic import Field
 from orchestrator.domain.gate import Flaky
 from orchestrator.domain.model import Model
 from orchestrator.domain.quantities import seconds
-from orchestrator.domain.release import Step
+from orchestrator.domain.release_steps import Step
 
 
 class PendingHandler(Model):

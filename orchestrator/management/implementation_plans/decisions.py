@@ -7,9 +7,11 @@ from datetime import datetime
 from orchestrator.app.acting import Acting, Change, change
 from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
+from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.implementation import parameters_of
 from orchestrator.management.implementation_plans.model import ImplementationPlan
-from orchestrator.management.implementation_plans.ports import ImplementationSources
+from orchestrator.management.implementation_plans.ports import ImplementationSources, TemplateFile
 from orchestrator.management.implementation_plans.progress import Step
 from orchestrator.management.implementation_plans.records import (
     NOUN,
@@ -21,7 +23,7 @@ from orchestrator.management.implementation_plans.records import (
 )
 from orchestrator.management.implementation_plans.state import UNDER_WAY, PlanEvent, TaskEvent
 from orchestrator.management.implementation_plans.store import IMPLEMENTATION_PLANS
-from orchestrator.management.implementation_plans.templates import parameters_of, task_of, with_parameters
+from orchestrator.management.implementation_plans.templates import task_of, with_parameters
 from orchestrator.management.implementation_plans.times import planned_times
 from orchestrator.management.numbers import next_number
 
@@ -45,29 +47,37 @@ def start_plan(acting: Acting, name: str, sources: ImplementationSources, how: P
     """Start a plan from the template called *name*, or schedule it. Raises A110, G401, G402 and F-codes."""
 
     def work(task: Change) -> ImplementationPlan:
-        at, source = task.now.earliest, sources.template(name)
-        template, values = source.template, parameters_of(source.template, how.parameters)
-        start_at = how.start_at or at
-        made = ImplementationPlan(
-            number=next_number(task.records, NOUN),
-            title=with_parameters(template.title, values),
-            description=with_parameters(template.description, values),
-            template=source.name,
-            digest=source.digest,
-            parameters=values,
-            owner=how.owner or str(task.acting.actor),
-            release=how.release,
-            rehearsal=how.rehearsal,
-            start_at=start_at,
-            created_at=at,
-            created_by=str(task.acting.actor),
-            tasks=tuple(task_of(each, values, start_at, task.acting.actor) for each in template.tasks),
-        )
-        check_plan(task, made)
-        put_plan(task, planned_times(made, outside_of(task, made)), "schedule", template=source.digest)
-        return put_advanced(task, task.existing(IMPLEMENTATION_PLANS, made.id))
+        return put_new(task, plan_of(task, sources.template(name), how, task.acting.actor))
 
     return change(acting, Action.RUN_IMPLEMENTATIONS, work)
+
+
+def plan_of(task: Change, source: TemplateFile, how: PlanStart, actor: Actor) -> ImplementationPlan:
+    """The plan that *actor* starts from *source*, which is not written yet. Raises G401."""
+    at, template = task.now.earliest, source.template
+    values, start_at = parameters_of(template, how.parameters), how.start_at or at
+    return ImplementationPlan(
+        number=next_number(task.records, NOUN),
+        title=with_parameters(template.title, values),
+        description=with_parameters(template.description, values),
+        template=source.name,
+        digest=source.digest,
+        parameters=values,
+        owner=how.owner or str(actor),
+        release=how.release,
+        rehearsal=how.rehearsal,
+        start_at=start_at,
+        created_at=at,
+        created_by=str(actor),
+        tasks=tuple(task_of(each, values, start_at, actor) for each in template.tasks),
+    )
+
+
+def put_new(task: Change, made: ImplementationPlan) -> ImplementationPlan:
+    """Write the new plan *made*, and what is due of it at once. Raises A110, G402 and G407."""
+    check_plan(task, made)
+    put_plan(task, planned_times(made, outside_of(task, made)), "schedule", template=made.digest)
+    return put_advanced(task, task.existing(IMPLEMENTATION_PLANS, made.id))
 
 
 @forwarded

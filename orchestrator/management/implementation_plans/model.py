@@ -154,7 +154,9 @@ class ImplementationPlan(Model):
     """An implementation plan, made from the *template* with its *digest* and *parameters*, to start at *start_at*.
 
     *owner* is responsible for it, and does the tasks without an owner. *release* is the planned release that it is
-    for, if any. A *rehearsal* executes no automated task and sends no notifications. *note* is the reason of its state.
+    for, if any. The *step* of a *run* has started it, if it is part of a promotion or rollback; the run is *waiting*
+    until it continues after the end of the plan. A *rehearsal* executes no automated task and sends no notifications.
+    *note* is the reason of its state.
     """
 
     number: int = Field(ge=1)
@@ -165,6 +167,9 @@ class ImplementationPlan(Model):
     parameters: dict[str, str] = Field(default={})
     owner: Annotated[str, StringConstraints(min_length=1, max_length=100)]
     release: str = ""
+    run: str = ""
+    step: str = ""
+    waiting: bool = False
     rehearsal: bool = False
     start_at: Moment
     created_at: Moment

@@ -1,6 +1,8 @@
 """What implementation plans read from the project."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol
 
 from orchestrator.domain.implementation import ImplementationTemplate
@@ -24,6 +26,20 @@ class ImplementationSources(Protocol):
 
     def template(self, name: str) -> TemplateFile:
         """The template called *name*. Raises A110, and F-codes with every fault of the file."""
+
+
+TemplateReader = Callable[[Path], TemplateFile]
+"""Reads the template in a file. Raises F-codes with every fault of it."""
+
+
+class WaitingRuns(Protocol):
+    """The runs that wait for implementation plans."""
+
+    def continue_run(self, run: str, step: str, plan: str, why: str) -> bool:
+        """Continue *run*, if the *plan* of its *step* has paused it, because of *why*.
+
+        Returns whether nothing is left to do: the run has ended, or the step.
+        """
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ def check_plan(view: View, plan: ImplementationPlan) -> None:
     """
     users, groups = view.directory.users, {group.name for group in view.access.groups}
     for name in dict.fromkeys([plan.owner, *(task.owner for task in plan.tasks if task.owner)]):
-        if name not in users and name != str(view.acting.actor):
+        if name not in users and name not in {str(view.acting.actor), plan.created_by}:
             raise unknown("user", name, sorted(users))
     for name in dict.fromkeys(task.group for task in plan.tasks if task.group):
         if name not in groups:

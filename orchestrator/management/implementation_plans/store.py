@@ -8,7 +8,7 @@ IMPLEMENTATION_PLANS = RecordKind(
     "implementation_plans",
     ImplementationPlan,
     key=lambda plan: plan.id,
-    part=lambda plan: ENDED if plan.has_ended and not plan.is_stopping else OPEN,
+    part=lambda plan: ENDED if plan.has_ended and not plan.is_stopping and not plan.waiting else OPEN,
     position=lambda plan: f"{moment_text(plan.start_at)}.{plan.number:08}",
     noun="implementation-plan",
 )

@@ -8,29 +8,13 @@ from pydantic import ValidationError
 
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.implementation import REFERENCE, ImplementationTemplate, TaskTemplate, map_texts
+from orchestrator.domain.implementation import REFERENCE, TaskTemplate, map_texts
 from orchestrator.domain.model import Model
 from orchestrator.domain.moments import span
 from orchestrator.domain.task_work import WORKS
-from orchestrator.domain.text import nearest
 from orchestrator.management.implementation_plans.model import Task, TaskSpan
 
 M = TypeVar("M", bound=Model)
-
-
-def parameters_of(template: ImplementationTemplate, given: Mapping[str, str]) -> dict[str, str]:
-    """The value of each parameter of *template*. Raises G401 for a missing or unknown one."""
-    known = template.parameters
-    for name in given:
-        if name not in known:
-            hint = nearest(name, sorted(known)) if known else None
-            raise OrchestratorError("G401", f"the plan has no parameter {name}", hint=hint)
-    values = {name: given.get(name, known[name].default) for name in known}
-    missing = [name for name, value in values.items() if value is None]
-    if missing:
-        hint = " ".join(f"--parameter {name}=…" for name in missing)
-        raise OrchestratorError("G401", f"a value is missing for: {', '.join(missing)}", hint=hint)
-    return {name: value for name, value in values.items() if value is not None}
 
 
 def with_parameters(text: str, parameters: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse
 from orchestrator.app.refusal import plan_refusal
 from orchestrator.app.run_requests import VOTABLE, RequestView, list_requests
 from orchestrator.domain.access.actions import Action
-from orchestrator.domain.plan import Plan, change_tree
+from orchestrator.domain.plan import Plan, PlannedImplementation, PlannedReversal, at_positions, change_tree
 from orchestrator.domain.risk.assessment import Risk
 from orchestrator.domain.wave_plan import WavePlan
 from orchestrator.web.changes import is_allowed, plan_with_risk
@@ -67,9 +67,15 @@ def part_of(plan: Plan, risk: Risk | None) -> dict[str, Any]:
             {"level": min(level, DEEPEST), "sign": CHANGE_SIGNS.get(change.op, "*"), "change": change}
             for level, change in change_tree(plan.stack.changes if plan.stack else ())
         ],
+        "undo": [
+            {"reversal": item} if isinstance(item, PlannedReversal) else {"undo": item}
+            for item in at_positions(plan.undo, plan.reversals)
+        ],
         "steps": [
-            {"step": step, "batches": plan.executed(step.batches) if step.batches is not None else None}
-            for step in plan.steps
+            {"implementation": item}
+            if isinstance(item, PlannedImplementation)
+            else {"step": item, "batches": plan.executed(item.batches) if item.batches is not None else None}
+            for item in at_positions(plan.steps, plan.implementations)
         ],
         "unnamed": {loss.urn for loss in plan.unnamed_losses},
     }

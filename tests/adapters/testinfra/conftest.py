@@ -18,7 +18,8 @@ from orchestrator.domain.environment import EnvironmentSettings, IsolationRule
 from orchestrator.domain.inventory import Group, Inventory
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import SuiteSpec
-from orchestrator.domain.release import Release, Step, Verification
+from orchestrator.domain.release import Release, Verification
+from orchestrator.domain.release_steps import Step
 from orchestrator.domain.step import StepResult
 from orchestrator.engine.jobs import LocalJobs
 from orchestrator.hosts import loopback
