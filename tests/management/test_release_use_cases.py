@@ -350,3 +350,17 @@ def test_no_sequence_of_commands_and_runs_leaves_the_table(commands: list[str]) 
         do(plan, command, step)
         check(plan, before)
     assert plan.desk.acting("viewer").environments == ENVIRONMENTS
+
+
+def test_actual_times_are_those_of_the_runs() -> None:
+    """A worker that looks late records when the run began and when its package was verified, and not when it looked."""
+    plan = Plan()
+    plan.confirm()
+    began, verified = NOON + HOUR / 2, NOON + HOUR
+    plan.desk.clock.sleep(5 * 3600)
+    plan.sources.places["shop"] = PackagePlace(PlaceState.VERIFIED, "run", verified, OTHER, began)
+    advance_releases(plan.acting("system"), plan.sources)
+    release = plan.release()
+    deploy = release.phase("deploy")
+    assert deploy is not None
+    assert (release.released_at, deploy.started_at, deploy.completed_at) == (verified, began, verified)

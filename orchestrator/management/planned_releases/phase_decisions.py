@@ -160,9 +160,11 @@ def complete_phase(acting: Acting, key: str, name: str, sources: ReleaseSources)
 # -- parts, also for the duty that follows runs ------------------------------------------------------------------------
 
 
-def record_phase_start(task: Change, release: PlannedRelease, phase: Phase, text: str = "") -> PlannedRelease:
-    """Record that *phase* starts; the first one of a scheduled release starts the release."""
-    at = task.now.earliest
+def record_phase_start(
+    task: Change, release: PlannedRelease, phase: Phase, text: str = "", since: datetime | None = None
+) -> PlannedRelease:
+    """Record that *phase* starts, or has *since*; the first one of a scheduled release starts the release."""
+    at = min(since or task.now.earliest, task.now.earliest)
     started = phase.model_copy(update={"started_at": at})
     after = release.with_phases([started]) if phase.progress == "pending" else release
     if release.state is ReleaseState.SCHEDULED:
@@ -173,9 +175,15 @@ def record_phase_start(task: Change, release: PlannedRelease, phase: Phase, text
     return put(task, after, "start phase", text, phase=phase.name)
 
 
-def record_phase_end(task: Change, release: PlannedRelease, phase: Phase, sources: ReleaseSources) -> Slip:
-    """Record that *phase* ends now, and give up its booking. What it makes late moves, whether or not that fits."""
-    at = task.now.earliest
+def record_phase_end(
+    task: Change, release: PlannedRelease, phase: Phase, sources: ReleaseSources, since: datetime | None = None
+) -> Slip:
+    """Record that *phase* ends now, or has ended *since*, and give up its booking.
+
+    What it makes late moves, whether or not that fits.
+    """
+    at = min(since or task.now.earliest, task.now.earliest)
+    at = max(at, phase.started_at or at)
     ended = phase.model_copy(update={"completed_at": at, "started_at": phase.started_at or at})
     releases = {**open_releases(task), release.id: release}
     moves = slip(releases, release.id, ended)

@@ -22,12 +22,16 @@ class PlaceState(StrEnum):
 
 @dataclass(frozen=True)
 class PackagePlace:
-    """A package in an environment: its *state* by the *run*, *at* a time. *replaces* is what ran there before it."""
+    """A package in an environment: its *state* by the *run*, *at* a time. *replaces* is what ran there before it.
+
+    *began* is when the run was requested.
+    """
 
     state: PlaceState = PlaceState.ABSENT
     run: str = ""
     at: datetime | None = None
     replaces: PackageRef | None = None
+    began: datetime | None = None
 
 
 class ReleaseSources(BookingSources, Protocol):

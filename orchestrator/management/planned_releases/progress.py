@@ -121,28 +121,31 @@ def _freeze(task: Change, release: PlannedRelease, facts: ReleaseFacts, sources:
 
 
 def _start(task: Change, release: PlannedRelease, facts: ReleaseFacts, sources: ReleaseSources) -> PlannedRelease:
-    """Start the release: a run of one of its packages exists."""
+    """Start the release at the time of the first run of its packages."""
     del sources
-    run = next(place.run for _, place in _places(release, facts) if place.run)
+    places = [place for _, place in _places(release, facts) if place.run]
+    run = places[0].run
+    since = min((place.began for place in places if place.began is not None), default=None)
     deploy = release.phase(DEPLOY)
     text = f"{release.id} has started, by {run}"
     if deploy is not None and deploy.progress == "pending":
-        return record_phase_start(task, release, deploy, text)
+        return record_phase_start(task, release, deploy, text, since)
     after = release.after(ReleaseEvent.START, started_at=task.now.earliest)
     return put(task, after, ReleaseEvent.START, text, run=run)
 
 
 def _release(task: Change, release: PlannedRelease, facts: ReleaseFacts, sources: ReleaseSources) -> PlannedRelease:
-    """Every package is verified: the requests are released, and the phase deploy ends."""
+    """Every package is verified: the requests are released, and the phase deploy ended with the last one."""
     packages = tuple(
         package.model_copy(update={"run": place.run, "replaces": place.replaces})
         for package, place in _places(release, facts)
     )
     current = release.with_packages(packages)
+    since = max((place.at for _, place in _places(release, facts) if place.at is not None), default=None)
     deploy = release.phase(DEPLOY)
     if deploy is not None and deploy.progress != "completed":
-        current = record_phase_end(task, current, deploy, sources).release
-    done = current.after(ReleaseEvent.RELEASE, released_at=task.now.earliest)
+        current = record_phase_end(task, current, deploy, sources, since).release
+    done = current.after(ReleaseEvent.RELEASE, released_at=min(since or task.now.earliest, task.now.earliest))
     moved = scope.move_requests(task, done, ChangeEvent.RELEASE, f"released with {done.id} into {done.environment}")
     text = f"{done.id} '{done.title}' was released into {done.environment}"
     return put(task, done, ReleaseEvent.RELEASE, text, requests=list(moved))
