@@ -97,6 +97,7 @@ def test_there_and_back(two: Project) -> None:
     assert story["probe"]["downtime"] == 0
 
 
+@pytest.mark.rare
 @pytest.mark.xdist_group("test_blue_green")
 def test_back_within_two_seconds(two: Project) -> None:
     """When the release fails after the switch, the service leads back within two seconds of that, before anything else goes back; who was live is never touched. (On a busy machine: within the time that two deployments take there.)"""
@@ -178,6 +179,7 @@ def test_the_old_side_is_retired(two: Project) -> None:
     assert served(two) == "1.0.0"
 
 
+@pytest.mark.rare
 @pytest.mark.xdist_group("test_blue_green")
 def test_a_rehearsal_with_sides(two: Project) -> None:
     """A rehearsal switches there, back and there again, finds that all came back, and the service is always available."""

@@ -36,6 +36,7 @@ def there(shop: Project) -> dict[str, bool]:
     return {host["stack"]: all(item["alive"] for item in hosts if item["stack"] == host["stack"]) for host in hosts}
 
 
+@pytest.mark.rare
 def test_it_is_gone_after_its_promotion(shop: Project) -> None:
     """A release goes through a staging that is there only for it, into production, which counts what was verified there."""
     plan = shop.run("plan", "releases/1.0.0", "--to", "staging", "--no-check")

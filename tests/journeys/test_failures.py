@@ -42,6 +42,7 @@ def release(running: Project) -> Iterator[Callable[..., str]]:
         shutil.rmtree(folder)
 
 
+@pytest.mark.rare
 def test_busy(running: Project) -> None:
     """An environment that somebody holds is busy (exit 8), and says who has it."""
     from orchestrator.wiring import open_app
@@ -129,6 +130,7 @@ def test_deploy_fails(running: Project, release: Callable[..., str]) -> None:
     assert [host["host"] for host in steps["restore.deploy"]["hosts"]] == ["web1"]
 
 
+@pytest.mark.rare
 def test_watch_fails(running: Project, release: Callable[..., str]) -> None:
     """A release that fails while it is watched is rolled back, though it was promoted already."""
     suite = "watch: {for: 2s, every: 1s, tests: tests/watch}\n"

@@ -5,6 +5,8 @@ import signal
 import subprocess
 import time
 
+import pytest
+
 from orchestrator.processes import tagged
 from tests.journeys.conftest import Project
 
@@ -92,6 +94,7 @@ def test_a_second_ctrl_c_leaves_it_to_the_background(running: Project) -> None:
     assert running.run("show", run, "--json").json["run"]["state"] == "rolled back"
 
 
+@pytest.mark.rare
 def test_sigterm_stops_before_the_next_step(running: Project) -> None:
     """SIGTERM lets the step that goes on end, stops, and says how to go on; nothing is lost."""
     _ready(running)
@@ -162,6 +165,7 @@ def test_an_interrupted_run_goes_on_by_itself(running: Project) -> None:
     assert set(running.releases("production").values()) == {"1.1.0"}
 
 
+@pytest.mark.rare
 def test_a_promotion_outlasts_its_reader(running: Project) -> None:
     """A promotion whose output nobody reads any more is completed, and ends as it would have done."""
     _ready(running)

@@ -33,6 +33,7 @@ def test_a_restored_backup_is_older_than_the_hosts(running: Project) -> None:
     assert running.run("observe", "production", "--json").json["changed"] == {}
 
 
+@pytest.mark.rare
 def test_a_host_that_is_gone_is_unknown(running: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """A host that does not answer is shown as unknown (exit 1), a promotion is refused because of it (exit 3), and a person's decision is kept with name and reason; once it answers, the promotion goes on."""
     running.put("1.0.0")

@@ -83,6 +83,7 @@ def test_rollback_by_hand(running: Project) -> None:
     assert "verify.smoke.restored" in names
 
 
+@pytest.mark.rare
 def test_infrastructure_goes_back_by_hand(running: Project) -> None:
     """A rollback shows and does what takes the stack back to its definition with that release, gives it again to a host that was made anew by that, and tells nothing more of a host that went with it."""
     running.put_in_production("1.0.0")

@@ -21,7 +21,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, store: Callable[[], dict[s
 
 
 POINTS = (
-    f"provision:event 1{WHOLE}",  # nothing was begun: it is done once more
+    pytest.param(f"provision:event 1{WHOLE}", marks=pytest.mark.rare),  # nothing was begun: it is done once more
     pytest.param(
         f"require:spawned{ENGINE}", marks=pytest.mark.rare
     ),  # an inspection, after which every host must be what it was

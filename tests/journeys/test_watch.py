@@ -4,6 +4,8 @@ import os
 import signal
 import socket
 
+import pytest
+
 from orchestrator.hosts import loopback
 from orchestrator.processes import command_line, tagged
 from tests.journeys.conftest import Project
@@ -76,6 +78,7 @@ def test_a_flaky_suite(running: Project) -> None:
     assert "flaky: watch everywhere, 1 time" in running.run("show", story["run"]["id"]).out
 
 
+@pytest.mark.rare
 def test_the_same_suite_without_a_rule(running: Project) -> None:
     """Without a rule the first failure of the watch counts, and takes the release back."""
     running.put_in_production("1.0.0")
@@ -86,6 +89,7 @@ def test_the_same_suite_without_a_rule(running: Project) -> None:
     assert running.story("production")["flaky"] == []
 
 
+@pytest.mark.rare
 def test_a_gate_that_cannot_be_asked(running: Project) -> None:
     """A Prometheus that is not there rolls nothing back: the run says so, once, and the release stays; others are asked."""
     running.put_in_production("1.0.0")

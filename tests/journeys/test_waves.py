@@ -203,6 +203,7 @@ def test_a_walk_outlives_its_process(regions: Project) -> None:
     assert "R141" in regions.run("resume", root, code=1).err
 
 
+@pytest.mark.rare
 @pytest.mark.timeout(900)
 def test_ctrl_c_stops_the_walk(regions: Project) -> None:
     """Ctrl-C cancels what goes on, which goes back, and no further wave begins."""
@@ -223,6 +224,7 @@ def test_ctrl_c_stops_the_walk(regions: Project) -> None:
     assert states(walk(regions, "regions")) == {"eu-1": "rolled back", "eu-2": "not started", "asia-1": "not started"}
 
 
+@pytest.mark.rare
 @pytest.mark.timeout(900)
 def test_a_worker_does_a_walk(regions: Project) -> None:
     """What is left to workers in waves is done by one of them, and can be followed by its root."""
