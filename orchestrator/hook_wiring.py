@@ -35,11 +35,13 @@ class HookParts(Base):
         return ProjectHookSources(self)
 
     def follow_drift(self, drift: "Drift") -> None:
-        """Open and close change requests by *drift*, as the system."""
+        """Open and close change requests by *drift*, as the system, unless a run is changing its environment."""
         from orchestrator.domain.access.principals import SYSTEM_ACTOR
+        from orchestrator.inspect.drift import is_changing
         from orchestrator.management.change_requests.drifts import follow_drift
 
-        follow_drift(self.acting_as(SYSTEM_ACTOR), drift, cast("ManagedApplication", self).change_sources)
+        if not is_changing(self.store, drift.environment):
+            follow_drift(self.acting_as(SYSTEM_ACTOR), drift, cast("ManagedApplication", self).change_sources)
 
     @cached_property
     def hook_receiver(self) -> "HookReceiver":

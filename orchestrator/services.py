@@ -1,10 +1,11 @@
 """What is the same for every run of a project: the ports, and the files that describe it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from orchestrator.domain.drift import Drift
 from orchestrator.domain.environment import Environment, Project, unknown_environment
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run
@@ -71,7 +72,8 @@ class Services:
     environments, where these are not all: those made for one release, and that of the side which a run is about.
     *entrance* refuses promotions into a closed environment, and holds those that have changed nothing yet.
     *definition* is the digest of the project definition that they come from; empty if that is the project's folder.
-    *refusal* is why no run can start with them, if it is known before.
+    *refusal* is why no run can start with them, if it is known before. *follow_drift* records what follows from drift
+    that was found, for release management.
     """
 
     project: Project
@@ -97,6 +99,7 @@ class Services:
     entrance: Entrance = field(default_factory=AlwaysOpen)
     definition: str = ""
     refusal: OrchestratorError | None = None
+    follow_drift: Callable[[Drift], None] = lambda _drift: None
 
     def environment(self, name: str) -> tuple[Environment, Path]:
         """An environment and its folder. Raises R103 when the project has none of that name."""

@@ -7,7 +7,7 @@ from orchestrator.app.parts import Parts
 from orchestrator.app.requirement_reports import keep_report
 from orchestrator.app.rights import comparison_rights
 from orchestrator.domain.access.actions import Action
-from orchestrator.domain.access.principals import Actor, ActorKind
+from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.drift import Drift
 from orchestrator.domain.moments import parse_moment
 from orchestrator.domain.parity import Parity
@@ -35,14 +35,8 @@ class Inspections(UseCases):
             )
         finally:
             self._parts.deployer.close()
-        if actor.kind is not ActorKind.SYSTEM and not self._is_changing(environment):
-            self._parts.follow_drift(found)
+        self._parts.follow_drift(found)
         return found
-
-    def _is_changing(self, environment: str) -> bool:
-        """Whether a run has the environment: its changes so far would be differences."""
-        lease = self._parts.store.lease(environment)
-        return lease is not None and not lease.locked
 
     @use_case(Action.OBSERVE, recorded=False)
     def requirements(self, actor: Actor, package: Package, environment: str) -> RequirementReport:

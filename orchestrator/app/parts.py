@@ -169,7 +169,7 @@ class Parts(Protocol):
         """What a promotion of *package* into *environment* is checked with. Raises R103."""
 
     def follow_drift(self, drift: Drift) -> None:
-        """Record what follows from *drift* for release management."""
+        """Record what follows from *drift* for release management, unless a run is changing its environment."""
 
     @property
     def store(self) -> Store:

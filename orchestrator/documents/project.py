@@ -238,7 +238,7 @@ class RunDocument(Document):
 class DriftDocument(Document):
     """`orchestrator drift ENV --json`. *none*: all checks were possible, and found no change *since* the *release*.
 
-    *run* is the run that verified the release.
+    *run* is the run that verified the release. *request* is the open change request about these differences.
     """
 
     kind: Literal["Drift"]
@@ -247,6 +247,7 @@ class DriftDocument(Document):
     run: str
     since: str
     none: bool
+    request: str | None
     calendar: dict[str, EnvironmentCalendar]
     findings: tuple[Finding, ...]
     unknown: tuple[str, ...]

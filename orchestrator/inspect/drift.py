@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from orchestrator.domain.context import Context
 from orchestrator.domain.drift import Drift, Finding
 from orchestrator.domain.errors import JobLost, OrchestratorError
+from orchestrator.domain.facts import UNTOUCHED
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Verified
 from orchestrator.domain.plan import HostState, ResourceChange, StackSpec, SuiteSpec, play_of
@@ -22,7 +23,7 @@ from orchestrator.domain.text import clean_text, few
 from orchestrator.inspect.reading import read_by_job
 from orchestrator.inspect.release_history import last_verified
 from orchestrator.inspect.stacks import context_of, inventory_of, kept_of, outputs_of, stack_of, stacks_of
-from orchestrator.ports import Emit
+from orchestrator.ports import Emit, Store
 from orchestrator.services import Services
 
 UNCHANGED = {"same", "read", "refresh"}
@@ -69,6 +70,12 @@ def find_drift(services: Services, environment: str, job: str, emit: Emit) -> Dr
         unknown=tuple(dict.fromkeys(found.unknown)),
         notes=tuple(dict.fromkeys(found.notes)),
     )
+
+
+def is_changing(store: Store, environment: str) -> bool:
+    """Whether a run has *environment* and may have changed it: its changes so far would be differences."""
+    lease = store.lease(environment)
+    return lease is not None and not lease.locked and store.run(lease.holder).state not in UNTOUCHED
 
 
 # -- the infrastructure ---------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ SAID = 5  # reasons that a sentence names
 def check_conditions(
     services: Services, environment: str, package: Package, job: str, emit: Emit
 ) -> tuple[Condition, ...]:
-    """Every condition of *environment*, as it is found for *package*. Changes nothing.
+    """Every condition of *environment*, as it is found for *package*. Changes nothing outside.
 
     A release that was verified there last puts the environment back to what it was: nothing keeps it out.
     """
@@ -29,6 +29,7 @@ def check_conditions(
     found = []
     if rule.require.no_drift:
         seen = drift.find_drift(services, environment, f"{job}.drift", emit)
+        services.follow_drift(seen)
         found.append(Condition(name="drift", holds=seen.is_empty, why=seen.reasons[:NAMED]))
     if rule.require.parity:
         found.append(_parity(services, rule, job, emit))

@@ -13,7 +13,9 @@ from orchestrator.adapters.memory.provisioner import MemoryProvisioner
 from orchestrator.adapters.memory.verifier import MemoryVerifier
 from orchestrator.domain.drift import Drift
 from orchestrator.domain.errors import JobLost, OrchestratorError
+from orchestrator.domain.journal import Entry
 from orchestrator.domain.promotion import State
+from orchestrator.flow import promotion
 from orchestrator.inspect import drift
 from orchestrator.inspect.release_history import last_verified
 from tests.flow.test_promotion import Stage, release
@@ -158,3 +160,25 @@ def test_without_the_gate_nobody_asks(stage: Stage) -> None:
     stage.promote("1.1.0", "staging")
     stage.world.running[PLACE, "p2"] = stage.packages.put(release("0.9.0")).digest
     assert stage.promote("1.1.0", PLACE).state is State.SUCCEEDED
+
+
+def test_a_plan_reports_the_drift_that_it_finds(stage: Stage) -> None:
+    """What a plan finds for `no_drift` is reported for release management, as what `drift` finds is."""
+    gated(stage)
+    stage.promote("1.1.0", "staging")
+    stage.world.edited.add("p1")
+    reported: list[Drift] = []
+    ctx = stage.ctx(stage.packages.put(release("1.1.0")), PLACE)
+    ctx.services = dataclasses.replace(ctx.services, follow_drift=reported.append)
+    assert promotion(ctx).state is State.FAILED
+    assert [str(found.findings[0]) for found in reported] == ["resource host p1 is another in size"]
+
+
+@pytest.mark.parametrize(("state", "changing"), [(None, False), ("planning", False), ("deploying", True)])
+def test_an_environment_is_changed_by_a_run_that_has_begun(stage: Stage, state: str | None, changing: bool) -> None:
+    """A run changes its environment from its first effect on, and not while it only plans."""
+    ctx = stage.ctx(stage.packages.put(release("1.1.0")), PLACE)
+    if state is not None:
+        ctx.enter()
+        ctx.note(Entry(kind="state", data={"from": "requested", "event": "plan", "to": state}, key="state:9"))
+    assert drift.is_changing(stage.store, PLACE) is changing

@@ -77,7 +77,8 @@ def test_a_file_and_a_resource_edited_by_hand_are_named(running: Project, change
     assert [item["what"] for item in found["findings"] if item["part"] == "resource"] == ["is another in text"]
     assert {item["host"] for item in found["findings"] if item["part"] == "task"} == {"web2"}
     assert found["unknown"] == []
-    running.run("drift", "production", code=1)
+    request = found["request"]
+    assert f"change request {request}" in running.run("drift", "production", code=1).out
     (listed,) = running.run("request", "list", "--json").json["requests"]
     request = listed["request"]
     assert (request["source"], request["state"], request["environments"]) == ("drift", "assessing", ["production"])

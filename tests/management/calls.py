@@ -269,6 +269,7 @@ MANAGEMENT_CALLS: dict[str, Call] = {
     "change_requests.import_changes": lambda a, _: decisions.import_changes(a, INCOMING, SOURCES),
     "change_requests.list_changes": lambda a, _: queries.list_changes(a),
     "change_requests.override_rank": lambda a, _: decisions.override_rank(a, "R-2", 1.0, "why"),
+    "change_requests.drift_request": lambda a, _: queries.drift_request(a, "production 1"),
     "change_requests.preview_changes": lambda a, _: queries.preview_changes(a, INCOMING),
     "change_requests.import_start": lambda a, e: queries.import_start(a, SOURCES, e),
     "change_requests.follow_drift": lambda a, e: drifts.follow_drift(

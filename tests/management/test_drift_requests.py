@@ -16,6 +16,7 @@ from orchestrator.domain.release import PackageRef
 from orchestrator.management.change_requests import decisions
 from orchestrator.management.change_requests.drifts import drift_reference, follow_drift
 from orchestrator.management.change_requests.model import ChangeDraft, ChangeRequest, Source
+from orchestrator.management.change_requests.queries import drift_request
 from orchestrator.management.change_requests.state import CHANGE_REQUEST_TABLE, ChangeState
 from orchestrator.management.change_requests.store import CHANGE_REQUESTS
 from orchestrator.register_ports import Register
@@ -154,3 +155,17 @@ def _reachable(state: ChangeState) -> set[ChangeState]:
         seen |= new
         edge += new
     return seen
+
+
+def test_the_request_of_a_drift_is_found_by_its_differences() -> None:
+    """The open request is found by the environment and the set of differences, and not after it was closed."""
+    desk = Desk()
+    reference = drift_reference(drift("b", "a"))
+    assert drift_request(desk.acting("viewer"), reference) is None
+    follow_drift(system(desk), drift("a", "b"), Sources())
+    found = drift_request(desk.acting("viewer"), reference)
+    assert found is not None
+    assert found.id == "R-1"
+    assert drift_request(desk.acting("viewer"), drift_reference(drift("a"))) is None
+    follow_drift(system(desk), drift(), Sources())
+    assert drift_request(desk.acting("viewer"), reference) is None

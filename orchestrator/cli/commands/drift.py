@@ -7,9 +7,11 @@ import click
 
 from orchestrator.cli import completing
 from orchestrator.cli.output import json_option, note, out, paint, print_json
+from orchestrator.domain.error_codes import RIGHT_MISSING
 
 if TYPE_CHECKING:
     from orchestrator.domain.drift import Drift
+    from orchestrator.management.application import ManagedApplication
 
 
 @click.command("drift")
@@ -23,24 +25,46 @@ def command(environment: str, as_json: bool) -> int:
     change. The release's suites are run. Nothing is changed.
 
     Ends with 0 if there are no differences, and with 1 if there are, or if a check was not possible. Such a check is
-    listed as *unknown*. `require: {no_drift: true}` in `environment.yaml` refuses promotions while there are any.
+    listed as *unknown*. New differences open a change request, whose number is printed.
+    `require: {no_drift: true}` in `environment.yaml` refuses promotions while there are any.
     """
-    from orchestrator.app.opening import open_application
     from orchestrator.cli.situation import calendar_data, calendars_of, closed_lines
     from orchestrator.domain.errors import Exit
+    from orchestrator.management.application import open_managed
 
-    app = open_application(Path.cwd())
+    app = open_managed(Path.cwd())
     app.require_environment(environment)
     note(f"comparing {environment} with its last verified release …")
     found = app.inspections.drift(app.actor, environment)
+    opened = _request(app, found)
     calendars = calendars_of(app, [environment])
     if as_json:
-        print_json("Drift", {**found.to_json(), "none": found.is_empty, "calendar": calendar_data(calendars)})
+        about = {"none": found.is_empty, "request": opened or None, "calendar": calendar_data(calendars)}
+        print_json("Drift", {**found.to_json(), **about})
     else:
         _print(found)
+        if opened:
+            out(f"  change request {opened}: orchestrator request show {opened}")
         for line in closed_lines(calendars):
             out(line)
     return int(Exit.OK if found.is_empty else Exit.FAILED)
+
+
+def _request(app: "ManagedApplication", found: "Drift") -> str:
+    """The id of the change request about this drift; empty without one, or for a user who may not view it."""
+    from orchestrator.domain.errors import OrchestratorError
+    from orchestrator.management.change_requests.drifts import drift_reference
+    from orchestrator.management.change_requests.queries import drift_request
+
+    if not found.findings:
+        return ""
+    try:
+        opened = drift_request(app.acting, drift_reference(found))
+    except OrchestratorError as error:
+        if error.code != RIGHT_MISSING:
+            raise
+        return ""
+    return opened.id if opened is not None else ""
 
 
 def _print(found: "Drift") -> None:

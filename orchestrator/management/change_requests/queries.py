@@ -136,3 +136,15 @@ def preview_changes(acting: Acting, incoming: Sequence[Incoming]) -> ChangeImpor
         return compare_import(imported_before(view.records, incoming), incoming)
 
     return read_register(acting, Action.VIEW, work)
+
+
+@forwarded
+def drift_request(acting: Acting, reference: str) -> ChangeRequest | None:
+    """The open change request about the drift with this `drift_reference`; None if there is none."""
+    parts = [state.value for state in OPEN_STATES]
+
+    def work(view: View) -> ChangeRequest | None:
+        found = view.records.page(CHANGE_REQUESTS, parts, about=reference, newest_first=True, limit=1)
+        return next(iter(found.items), None)
+
+    return read_register(acting, Action.VIEW, work)
