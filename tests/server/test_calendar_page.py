@@ -144,6 +144,20 @@ def test_the_calendar_has_trains_releases_clashes_and_earlier_runs(office: Reque
     assert 'href="/bookings/B-2"' in place.partition('id="demand"')[2].partition("</table>")[0]
 
 
+def test_a_release_that_was_frozen_does_not_come_next(office: RequestProject, site: Site) -> None:
+    """Home announces the freeze of a planned release until its scope is frozen; then the calendar shows when that was."""
+    times = ("--freeze", at(2), "--release-at", at(3))
+    office.packages.put(office.release("1.0.0"))
+    office.by("ann", "release", "plan", "Advent", "--to", "production", *times, "--package", "shop-1.0.0")
+    vic = site.signed_in("vic")
+    assert "REL-1 Advent: freeze" in vic.get("/").text
+    office.by("ann", "release", "confirm", "REL-1")
+    office.by("ann", "release", "freeze", "REL-1")
+    home = vic.get("/").text
+    assert ("REL-1 Advent: fr" in home, "REL-1 Advent: release" in home) == (False, True)
+    assert "REL-1 Advent: frozen" in vic.get("/calendar?view=timeline").text
+
+
 def test_home_names_where_the_line_is_stopped(office: RequestProject, site: Site) -> None:
     """While the line is stopped, Home names the environments, the reason and the user."""
     office.by("ann", "line", "stop", "--all", "-m", "a leak in the hall")

@@ -14,6 +14,7 @@ from orchestrator.domain.moments import moment_text, parse_moment
 from orchestrator.management.bookings.model import EnvironmentBooking
 from orchestrator.management.bookings.queries import list_bookings
 from orchestrator.management.bookings.state import BookingState
+from orchestrator.management.planned_releases.model import PlannedRelease
 from orchestrator.management.planned_releases.queries import list_planned_releases
 from orchestrator.management.trains.queries import list_trains
 from orchestrator.web.pages.drawn_calendar import Entry, entries_of
@@ -70,10 +71,19 @@ def open_entries(acting: Acting, most: int) -> Iterator[Entry]:
             text = f"{title} departs" if not stop.after_s else f"{title} in {stop}"
             yield Entry("train", text, start, start + MOMENT, stop.environments, f"/trains/{train.id}")
     for release in list_planned_releases(acting, limit=most).items:
-        path = f"/planned-releases/{release.id}"
-        for text, moment in (("freeze", release.freeze_at), ("release", release.release_at)):
-            title = f"{release.id} {release.title}: {text}"
-            yield Entry("release", title, moment, moment + MOMENT, (release.environment,), path)
+        yield from dates_of(release)
+
+
+def dates_of(release: PlannedRelease) -> Iterator[Entry]:
+    """When the scope of *release* is frozen and when it is released; once that has happened, when it did."""
+    dates = (
+        ("frozen" if release.frozen_at else "freeze", release.frozen_at or release.freeze_at),
+        ("released" if release.released_at else "release", release.released_at or release.release_at),
+    )
+    for text, moment in dates:
+        title = f"{release.id} {release.title}: {text}"
+        places = (release.environment,)
+        yield Entry("release", title, moment, moment + MOMENT, places, f"/planned-releases/{release.id}")
 
 
 def placed(entry: Entry, environments: tuple[str, ...]) -> Entry:
