@@ -7,9 +7,14 @@ tests/upgrade/data/NAME.tar.xz`.
 """
 
 import contextlib
+import fcntl
+import multiprocessing
+import shutil
 import sqlite3
 import tarfile
+import time
 from collections.abc import Iterator
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any, get_args
 
@@ -28,6 +33,8 @@ BASES = {"every-kind": "32a87dd", "before-names": "414d87c", "before-options": "
 """The data, and the commit that made it."""
 FORMS = {"every-kind": "orchestrator/v1", "before-names": "orchestrator/v1", "before-options": "orchestrator/v2"}
 """The forms of plans in the data."""
+TURN = FOLDER.parent.with_suffix(".turn")
+"""The file that the test whose project is in the folder has locked."""
 pytestmark = pytest.mark.xdist_group("test_upgrade")
 EARLIER = (
     "needs a person",
@@ -67,14 +74,26 @@ def lay(project: Project, name: str) -> None:
 
 @contextlib.contextmanager
 def laid(name: str) -> Iterator[Project]:
-    """The project of the data *name*, removed afterwards."""
+    """The project of the data *name*, removed afterwards.
+
+    Its place is the same for every checkout on the machine. So tests wait for each other, and remove what one left that
+    was killed.
+    """
     project = Project(FOLDER)
-    try:
-        lay(project, name)
-        yield project
-    finally:
-        project.clean()
-        FOLDER.parent.rmdir()
+    with TURN.open("a") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        remove(project)
+        try:
+            lay(project, name)
+            yield project
+        finally:
+            remove(project)
+
+
+def remove(project: Project) -> None:
+    """End what *project* has started, and remove its folder."""
+    project.clean()
+    shutil.rmtree(project.root.parent, ignore_errors=True)  # what still writes there leaves it to the next test
 
 
 @pytest.fixture
@@ -96,6 +115,32 @@ def options() -> Iterator[Project]:
     """The project of the version before the options `--allow-rolled-back` and `--skip-irreversible`."""
     with laid("before-options") as project:
         yield project
+
+
+def leave(holds: Barrier) -> None:
+    """Lay the project, and wait to be killed."""
+    with laid("before-names"):
+        holds.wait(60)
+        time.sleep(600)
+
+
+def test_a_killed_test_leaves_the_place_to_the_next_one() -> None:
+    """While one process has the project laid, another one waits; after `kill -9` of the first, the project is laid anew."""
+    forked = multiprocessing.get_context("fork")
+    holds = forked.Barrier(2)
+    first = forked.Process(target=leave, args=(holds,))
+    first.start()
+    holds.wait(60)
+    assert FOLDER.is_dir()
+    with TURN.open("a") as turn, pytest.raises(BlockingIOError):
+        fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    first.kill()
+    first.join(30)
+    (FOLDER / "left").write_text("by the killed process\n")
+    with laid("before-names") as project:
+        assert not (project.root / "left").exists()
+        assert (project.root / "orchestrator.yaml").is_file()
+    assert not FOLDER.parent.exists()
 
 
 def documents(project: Project, runs: list[dict[str, Any]]) -> Iterator[str]:
