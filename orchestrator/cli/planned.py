@@ -53,13 +53,16 @@ class Printer:
 
 
 def plan_text(plan: Plan | WavePlan) -> str:
-    """*plan* as it is shown to approvers: plain text, the same on every terminal."""
+    """*plan* as it is shown to approvers: plain text, the same on every terminal.
+
+    Votes are for this text. So it does not have which credentials a machine lacks: that changes without the plan.
+    """
     lines: list[str] = []
     say = Printer(lines.append, lines.append)
     if isinstance(plan, WavePlan):
-        _write_waves(plan, say)
+        _write_waves(plan, say, credentials=False)
     else:
-        _write_plan(plan, say)
+        _write_plan(plan, say, credentials=False)
     return click.unstyle("\n".join(lines)) + "\n"
 
 
@@ -74,7 +77,7 @@ def print_waves(plan: WavePlan, *, err: bool = False) -> None:
         say(f"Execute  orchestrator promote --plan {short(plan.digest)}")
 
 
-def _write_waves(plan: WavePlan, say: Printer) -> None:
+def _write_waves(plan: WavePlan, say: Printer, *, credentials: bool = True) -> None:
     """Write all of *plan*: its environments, wave by wave."""
     rollout = plan.rollout
     title = f"Plan: promote {plan.release} → {rollout.name}, in {counted(len(plan.waves), 'wave')}: {rollout}"
@@ -85,7 +88,7 @@ def _write_waves(plan: WavePlan, say: Printer) -> None:
             if item.plan is None:
                 say(f"{item.environment}: {plan.release} is deployed already; nothing is done without --redeploy")
                 continue
-            _write_plan(item.plan, say)
+            _write_plan(item.plan, say, credentials=credentials)
             _write_blocked(item.plan, say)
     soak = f"{rollout.soak} between one wave and the next" if seconds_of(rollout.soak) else "none"
     stays = "stays" if rollout.on_failure == "stop" else "is rolled back, newest wave first"
@@ -111,14 +114,16 @@ def print_plan(plan: Plan, *, err: bool = False, alone: bool = True) -> None:
         say(f"Execute  orchestrator {command}")
 
 
-def _write_plan(plan: Plan, say: Printer, *, err: bool = False) -> None:
-    """Write all of *plan*."""
+def _write_plan(plan: Plan, say: Printer, *, err: bool = False, credentials: bool = True) -> None:
+    """Write all of *plan*, with the *credentials* that were missing when it was made."""
     verb = "roll back to" if plan.action == "rollback" else "promote"
     say(output.paint(f"Plan: {verb} {plan.release} → {plan.environment}", bold=True, err=err))
     for text in _first(plan):
         say(f"  {output.paint('!', fg='red', bold=True, err=err)} {text}")
     for text in plan.notes:
         say(f"  {output.paint('!', fg='yellow', err=err)} {text}")
+    if credentials:
+        _missing(plan, say)
     if plan.at is not None:
         say(f"As of    {when(plan.at)}: {plan.release}, the infrastructure as defined by {short(plan.definition)}")
     _infrastructure(plan, say, err=err)
@@ -129,10 +134,23 @@ def _write_plan(plan: Plan, say: Printer, *, err: bool = False) -> None:
     if plan.configuration is not None:
         for number, line in enumerate(configuration_lines(plan.configuration)):
             say(f"{'' if number else 'Ansible':<9}{line}")
+    _end(plan, say)
+
+
+def _missing(plan: Plan, say: Say) -> None:
+    """Write which credentials are not on the machine that made the plan: what, where, why, and what to do."""
+    for each in plan.missing_credentials:
+        _titled("Missing", (f"{each.what} on {each.machine}: {each.place}", each.why, each.remedy), say)
+
+
+def _end(plan: Plan, say: Say) -> None:
+    """Write the rollback target of the plan, and the digests."""
     if plan.action == "promote":
         say(f"Rollback {_rollback_text(plan)}")
         for line in _left_by_rollback(plan):
             say(f"         {line}")
+    if plan.project_definition is not None:
+        say(f"Project  definition {plan.project_definition}")
     say(f"Digest   {plan.digest}")
 
 
@@ -217,6 +235,9 @@ def _first(plan: Plan) -> Iterator[str]:
 
 def _infrastructure(plan: Plan, say: Say, *, err: bool) -> None:
     stacked = plan.blue_green is not None and plan.blue_green.stacked
+    if plan.stack is None and plan.is_incomplete:
+        say("Stack    not inspected: credentials are missing")
+        return
     if plan.stack is None:
         say(f"Stack    {'both stay as they are' if stacked else 'none: this environment has no Pulumi program'}")
         return
@@ -242,6 +263,9 @@ def tree(changes: tuple[ResourceChange, ...], *, err: bool = False) -> list[str]
 
 
 def _hosts(plan: Plan, say: Say) -> None:
+    if not plan.current_hosts and plan.is_incomplete:
+        say("Hosts    not inspected: credentials are missing")
+        return
     if not plan.current_hosts:
         say("Hosts    known after provisioning" if plan.inventory is None else "Hosts    none")
         return

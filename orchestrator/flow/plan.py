@@ -16,7 +16,7 @@ from orchestrator.planning import sides
 from orchestrator.planning.make import make
 from orchestrator.planning.notes import plan_summary
 from orchestrator.planning.plan_store import load_plan, save
-from orchestrator.planning.refusal import plan_refusal
+from orchestrator.planning.refusal import start_refusal
 from orchestrator.planning.survey import PlanRequest
 from orchestrator.ports import Emit
 
@@ -35,7 +35,7 @@ def resolve_plan(ctx: RunContext) -> None:
             return StepResult(outcome=Outcome.FAILED, message=held_back.message, data={"code": held_back.code})
         approved = load_plan(services, ctx.approved) if ctx.approved else None
         now = make(services, _wanted(ctx, services.packages.fetch(digest), approved), job, emit)
-        why = plan_refusal(now)
+        why = start_refusal(now)
         if why is not None:
             return StepResult(outcome=Outcome.FAILED, message=why.message, data={"code": why.code})
         _warn_of_controller(approved, now, emit)
@@ -72,7 +72,7 @@ def _recheck(ctx: RunContext, job: str, emit: Emit) -> StepResult | None:
         data = {"code": held_back.code, "untouched": True}
         return StepResult(outcome=Outcome.FAILED, message=held_back.message, data=data)
     now = make(ctx.services, _wanted(ctx, ctx.services.packages.fetch(plan.release.digest), plan), job, emit)
-    why = plan_refusal(now)
+    why = start_refusal(now)
     refused = why and StepResult(outcome=Outcome.FAILED, message=why.message, data={"code": why.code})
     result = refused or _compared(ctx, plan, now)
     return None if result.good else result.model_copy(update={"data": {**result.data, "untouched": True}})

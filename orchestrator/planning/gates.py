@@ -10,7 +10,7 @@ from orchestrator.planning.survey import PlanRequest
 from orchestrator.services import Services
 
 
-def _all_gates(plan: Plan) -> list[PlannedGate]:
+def all_gates(plan: Plan) -> list[PlannedGate]:
     """Every gate that is queried: of canaries, of a side, and of the watch."""
     gates = [gate for step in plan.steps if step.canary is not None for gate in step.canary.observation.gates]
     observation = plan.blue_green.observation if plan.blue_green is not None else None
@@ -21,13 +21,14 @@ def _all_gates(plan: Plan) -> list[PlannedGate]:
 def check_gates(services: Services, wanted: PlanRequest, plan: Plan) -> None:
     """Check that secrets and certificates that gates name are on this machine. Raises E160 and E161."""
     context = context_of(services, wanted.environment, "plan", Outputs({}), wanted.fence)
-    for gate in _all_gates(plan):
-        services.gates.check(gate, wanted.package, context)
+    for gate in all_gates(plan):
+        if services.gates.missing_credential(gate, context) is None:  # otherwise the plan names it
+            services.gates.check(gate, wanted.package, context)
 
 
 def check_variables(services: Services, wanted: PlanRequest, plan: Plan, inventory: Inventory) -> None:
     """Check that every variable that a gate or the probe names exists. Raises V142."""
-    gates = [gate.gate for gate in _all_gates(plan)]
+    gates = [gate.gate for gate in all_gates(plan)]
     found: list[Gate | Probe] = [*gates, *([plan.probe] if plan.probe is not None else [])]
     if found:
         outputs = outputs_of(services, wanted.environment)

@@ -10,6 +10,7 @@ from orchestrator.inspect.release_history import steps_to_undo
 from orchestrator.planning import conditions, sides
 from orchestrator.planning.admission import check_admissible
 from orchestrator.planning.configuration import configuration_of
+from orchestrator.planning.credentials import missing_after, missing_before
 from orchestrator.planning.draft import Draft
 from orchestrator.planning.gates import check_gates, check_variables
 from orchestrator.planning.masking import masked_plan
@@ -37,7 +38,7 @@ from orchestrator.planning.steps import (
     suites_of,
     watch_of,
 )
-from orchestrator.planning.survey import PlanRequest, Survey, make_survey
+from orchestrator.planning.survey import PlanRequest, Survey, make_survey, no_survey
 from orchestrator.ports import Emit
 from orchestrator.services import Services
 
@@ -48,12 +49,16 @@ def make(services: Services, wanted: PlanRequest, job: str, emit: Emit) -> Plan:
     check_admissible(services, wanted, environment)
     target_side = sides.target_side(services, wanted.environment)
     services = sides.for_side(services, wanted.environment, target_side)
-    draft = _drafted(services, wanted, make_survey(services, wanted, job, emit), target_side)
+    missing = missing_before(services, wanted)
+    survey = no_survey(services, wanted) if missing else make_survey(services, wanted, job, emit)
+    draft = _drafted(services, wanted, survey, target_side)
     draft = _with_steps(services, wanted, draft, job, emit)
     draft = with_notes(services, wanted, _with_conditions(services, wanted, draft, job, emit))
     plan = _with_survey(_plan(services, wanted, draft), draft.survey)
     check_gates(services, wanted, plan)
     _refuse_behind(plan, draft.survey)
+    missing += missing_after(services, wanted, plan, draft.survey)
+    plan = plan.model_copy(update={"missing_credentials": missing})
     if draft.survey.full is not None:
         check_variables(services, wanted, plan, draft.survey.full)
     return masked_plan(services, _blocked(plan))
@@ -100,7 +105,8 @@ def _with_conditions(services: Services, wanted: PlanRequest, draft: Draft, job:
     """*draft* with whether it is rehearsed, and with what the environment requires of a promotion."""
     rehearse, notes = rehearsed(services, wanted, draft.rollback_target, draft.survey.current_hosts)
     promoting = wanted.action == "promote"
-    found = conditions.check_conditions(services, wanted.environment, wanted.package, job, emit) if promoting else ()
+    looks = promoting and not draft.survey.is_missing
+    found = conditions.check_conditions(services, wanted.environment, wanted.package, job, emit) if looks else ()
     return replace(draft, rehearse=rehearse, conditions=found, notes=notes)
 
 
@@ -139,7 +145,9 @@ def _plan(services: Services, wanted: PlanRequest, draft: Draft) -> Plan:
         second_pass=rollback_second_pass(wanted, survey, draft.blue_green),
         skipped=() if promoting else left_alone(wanted.package, draft.undone),
         conditions=draft.conditions,
-        configuration=configuration_of(services, wanted.package, environment, wanted.approved),
+        configuration=None
+        if survey.is_missing
+        else configuration_of(services, wanted.package, environment, wanted.approved),
         notes=draft.notes,
         created_at=services.clock.now(),
     )

@@ -8,7 +8,7 @@ from orchestrator.domain.plan import Plan
 from orchestrator.planning.plan_store import learn_names
 from orchestrator.services import Services
 
-SHOWN = ("notes", "conditions", "configuration", "unmet", "checked", "uninspected")
+SHOWN = ("notes", "conditions", "configuration", "unmet", "checked", "uninspected", "missing_credentials")
 """Parts of a plan that are for readers, or that are only compared."""
 
 

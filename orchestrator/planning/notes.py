@@ -45,8 +45,7 @@ def _notes(environment: Environment, target: RollbackTarget, survey: Survey) -> 
         notes.append(f"{target.release} is not available as rollback target: {target.reason}")
     if not environment.rollback.automatic and rule is None:
         notes.append("automatic rollback is switched off for this environment")
-    if survey.inventory is None:
-        notes.append("the hosts are only known after provisioning")
+    notes += _not_known(survey)
     if survey.stays:
         notes.append("the infrastructure stays as it is: its definition of that release is not kept here")
     notes += [f"cannot be executed: {text}" for text in survey.unmet]
@@ -55,6 +54,12 @@ def _notes(environment: Environment, target: RollbackTarget, survey: Survey) -> 
     if survey.unreachable:
         notes.append(f"cannot be reached: {', '.join(survey.unreachable)}")
     return tuple(notes)
+
+
+def _not_known(survey: Survey) -> list[str]:
+    if survey.is_missing:
+        return ["stack, hosts, conditions and configuration are unknown: credentials are missing"]
+    return ["the hosts are only known after provisioning"] if survey.inventory is None else []
 
 
 def _rolled_back_note(services: Services, wanted: PlanRequest) -> list[str]:

@@ -56,7 +56,7 @@ class Survey:
     """The results of the inspection for a plan. *inventory* is an outline; *full* has the variables.
 
     *refusing* are hosts that would refuse our fencing token. *stays*: the stack is left unchanged, because the
-    definition of the release to be restored is not kept.
+    definition of the release to be restored is not kept. *is_missing*: nothing was inspected.
     """
 
     definition: str
@@ -71,6 +71,7 @@ class Survey:
     losses: tuple[Loss, ...] = ()
     uninspected: str = ""
     refusing: Mapping[str, HostResult] = field(default_factory=dict)
+    is_missing: bool = False
 
 
 def make_survey(services: Services, wanted: PlanRequest, job: str, emit: Emit) -> Survey:
@@ -104,6 +105,20 @@ def make_survey(services: Services, wanted: PlanRequest, job: str, emit: Emit) -
         losses=lost(services, wanted.environment, spec, preview) if spec and preview else (),
         uninspected=_failure_as_a_whole(seen),
         refusing=_refusals(seen, refusing),
+    )
+
+
+def no_survey(services: Services, wanted: PlanRequest) -> Survey:
+    """What is known without an inspection of stack and hosts, for which credentials are missing."""
+    environment, _ = services.environment(wanted.environment)
+    spec = _wanted_stack(services, wanted)
+    return Survey(
+        definition=spec.definition if spec else digest_of(environment.to_json()),
+        stack=None,
+        inventory=None,
+        full=None,
+        current_hosts=_current_hosts(services, wanted.environment, None, None),
+        is_missing=True,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from orchestrator.domain.configuration import Configuration
 from orchestrator.domain.context import Context, Outputs
+from orchestrator.domain.credentials import MissingCredential
 from orchestrator.domain.environment import AnsibleSettings, Environment, PulumiSettings, SnapshotRule
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.parity import Definition
@@ -77,6 +78,12 @@ class Provisioner(Protocol):
 
     def unused_settings(self, settings: PulumiSettings) -> tuple[str, ...]:
         """What the controller sets and the engine is not given, in a sentence each."""
+
+    def missing_credential(self, spec: StackSpec) -> MissingCredential | None:
+        """The credential that the stack needs and that is not on this machine; None if nothing is missing.
+
+        Only certain errors are reported. Raises E102.
+        """
 
     def drifted(self, spec: StackSpec, job: str, emit: Emit) -> tuple[ResourceChange, ...]:
         """The resources that are really other than the stack's state has them, with the properties that differ.
@@ -160,6 +167,19 @@ class Deployer(Protocol):
 
         *files* are the environment's own inventories. Raises D150.
         """
+
+    def missing_passwords(
+        self, package: Package, files: tuple[str, ...], settings: AnsibleSettings
+    ) -> tuple[MissingCredential, ...]:
+        """The files with passwords that settings name for plays and for the inventory *files*, and that are not here.
+
+        Their content is not read. Raises D150.
+        """
+
+    def missing_keys(
+        self, inventory: Inventory, settings: AnsibleSettings, hosts: tuple[str, ...]
+    ) -> tuple[MissingCredential, ...]:
+        """The files with keys that are named for *hosts* of *inventory*, and that are not here. Raises D150."""
 
     def unused_settings(self, package: Package, settings: AnsibleSettings) -> tuple[str, ...]:
         """What the controller or the package sets and plays are not given, in a sentence each."""

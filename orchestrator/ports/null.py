@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from orchestrator.domain.context import Context
+from orchestrator.domain.credentials import MissingCredential
 from orchestrator.domain.downtime import AvailabilityReport
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.gate import Probe
@@ -31,6 +32,11 @@ class NullGates:
         """Return *unknown*."""
         del gate, hosts, package, inventory, context, job, emit
         return StepResult(outcome=Outcome.UNKNOWN, message="no gate can be checked here", data={"code": "V141"})
+
+    def missing_credential(self, gate: PlannedGate, context: Context) -> MissingCredential | None:
+        """Nothing is needed."""
+        del gate, context
+        return None
 
     def check(self, gate: PlannedGate, package: Package, context: Context) -> None:
         """Nothing is needed."""

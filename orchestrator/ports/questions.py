@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from orchestrator.domain.context import Context
+from orchestrator.domain.credentials import MissingCredential
 from orchestrator.domain.downtime import AvailabilityReport
 from orchestrator.domain.gate import Probe
 from orchestrator.domain.inventory import Inventory
@@ -29,6 +30,9 @@ class Gates(Protocol):
         emit: Emit,
     ) -> StepResult:
         """Check once, for *hosts*: *succeeded*, *failed*, or *unknown* if the check was not possible. Never raises."""
+
+    def missing_credential(self, gate: PlannedGate, context: Context) -> MissingCredential | None:
+        """The credential of the gate that is not on this machine; None if nothing is missing."""
 
     def check(self, gate: PlannedGate, package: Package, context: Context) -> None:
         """Return when all that the gate needs of this machine is here. Raises E160 and E161."""

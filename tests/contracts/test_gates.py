@@ -13,6 +13,7 @@ from orchestrator.adapters.memory.verifier import MemoryGates
 from orchestrator.adapters.memory.world import World
 from orchestrator.adapters.views import Views
 from orchestrator.domain.context import Context
+from orchestrator.domain.credentials import MissingCredential
 from orchestrator.domain.errors import catalogue
 from orchestrator.domain.gate import Gate
 from orchestrator.domain.inventory import Inventory
@@ -114,6 +115,9 @@ def case(request: pytest.FixtureRequest, tmp_path: Path, server: Server) -> Case
         ) -> StepResult:
             known = replace(context, vars=page)
             return gates.ask(gate, hosts, package, inventory, known, job, emit)
+
+        def missing_credential(self, gate: PlannedGate, context: Context) -> MissingCredential | None:
+            return gates.missing_credential(gate, context)
 
         def check(self, gate: PlannedGate, package: Package, context: Context) -> None:
             gates.check(gate, package, context)

@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from orchestrator.adapters.ansible.installed import program
 from orchestrator.app import access, people, tokens
 from orchestrator.cli import main
 from orchestrator.domain.access.actions import BUILT_IN
@@ -156,6 +158,82 @@ def test_a_plan_runs_with_the_definition_that_it_was_made_with(
         assert run("project", "use", listed[1]["digest"])[0] != 0
         code, said = run("promote", "shop-1.0.0", "--to", "staging", "--plan", plan["digest"])
         assert (code != 0, out.read_text()) == (True, "two"), said
+
+
+@pytest.mark.long
+def test_a_worker_without_a_credential_says_so_in_the_plan(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A plan of a worker that lacks a file with a password names it, no promotion starts there without it, and an approved plan stays valid."""
+    port, out, credential = free_port(), places / "out", places / "worker/vault.txt"
+    write(
+        places / "source",
+        {"ansible.cfg": "[defaults]\nvault_password_file = vault.txt\n", "vault.txt": "correct horse"},
+    )
+    at = ("--server", f"http://127.0.0.1:{port}")
+
+    def run(*words: str) -> tuple[int, str]:
+        capsys.readouterr()
+        code = int(main([*at, *words]))
+        printed = capsys.readouterr()
+        return code, printed.out + printed.err
+
+    def planned() -> dict[str, Any]:
+        code, said = run("plan", "shop-1.0.0", "--to", "staging", "--json")
+        assert code == 0, said
+        found: dict[str, Any] = json.JSONDecoder().raw_decode(said)[0]
+        return found
+
+    with server(places / "server", port), worker(places / "worker"):
+        wait_for_worker(places / "server")
+        assert run("project", "push", "-m", "the first")[0] == 0
+        assert run("build", "shop")[0] == 0
+        (missing,) = planned()["missing_credentials"]
+        assert (missing["what"], missing["place"]) == ("vault.txt does not exist", str(credential))
+        said = run("plan", "shop-1.0.0", "--to", "staging")[1]
+        assert f"Missing  vault.txt does not exist on {missing['machine']}: {credential}" in said
+        code, said = run("promote", "shop-1.0.0", "--to", "staging")
+        assert (code, "E170" in said, out.exists()) == (1, True, False), said
+        credential.write_text("correct horse")
+        plan = planned()
+        assert "missing_credentials" not in plan
+        credential.unlink()
+        code, said = run("promote", "--plan", plan["digest"])
+        assert (code, "E170" in said, out.exists()) == (1, True, False), said
+        credential.write_text("correct horse")
+        code, said = run("promote", "--plan", plan["digest"])
+        assert (code, out.read_text() if out.exists() else "") == (0, "one"), said
+        assert "correct horse" not in json.dumps(plan) + said
+
+
+@pytest.mark.long
+def test_a_definition_runs_isolated(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With isolation required, a worker runs a pushed definition, with a credential of its own folder."""
+    port, out = free_port(), places / "out"
+    for name in ("server", "worker"):
+        text = LOCAL.format(shared=places / "shared").replace("isolation: 'off'", "isolation: required")
+        write(places / name, {"orchestrator.yaml": text})
+    settings = SOURCES["environments/staging/environment.yaml"] + f"isolation: {{write: [{out}]}}\n"
+    encrypted = subprocess.run(
+        [program("ansible-vault"), "encrypt_string", "--vault-password-file", "vault.txt", "one", "--name", "greeting"],
+        cwd=write(places / "source", {"vault.txt": "correct horse"}), capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    files = {
+        "ansible.cfg": "[defaults]\nvault_password_file = vault.txt\n",
+        "environments/staging/environment.yaml": settings,
+        "environments/staging/group_vars/all.yml": f"{encrypted}\nout: {out}/greeting\n",
+        "environments/staging/hosts.yml": json.dumps({"all": {"hosts": {"web1": {
+            "ansible_connection": "local", "ansible_python_interpreter": sys.executable}}}}),
+    }  # fmt: skip
+    write(places / "source", files)
+    write(places / "worker", {"vault.txt": "correct horse"})
+    out.mkdir()
+    at = ("--server", f"http://127.0.0.1:{port}")
+    with server(places / "server", port), worker(places / "worker"):
+        wait_for_worker(places / "server")
+        for words in (("project", "push"), ("build", "shop"), ("promote", "shop-1.0.0", "--to", "staging")):
+            code = int(main([*at, *words]))
+            printed = capsys.readouterr()
+            assert code == 0, printed.out + printed.err
+    assert (out / "greeting").read_text() == "one"
 
 
 def test_an_upload_of_a_definition_continues_after_either_process_was_killed(

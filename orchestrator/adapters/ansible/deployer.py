@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from orchestrator.adapters.ansible import handlers, inspection
+from orchestrator.adapters.ansible import credentials, handlers, inspection
 from orchestrator.adapters.ansible import snapshot as look
 from orchestrator.adapters.ansible.configuration import Configurations
 from orchestrator.adapters.ansible.control import ControlSockets
@@ -23,6 +23,7 @@ from orchestrator.adapters.ansible.written import notice
 from orchestrator.adapters.views import Views
 from orchestrator.domain.configuration import Configuration
 from orchestrator.domain.context import Context
+from orchestrator.domain.credentials import MissingCredential
 from orchestrator.domain.environment import AnsibleSettings, SnapshotRule
 from orchestrator.domain.error_codes import HANDLERS_PENDING, TOO_MANY_CONTROLLER_FILES
 from orchestrator.domain.errors import JobLost, OrchestratorError
@@ -190,6 +191,18 @@ class AnsibleDeployer:
     def unused_settings(self, package: Package, settings: AnsibleSettings) -> tuple[str, ...]:
         """Settings of the controller or the package that Ansible does not get, in a sentence each."""
         return self.configurations.notes(package, settings)
+
+    def missing_passwords(
+        self, package: Package, files: tuple[str, ...], settings: AnsibleSettings
+    ) -> tuple[MissingCredential, ...]:
+        """The files with passwords that settings name and that cannot be read here. Raises D150."""
+        return credentials.missing_passwords(self.configurations, package, files, settings)
+
+    def missing_keys(
+        self, inventory: Inventory, settings: AnsibleSettings, hosts: tuple[str, ...]
+    ) -> tuple[MissingCredential, ...]:
+        """The files with keys that are named for *hosts* and that cannot be read here. Raises D150."""
+        return credentials.missing_keys(self.configurations, inventory, settings, hosts)
 
     def close(self) -> None:
         """Close connections that a killed play has left, and remove their folder."""

@@ -99,6 +99,10 @@ class EffectiveSettings:
                 return self._parser.get(section, key)
         return None
 
+    def origin(self, option: tuple[str, str]) -> str:
+        """What a plan calls the file from which *option* is; empty if it is not set."""
+        return self._origins.get(option, "")
+
     def named_files(self) -> Iterator[Path]:
         """The files and folders that settings of the operator name; a setting of a package names none."""
         for section, key in self._origins:

@@ -19,6 +19,7 @@ from orchestrator.adapters.archive.working_copy import copy_content
 from orchestrator.adapters.gates.web import Answer, fetch_url
 from orchestrator.adapters.views import Views
 from orchestrator.domain.context import Context
+from orchestrator.domain.credentials import MissingCredential, missing_variable
 from orchestrator.domain.error_codes import GATE_CERTIFICATES_UNREADABLE, GATE_VALUE_MISSING, GATE_VARIABLE_UNKNOWN
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.gate import HttpGate, PrometheusGate, origin
@@ -128,6 +129,16 @@ class LiveGates:
             if error.code not in {GATE_VARIABLE_UNKNOWN, GATE_VALUE_MISSING, GATE_CERTIFICATES_UNREADABLE}:
                 raise
             return StepResult(outcome=Outcome.UNKNOWN, message=error.message, data={"code": error.code})
+
+    def missing_credential(self, gate: PlannedGate, context: Context) -> MissingCredential | None:
+        """The variable of the query that is not set; None for one that the gate may not use, which `check` refuses."""
+        address = gate.gate.prometheus
+        name = address.secret_from if address is not None else None
+        if address is None or name is None or self._environ.get(name, "").strip():
+            return None
+        if not gate.own and name not in context.credentials:
+            return None
+        return missing_variable(name, f"the gate {gate.gate.name} shows it to {address.server}", "gates")
 
     def check(self, gate: PlannedGate, package: Package, context: Context) -> None:
         """Return when the secret and the certificates that a query needs are here. Raises E160 and E161."""

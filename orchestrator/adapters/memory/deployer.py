@@ -5,6 +5,7 @@ import json
 from orchestrator.adapters.memory.world import World
 from orchestrator.domain.configuration import Configuration
 from orchestrator.domain.context import Context
+from orchestrator.domain.credentials import MissingCredential
 from orchestrator.domain.environment import AnsibleSettings, SnapshotRule
 from orchestrator.domain.host_answer import Fault, read_answer, read_reported
 from orchestrator.domain.inventory import Inventory
@@ -233,6 +234,20 @@ class MemoryDeployer:
         """The settings that the world has and does not pass on."""
         del package, settings
         return self._world.unused_settings
+
+    def missing_passwords(
+        self, package: Package, files: tuple[str, ...], settings: AnsibleSettings
+    ) -> tuple[MissingCredential, ...]:
+        """What the world lacks."""
+        del package, files, settings
+        return tuple(each for each in self._world.missing if each.needed_for == "plan")
+
+    def missing_keys(
+        self, inventory: Inventory, settings: AnsibleSettings, hosts: tuple[str, ...]
+    ) -> tuple[MissingCredential, ...]:
+        """The keys that the world lacks."""
+        del inventory, settings
+        return tuple(each for each in self._world.missing if each.needed_for == "hosts" and hosts)
 
     def close(self) -> None:
         """Nothing is open."""

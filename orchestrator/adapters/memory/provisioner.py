@@ -8,6 +8,7 @@ from pathlib import Path
 from orchestrator.adapters.memory.inventory import web_inventory
 from orchestrator.adapters.memory.world import World
 from orchestrator.domain.context import Outputs
+from orchestrator.domain.credentials import MissingCredential
 from orchestrator.domain.environment import Environment, PulumiSettings
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
@@ -104,6 +105,11 @@ class MemoryProvisioner:
         """The settings that the world has and does not pass on."""
         del settings
         return ()
+
+    def missing_credential(self, spec: StackSpec) -> MissingCredential | None:
+        """Nothing is needed."""
+        del spec
+        return None
 
     def drifted(self, spec: StackSpec, job: str, emit: Emit) -> tuple[ResourceChange, ...]:
         """The hosts that were edited by hand."""

@@ -2,6 +2,7 @@
 
 from orchestrator.adapters.memory.world import World
 from orchestrator.domain.context import Context
+from orchestrator.domain.credentials import MissingCredential
 from orchestrator.domain.downtime import AvailabilityReport
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.gate import Probe
@@ -63,6 +64,11 @@ class MemoryGates:
         if self._world.fails("gate", name, package.ref.version):
             return StepResult(outcome=Outcome.FAILED, message=f"{name} is shut", data={"code": "V140"})
         return StepResult(outcome=Outcome.SUCCEEDED)
+
+    def missing_credential(self, gate: PlannedGate, context: Context) -> MissingCredential | None:
+        """The credential that the world lacks for gates."""
+        del gate, context
+        return next((each for each in self._world.missing if each.needed_for == "gates"), None)
 
     def check(self, gate: PlannedGate, package: Package, context: Context) -> None:
         """Raise E160 if a fault declares that something needed by the gate is missing."""

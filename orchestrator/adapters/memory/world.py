@@ -7,6 +7,7 @@ put into it by hand: `world.faults.add(("deploy", "web2", "1.2.0"))` makes that 
 from dataclasses import dataclass, field
 
 from orchestrator.domain.configuration import Configuration
+from orchestrator.domain.credentials import MissingCredential
 
 
 @dataclass
@@ -29,7 +30,7 @@ class World:
     variables: the hosts of the stack. *answers* are what hosts answer to an inspection instead, as text. *measured* are
     the lines of hosts that measure requirements, and *reports* what hosts report after a play. *uninspected* is why a
     host inspection fails as a whole. *configuration* are the settings of the plays, *unused_settings* those that they
-    are not given. *secrets* are secret outputs of every stack. *plans* are the implementation plans that runs have
+    are not given. *missing* are credentials that are not on this machine. *secrets* are secret outputs of every stack. *plans* are the implementation plans that runs have
     started, by the run and the step: the id, the template, and the version. Those of the templates *waiting* have not
     ended, and *aborted_plans* has the reasons of others.
     """
@@ -66,6 +67,7 @@ class World:
     uninspected: str = ""
     configuration: Configuration | None = None
     unused_settings: tuple[str, ...] = ()
+    missing: tuple[MissingCredential, ...] = ()
     secrets: dict[str, str] = field(default_factory=dict)
     given: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
 

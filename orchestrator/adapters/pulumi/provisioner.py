@@ -28,6 +28,7 @@ from orchestrator.adapters.pulumi.trace import Trace
 from orchestrator.adapters.pulumi.workspace import in_use
 from orchestrator.adapters.views import Views
 from orchestrator.domain.context import Outputs
+from orchestrator.domain.credentials import MissingCredential
 from orchestrator.domain.environment import Environment, PulumiSettings
 from orchestrator.domain.error_codes import CREATES_UNRESOLVED, HOST_NAME_INVALID, INVENTORY_UNREADABLE, PULUMI_FAILED
 from orchestrator.domain.errors import OrchestratorError
@@ -168,6 +169,15 @@ class PulumiProvisioner:
     def unused_settings(self, settings: PulumiSettings) -> tuple[str, ...]:
         """Settings of the controller that Pulumi does not get, in a sentence each."""
         return variables.unused(self._environ, settings.environment)
+
+    def missing_credential(self, spec: StackSpec) -> MissingCredential | None:
+        """What the stack's secrets or its backend need and were not given. Raises E102."""
+        found = settings.missing_credential(spec, self._environ)
+        if found is None:
+            return None
+        what, remedy = found
+        why, place = f"the stack {spec.stack} needs it", "the environment variables of Pulumi"
+        return MissingCredential(what=what, place=place, why=why, remedy=remedy, needed_for="plan")
 
     def drifted(self, spec: StackSpec, job: str, emit: Emit) -> tuple[ResourceChange, ...]:
         """The resources that differ from the state, by a refresh that writes nothing."""

@@ -180,9 +180,18 @@ CODES: tuple[ErrorCode, ...] = (
     ErrorCode(
         "E160",
         "secret of a gate not available",
-        "A gate names the environment variable of its token or password (`token_from`, `password_from`). The variable is not set for the orchestrator, or is not plain text. For a gate of a release, `credentials` of `environment.yaml` may also not name the variable with this server. This is checked when the plan is made, before any change.",
+        "A gate names the environment variable of its token or password (`token_from`, `password_from`). The variable is not plain text. For a gate of a release, `credentials` of `environment.yaml` may not name the variable with this server. This is checked when the plan is made, before any change.",
         "Set the variable for each process that plans and promotes, workers among them. A gate of a release may show a variable to the "
         "servers that `credentials` in `environment.yaml` names for it; a gate in `environment.yaml` may name any.",
+        Exit.FAILED,
+    ),
+    ErrorCode(
+        "E170",
+        "credential not on this machine",
+        "The project names a file with a password or a key, a variable with a secret, or a login. The machine that made the plan, or that executes it, does not have it. "
+        "Credentials are never uploaded. The message names each, what needs it, and the machine. No value of a credential is recorded.",
+        "Copy the file to the named path, or set the variable for the server and its workers on that machine, and run the command again. "
+        "A plan that was approved before stays valid. `orchestrator doctor` checks the passphrases of stacks.",
         Exit.FAILED,
     ),
     ErrorCode(

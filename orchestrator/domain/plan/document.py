@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from orchestrator.domain.configuration import Configuration
+from orchestrator.domain.credentials import MissingCredential
 from orchestrator.domain.environment import Ephemeral
 from orchestrator.domain.gate import Probe
 from orchestrator.domain.inventory import Inventory
@@ -40,6 +41,13 @@ class Acknowledgements(Model):
 
 
 NOTHING = Acknowledgements()
+NOT_DECIDING: dict[str, Any] = {
+    "created_at": True,
+    "checked": True,
+    "missing_credentials": True,
+    "stack": {"update_file"},
+}
+"""The parts of a plan that its digest does not cover."""
 
 
 class Condition(Model):
@@ -76,7 +84,8 @@ class Plan(Model):
     effects the promotion of an older release would leave. *all_at_once*: a rollback restores all hosts
     at the same time, and not in the batches of its steps. *second_pass* is what a rollback runs on hosts again after it
     has restored the stack; null if the stack stays. *skipped* are the steps that a rollback neither undoes nor runs
-    again.
+    again. *missing_credentials* are not on the machine that made the plan. They are shown, and do not count for the
+    digest: another machine may have them, and each run checks it again.
     """
 
     apiVersion: Literal["orchestrator/v1", "orchestrator/v2", "orchestrator/v3"] = "orchestrator/v3"
@@ -122,19 +131,23 @@ class Plan(Model):
     conditions: tuple[Condition, ...] = ()
     configuration: Configuration | None = Field(default=None, exclude_if=lambda settings: settings is None)
     notes: tuple[str, ...] = ()
+    missing_credentials: tuple[MissingCredential, ...] = Field(default=(), exclude_if=lambda found: not found)
     created_at: str = ""
 
     @property
     def digest(self) -> str:
         """The digest over all that decides what this plan does."""
-        data = self.model_dump(
-            mode="json", by_alias=True, exclude={"created_at": True, "checked": True, "stack": {"update_file"}}
-        )
+        data = self.model_dump(mode="json", by_alias=True, exclude=NOT_DECIDING)
         return digest_of(plan_as_made(data))
 
     def document(self) -> dict[str, Any]:
         """The plan with its digest, as `plan --json` and `--out` give it, in the form in which it was made."""
         return {**plan_as_made(self.model_dump(mode="json", by_alias=True)), "digest": self.digest}
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether credentials were missing without which it does not show all that would be done."""
+        return any(each.hides for each in self.missing_credentials)
 
     @property
     def unnamed_losses(self) -> tuple[Loss, ...]:

@@ -259,6 +259,20 @@ def test_a_secret_is_shown_to_nobody_else(knowing: LiveGates, server: Server) ->
         assert (server.shown, other.shown) == ([f"Bearer {TOKEN}"], [""])
 
 
+def test_which_variable_is_missing(knowing: LiveGates, server: Server) -> None:
+    """A variable that a gate may use and that is not set is named with the gate, and without it nothing is missing."""
+    context = Context(run="run", environment="staging", credentials={**let_in(server), "UNSET": (server.url,)})
+
+    def missing(name: str | None, *, own: bool) -> str:
+        gate = PlannedGate(gate=query(server.url, below=1, **({"token_from": name} if name else {})), own=own)
+        found = knowing.missing_credential(gate, context)
+        return f"{found.place}: {found.why}" if found is not None else ""
+
+    expected = f"the gate {query(server.url, below=1).name} shows it to {server.url}"
+    assert missing("UNSET", own=False) == missing("UNSET", own=True) == f"UNSET: {expected}"
+    assert [missing("ELSE", own=False), missing("OTHER", own=True), missing(None, own=False)] == ["", "", ""]
+
+
 @pytest.mark.parametrize(
     ("name", "own", "why"),
     [
