@@ -120,6 +120,7 @@ def _in_waves(
         override_reason=request.override_reason,
         redeploy=request.redeploy,
         overrun=bool(request.overrun_reason),
+        definition=request.definition,
     )
     if part is None:
         wave_rollout.WaveRollout(parts.services, durable, ownership, way).go()

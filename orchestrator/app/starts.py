@@ -136,6 +136,7 @@ def recorded_work(request: RunRequest, queue: str) -> tuple[QueuedRequest, Run]:
         environment=request.environment,
         release=release,
         by=request.requester,
+        project_definition=request.definition or None,
     )
     return QueuedRequest(root=root, request=recorded, queue=queue), run
 

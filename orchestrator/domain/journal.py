@@ -69,6 +69,7 @@ class Run(Model):
     *root* is the id of the request: a promotion along the path is several runs with one root, and the
     engine's executor has its name. A promotion in waves has a run of its own as well, called like its root, whose
     *environment* is the name of the list of waves. *control* is the last control request: pause, cancel or abort.
+    *project_definition* is the digest of the project definition that it uses, if one was pushed.
     """
 
     id: str
@@ -85,6 +86,7 @@ class Run(Model):
     control: ControlVerb = ""
     control_by: str = ""
     control_at: str = ""
+    project_definition: str | None = Field(default=None, exclude_if=lambda digest: digest is None)
 
     @property
     def ended(self) -> bool:

@@ -23,11 +23,13 @@ class RunFilter(Model):
     """Which runs are listed. A field that is None does not limit the list.
 
     *request_id* is the request that a run belongs to (`Run.root`), *digest* the one of its release, *plan* the one of
-    its plan, *is_open* whether the run has not ended. Runs were requested *before* a moment, as `moment_text` has it.
+    its plan, *project_definition* that of the project definition, *is_open* whether the run has not ended. Runs were
+    requested *before* a moment, as `moment_text` has it.
     """
 
     environment: str | None = None
     plan: str | None = None
+    project_definition: str | None = None
     request_id: str | None = None
     digest: str | None = None
     name: str | None = None
@@ -41,6 +43,7 @@ class RunFilter(Model):
         return (
             self.environment in {None, run.environment}
             and self.plan in {None, run.plan}
+            and self.project_definition in {None, run.project_definition}
             and self.request_id in {None, run.root}
             and self._accepts_release(run.release)
             and (self.states is None or run.state in self.states)

@@ -43,7 +43,7 @@ class WaveRolloutRequest:
 
     *plans* are the digests of the plans that its environments are held to, *plan* that over all of them; *wait*,
     *named*, *override_reason* and *overrun* are as of a `RunContext`, and the same for each environment. With
-    *redeploy* the release also goes to environments that have it.
+    *redeploy* the release also goes to environments that have it. *definition* is the digest of the project definition.
     """
 
     root: str
@@ -57,6 +57,7 @@ class WaveRolloutRequest:
     override_reason: str = ""
     redeploy: bool = False
     overrun: bool = False
+    definition: str = ""
 
     def run(self, at: str) -> Run:
         """The run of the whole promotion, which has the name of its root."""
@@ -68,6 +69,7 @@ class WaveRolloutRequest:
             release=self.release,
             by=self.by,
             requested_at=at,
+            project_definition=self.definition or None,
         )
 
 
@@ -176,6 +178,7 @@ def one(
         release=member.release,
         by=request.by,
         requested_at=durable.step("requested", services.clock.now),
+        project_definition=request.definition or None,
     )
     services.store.create(run)
     promotion = member.kind == "promotion"

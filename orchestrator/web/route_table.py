@@ -5,6 +5,8 @@ The table has no rights of its own: `tests/app/rights.yaml` has those of each us
 
 from dataclasses import dataclass
 
+from orchestrator.web.setting_routes import DEFINITION_ROUTES, HOOK_ROUTES, READING
+
 
 @dataclass(frozen=True)
 class Public:
@@ -22,7 +24,6 @@ SIGN_IN = Public("how users sign in")
 FILES = Public("files without data of the project")
 PROBES = Public("for supervisors of the process; without data of the project")
 
-READING = ("HEAD", "GET")
 REQUESTING = ("plans.find", "plans.require_executable", "plans.risk", "run_requests.request_promotion")
 ROLLING_BACK = ("releases.rollback_package", "submissions.submit(RollBack)")
 SEARCHING = (
@@ -178,23 +179,6 @@ NOTIFICATIONS: dict[str, tuple[str, ...]] = {
     "GET /api/v1/notifications": SENT,
 }
 """The routes of notifications."""
-HOOK_CHANGES: dict[str, tuple[str, ...]] = {
-    "POST /hooks": ("hooks.add_hook",),
-    "POST /hooks/{hook}/edit": ("hooks.edit_hook",),
-    "POST /hooks/{hook}/remove": ("hooks.remove_hook",),
-}
-HOOK_ROUTES: dict[str, tuple[str, ...]] = {
-    "GET /hooks": ("hooks.list_hooks", "hooks.list_deliveries", "people.show_access"),
-    "GET /hooks/{hook}": ("hooks.show_hook", "hooks.test_hook", "hooks.list_deliveries", "people.show_access"),
-    **HOOK_CHANGES,
-    **{route.replace(" /", " /api/v1/"): cases for route, cases in HOOK_CHANGES.items()},
-    "GET /api/v1/hooks": ("hooks.list_hooks",),
-    "GET /api/v1/hooks/{hook}": ("hooks.show_hook",),
-    "GET /api/v1/hooks/{hook}/check": ("hooks.test_hook",),
-    "GET /api/v1/hook-deliveries": ("hooks.list_deliveries",),
-    "POST /api/v1/hooks/{hook}/edit": ("hooks.show_hook", "hooks.edit_hook"),
-}
-"""The pages and routes by which users manage hooks."""
 TRAINS: dict[str, tuple[str, ...]] = {
     "GET /api/v1/trains": ("trains.list_trains",),
     "POST /api/v1/trains": ("trains.create_train",),
@@ -378,11 +362,7 @@ ROUTES: dict[str, tuple[str, ...] | Public | UseCaseRoute] = {
     "POST /api/v1/hooks/{hook}": Public("the signature of the sender, which is verified; a service account acts"),
     **{f"{method} /api/v1/packages/{{digest}}": ("packageuploads.upload_offset",) for method in READING},
     "PUT /api/v1/packages/{digest}": ("packageuploads.upload_part",),
-    "GET /api/v1/definitions": ("definitions.kept",),
-    "GET /api/v1/definitions/{digest}": ("definitions.show",),
-    "POST /api/v1/definitions/{digest}/use": ("definitions.current", "definitions.show", "definitions.make_current"),
-    **{f"{method} /api/v1/definition-uploads/{{digest}}": ("definitions.definition_offset",) for method in READING},
-    "PUT /api/v1/definition-uploads/{digest}": ("definitions.definition_part",),
+    **DEFINITION_ROUTES,
     "GET /api/v1/worker-calls/{call}": Public("the result of a call, for the actor of that call"),
     "GET /api/v1/events": ("access.allowed_environments",),
     "GET /api/v1/record-events": ("access.allowed_environments",),

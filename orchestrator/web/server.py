@@ -48,6 +48,7 @@ from orchestrator.web.pages.calendar import router as pages_calendar
 from orchestrator.web.pages.calendar_address import router as pages_calendar_address
 from orchestrator.web.pages.change_requests import router as pages_change_requests
 from orchestrator.web.pages.changing import router as pages_changing
+from orchestrator.web.pages.definitions import router as pages_definitions
 from orchestrator.web.pages.dossier import router as pages_dossier
 from orchestrator.web.pages.environment import router as pages_environment
 from orchestrator.web.pages.hooks import router as pages_hooks
@@ -117,6 +118,7 @@ ROUTERS = (
     pages_logs,
     pages_measures,
     pages_release_board,
+    pages_definitions,
     pages_dossier,
     pages_environment,
     pages_requirements,

@@ -1,11 +1,16 @@
 """A project with objects of release management in the states that its pages show."""
 
+import hashlib
+import io
 from datetime import UTC, datetime, timedelta
 
+from orchestrator.adapters.archive.sealed import END, put_all
 from orchestrator.app.acting import Change, change
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.notifications import Fact, Notification
-from orchestrator.domain.register import NOTIFICATIONS
+from orchestrator.domain.project_definition import DefinitionManifest, ProjectDefinition
+from orchestrator.domain.register import NOTIFICATIONS, PROJECT_DEFINITIONS
+from orchestrator.domain.release import PackageFile
 from tests.cli.request_project import RequestProject
 
 EVIL = "<img src=x onerror=alert(1)><script>alert(2)</script>"
@@ -92,6 +97,33 @@ PEOPLE_FORMS: dict[str, dict[str, str]] = {
 """A form that is valid for each path of the pages of users at which a reason is not enough."""
 
 
+PROJECT = b"apiVersion: orchestrator/v1\nkind: Project\nname: demo\n"
+MANIFEST = DefinitionManifest(
+    project="demo",
+    files=(PackageFile(path="orchestrator.yaml", size=len(PROJECT), sha256=hashlib.sha256(PROJECT).hexdigest()),),
+    credentials=("vault.txt",),
+)
+"""The definition of the scene."""
+
+
+def lay_definition(office: RequestProject) -> None:
+    """A definition that root has pushed and nobody uses."""
+    archive = io.BytesIO()
+    put_all(archive, MANIFEST.text, MANIFEST.files, lambda _file: io.BytesIO(PROJECT), RuntimeError)
+    archive.write(END)
+    made = {"digest": MANIFEST.digest, "files": 1, "size": MANIFEST.size, "pushed_by": "root", "message": "the first"}
+
+    def work(task: Change) -> None:
+        pushed_at = datetime(2026, 1, 1, tzinfo=UTC)
+        task.put(PROJECT_DEFINITIONS, ProjectDefinition.model_validate({**made, "pushed_at": pushed_at}))
+
+    with office.acting("root"):
+        app = office.app()
+        app.definition_archives.keep(MANIFEST.digest, archive.getvalue())
+        change(app.acting, Action.MANAGE_TOKENS, work)
+        app.close()
+
+
 def lay_notifications(office: RequestProject) -> None:
     """The rules *ops* of root and *vic-mail* of vic, and a notification by *ops* that is dead."""
     office.by("root", "notifications", "rule", "add", "ops", "--webhook", TARGET, "--event", "run.failed")
@@ -109,12 +141,13 @@ def lay_notifications(office: RequestProject) -> None:
 
 
 def lay_people(office: RequestProject) -> None:
-    """The group *ops* of bob, the service account *ci* with its hook, an absence of cid, and rules of notifications."""
+    """A definition, the group *ops* of bob, the service account *ci* with its hook, an absence of cid, and rules of notifications."""
     lay_notifications(office)
     office.by("root", "group", "add", "ops", "bob")
     office.by("root", "service-account", "add", "ci")
     office.packages.put(office.release("1.0.0"))
     office.by("root", "hook", "add", "main", "--form", "github", "--for", "ci", "--release", "shop")
+    lay_definition(office)
     office.by("root", "away", "--user", "cid", "--deputy", "bob", "--until", "2031-01-01T00:00:00Z")
 
 
@@ -157,6 +190,7 @@ NAMES = {
     "{rule}": "ops",
     "{notification}": DEAD,
     "{hook}": "main",
+    "{digest}": MANIFEST.digest,
 }
 """The objects in the paths of release management."""
 

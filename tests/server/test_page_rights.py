@@ -41,7 +41,7 @@ OF_OWNERS = frozenset(
 )
 """Forms that users have for what is their own; the right is for that of others."""
 ELSEWHERE = (
-    "/trains", "/train-lines", "/users", "/groups", "/service-accounts", "/tokens", "/bindings", "/absences", "/audit",
+    "/definitions", "/trains", "/train-lines", "/users", "/groups", "/service-accounts", "/tokens", "/bindings", "/absences", "/audit",
     "/environments/{environment}/observe", "/environments/{environment}/drift", "/environments/{environment}/parity",
     "/environments/{environment}/requirements",
 )  # fmt: skip

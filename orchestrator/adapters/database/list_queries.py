@@ -49,6 +49,7 @@ EQUAL = {
     "digest": run_list.c.digest,
     "name": run_list.c.name,
     "plan": run_list.c.plan,
+    "project_definition": run_list.c.project_definition,
 }
 """The fields of a filter that a column of a run must be equal to."""
 

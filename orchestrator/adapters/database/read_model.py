@@ -108,6 +108,7 @@ def run_row(run: Run, number: int, project: str) -> Row:
         "message": first_line(run.message, LONGEST_MESSAGE),
         "has_effect": had_effect(run),
         "plan": run.plan,
+        "project_definition": run.project_definition,
     }
 
 

@@ -121,6 +121,7 @@ class RunRequest:
             release=self.release,
             by=self.by,
             requested_at=at,
+            project_definition=self.definition or None,
         )
 
     def from_environment(self, environment: str) -> Self:

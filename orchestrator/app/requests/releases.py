@@ -118,6 +118,7 @@ class PromoteInWaves(Promote):
             release=self.package,
             by=self.by,
             requested_at=at,
+            project_definition=self.definition or None,
         )
 
     def alone(self, run: Run) -> "Promote | RollBack":

@@ -85,6 +85,8 @@ def _print(story: "RunView", facts: "RunFacts") -> None:
     what = f"{run.release or run.environment} in {run.environment}"
     out_folded(f"{paint(run.id, bold=True)}  {what if run.kind == 'waves' else f'{run.kind} of {what}'}")
     out_folded(f"requested by {run.by or 'unknown'}, {when(run.requested_at)}; plan {short(run.plan)}")
+    if run.project_definition is not None:
+        out_folded(f"project definition {run.project_definition}")
     for step in story.steps.values():
         _print_step(step, run.id, goes_on=facts.activity in {"working", "waiting"})
     if story.wave_progress is not None:

@@ -62,6 +62,7 @@ PLACES = (
             ("/audit", "Audit", "l"),
             ("/notifications", "Notifications", "n"),
             ("/hooks", "Hooks", "o"),
+            ("/definitions", "Project definitions", "d"),
             ("/users", "Users and roles", "u"),
             ("/me", "Your account", "y"),
         ),
