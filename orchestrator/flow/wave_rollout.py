@@ -43,7 +43,8 @@ class WaveRolloutRequest:
 
     *plans* are the digests of the plans that its environments are held to, *plan* that over all of them; *wait*,
     *named*, *override_reason* and *overrun* are as of a `RunContext`, and the same for each environment. With
-    *redeploy* the release also goes to environments that have it. *definition* is the digest of the project definition.
+    *redeploy* the release also goes to environments that have it. *definition* is the digest of the
+    project definition; empty without one.
     """
 
     root: str
@@ -196,7 +197,7 @@ def one(
         ownership=ownership,
     )
     done = WORKFLOWS[member.kind](ctx)
-    return MemberEnd(state=done.state, exit=_exit(services, done.id)).to_json()
+    return MemberEnd(state=done.state, exit=int(recorded_exit(services.store.records(done.id)))).to_json()
 
 
 def _pass_on(services: Services, run: Run) -> None:
@@ -205,10 +206,6 @@ def _pass_on(services: Services, run: Run) -> None:
     if whole.control:
         data = {"control": whole.control, "by": whole.control_by, "why": f"as for {whole.id}"}
         services.store.append(run.id, [Entry(kind="control", data=data, key="as the walk")])
-
-
-def _exit(services: Services, run: str) -> int:
-    return int(recorded_exit(services.store.records(run)))
 
 
 # -- all of it -----------------------------------------------------------------------------------------------------

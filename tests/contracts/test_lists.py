@@ -28,6 +28,8 @@ REFS = [
 ]
 ENVIRONMENTS = ("production", "staging")
 
+DEFINITION = f"sha256:{'d' * 64}"
+
 
 @pytest.fixture(params=["memory", "sqlite", "postgres"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
@@ -49,7 +51,7 @@ def filled(store: Store, count: int = 12) -> list[Run]:
         ref, environment = REFS[number % 3], ENVIRONMENTS[number % 2]
         name = f"r{number:02}-{environment}"
         run = Run(id=name, root=f"r{number // 2:02}", kind="promotion", environment=environment, release=ref, by="ann")
-        store.create(run)
+        store.create(run.model_copy(update={"project_definition": DEFINITION if number % 3 else None}))
         hosts = [f"{environment}-{letter}" for letter in "ab"]
         data = {"label": "site", "verb": "deploy", "hosts": hosts}
         results = [{"host": host, "outcome": "succeeded", "touched": True} for host in hosts]
@@ -96,6 +98,7 @@ FILTERS = [
     RunFilter(kinds=("rollback",)),
     RunFilter(environment="staging", digest=REFS[1].digest, is_open=True),
     RunFilter(plan="sha256:p1"),
+    RunFilter(project_definition=DEFINITION),
 ]
 
 

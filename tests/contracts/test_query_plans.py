@@ -44,6 +44,7 @@ LISTS: dict[str, Callable[[DatabaseStore], Any]] = {
     "runs of a name": lambda store: store.list_runs(RunFilter(name="shop0"), cursor="50"),
     "runs in a state": lambda store: store.list_runs(RunFilter(states=(State.ROLLED_BACK,)), cursor="50"),
     "runs of a kind": lambda store: store.list_runs(RunFilter(kinds=("rollback",))),
+    "runs of a project definition": lambda store: store.list_runs(RunFilter(project_definition=DIGEST), cursor="50"),
     "runs of a plan": lambda store: store.list_runs(RunFilter(plan="sha256:0"), limit=1),
     "the oldest runs after a cursor": lambda store: store.list_runs(oldest_first=True, cursor="50"),
     "the oldest runs of an environment": lambda store: store.list_runs(
