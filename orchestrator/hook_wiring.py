@@ -90,14 +90,18 @@ class ProjectHookSources:
         """Why no commit can be fetched."""
         from orchestrator.adapters.archive.checkout import checkout_fault
 
-        return checkout_fault(self._app.root, self._app.environ)
+        return checkout_fault(self._app.home, self._app.environ)
+
+    def build_fault(self) -> str:
+        """Why a hook that builds commits cannot be added."""
+        return self.checkout_fault() if self._app.receives_definitions else ""
 
     def build(self, actor: "Actor", release: str, event: "HookEvent") -> "PackageRef":
         """The package of *release* in the commit of *event*."""
         from orchestrator.adapters.archive.checkout import commit_checkout
 
         app = cast("ManagedApplication", self._app)
-        with commit_checkout(self._app.root, event.ref, event.commit, self._app.environ) as root:
+        with commit_checkout(self._app.home, event.ref, event.commit, self._app.environ) as root:
             return app.releases.build_checkout(actor, release, root).ref
 
 

@@ -178,6 +178,7 @@ class HookProject:
     """What the project of these tests tells hooks; *built* are the builds that were made."""
 
     fault: str = ""
+    is_pushed: bool = False
     built: list[tuple[str, str, str]] = field(default_factory=list)
 
     def seal(self, hook: str, secret: str) -> str:
@@ -194,6 +195,9 @@ class HookProject:
 
     def checkout_fault(self) -> str:
         return self.fault
+
+    def build_fault(self) -> str:
+        return self.fault if self.is_pushed else ""
 
     def build(self, actor: Actor, release: str, event: HookEvent) -> PackageRef:
         self.built.append((actor.name, release, event.commit))

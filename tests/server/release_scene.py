@@ -4,6 +4,7 @@ import hashlib
 import io
 from datetime import UTC, datetime, timedelta
 
+from orchestrator.adapters.archive.project_definition import not_a_definition
 from orchestrator.adapters.archive.sealed import END, put_all
 from orchestrator.app.acting import Change, change
 from orchestrator.domain.access.actions import Action
@@ -109,7 +110,7 @@ MANIFEST = DefinitionManifest(
 def lay_definition(office: RequestProject) -> None:
     """A definition that root has pushed and nobody uses."""
     archive = io.BytesIO()
-    put_all(archive, MANIFEST.text, MANIFEST.files, lambda _file: io.BytesIO(PROJECT), RuntimeError)
+    put_all(archive, MANIFEST.text, MANIFEST.files, lambda _file: io.BytesIO(PROJECT), not_a_definition)
     archive.write(END)
     made = {"digest": MANIFEST.digest, "files": 1, "size": MANIFEST.size, "pushed_by": "root", "message": "the first"}
 

@@ -212,14 +212,15 @@ def test_a_definition_runs_isolated(places: Path, capsys: pytest.CaptureFixture[
         text = LOCAL.format(shared=places / "shared").replace("isolation: 'off'", "isolation: required")
         write(places / name, {"orchestrator.yaml": text})
     settings = SOURCES["environments/staging/environment.yaml"] + f"isolation: {{write: [{out}]}}\n"
-    encrypted = subprocess.run(
-        [program("ansible-vault"), "encrypt_string", "--vault-password-file", "vault.txt", "one", "--name", "greeting"],
-        cwd=write(places / "source", {"vault.txt": "correct horse"}), capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
+    write(places / "source", {"vault.txt": "correct horse"})
+    words = ("encrypt_string", "--vault-password-file", "vault.txt", "one", "--name", "greeting")
+    done = subprocess.run(
+        [program("ansible-vault"), *words], cwd=places / "source", capture_output=True, text=True, check=True
+    )
     files = {
         "ansible.cfg": "[defaults]\nvault_password_file = vault.txt\n",
         "environments/staging/environment.yaml": settings,
-        "environments/staging/group_vars/all.yml": f"{encrypted}\nout: {out}/greeting\n",
+        "environments/staging/group_vars/all.yml": f"{done.stdout}\nout: {out}/greeting\n",
         "environments/staging/hosts.yml": json.dumps({"all": {"hosts": {"web1": {
             "ansible_connection": "local", "ansible_python_interpreter": sys.executable}}}}),
     }  # fmt: skip

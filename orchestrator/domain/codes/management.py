@@ -240,4 +240,13 @@ CODES: tuple[ErrorCode, ...] = (
         "Compare the hook with the release: `orchestrator hook show NAME`, `orchestrator hook test NAME`.",
         Exit.NOT_ALLOWED,
     ),
+    ErrorCode(
+        "G703",
+        "hook cannot build commits",
+        "The definition of the project is pushed, and the folder of the server is not a Git checkout with a remote `origin`. A pushed definition has "
+        "no history from which the commit of a push or a tag can be built.",
+        "Clone the repository into the folder of the server and of each worker, with their own `orchestrator.yaml` in it. Or add the hook with "
+        "`--form generic --on release`: a CI job builds the package with `orchestrator build --server URL`, and the hook promotes it.",
+        Exit.USAGE,
+    ),
 )

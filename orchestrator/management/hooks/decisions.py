@@ -15,6 +15,13 @@ from orchestrator.management.hooks.ports import HookSources
 from orchestrator.management.hooks.state import DELIVERY_TABLE, DeliveryEvent
 from orchestrator.management.hooks.store import DELIVERIES, HOOKS
 
+COMMITS = frozenset({"push", "tag"})
+"""The events that report a commit."""
+WITHOUT_CHECKOUT = (
+    "clone the repository into the folder of the server and of each worker, or use `--form generic --on release` "
+    "for packages that a CI job builds with `orchestrator build --server URL`"
+)
+
 
 @dataclass(frozen=True)
 class NewHook:
@@ -26,7 +33,7 @@ class NewHook:
 
 @forwarded
 def add_hook(acting: Acting, draft: HookDraft, sources: HookSources) -> NewHook:
-    """Add a hook. Its secret is a credential of its service account, as a token is. Raises A110 and G701."""
+    """Add a hook. Its secret is a credential of its service account, as a token is. Raises A110, G701 and G703."""
 
     def work(task: Change) -> NewHook:
         if task.records.get(HOOKS, draft.name) is not None:
@@ -43,7 +50,10 @@ def add_hook(acting: Acting, draft: HookDraft, sources: HookSources) -> NewHook:
 
 @forwarded
 def edit_hook(acting: Acting, draft: HookDraft, sources: HookSources, reason: str = "") -> Hook:
-    """Replace what the hook with the name of *draft* does. Its secret and its deliveries stay. Raises A110 and G701."""
+    """Replace what the hook with the name of *draft* does. Its secret and its deliveries stay.
+
+    Raises A110, G701 and G703.
+    """
 
     def work(task: Change) -> Hook:
         hook = task.existing(HOOKS, draft.name)
@@ -63,6 +73,9 @@ def _check_account(task: Change, draft: HookDraft) -> None:
 
 
 def _check_target(draft: HookDraft, sources: HookSources) -> None:
+    fault = sources.build_fault() if COMMITS & set(draft.events) else ""
+    if fault:
+        raise OrchestratorError("G703", f"the hook cannot build commits: {fault}", hint=WITHOUT_CHECKOUT)
     names, entries = sources.release_names(), sources.entry_environments()
     if draft.release not in names:
         raise unknown("release", draft.release, sorted(names))

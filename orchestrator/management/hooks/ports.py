@@ -26,6 +26,13 @@ class HookSources(Protocol):
     def checkout_fault(self) -> str:
         """Why no commit can be fetched into the project's folder; empty if one can."""
 
+    def build_fault(self) -> str:
+        """Why a hook that builds commits cannot be added; empty if one can.
+
+        Without a checkout no worker of a project whose definition is pushed can build one. Other projects may get their
+        checkout later.
+        """
+
     def build(self, actor: Actor, release: str, event: HookEvent) -> PackageRef:
         """Build *release* as it is in the commit of *event*, and keep the package. Raises A101, P- and F-codes."""
 

@@ -8,6 +8,7 @@ from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.authorize import Target, authorize
 from orchestrator.domain.listing import PAGE_SIZE, Page
 from orchestrator.domain.register import OPEN
+from orchestrator.management.hooks.decisions import COMMITS
 from orchestrator.management.hooks.model import Delivery, Hook, HookFinding, HookTest
 from orchestrator.management.hooks.ports import HookSources
 from orchestrator.management.hooks.state import DeliveryState
@@ -70,7 +71,7 @@ def _findings(view: View, hook: Hook, sources: HookSources) -> Iterator[HookFind
     known = hook.release in sources.release_names()
     yield HookFinding(holds=known, text=release if known else f"{release} is not in the project, and is not kept")
     needed: list[tuple[Action, str | None]] = [(Action.VIEW, None)]
-    if set(hook.events) & {"push", "tag"}:
+    if COMMITS & set(hook.events):
         needed.append((Action.BUILD, None))
         fault = sources.checkout_fault()
         yield HookFinding(holds=not fault, text=fault or "the folder of the project is a Git checkout with a remote")
