@@ -246,7 +246,7 @@ CODES: tuple[ErrorCode, ...] = (
         "The definition of the project is pushed, and the folder of the server is not a Git checkout with a remote `origin`. A pushed definition has "
         "no history from which the commit of a push or a tag can be built.",
         "Clone the repository into the folder of the server and of each worker, with their own `orchestrator.yaml` in it. Or add the hook with "
-        "`--form generic --on release`: a CI job builds the package with `orchestrator build --server URL`, and the hook promotes it.",
+        "`--form generic --on release`: a CI job builds the package with `orchestrator --server URL build`, and the hook promotes it.",
         Exit.USAGE,
     ),
 )

@@ -19,7 +19,7 @@ COMMITS = frozenset({"push", "tag"})
 """The events that report a commit."""
 WITHOUT_CHECKOUT = (
     "clone the repository into the folder of the server and of each worker, or use `--form generic --on release` "
-    "for packages that a CI job builds with `orchestrator build --server URL`"
+    "for packages that a CI job builds with `orchestrator --server URL build`"
 )
 
 
