@@ -28,6 +28,8 @@ CANNOT_GROW = {
     "BookingSources.uses": SINCE,
     "ChangeSources.declared_rules": FILES,
     "ChangeSources.known_packages": FILES,
+    "Deployer.missing_keys": PARTS,
+    "Deployer.missing_passwords": PARTS,
     "Deployer.plays": PARTS,
     "Deployer.unused_settings": PARTS,
     "HookSources.entry_environments": FILES,
