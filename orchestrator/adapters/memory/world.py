@@ -30,9 +30,9 @@ class World:
     variables: the hosts of the stack. *answers* are what hosts answer to an inspection instead, as text. *measured* are
     the lines of hosts that measure requirements, and *reports* what hosts report after a play. *uninspected* is why a
     host inspection fails as a whole. *configuration* are the settings of the plays, *unused_settings* those that they
-    are not given. *missing* are credentials that are not on this machine. *secrets* are secret outputs of every stack. *plans* are the implementation plans that runs have
-    started, by the run and the step: the id, the template, and the version. Those of the templates *waiting* have not
-    ended, and *aborted_plans* has the reasons of others.
+    are not given. *missing* are credentials that are not on this machine. *secrets* are secret outputs of every stack.
+    *plans* are the implementation plans that runs have started, by the run and the step: the id, the template, and the
+    version. Those of the templates *waiting* have not ended, and *aborted_plans* has the reasons of others.
     """
 
     stacks: dict[str, list[str]] = field(default_factory=dict)
