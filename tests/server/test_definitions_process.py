@@ -213,9 +213,9 @@ def test_a_definition_runs_isolated(places: Path, capsys: pytest.CaptureFixture[
         write(places / name, {"orchestrator.yaml": text})
     settings = SOURCES["environments/staging/environment.yaml"] + f"isolation: {{write: [{out}]}}\n"
     write(places / "source", {"vault.txt": "correct horse"})
-    words = ("encrypt_string", "--vault-password-file", "vault.txt", "one", "--name", "greeting")
+    encrypt = ("encrypt_string", "--vault-password-file", "vault.txt", "one", "--name", "greeting")
     done = subprocess.run(
-        [program("ansible-vault"), *words], cwd=places / "source", capture_output=True, text=True, check=True
+        [program("ansible-vault"), *encrypt], cwd=places / "source", capture_output=True, text=True, check=True
     )
     files = {
         "ansible.cfg": "[defaults]\nvault_password_file = vault.txt\n",
