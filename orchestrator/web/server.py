@@ -21,6 +21,7 @@ from orchestrator.app.request_duties import Shows
 from orchestrator.domain.error_codes import NOT_SIGNED_IN
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
 from orchestrator.management.projects.served import ServedProject
+from orchestrator.management.search_index import SearchIndex
 from orchestrator.management.worker_calls import tidy_calls
 from orchestrator.web.addresses import ProjectsByPrefix, route_path
 from orchestrator.web.api.changing import router as api_changing
@@ -197,6 +198,7 @@ def _made(
         responses={"default": PROBLEM_RESPONSE},
     )
     server.state.application = application
+    server.state.search_index = SearchIndex()
     server.state.broadcast = Broadcast(application)
     server.state.record_broadcast = Broadcast(AuditProject(application), EVERY_S, record_event)
     server.state.stopping = Stopping(partial(_end_streams, server))

@@ -218,7 +218,8 @@ def get_output(
 @router.get("/search", tags=["self"])
 def get_hits(request: Request, who: Who, q: Annotated[str, Query(max_length=200)]) -> Response:
     """What a text finds: releases, runs, environments, users, and objects of release management; a few of each kind."""
-    hits, prefix = search(managed_application(request), who.actor, q), prefix_of(request.scope)
+    index, prefix = request.app.state.search_index, prefix_of(request.scope)
+    hits = search(managed_application(request), index, who.actor, q)
     found = [{**hit.to_json(), "path": client_address(prefix, hit.path)} for hit in hits]
     return tagged_document(request, "SearchResult", {"hits": found})
 

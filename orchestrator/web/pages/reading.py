@@ -222,7 +222,13 @@ def environments_page(
 def search_page(request: Request, who: Who, q: Word = None) -> HTMLResponse:
     """What a text finds."""
     text = q or ""
-    return rendered(request, "search", who, text=text, hits=search(managed_application(request), who.actor, text))
+    return rendered(
+        request,
+        "search",
+        who,
+        text=text,
+        hits=search(managed_application(request), request.app.state.search_index, who.actor, text),
+    )
 
 
 @router.get("/audit")
