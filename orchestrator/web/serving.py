@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import anyio.to_thread
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.config import LOGGING_CONFIG
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 STOP_S = 10
 SWITCH_S = 0.0005
 """After how long a thread that computes lets another one continue. A request changes its thread some five times."""
+THREADS = 20
+"""How many requests are handled at the same time. They share one interpreter, so that more threads make each of them
+slower, and each thread takes about a megabyte with its connections to SQLite."""
 IDLE_S = 30
 CHECK_CERTIFICATE_S = 30.0
 
@@ -124,6 +128,7 @@ def _server(applications: Sequence["Application"], shows: Shows, hosts: frozense
 
 
 async def _serve(config: uvicorn.Config, accepting: socket.socket, options: ServerOptions, stopping: Stopping) -> None:
+    anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
     renewing = asyncio.create_task(_renew(config, options))
     await StoppableServer(config, stopping, options.drain_s).serve(sockets=[accepting])
     renewing.cancel()

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -141,13 +141,16 @@ class Listener:
                 self.refused += 1
                 await asyncio.sleep(1)
                 return
-            while True:
-                self._take((await reader.readuntil(b"\n\n")).decode())
+            text = ""
+            async for chunk in _chunks(reader):  # the server ends a stream after some minutes, and keeps the connection
+                *events, text = (text + chunk).split("\n\n")
+                for event in events:
+                    self._take(event)
         finally:
             writer.close()
 
     def _take(self, text: str) -> None:
-        """Take one event. The chunks of HTTP are between events, and are no lines of them."""
+        """Take one event."""
         lines = text.splitlines()
         cursor = next((line[4:] for line in lines if line.startswith("id: ")), None)
         if cursor is None or "event: run" not in lines:
@@ -156,6 +159,13 @@ class Listener:
         self.ids.append(cursor)
         written = next(line for line in lines if line.startswith("data: ")).partition('"at":"')[2].partition('"')[0]
         self.delays.append(time.time() - _seconds(written))
+
+
+async def _chunks(reader: asyncio.StreamReader) -> AsyncIterator[str]:
+    """The chunks of a response, until its last one."""
+    while size := int(await reader.readuntil(b"\r\n"), 16):
+        yield (await reader.readexactly(size)).decode()
+        await reader.readexactly(2)
 
 
 def _seconds(text: str) -> float:

@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import random
+from datetime import UTC, datetime
 
 import pytest
 
 from tests.campaigns import load
-from tests.campaigns.load_client import Connections
+from tests.campaigns.load_client import Connections, Listener
 
 
 @pytest.mark.long
@@ -43,3 +45,37 @@ def test_a_connection_that_the_server_has_closed_is_not_a_request_without_respon
         return first, found
 
     assert asyncio.run(work()) == ([200] * 5, [200] * 2)
+
+
+def test_a_listener_connects_again_when_its_stream_has_ended() -> None:
+    """The server ends a stream and keeps the connection: the listener gets each event once, and the later ones at once."""
+
+    async def work() -> Listener:
+        streams = 0
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal streams
+            streams += 1
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+            at = datetime.now(UTC).isoformat()
+            event = f'id: 0.{streams}\nevent: run\ndata: {{"at":"{at}"}}\n\n'.encode()
+            for part in (event[:9], event[9:]):
+                writer.write(b"%x\r\n%s\r\n" % (len(part), part))
+            writer.write(b"0\r\n\r\n")
+            await reader.read()
+
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            made = Listener(server.sockets[0].getsockname()[1], "", "0.0", leaves=False)
+            listening = asyncio.create_task(made.run(random.Random(1)))
+            for _ in range(100):
+                await asyncio.sleep(0.05)
+                if len(made.ids) == 3:
+                    break
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+        return made
+
+    found = asyncio.run(work())
+    assert (found.ids, found.connects, found.refused) == (["0.1", "0.2", "0.3"], 3, 0)
+    assert max(found.delays) < 2

@@ -22,7 +22,7 @@ from orchestrator.app.opening import ServerOptions
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.processes import command_line, family
 from orchestrator.web.own_worker import OwnWorker
-from orchestrator.web.serving import bound_socket, check_options
+from orchestrator.web.serving import THREADS, bound_socket, check_options
 
 PROJECT = "apiVersion: orchestrator/v1\nkind: Project\nname: demo\n"
 ENVIRONMENT = "apiVersion: orchestrator/v1\nkind: Environment\nname: staging\nprogram: null\n"
@@ -144,6 +144,26 @@ def test_the_worker_of_a_server_needs_no_user_of_the_project(tmp_path: Path) -> 
             time.sleep(0.2)
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
+
+
+def test_many_requests_at_once_take_a_limited_number_of_threads(tmp_path: Path) -> None:
+    """200 requests at the same time are all served, by at most 20 threads: the memory of a server does not grow with its clients."""
+    request = b"GET /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+    with served(tmp_path, "--no-worker") as (port, process):
+        assert answer(port, "GET", "/sign-in")[0] == 200
+
+        def threads() -> int:
+            return len(list(Path(f"/proc/{process.pid}/task").iterdir()))
+
+        before, most, clients = threads(), 0, [socket.create_connection(("127.0.0.1", port)) for _ in range(200)]
+        for client in clients:
+            client.sendall(request)
+        for client in clients:
+            with client, client.makefile("rb") as response:
+                assert response.readline().startswith(b"HTTP/1.1 200")
+                most = max(most, threads())
+                response.read()
+    assert before < most <= before + THREADS, (before, most)
 
 
 def test_the_worker_ends_with_a_server_that_is_killed(tmp_path: Path) -> None:
