@@ -38,6 +38,8 @@ from orchestrator.management.change_requests import decisions as requests
 from orchestrator.management.change_requests.duties import recompute_ranks
 from orchestrator.management.change_requests.state import CHANGE_REQUEST_TABLE
 from orchestrator.management.change_requests.store import CHANGE_REQUESTS
+from orchestrator.management.implementation_plans.state import IMPLEMENTATION_TABLE, PlanEvent
+from orchestrator.management.implementation_plans.store import IMPLEMENTATION_PLANS
 from orchestrator.management.planned_releases import decisions as releases
 from orchestrator.management.planned_releases import phase_decisions as phases
 from orchestrator.management.planned_releases.decisions import Scope
@@ -61,7 +63,9 @@ from orchestrator.management.trains.state import TRAIN_TABLE
 from orchestrator.management.trains.store import TRAINS
 from orchestrator.register_ports import Records, Register
 from tests.app.desk import NOON, Desk
+from tests.campaigns import implementation_commands as implementation
 from tests.management.sources import DRAFT, SHOP, ReleaseFacts, ReviewJournal, Sources
+from tests.management.test_implementation_automation import MemoryExecutions
 from tests.management.trains import DiedError, Station, dying_at
 
 HOUR = timedelta(hours=1)
@@ -72,6 +76,7 @@ TABLES: dict[str, tuple[RecordKind[Any], StateTable[Any, Any]]] = {
     "booking": (BOOKINGS, BOOKING_TABLE),
     "planned-release": (PLANNED_RELEASES, PLANNED_RELEASE_TABLE),
     "train": (TRAINS, TRAIN_TABLE),
+    "implementation-plan": (IMPLEMENTATION_PLANS, IMPLEMENTATION_TABLE),
     "release-review": (RELEASE_REVIEWS, REVIEW_TABLE),
     "review-action": (REVIEW_ACTIONS, ACTION_TABLE),
 }
@@ -88,6 +93,7 @@ class World:
         self.station = Station(register)
         self.desk: Desk = self.station.desk
         self.moves: set[tuple[str, str, str]] = set()
+        self.executions = MemoryExecutions()
         self.facts, self.journal = ReleaseFacts(), ReviewJournal((ReviewedRun(self.rolled_back(), "rollback"),))
         about = {"name": "chat", "channel": ChannelKind.WEBHOOK, "sealed": "x", "shown": "x"}
         rule = {**about, "created_at": NOON - HOUR, "created_by": "root"}
@@ -165,6 +171,7 @@ class World:
         advance_bookings(self.system, self.facts)
         advance_releases(self.system, self.facts)
         open_due_reviews(self.system, self.journal)
+        implementation.advance(self.system, self.executions)
         return self.station.tick()
 
 
@@ -228,6 +235,10 @@ TRAIN_COMMANDS: dict[str, Command] = {
         {("production", "website"): ("rolled back", "waits", "needs-help")[n % 3]}
     ),
 }
+IMPLEMENTATION_COMMANDS: dict[str, Command] = {
+    **{name: lambda w, n, work=work: work(w.manager, n) for name, work in implementation.COMMANDS.items()},  # type: ignore[misc]
+    "work ends": lambda w, n: implementation.end_work(w.executions, n),
+}
 REVIEW_COMMANDS: dict[str, Command] = {
     "open review": lambda w, n: reviews.open_review(w.manager, RUN if n % 2 else "REL-1", w.journal),
     "write": lambda w, _: reviews.write_review(w.manager, RUN, {"went_well": "all"}),
@@ -242,6 +253,7 @@ COMMANDS: dict[str, Command] = {
     **BOOKING_COMMANDS,
     **RELEASE_COMMANDS,
     **TRAIN_COMMANDS,
+    **IMPLEMENTATION_COMMANDS,
     **REVIEW_COMMANDS,
     "now": World.duties,
     "later": World.pass_time,
@@ -290,6 +302,8 @@ def check(records: Records, moves: set[tuple[str, str, str]]) -> None:
         for key, record in found.items():
             about = [entry for entry in mine if entry.object == f"{noun}:{key}"]
             moves |= {(noun, *move) for move in _check_object(about, record, table)}
+            if noun == "implementation-plan":
+                implementation.check_tasks(about, record)
     written = Counter(entry.object for entry in entries if entry.object.startswith("message:"))
     messages = {each.dedup for each in records.all(OUTBOX)}
     assert {name.partition(":")[2] for name in written} == messages
@@ -304,7 +318,8 @@ def _check_object(entries: list[AuditEntry], record: Any, table: StateTable[Any,
     for entry in entries:
         assert entry.before == digest, (entry, "a write is missing")
         digest, event = entry.after, entry.detail.get("event")
-        moved = next((e for e in table.moves[state] if str(e) == event), None)
+        task = entry.detail.get("task") and event != str(PlanEvent.REPLAN)  # its event is of another table
+        moved = None if task else next((e for e in table.moves[state] if str(e) == event), None)
         wanted = str(table.moves[state][moved]) if moved is not None else str(state)
         assert entry.detail.get("was", str(state)) == str(state), entry
         assert entry.detail.get("state", wanted) == wanted, (entry, state)
@@ -316,7 +331,14 @@ def _check_object(entries: list[AuditEntry], record: Any, table: StateTable[Any,
     return moves
 
 
-GROUPS = (REQUEST_COMMANDS, BOOKING_COMMANDS, RELEASE_COMMANDS, TRAIN_COMMANDS, REVIEW_COMMANDS)
+GROUPS = (
+    REQUEST_COMMANDS,
+    BOOKING_COMMANDS,
+    RELEASE_COMMANDS,
+    TRAIN_COMMANDS,
+    IMPLEMENTATION_COMMANDS,
+    REVIEW_COMMANDS,
+)
 STARTED: list[Step] = [(name, 0, 0) for name in ("accept", "scope", "confirm", "running", "bad")]
 """A release with a request is under way, and a package of the train will fail in production."""
 

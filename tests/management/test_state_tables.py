@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from tests.campaigns.state_tables import (
     BOOKING_COMMANDS,
     COMMANDS,
+    IMPLEMENTATION_COMMANDS,
     RELEASE_COMMANDS,
     REQUEST_COMMANDS,
     REVIEW_COMMANDS,
@@ -30,8 +31,15 @@ def some(names: dict[str, object]) -> st.SearchStrategy[list[Step]]:
 
 @pytest.mark.parametrize(
     "names",
-    [REQUEST_COMMANDS, BOOKING_COMMANDS, {**RELEASE_COMMANDS, "accept": None}, TRAIN_COMMANDS, REVIEW_COMMANDS],
-    ids=["requests", "bookings", "releases", "trains", "reviews"],
+    [
+        REQUEST_COMMANDS,
+        BOOKING_COMMANDS,
+        {**RELEASE_COMMANDS, "accept": None},
+        TRAIN_COMMANDS,
+        REVIEW_COMMANDS,
+        {**IMPLEMENTATION_COMMANDS, "start plan": None},
+    ],
+    ids=["requests", "bookings", "releases", "trains", "reviews", "implementation plans"],
 )
 @given(data=st.data())
 @settings(max_examples=15, deadline=None)
