@@ -68,13 +68,17 @@ def part_of(plan: Plan, risk: Risk | None) -> dict[str, Any]:
             for level, change in change_tree(plan.stack.changes if plan.stack else ())
         ],
         "undo": [
-            {"reversal": item} if isinstance(item, PlannedReversal) else {"undo": item}
+            {"reversal": item, "undo": None} if isinstance(item, PlannedReversal) else {"reversal": None, "undo": item}
             for item in at_positions(plan.undo, plan.reversals)
         ],
         "steps": [
-            {"implementation": item}
+            {"implementation": item, "step": None, "batches": None}
             if isinstance(item, PlannedImplementation)
-            else {"step": item, "batches": plan.executed(item.batches) if item.batches is not None else None}
+            else {
+                "implementation": None,
+                "step": item,
+                "batches": plan.executed(item.batches) if item.batches is not None else None,
+            }
             for item in at_positions(plan.steps, plan.implementations)
         ],
         "unnamed": {loss.urn for loss in plan.unnamed_losses},
