@@ -5,6 +5,7 @@ The table has no rights of its own: `tests/app/rights.yaml` has those of each us
 
 from dataclasses import dataclass
 
+from orchestrator.web.calendar_routes import CALENDAR_PAGES
 from orchestrator.web.setting_routes import DEFINITION_ROUTES, HOOK_ROUTES, READING
 
 
@@ -265,13 +266,7 @@ ROUTES: dict[str, tuple[str, ...] | Public | UseCaseRoute] = {
         "planned_releases.show_schedule",
     ),
     "GET /promote": ("releases.kept_package", "admission.why"),
-    "GET /calendar": (
-        "calendar.show_calendar",
-        "calendar.states",
-        "calendar.recorded_overrides",
-        "bookings.list_bookings",
-        "queries.recent_runs",
-    ),
+    **CALENDAR_PAGES,
     "GET /audit": ("audit.list_entries",),
     "POST /audit/export": ("audit.export_stream",),
     "GET /me": (
@@ -325,8 +320,6 @@ ROUTES: dict[str, tuple[str, ...] | Public | UseCaseRoute] = {
     "POST /environments/{environment}/rollback": ROLLING_BACK,
     "POST /environments/{environment}/lock": ("control.lock",),
     "POST /environments/{environment}/unlock": ("control.unlock",),
-    "POST /calendar/stop": ("calendar.stop_line",),
-    "POST /calendar/resume": ("calendar.resume_line",),
     "GET /api/v1/me": ("access.own_bindings",),
     "GET /api/v1/can-i": ("access.can_i",),
     "GET /api/v1/environments": ("queries.facts_of_all",),

@@ -47,6 +47,7 @@ from orchestrator.web.pages.access import router as pages_access
 from orchestrator.web.pages.bookings import router as pages_bookings
 from orchestrator.web.pages.calendar import router as pages_calendar
 from orchestrator.web.pages.calendar_address import router as pages_calendar_address
+from orchestrator.web.pages.calendar_rules import router as pages_calendar_rules
 from orchestrator.web.pages.change_requests import router as pages_change_requests
 from orchestrator.web.pages.changing import router as pages_changing
 from orchestrator.web.pages.definitions import router as pages_definitions
@@ -116,6 +117,7 @@ ROUTERS = (
     pages_plans,
     pages_calendar,
     pages_calendar_address,
+    pages_calendar_rules,
     pages_logs,
     pages_measures,
     pages_release_board,

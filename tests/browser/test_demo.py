@@ -11,7 +11,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import ROOT, WAIT_MS, picture
+from tests.browser.conftest import PICTURES, ROOT, WAIT_MS, picture
 from tests.server.site import PASSWORD
 from tests.server.test_process import free_port
 
@@ -91,6 +91,8 @@ def test_a_newcomer_follows_the_demo(chrome: Browser) -> None:
         expect(ada.locator("#facts")).to_contain_text("ben")
         ada.get_by_role("link", name="Show the run").click(timeout=RUN_S * 1000)
         ada.wait_for_url(re.compile("/runs/"))
+        expect(ada.locator(".tree li").nth(4)).to_be_visible(timeout=RUN_S * 1000)
+        readme_picture(ada, "run")
         expect(ada.locator("#part .badge").first).to_contain_text("succeeded", timeout=RUN_S * 1000)
         expect(ada.locator("#part .tree")).to_contain_text("smoke")
         picture(ada, "demo-run")
@@ -110,11 +112,19 @@ def address_of(page: Page) -> str:
     return "/".join(page.url.split("/")[:3])
 
 
+def readme_picture(page: Page, name: str) -> None:
+    """Keep what the window shows as the picture of the README, to copy into docs/images."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    page.evaluate("window.scrollTo(0, 0)")
+    page.screenshot(path=PICTURES / f"readme-{name}.png")
+
+
 def look_around(page: Page) -> None:
     """Open the pages that the demo names: each has what its story made."""
     address = address_of(page)
     for path, text in (
         ("/matrix", "1.2.1"),
+        ("/releases/shop-1.3.0", "Changes against"),
         ("/calendar", "Stocktaking"),
         ("/planned-releases", "Advent"),
         ("/change-requests", "Sell gift cards by mail"),
@@ -127,3 +137,5 @@ def look_around(page: Page) -> None:
         page.goto(address + path)
         expect(page.locator("main")).to_contain_text(text)
         picture(page, f"demo{path.replace('/', '-')}")
+        if path in {"/matrix", "/calendar"}:
+            readme_picture(page, path.strip("/"))

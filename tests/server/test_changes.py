@@ -204,6 +204,14 @@ BODIES: dict[str, dict[str, Any]] = {
     "/parity": {"with": "production"},
     "/audit/export": {"start": "2026-01-01T00:00", "end": "2026-01-02T00:00"},
     "/use": {"message": "x"},
+    "/calendar/entries": {
+        "kind": "hard-freeze",
+        "title": "x",
+        "start": "2031-01-07T08:00",
+        "end": "2031-01-07T09:00",
+        "zone": "UTC",
+        "environments": "staging",
+    },
 }
 """The bodies of routes, by how these end."""
 

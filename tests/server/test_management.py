@@ -126,11 +126,15 @@ def test_free_times_and_quotas_are_shown_and_limited(site: Site) -> None:
 
 
 def test_measures_are_shown_with_their_runs(office: RequestProject, site: Site) -> None:
-    """The page and the document of the measures name the runs behind each, and an unknown environment is refused."""
+    """The page and the document of the measures name the runs behind each, the page without runs names the command that adds one, and an unknown environment is refused."""
     olga = site.signed_in("olga")
+    empty = olga.get("/measures?days=7&environment=staging").text
+    assert "orchestrator promote RELEASE --to staging" in empty
+    assert ('class="trend"' in empty, "No runs" in empty) == (False, False)
     run = office.go("staging", "1.0.0")
     page = olga.get("/measures?days=7&environment=staging").text
     assert f'href="/runs/{run.id}"' in page
+    assert "No promotion failed in this period, and none was rolled back manually." in page
     assert page.count('class="trend"') == 5
     found = olga.get("/api/v1/measures?environment=staging").json()["measures"]
     assert [each["run"] for each in found["measures"][0]["runs"]] == [run.id]

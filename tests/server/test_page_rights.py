@@ -94,6 +94,9 @@ def scene(office: RequestProject, site: Site) -> list[str]:
     assert ann.form("/calendar/stop", environment="production", reason="x").status_code == 303
     assert ann.form("/environments/production/lock", reason="x").status_code == 303
     assert ann.form("/change-requests", title="to decide", submit="yes").status_code == 303
+    entry = {"kind": "window", "title": "x", "environments": "*", "zone": "UTC"}
+    times = {"start": "2031-01-07T08:00", "end": "2031-01-07T09:00"}
+    assert ann.form("/calendar/entries", **entry, **times).status_code == 303
     lay_all(office)
     lay_people(office)
     found = addresses(office, run.id, asked)

@@ -14,6 +14,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.moments import parse_moment
 from orchestrator.web.changes import is_allowed
 from orchestrator.web.pages.calendar_entries import entries_within
+from orchestrator.web.pages.calendar_rules import entry_list
 from orchestrator.web.pages.drawn_calendar import VIEWS, drawing, span_of
 from orchestrator.web.pages.rendering import Who, rendered
 from orchestrator.web.pages.shown_environments import EnvironmentCursor, NameText, is_found, shown_environments
@@ -54,7 +55,8 @@ def calendar_page(
         "stops": [stop for stop in calendar.line_stops if stop.resumed_at is None],
         "overrides": recorded_overrides(acting).items,
         "environments": tuple(app.environments),
-        "has_rules": bool(calendar.rules),
+        "zones": zone_names(),
+        **entry_list(acting, calendar.rules),
         "whole": whole,
         "actions": {
             "stop": is_allowed(acting, Action.STOP_LINE),

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from orchestrator.domain.moments import parse_moment
 from orchestrator.management.measures.charts import count_text, length_text, trends, value_text
+from orchestrator.management.measures.model import MeasureName
 from orchestrator.management.measures.queries import MeasureFilter, show_measures
 from orchestrator.web.pages.rendering import Who, rendered
 from orchestrator.web.requests import managed_application
@@ -18,6 +19,15 @@ PERIODS = (7, 30, 90, 180, 365)
 """The periods that the page offers, in days."""
 MOST_RUNS = 100
 """How many runs behind a measure the page lists."""
+WITHOUT_RUNS: dict[MeasureName, str] = {
+    "deployment-frequency": "No promotion succeeded in this period. The next one that does is counted here.",
+    "lead-time": "It needs a promotion that succeeded, whose package is kept here and was built from a commit of Git.",
+    "change-failure-rate": "No promotion failed in this period, and none was rolled back manually.",
+    "recovery-time": "No promotion failed in this period and was restored.",
+    "rework-rate": "No promotion was an emergency in this period, and none followed a rollback within 7 days.",
+    "failed-before": "No promotion into an earlier environment failed in this period.",
+}
+"""What a measure without runs means, and what would change it."""
 
 
 @router.get("/measures")
@@ -36,6 +46,7 @@ def measures_page(
     pictures = [(title, Markup(picture)) for title, picture in trends(found)]  # noqa: S704 - made and escaped by `trends`
     words = {"value_text": value_text, "count_text": count_text, "length_text": length_text}
     about = {"measures": found, "trends": pictures, "periods": PERIODS, "days": days, "most": MOST_RUNS, **words}
+    about["without_runs"] = WITHOUT_RUNS
     return rendered(
         request, "measures", who, environment=environment or "", environments=tuple(app.environments), **about
     )

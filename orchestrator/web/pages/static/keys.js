@@ -1,5 +1,5 @@
-/* Keys for every page, and the time zone of this machine. Without this file all pages work: the search has a page of
-   its own, and the page of the account sets a time zone. */
+/* Keys for every page, buttons that print, and the time zone of this machine. Without this file all pages work: the
+   search has a page of its own, browsers print, and the page of the account sets a time zone. */
 "use strict";
 
 let prefixedUntil = 0;
@@ -14,6 +14,12 @@ function isTyping(target) {
 
 document.cookie = "browser-zone=" + Intl.DateTimeFormat().resolvedOptions().timeZone
   + "; path=/; max-age=31536000; samesite=lax" + (window.location.protocol === "https:" ? "; secure" : "");
+
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => window.print());
+  for (const hint of document.querySelectorAll(".no-script")) hint.hidden = true;
+}
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
