@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import PICTURES, ROOT, WAIT_MS, picture
@@ -76,6 +77,7 @@ def signed_in(chrome: Browser, link: str) -> Page:
     return page
 
 
+@pytest.mark.timeout(STORY_S + 4 * RUN_S)
 def test_a_newcomer_follows_the_demo(chrome: Browser) -> None:
     """`make demo SERVE=1` serves its story: ben approves by clicks, ada sees the promotion succeed live, and Ctrl-C removes all of it."""
     with running_demo() as demo:
