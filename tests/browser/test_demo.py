@@ -126,7 +126,7 @@ def look_around(page: Page) -> None:
     address = address_of(page)
     for path, text in (
         ("/matrix", "1.2.1"),
-        ("/releases/shop-1.3.0", "Changes against"),
+        ("/releases/shop-1.1.0", "before: shop 1.2.1"),
         ("/calendar", "Stocktaking"),
         ("/planned-releases", "Advent"),
         ("/change-requests", "Sell gift cards by mail"),
