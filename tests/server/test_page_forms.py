@@ -38,7 +38,6 @@ NO_FORM = {
     "run_requests.raise_request_risk": "rare: `raise-risk` names the level and the reason",
     "submissions.retry": "no form yet: `retry` repeats the options of the command that failed",
     "trains.edit_line": "no form yet: pages add and remove lines, and `train line edit` changes one",
-    "definitions.make_current": "`project use` names the digest, and shows what is different",
 }
 """The changes without a form on any page, each with the reason."""
 
