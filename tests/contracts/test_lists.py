@@ -225,6 +225,19 @@ def test_holders_and_queues_of_several_environments(store: Store) -> None:
     assert queues_of(store, ("staging", "none")) == {"staging": queue_of(store, "staging"), "none": []}
 
 
+def test_many_environments_are_read_as_a_few_are(store: Store) -> None:
+    """With more names than are given one by one, each list has the same rows, with a cursor too."""
+    made = filled(store)
+    store.acquire("staging", made[1].id, "ann", "promotion")
+    for run in made[2:5]:
+        store.enqueue(run.environment, run, supersede=False)
+    many = (*ENVIRONMENTS, *(f"none'{number:03}" for number in range(200)))
+    assert store.leases_of(many) == store.leases_of(ENVIRONMENTS) != {}
+    for read in (store.list_queue, store.list_hosts, store.list_environments):
+        found: Any = read
+        assert every(found, many, limit=1) == every(found, ENVIRONMENTS) != [], read
+
+
 def test_queues_are_read_page_by_page(store: Store) -> None:
     """The runs that wait are listed by environment and in their order, in pages of any size, or one run alone."""
     made = filled(store, 8)
