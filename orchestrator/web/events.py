@@ -5,6 +5,7 @@ newest events reads from the feed until it has reached them.
 """
 
 import asyncio
+import secrets
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -25,6 +26,8 @@ FIRST = "0.0"
 """The cursor before every entry."""
 LASTS_S = 300.0
 """How long a listener is served. It connects again with its last id, and its rights are checked again."""
+SPREAD = 300
+"""By how many thousandths that time is shorter, at random: listeners that came together do not return together."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,7 @@ class Broadcast:
     async def _events(self, cursor: str, shown: Callable[[FeedEntry], bool]) -> AsyncIterator[bytes]:
         yield b"retry: 1000\nid: %s\n\n" % cursor.encode()
         loop = asyncio.get_running_loop()
-        end = loop.time() + LASTS_S
+        end = loop.time() + LASTS_S * (1 - secrets.randbelow(SPREAD) / 1000)
         while loop.time() < end and not self._stopped:
             events = self._after(cursor)
             if events is None:
