@@ -27,8 +27,6 @@ from orchestrator.register_ports import Records
 RUNS = "runs"
 """The name of the place in the journal of runs."""
 TEST = "notifications.test"
-CHUNK = 500
-"""How many notifications are read at once when a list is for some of them only."""
 T = TypeVar("T")
 
 
@@ -281,12 +279,13 @@ def _page(
     parts = [state] if state is not None else None
     if rules is None:
         return view.records.page(NOTIFICATIONS, parts, newest_first=not oldest_first, cursor=cursor, limit=limit)
+    newest, more = not oldest_first, False
     found: list[Notification] = []
-    while rules:
-        page = view.records.page(NOTIFICATIONS, parts, newest_first=not oldest_first, cursor=cursor, limit=CHUNK)
-        found += [each for each in page.items if each.rule in rules]
-        cursor = page.cursor
-        if len(found) > limit or cursor is None:
-            break
-    last = f"{moment_text(found[limit - 1].fact.at)} {found[limit - 1].id}" if len(found) > limit else None
-    return Page(items=tuple(found[:limit]), cursor=last)
+    for rule in sorted(rules):
+        page = view.records.page(NOTIFICATIONS, parts, about=rule, newest_first=newest, cursor=cursor, limit=limit)
+        found += page.items
+        more = more or page.cursor is not None
+    found.sort(key=lambda each: (moment_text(each.fact.at), each.id), reverse=newest)
+    shown = found[:limit]
+    ends = len(found) <= limit and not more
+    return Page(items=tuple(shown), cursor=None if ends else f"{moment_text(shown[-1].fact.at)} {shown[-1].id}")

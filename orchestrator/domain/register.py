@@ -174,6 +174,7 @@ NOTIFICATIONS = RecordKind(
     lambda sent: sent.state,
     lambda sent: moment_text(sent.fact.at),
     noun="notification",
+    about=lambda sent: sent.rule,
 )
 PROJECT_DEFINITIONS = RecordKind(
     "project_definitions",

@@ -148,7 +148,7 @@ def _listed_table(name: str, *more: sa.schema.SchemaItem) -> sa.Table:
     )
 
 
-ABOUT = frozenset({"bookings", "change_requests", "review_actions", "trains"})
+ABOUT = frozenset({"bookings", "change_requests", "notifications", "review_actions", "trains"})
 """The kinds whose `RecordKind.about` is kept."""
 REGISTER = (
     "users", "user_groups", "service_accounts", "own_roles", "bindings", "absences", "tokens",
