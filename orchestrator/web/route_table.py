@@ -315,6 +315,7 @@ ROUTES: dict[str, tuple[str, ...] | Public | UseCaseRoute] = {
     "POST /requests/{run}/votes/withdraw": ("votes.take_back_vote",),
     "POST /requests/{run}/withdraw": ("run_requests.withdraw_request",),
     "POST /runs/{run}/control": ("queries.story", "control.request"),
+    "POST /runs/{run}/retry": ("queries.story", "submissions.retry"),
     "POST /promote": PROMOTING,
     "POST /promote/plan": ("releases.kept_package", "plans.make"),
     "POST /environments/{environment}/rollback": ROLLING_BACK,

@@ -67,6 +67,7 @@ from orchestrator.web.pages.release_board import router as pages_release_board
 from orchestrator.web.pages.release_phases import router as pages_release_phases
 from orchestrator.web.pages.rendering import error_page
 from orchestrator.web.pages.requirements import router as pages_requirements
+from orchestrator.web.pages.retries import router as pages_retries
 from orchestrator.web.pages.reviews import router as pages_reviews
 from orchestrator.web.pages.signing_in import router as pages_signing_in
 from orchestrator.web.pages.single_sign_on import router as pages_single_sign_on
@@ -113,6 +114,7 @@ ROUTERS = (
     pages_release_phases,
     pages_trains,
     pages_implementation_plans,
+    pages_retries,
     pages_reviews,
     pages_plans,
     pages_calendar,

@@ -36,7 +36,6 @@ NO_FORM = {
     "admission.override_calendar": "the exception to a freeze names a package of the machine, and is recorded for good",
     "provider_accounts.unlink_account": "`people unlink`: the accounts at providers are shown by commands",
     "run_requests.raise_request_risk": "rare: `raise-risk` names the level and the reason",
-    "submissions.retry": "no form yet: `retry` repeats the options of the command that failed",
     "trains.edit_line": "no form yet: pages add and remove lines, and `train line edit` changes one",
 }
 """The changes without a form on any page, each with the reason."""

@@ -61,6 +61,7 @@ STATES: dict[str, str] = {
     "/planned-releases/{release}/close": "a release that was released",
     "/implementation-plans/{plan}/tasks/{task}/retry": "a task that has failed",
     "/implementation-plans/{plan}/tasks/{task}/decide": "a decision that is ready",
+    "/runs/{run}/retry": "a run that needs intervention",
     "/promote/plan": "a role that may also promote: others plan with the command line",
     "/requests/{run}/votes/withdraw": "a request with a vote of the reader",
 }

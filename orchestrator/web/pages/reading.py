@@ -30,6 +30,7 @@ from orchestrator.web.changes import is_allowed
 from orchestrator.web.needed import needed_of
 from orchestrator.web.pages.calendar_entries import next_entries
 from orchestrator.web.pages.rendering import Who, rendered
+from orchestrator.web.pages.retries import retry_steps
 from orchestrator.web.pages.shown_environments import (
     COLUMNS,
     FEW,
@@ -147,6 +148,7 @@ def story_page(request: Request, who: Who, run: str, part: Word = None) -> Respo
     facts = app.queries.run_facts(who.actor, story.run)
     name = "run_part" if part is not None else "run"
     about = {"reason": ending_reason(story), "controls": _controls(app, who, story), "part": part}
+    about["retry_steps"] = retry_steps(app, who, story)
     return rendered(request, name, who, story=story, facts=facts, **about)
 
 
