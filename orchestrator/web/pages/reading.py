@@ -147,7 +147,7 @@ def story_page(request: Request, who: Who, run: str, part: Word = None) -> Respo
         return _to_request(app, who, run, error)
     facts = app.queries.run_facts(who.actor, story.run)
     name = "run_part" if part is not None else "run"
-    about = {"reason": ending_reason(story), "controls": _controls(app, who, story), "part": part}
+    about: dict[str, Any] = {"reason": ending_reason(story), "controls": _controls(app, who, story), "part": part}
     about["retry_steps"] = retry_steps(app, who, story)
     return rendered(request, name, who, story=story, facts=facts, **about)
 
