@@ -115,7 +115,7 @@ def test_a_train_of_three_goes_back_together(shop: Project) -> None:
     assert "planned for" in str(office.by("ann", "why", "api-2.0.0", "--to", "production", code=3))
     for name in NAMES:
         passed = (f"{name}-2.0.0", "--to", "production", "-m", "the train leaves before the release time")
-        office.by("root", "calendar", "override", *passed)
+        office.by("ann", "calendar", "override", *passed)
     office.by("ann", "train", "depart", "T-1", "-m", "no need to wait", "--yes")
 
     train = rides(office)
