@@ -138,8 +138,10 @@ class ProjectChangeSources:
 
     def known_packages(self) -> frozenset[str]:
         """The names of the releases in the project, and of the kept packages."""
-        folders = (self._app.root / self._app.project.releases).glob("*/release.yaml")
-        return frozenset({file.parent.name for file in folders} | {ref.name for ref in self._app.packages.refs()})
+        from orchestrator.config.references import release_names
+
+        files = release_names(self._app.root, self._app.project.releases)
+        return frozenset(files | {ref.name for ref in self._app.packages.refs()})
 
     def declared_rules(self) -> "tuple[CalendarRule, ...]":
         """The calendar entries of the environments' files."""

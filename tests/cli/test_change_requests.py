@@ -102,3 +102,13 @@ def test_rights_decide_who_decides(project: MemoryProject, monkeypatch: pytest.M
     monkeypatch.setattr("getpass.getuser", lambda: "olga")
     project.say("request", "add", "Round up", *FIELDS)
     assert project.json("request", "accept", "R-1", code=3)["errors"][0]["code"] == "A101"
+
+
+def test_a_package_is_known_by_the_name_in_its_file(project: MemoryProject) -> None:
+    """A release in a folder of another name is known by its own name, also before its first package is built."""
+    folder = project.folder / "releases" / "1.0.0"
+    folder.mkdir(parents=True)
+    (folder / "release.yaml").write_text("apiVersion: orchestrator/v1\nkind: Release\nname: pay\nversion: '1.0.0'\n")
+    app = project.app()
+    assert app.change_sources.known_packages() == {"pay"}
+    app.register.close()
