@@ -1,11 +1,13 @@
 """The second half of `make demo SERVE=1`: three users, approvals, a calendar, a plan, and the server with all of it."""
 
 import getpass
+import http.server
 import shlex
 import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 import urllib.request
 from datetime import UTC, datetime, timedelta
@@ -37,6 +39,19 @@ CLICKS = (
 )
 
 
+class Receiver(http.server.BaseHTTPRequestHandler):
+    """The receiver of a webhook on this machine, which accepts every notification."""
+
+    def do_POST(self) -> None:
+        """Read the request, and accept it."""
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is that of the base class
+        """Print nothing."""
+
+
 def at(days: float, hour: int) -> str:
     """The time at *hour* in a number of days from now, in UTC, without a zone."""
     return f"{(datetime.now(UTC) + timedelta(days=days)).replace(hour=hour, minute=0):%Y-%m-%dT%H:%M}"
@@ -48,6 +63,8 @@ class ServedDemo(Demo):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.tokens: dict[str, str] = {}
+        self.receiver = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+        threading.Thread(target=self.receiver.serve_forever, daemon=True).start()
 
     def tell(self) -> None:
         """The story, and then what users plan next."""
@@ -58,6 +75,7 @@ class ServedDemo(Demo):
         self.backlog()
         self.planned_release()
         self.review()
+        self.measures()
 
     def users(self) -> None:
         """Three users with a role each, and an administrator who is the user of this machine."""
@@ -67,6 +85,10 @@ class ServedDemo(Demo):
         for name, (role, _) in USERS.items():
             self.run(f"orchestrator people add {name}")
             self.run(f"orchestrator access grant {role} user:{name}")
+        self.run(
+            f"orchestrator notifications rule add releases --webhook http://127.0.0.1:{self.receiver.server_port}/ "
+            "--allow-private"
+        )
         words = ["orchestrator", "token", "create", "--for", "ada", "--lifetime", "1d"]
         made = subprocess.run(words, cwd=self.folder, env=self.env, capture_output=True, text=True, check=True)
         self.say("The following commands are those of ada, with a token in ORCHESTRATOR_TOKEN.")
@@ -84,7 +106,7 @@ class ServedDemo(Demo):
         self.run("orchestrator promote shop-1.2.1 --to production")
 
     def schedule(self) -> None:
-        """A freeze, a booking and a train line."""
+        """A freeze, a booking, and a train line with a train that has a package aboard."""
         self.say("The calendar: a freeze of production, a booking of staging, and a weekly train.")
         self.run(
             f"orchestrator calendar add hard-freeze Stocktaking --start {at(5, 18)} --end {at(7, 6)} --zone UTC "
@@ -95,6 +117,8 @@ class ServedDemo(Demo):
             f"orchestrator train line add weekly --stop staging --stop production+2h --start {at(8, 10)} "
             "--rule FREQ=WEEKLY --zone UTC --boarding 4h"
         )
+        self.run("orchestrator train create weekly")
+        self.run("orchestrator train board T-1 shop-1.2.1")
 
     def backlog(self) -> None:
         """Change requests: one that is accepted, one that is assessed, and a draft."""
@@ -115,6 +139,7 @@ class ServedDemo(Demo):
         )
         self.run("orchestrator release phase REL-1 test --environment staging --responsible cora")
         self.run("orchestrator release confirm REL-1")
+        self.run("orchestrator release notes REL-1")
         shutil.copytree(PLAN, self.folder / "implementation")
         self.run("orchestrator implementation start launch --parameter version=1.3.0 --release REL-1")
         self.run("orchestrator implementation replan IP-1 announce --owner cora -m 'she knows the shops'")
@@ -128,6 +153,11 @@ class ServedDemo(Demo):
         self.run(
             f"orchestrator action add {failed} 'Test a tax with a comma in staging' --owner ada --due {at(7, 12)}Z"
         )
+
+    def measures(self) -> None:
+        """A report of the measures, as a file."""
+        self.say("The measures of all this, with plots, in a file that a browser opens without a server.")
+        self.run("orchestrator report --out measures.html")
 
     def serve(self, port: int) -> int:
         """Serve the project at a free port, *port* if it is free, until Ctrl-C; 0 if the server ended as expected."""

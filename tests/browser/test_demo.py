@@ -99,12 +99,17 @@ def test_a_newcomer_follows_the_demo(chrome: Browser) -> None:
         expect(ada.locator("#part .tree")).to_contain_text("smoke")
         picture(ada, "demo-run")
         look_around(ada)
+        admin = signed_in(chrome, demo.links["admin"])
+        admin.goto(f"{address_of(admin)}/notifications")
+        expect(admin.locator("main")).to_contain_text("sent")
+        picture(admin, "demo-notifications")
+        assert "<svg" in Path(demo.folder, "measures.html").read_text("utf-8")
         cora = signed_in(chrome, demo.links["cora"])
         expect(cora.get_by_text("Announce shop 1.3.0")).to_be_visible()
         cora.goto(f"{address_of(cora)}/environments/production")
         cora.get_by_role("link", name="Roll back…").click()
         expect(cora.get_by_role("heading", level=1)).to_contain_text("Roll production back to shop 1.1.0")
-        for page in (ada, ben, cora):
+        for page in (ada, ben, cora, admin):
             page.context.close()
     assert not Path(demo.folder).exists()
 
@@ -132,7 +137,12 @@ def look_around(page: Page) -> None:
         ("/change-requests", "Sell gift cards by mail"),
         ("/implementation-plans/IP-1", "Decide whether shop 1.3.0 goes to production"),
         ("/actions", "Test a tax with a comma in staging"),
+        ("/planned-releases/REL-1", "Advent"),
+        ("/planned-releases/REL-1/notes", "Sell gift cards by mail"),
         ("/trains", "weekly"),
+        ("/trains/T-1", "shop 1.2.1"),
+        ("/reviews", "production"),
+        ("/projects", "shop"),
         ("/bookings", "load test of 1.3.0"),
         ("/measures", "Change failure rate"),
     ):
