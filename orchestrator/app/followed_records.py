@@ -10,7 +10,7 @@ from orchestrator.app.acting import noun_of
 from orchestrator.domain.audit.chain import AuditHead, head_of
 from orchestrator.domain.model import Model
 from orchestrator.domain.register import RecordKind
-from orchestrator.register_ports import Records
+from orchestrator.register_ports import Records, each_record
 
 T = TypeVar("T", bound=Model)
 MOST_ENTRIES = 1000
@@ -36,7 +36,7 @@ class FollowedRecords(Generic[T]):
         head = records.head()
         changed = self._changed(records, head)
         if changed is None:
-            found = (value for part in self._parts for value in records.all(self._kind, part))
+            found = each_record(records, self._kind, tuple(self._parts))
             self._found = {self._kind.key(value): value for value in found}
         else:
             for key in changed:
