@@ -298,7 +298,8 @@ def test_records_of_an_earlier_schema_get_what_they_are_about(tmp_path: Path) ->
 
     file = tmp_path / "state.db"
     engine, config = sa.create_engine(f"sqlite:///{file}"), alembic_config()
-    values: dict[str, Any] = {"environment": "staging", "source_ref": "T-1", "review": "REL-1", "line": "weekly"}
+    values: dict[str, Any] = {"environment": "staging", "source_ref": "T-1", "review": "REL-1", "line": "weekly",
+                              "rule": "chat"}  # fmt: skip
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0027")
@@ -312,6 +313,7 @@ def test_records_of_an_earlier_schema_get_what_they_are_about(tmp_path: Path) ->
     engine.dispose()
     assert found == {
         "bookings": "staging", "change_requests": "T-1", "review_actions": "REL-1", "trains": "weekly",
+        "notifications": "chat",
     }  # fmt: skip
 
 
