@@ -149,5 +149,8 @@ def look_around(page: Page) -> None:
         page.goto(address + path)
         expect(page.locator("main")).to_contain_text(text)
         picture(page, f"demo{path.replace('/', '-')}")
-        if path in {"/matrix", "/calendar"}:
-            readme_picture(page, path.strip("/"))
+        if path == "/matrix":
+            readme_picture(page, "matrix")
+    page.goto(f"{address}/calendar?view=timeline")  # a month can have most of the story in its last row
+    expect(page.locator("main")).to_contain_text("Stocktaking")
+    readme_picture(page, "calendar")
