@@ -24,6 +24,7 @@ from botocore.config import Config
 from tests.guarded import guarded
 
 PATIENCE = 60.0
+ATTEMPTS = 3
 WRITER, READER, NOBODY = ("writer", "writer-secret"), ("reader", "reader-secret"), ("nobody", "nobody-secret")
 
 
@@ -34,6 +35,10 @@ def program() -> str:
     if found is None:
         raise RuntimeError("there is no S3 server: install the development dependencies again, or put `weed` on PATH")
     return found
+
+
+class PortTaken(RuntimeError):
+    """Another process has taken a port since it was found to be free."""
 
 
 class Bucketeer:
@@ -51,8 +56,10 @@ class Bucketeer:
             {"name": name, "credentials": [{"accessKey": name, "secretKey": secret}], "actions": may}
             for (name, secret), may in actions.items()
         ]
+        folder.mkdir()
         (folder / "s3.json").write_text(json.dumps({"identities": identities}))
         (folder / "data").mkdir()
+        self._pid = folder.parent / "pid"
 
     @property
     def url(self) -> str:
@@ -81,7 +88,7 @@ class Bucketeer:
                 stderr=log,
                 start_new_session=True,
             )
-        (self.folder / "pid").write_text(str(self._process.pid))
+        self._pid.write_text(str(self._process.pid))
         self._wait()
 
     def stop(self) -> None:
@@ -90,6 +97,7 @@ class Bucketeer:
             self._process.send_signal(signal.SIGKILL)  # nothing of it is needed again
             self._process.wait(30)
             self._process = None
+        self._pid.unlink(missing_ok=True)
         for port in (*self._ports.values(), *self._grpc.values()):  # it makes them there, whatever it is told
             for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
                 path.unlink(missing_ok=True)
@@ -123,7 +131,10 @@ class Bucketeer:
                 client.put_object(Bucket="first", Key="first", Body=b"first" * 10000)
                 return
             if time.monotonic() > deadline or self._process.poll() is not None:
-                raise RuntimeError(f"the S3 server does not start: {(self.folder / 'log').read_text()[-2000:]}")
+                said = (self.folder / "log").read_text()[-2000:]
+                raise (PortTaken if "address already in use" in said else RuntimeError)(
+                    f"the S3 server does not start: {said}"
+                )
             time.sleep(0.1)
 
 
@@ -142,10 +153,23 @@ def _free_ports(count: int, taken: Collection[int] = ()) -> list[int]:
 def serving() -> Iterator[Bucketeer]:
     """A server that runs as long as the context, and is gone afterwards whatever happened in it."""
     with guarded("orc-s3-", "pid", signal.SIGKILL) as folder:
-        server = Bucketeer(folder)
+        server = _started(folder)
         try:
-            server.start()
             yield server
         finally:
             server.stop()
-            (folder / "pid").unlink(missing_ok=True)
+
+
+def _started(folder: Path) -> Bucketeer:
+    """A server on ports that no other process has taken before it could."""
+    for attempt in range(ATTEMPTS):
+        server = Bucketeer(folder / str(attempt))
+        try:
+            server.start()
+        except BaseException as error:
+            server.stop()
+            if not isinstance(error, PortTaken) or attempt == ATTEMPTS - 1:
+                raise
+        else:
+            return server
+    raise AssertionError

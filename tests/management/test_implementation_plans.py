@@ -212,7 +212,8 @@ def test_parameters_fill_the_texts_of_tasks() -> None:
 
 
 def test_the_example_is_valid() -> None:
-    """The template of the example is read without an error, and has tasks of every kind."""
+    """The templates of the example are read without an error, and that of the launch has tasks of every kind."""
     root = Path(__file__).resolve().parents[2] / "examples" / "implementation-plan"
-    (file,) = implementation_files(root)
-    assert {each.kind for each in load_implementation(file, root).tasks} == {"manual", "decision", "automated"}
+    found = {file.name: load_implementation(file, root) for file in implementation_files(root)}
+    assert sorted(found) == ["launch.yaml", "switch-names-back.yaml", "switch-names.yaml"]
+    assert {each.kind for each in found["launch.yaml"].tasks} == {"manual", "decision", "automated"}
