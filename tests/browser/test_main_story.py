@@ -41,10 +41,14 @@ def request_is_accepted(served: Served, page: Page) -> None:
 
 
 def release_is_planned(page: Page) -> None:
-    """Plan a release with the request and the package, and confirm it: production is booked for it."""
+    """Plan a release with the request and the package, confirm it, which books production, and freeze its scope.
+
+    It is driven by completion: a release that is driven by its dates would hold the train in staging until then.
+    """
     page.get_by_role("navigation", name="Plan").get_by_role("link", name="Planned releases").click()
     page.get_by_label("Title").fill("Gift cards")
     page.get_by_label("Into").select_option("production")
+    page.get_by_label("What decides").select_option("completion")
     page.get_by_label("Freeze time, UTC").fill(local(5))
     page.get_by_label("Release time, UTC").fill(local(9))
     page.get_by_label("Change requests, separated by commas").fill("R-1")
@@ -52,6 +56,8 @@ def release_is_planned(page: Page) -> None:
     page.get_by_role("button", name="Plan as a draft").click()
     page.get_by_role("button", name="Confirm").click()
     expect(page.locator(".head .badge")).to_contain_text("scheduled")
+    page.get_by_role("button", name="Freeze the scope").click()
+    expect(page.get_by_text("frozen", exact=True).first).to_be_visible()
 
 
 def train_is_made(page: Page) -> None:
