@@ -31,7 +31,7 @@ test: .venv/.dev ## Run the tests on the real engines, except the long ones.
 	@$(COMPILED)
 	@$(TESTS) -m "not long and not browser" $(ARGS)
 
-long: .venv/.dev ## Run the long tests: all journeys, crashes of engines, short campaigns.
+long: .venv/.dev ## Run the long tests: journeys of each kind (`make journeys` runs all), crashes of engines, short campaigns.
 	@$(BIN)/orchestrator engine install --yes >/dev/null
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
 	@$(BIN)/python tools/debian_programs.py

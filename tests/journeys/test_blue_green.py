@@ -148,6 +148,7 @@ def test_a_switch_outlives_its_process(two: Project, version: str, step: str, en
     assert len(list(two.state.glob(f"jobs/{run}.{step}"))) == 1
 
 
+@pytest.mark.rare
 @pytest.mark.xdist_group("test_blue_green")
 def test_the_old_side_is_retired(two: Project) -> None:
     """The playbook for the old side runs there when all is over, and a rollback puts the release there once more."""

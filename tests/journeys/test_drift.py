@@ -108,6 +108,7 @@ def test_a_file_and_a_resource_edited_by_hand_are_named(running: Project, change
         file.write_text(text)
 
 
+@pytest.mark.rare
 @pytest.mark.timeout(900)
 def test_what_cannot_be_asked_is_unknown(running: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """A host that does not answer is named as unknown, and the resource that is not there any more is named too: nobody says that nothing has changed."""

@@ -94,6 +94,7 @@ def test_tampered_package(running: Project, release: Callable[..., str]) -> None
     playbook.parent.chmod(0o555)
 
 
+@pytest.mark.rare
 def test_provision_fails(running: Project, release: Callable[..., str]) -> None:
     """An update of the infrastructure that fails half-way is taken back to the definition that was verified."""
     name = release("1.1.3")
@@ -207,6 +208,7 @@ def test_unreachable_host(
     assert story["run"]["state"] == "needs intervention"
 
 
+@pytest.mark.rare
 def test_nothing_to_roll_back_to(project: Project) -> None:
     """A first release that fails says beforehand that there is no way back, and afterwards what a person can do."""
     project.run("init", "--name", "first")

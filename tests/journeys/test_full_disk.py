@@ -121,6 +121,7 @@ def test_a_full_disk_stops_a_run_before_its_next_effect(small: Small) -> None:
     assert set(project.releases("staging").values()) == {"1.1.0"}
 
 
+@pytest.mark.rare
 @pytest.mark.parametrize(
     "step",
     [

@@ -79,6 +79,7 @@ def test_ctrl_c_cancels(running: Project) -> None:
     assert set(running.releases("production").values()) == {"1.0.0"}
 
 
+@pytest.mark.rare
 def test_a_second_ctrl_c_leaves_it_to_the_background(running: Project) -> None:
     """The second Ctrl-C gives the terminal back, and the run is completed by itself."""
     _ready(running)
@@ -116,6 +117,7 @@ def test_sigterm_stops_before_the_next_step(running: Project) -> None:
     assert set(running.releases("production").values()) == {"1.1.0"}
 
 
+@pytest.mark.rare
 def test_an_abort_stops_what_goes_on_at_once(running: Project) -> None:
     """`abort` ends the engine that works now with all that it has started, and what it touched is rolled back."""
     _ready(running)
@@ -179,6 +181,7 @@ def test_a_promotion_outlasts_its_reader(running: Project) -> None:
     assert running.run("show", run, "--json").json["run"]["state"] == "succeeded"
 
 
+@pytest.mark.rare
 def test_two_at_once(running: Project) -> None:
     """Of two promotions to one environment at the same moment one runs; the other ends with exit 8 and names it, or waits its turn."""
     _ready(running)

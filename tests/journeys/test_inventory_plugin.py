@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from orchestrator.domain.variables import plain_text
 from tests.journeys.conftest import ROOT, Project
 
@@ -64,6 +66,7 @@ def test_plain_ansible_sees_the_same_hosts(project: Project) -> None:
     project.run("environment", "destroy", "staging", "--yes")
 
 
+@pytest.mark.rare
 def test_an_inventory_that_names_itself(project: Project) -> None:
     """An environment whose own files lead back to it is refused, instead of asking for ever."""
     project.write("orchestrator.yaml", "apiVersion: orchestrator/v1\nkind: Project\nname: shop\n")

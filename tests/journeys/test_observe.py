@@ -9,6 +9,7 @@ from tests.journeys.conftest import AGAIN, Project
 from tests.passphrase import passphrase
 
 
+@pytest.mark.rare
 @pytest.mark.timeout(900)
 def test_a_restored_backup_is_older_than_the_hosts(running: Project) -> None:
     """After an older backup was restored, `observe` and `promote` notice by the hosts' fences that the journal is behind, take the hosts' word, and the promotion ends right."""
@@ -60,6 +61,7 @@ def test_a_host_that_is_gone_is_unknown(running: Project, monkeypatch: pytest.Mo
     assert set(running.releases("production").values()) == {"1.1.0"}
 
 
+@pytest.mark.rare
 def test_a_service_that_is_another_one_is_named(running: Project) -> None:
     """Where `environment.yaml` says how, each host's running service is asked for its version: one that is not the release's is shown beside it, and is no host that runs the release."""
     running.put_in_production("1.0.0")

@@ -68,6 +68,7 @@ def test_a_plan_that_no_longer_holds_stops_before_any_effect(running: Project) -
     assert set(running.releases("production").values()) == {"1.0.0"}
 
 
+@pytest.mark.rare
 def test_rollback_by_hand(running: Project) -> None:
     """`rollback` shows its plan, asks, and puts an environment back to the version that is named, proved by its own tests."""
     running.put("1.1.0")

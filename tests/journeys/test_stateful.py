@@ -137,6 +137,7 @@ def test_the_database_stays(shop: Project) -> None:
     assert databases(shop) == [large]
 
 
+@pytest.mark.rare
 def test_an_environment_by_itself_loses_it_only_by_its_name(shop: Project) -> None:
     """`environment up` and `environment destroy` are refused where the database would go, with nothing changed, until it is named."""
     file = shop.root / PRODUCTION / "__main__.py"

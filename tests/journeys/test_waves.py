@@ -144,6 +144,7 @@ def test_a_failure_in_the_second_wave_holds_the_third(regions: Project) -> None:
     assert regions.run("promote", where, "--to", "regions", code=3).err.count("R203")
 
 
+@pytest.mark.rare
 @pytest.mark.timeout(900)
 def test_what_earlier_waves_took_goes_back_as_well(regions: Project) -> None:
     """With on_failure: rollback the first wave goes back by itself when the second fails, and every host says so."""
