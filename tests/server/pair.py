@@ -42,6 +42,9 @@ def wait_for(what: Any, text: str, seconds: float = PATIENCE_S) -> None:
         time.sleep(0.05)
 
 
+STATUS = 17  # the column of the state of a server in the statistics of HAProxy
+
+
 @dataclass
 class Member:
     """One server: its *folder* is that of a machine of its own."""
@@ -133,7 +136,8 @@ class Pair:
             asking.connect(str(self.folder / "haproxy.sock"))
             asking.sendall(b"show stat\n")
             answer = b"".join(iter(lambda: asking.recv(65536), b"")).decode()
-        return any(line.startswith(f"servers,{name},") and ",UP," in line for line in answer.splitlines())
+        states = [line.split(",")[STATUS] for line in answer.splitlines() if line.startswith(f"servers,{name},")]
+        return any(state.startswith("UP") for state in states)  # "UP 1/2": it failed a check, and still gets requests
 
     def connection(self, timeout: float = 30) -> http.client.HTTPSConnection:
         """A new connection to the proxy, with TLS."""
