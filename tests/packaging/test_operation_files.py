@@ -122,7 +122,7 @@ class Image:
             [] if self.user == "root" else ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--init-groups"]
         )
         return [
-            program, "--bind", str(self.root), "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/run", "--tmpfs", "/tmp",
+            program, "--bind", str(self.root), "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/run", "--perms", "1777", "--tmpfs", "/tmp",
             "--ro-bind", "/etc/resolv.conf", "/etc/resolv.conf", *certificates, *binds, "--unshare-pid", "--unshare-ipc",
             "--die-with-parent", "--clearenv", *variables, "--chdir", self.place, *user, *words,
         ]  # fmt: skip
@@ -193,7 +193,7 @@ def test_the_steps_of_the_container_file(tmp_path: Path) -> None:
         wait_for(lambda: _responds(port), "the server does not respond")
         check = [word.replace("8750", port) for word in json.loads(told["HEALTHCHECK"][0].partition("CMD ")[2])]
         assert subprocess.run(image.command(check), check=False).returncode == 0
-        [server] = [pid for pid in _descendants(process.pid) if b"serve" in _words(pid) and b"tini" in _words(pid)]
+        [server] = [pid for pid in _descendants(process.pid) if _words(pid).startswith(b"tini\0")]
         os.kill(server, signal.SIGTERM)
         assert process.wait(60) == 0
     finally:
