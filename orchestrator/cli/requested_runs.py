@@ -16,13 +16,7 @@ POLL = 1.0  # seconds between two checks whether a request has started
 
 def request_without_run(app: "Application", wanted: str) -> "RequestView | None":
     """The promotion request *wanted*, if no run has this id and it is that of a request, or the first part of one."""
-    try:
-        app.queries.find_run(app.actor, wanted)
-    except OrchestratorError as error:
-        if error.code != RUN_NOT_FOUND:
-            raise
-        return _request(app, wanted)
-    return None
+    return None if _is_recorded(app, wanted) else _request(app, wanted)
 
 
 def wait_for_start(app: "Application", seen: "RequestView") -> "RequestView":
@@ -43,7 +37,7 @@ def wait_for_start(app: "Application", seen: "RequestView") -> "RequestView":
 
 
 def _is_recorded(app: "Application", run: str) -> bool:
-    """Whether the journal has *run*: the request is started first, and its run follows."""
+    """Whether the journal has *run*. A request is started first, and its run follows."""
     try:
         app.queries.find_run(app.actor, run)
     except OrchestratorError as error:
