@@ -289,11 +289,13 @@ def _planned_later(bookings: Iterable[Booking], question: CalendarQuestion, hori
     The id of the closing is that of the holder.
     """
     here = [booking for booking in bookings if booking.environment == question.environment]
-    carrying = [Interval(booking.start, booking.end) for booking in here if question.package in booking.packages]
-    for booking in here:
-        if question.package in booking.awaited and booking.start > horizon.start:
-            for gap in free_intervals(carrying, Interval(horizon.start, booking.start)):
-                yield Closing(Cause.PLANNED_LATER, booking.holder, gap, booking.purpose, booking.holder, gap.end)
+    awaited = [each for each in here if question.package in each.awaited and each.start > horizon.start]
+    if not awaited:  # nearly always: only packages of planned releases wait
+        return
+    carrying = [Interval(each.start, each.end) for each in here if question.package in each.packages]
+    for booking in awaited:
+        for gap in free_intervals(carrying, Interval(horizon.start, booking.start)):
+            yield Closing(Cause.PLANNED_LATER, booking.holder, gap, booking.purpose, booking.holder, gap.end)
 
 
 def _outside_windows(rules: Iterable[CalendarRule], environment: str, horizon: Interval) -> Iterator[Closing]:
