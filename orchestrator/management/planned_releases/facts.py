@@ -26,17 +26,17 @@ def package_place(services: Services, environment: str, package: PackageRef) -> 
     replaces = _replaced(marks, package)
     chosen = RunFilter(environment=environment, digest=package.digest, kinds=KINDS)
     run = next(iter(services.store.list_runs(chosen, limit=1).items), None)
-    began = parse_moment(run.requested_at) if run is not None else None
+    requested_at = parse_moment(run.requested_at) if run is not None else None
     if run is not None and not run.ended:
-        return PackagePlace(PlaceState.RUNNING, run.id, began, replaces, began)
+        return PackagePlace(PlaceState.RUNNING, run.id, requested_at, replaces, requested_at)
     if run is not None and run.state is State.ROLLED_BACK and (mine is None or mine.run != run.id):
-        return PackagePlace(PlaceState.ROLLED_BACK, run.id, _ended(run), replaces, began)
+        return PackagePlace(PlaceState.ROLLED_BACK, run.id, _ended(run), replaces, requested_at)
     if mine is None:
         return PackagePlace(replaces=replaces)
     newest = marks[0]
     if newest.release.digest != package.digest and _is_rollback(services, newest.run):
-        return PackagePlace(PlaceState.ROLLED_BACK, newest.run, parse_moment(newest.at), newest.release, began)
-    return PackagePlace(PlaceState.VERIFIED, mine.run, parse_moment(mine.at), replaces, began)
+        return PackagePlace(PlaceState.ROLLED_BACK, newest.run, parse_moment(newest.at), newest.release, requested_at)
+    return PackagePlace(PlaceState.VERIFIED, mine.run, parse_moment(mine.at), replaces, requested_at)
 
 
 def _replaced(marks: list[Verified], package: PackageRef) -> PackageRef | None:

@@ -160,11 +160,17 @@ def complete_phase(acting: Acting, key: str, name: str, sources: ReleaseSources)
 # -- parts, also for the duty that follows runs ------------------------------------------------------------------------
 
 
+def since_or_now(task: Change, since: datetime | None) -> datetime:
+    """The time to record for what has happened *since*: now if that is not known, and never a later time."""
+    now = task.now.earliest
+    return now if since is None else min(since, now)
+
+
 def record_phase_start(
     task: Change, release: PlannedRelease, phase: Phase, text: str = "", since: datetime | None = None
 ) -> PlannedRelease:
     """Record that *phase* starts, or has *since*; the first one of a scheduled release starts the release."""
-    at = min(since or task.now.earliest, task.now.earliest)
+    at = since_or_now(task, since)
     started = phase.model_copy(update={"started_at": at})
     after = release.with_phases([started]) if phase.progress == "pending" else release
     if release.state is ReleaseState.SCHEDULED:
@@ -182,7 +188,7 @@ def record_phase_end(
 
     What it makes late moves, whether or not that fits.
     """
-    at = min(since or task.now.earliest, task.now.earliest)
+    at = since_or_now(task, since)
     at = max(at, phase.started_at or at)
     ended = phase.model_copy(update={"completed_at": at, "started_at": phase.started_at or at})
     releases = {**open_releases(task), release.id: release}

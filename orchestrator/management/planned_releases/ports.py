@@ -24,14 +24,14 @@ class PlaceState(StrEnum):
 class PackagePlace:
     """A package in an environment: its *state* by the *run*, *at* a time. *replaces* is what ran there before it.
 
-    *began* is when the run was requested.
+    *requested_at* is when the run was requested.
     """
 
     state: PlaceState = PlaceState.ABSENT
     run: str = ""
     at: datetime | None = None
     replaces: PackageRef | None = None
-    began: datetime | None = None
+    requested_at: datetime | None = None
 
 
 class ReleaseSources(BookingSources, Protocol):

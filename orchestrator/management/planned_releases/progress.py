@@ -11,7 +11,7 @@ from orchestrator.management.change_requests.model import ChangeRequest
 from orchestrator.management.change_requests.state import ChangeEvent
 from orchestrator.management.planned_releases import scope
 from orchestrator.management.planned_releases.model import DEPLOY, Mode, PlannedRelease, ScopePackage
-from orchestrator.management.planned_releases.phase_decisions import record_phase_end, record_phase_start
+from orchestrator.management.planned_releases.phase_decisions import record_phase_end, record_phase_start, since_or_now
 from orchestrator.management.planned_releases.ports import PackagePlace, PlaceState, ReleaseSources
 from orchestrator.management.planned_releases.records import notify, put
 from orchestrator.management.planned_releases.state import PLANNED_RELEASE_TABLE, ReleaseEvent, ReleaseState
@@ -125,7 +125,7 @@ def _start(task: Change, release: PlannedRelease, facts: ReleaseFacts, sources: 
     del sources
     places = [place for _, place in _places(release, facts) if place.run]
     run = places[0].run
-    since = min((place.began for place in places if place.began is not None), default=None)
+    since = min((place.requested_at for place in places if place.requested_at is not None), default=None)
     deploy = release.phase(DEPLOY)
     text = f"{release.id} has started, by {run}"
     if deploy is not None and deploy.progress == "pending":
@@ -136,16 +136,15 @@ def _start(task: Change, release: PlannedRelease, facts: ReleaseFacts, sources: 
 
 def _release(task: Change, release: PlannedRelease, facts: ReleaseFacts, sources: ReleaseSources) -> PlannedRelease:
     """Every package is verified: the requests are released, and the phase deploy ended with the last one."""
-    packages = tuple(
-        package.model_copy(update={"run": place.run, "replaces": place.replaces})
-        for package, place in _places(release, facts)
+    places = list(_places(release, facts))
+    current = release.with_packages(
+        package.model_copy(update={"run": place.run, "replaces": place.replaces}) for package, place in places
     )
-    current = release.with_packages(packages)
-    since = max((place.at for _, place in _places(release, facts) if place.at is not None), default=None)
+    since = max((place.at for _, place in places if place.at is not None), default=None)
     deploy = release.phase(DEPLOY)
     if deploy is not None and deploy.progress != "completed":
         current = record_phase_end(task, current, deploy, sources, since).release
-    done = current.after(ReleaseEvent.RELEASE, released_at=min(since or task.now.earliest, task.now.earliest))
+    done = current.after(ReleaseEvent.RELEASE, released_at=since_or_now(task, since))
     moved = scope.move_requests(task, done, ChangeEvent.RELEASE, f"released with {done.id} into {done.environment}")
     text = f"{done.id} '{done.title}' was released into {done.environment}"
     return put(task, done, ReleaseEvent.RELEASE, text, requests=list(moved))
