@@ -101,10 +101,15 @@ def command(
     if options.log_json:
         log_as_json()
     _prepare(apps, options)
+    _report_addresses(apps, options)
+    serve_applications(apps, options, plan_text)
+
+
+def _report_addresses(apps: "tuple[Application, ...]", options: "ServerOptions") -> None:
+    """Print where each project is served."""
     for app in apps:
         place = options.address if len(apps) == 1 else f"{options.address}/p/{app.project.name}"
         _report(options.log_json, app.project.name, place)
-    serve_applications(apps, options, plan_text)
 
 
 def _prepare(apps: "tuple[Application, ...]", options: "ServerOptions") -> None:
