@@ -50,11 +50,11 @@ class NullImplementations:
         raise OrchestratorError("G410", f"{wanted.template} cannot be started here")
 
     def status(self, plan: str) -> ImplementationStatus:
-        """There is none."""
+        """Refuse it: no plan was started here."""
         raise OrchestratorError("A110", f"there is no {plan}")
 
     def abort(self, plan: str, why: str) -> ImplementationStatus:
-        """There is none."""
+        """Refuse it: no plan was started here."""
         del why
         return self.status(plan)
 

@@ -57,7 +57,7 @@ def missing_keys(
 
 
 def _key_of(variables: Mapping[str, Any], effective: Effective, settings: AnsibleSettings) -> tuple[str, str]:
-    """The file with the key of a host with these *variables*, and where it is named; empty if there is none."""
+    """The file with the key of a host with these *variables*, and where it is named. Both are empty without one."""
     for where, known in ((f"ansible.extra_vars of {OWN}", settings.extra_vars), ("the inventory", variables)):
         for name in KEYS:
             if isinstance(value := known.get(name), str) and value:

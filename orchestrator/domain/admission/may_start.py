@@ -300,7 +300,7 @@ def _closed(kind: ConditionKind, found: Sequence[Closing], start: Start, facts: 
 
 
 def _passing(kind: ConditionKind, found: Sequence[Closing], start: Start, facts: AdmissionFacts) -> str:
-    """The command that ends or passes what closes the environment; empty if there is none."""
+    """The command that ends or passes what closes the environment; empty if no command can."""
     if kind is _K.LINE:
         everywhere = any(stop.id == found[0].id and stop.environment == "*" for stop in facts.calendar.line_stops)
         return f"orchestrator line resume {'--all' if everywhere else start.environment}"

@@ -34,7 +34,7 @@ class Basis(StrEnum):
     FEW_RUNS = "few runs"
     NO_RUNS = "no runs"
     NO_PACKAGE = "no package"
-    """There is no measured run, and the steps are not known."""
+    """No run was measured, and the steps are not known."""
 
 
 @dataclass(frozen=True)

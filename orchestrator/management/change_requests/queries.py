@@ -140,7 +140,7 @@ def preview_changes(acting: Acting, incoming: Sequence[Incoming]) -> ChangeImpor
 
 @forwarded
 def drift_request(acting: Acting, reference: str) -> ChangeRequest | None:
-    """The open change request about the drift with this `drift_reference`; None if there is none."""
+    """The open change request about the drift with this `drift_reference`; None without one."""
     parts = [state.value for state in OPEN_STATES]
 
     def work(view: View) -> ChangeRequest | None:
