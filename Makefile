@@ -130,7 +130,7 @@ isolation: .venv/.dev ## Run all journeys with isolation and without it; ARGS se
 	@ORCHESTRATOR_JOB_ISOLATION=required $(TESTS) $(or $(ARGS),tests/journeys tests/adapters tests/isolation)
 	@ORCHESTRATOR_JOB_ISOLATION=off $(TESTS) $(or $(ARGS),tests/journeys tests/adapters)
 
-browser-setup: .venv/.dev ## Install what `make browser` needs: Debian's Chromium (as root; otherwise the command is printed), axe-core.
+browser-setup: .venv/.dev ## Install what `make browser` needs: Debian's Chromium without a window (as root; otherwise the command is printed), axe-core.
 	@$(BIN)/python tools/browser.py
 
 browser: .venv/.dev ## Use every page in a real browser: stories by clicks, live updates, accessibility; pictures in build/browser.

@@ -18,7 +18,8 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.listing import FeedEntry
 from orchestrator.domain.model import canonical_json
 
-KEPT = 5000
+KEPT = 1000
+"""How many of the newest events a process keeps for listeners; one that is further behind reads them from the store."""
 PAGE = 500
 HEARTBEAT_S = 15.0
 COMMENT = b": still connected\n\n"

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from orchestrator.adapters.audit_head import HeadFile
 from orchestrator.adapters.clock import SystemClock
+from orchestrator.adapters.database import kept_reads
 from orchestrator.adapters.database import register as databases
 from orchestrator.adapters.database.kept_reads import ReadCache
 from orchestrator.adapters.database.register import DatabaseRegister
@@ -177,6 +178,29 @@ def test_few_records_are_kept(registers: Registers, monkeypatch: pytest.MonkeyPa
     with statements() as found:
         register.reading(lambda records: records.all(USERS))
     assert sum("users" in statement for statement in found) == 1
+
+
+def user_of(name: str, records: Records) -> User | None:
+    """The user *name*."""
+    return records.get(USERS, name)
+
+
+def test_few_single_records_are_kept(registers: Registers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the records that are read one by one a process keeps the last ones, and the lists that it has read stay."""
+    monkeypatch.setattr(kept_reads, "MOST_SINGLE", 2)
+    register = registers.open()
+    for name in NAMES[:3]:
+        register.changing("ann", partial(added, name))
+    every = register.reading(lambda records: records.all(USERS))
+    for name in NAMES[:3]:
+        assert register.reading(partial(user_of, name)) is not None
+    with statements() as found:
+        register.reading(partial(user_of, NAMES[2]))
+        assert register.reading(lambda records: records.all(USERS)) is every
+    assert not any("users" in statement for statement in found)
+    with statements() as found:
+        register.reading(partial(user_of, NAMES[0]))
+    assert any("users" in statement for statement in found)
 
 
 def test_threads_that_keep_connections_read_what_others_write(tmp_path: Path, keeping: None) -> None:

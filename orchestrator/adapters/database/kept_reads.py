@@ -5,6 +5,7 @@ previous one. So two transactions with the same newest entry read the same recor
 Values are frozen, and readers share them.
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar, cast
@@ -25,6 +26,8 @@ Reads = dict[tuple[Any, ...], Any]
 
 MOST_RECORDS = 10_000
 """How many records are kept; with more, all are forgotten. Results without records count as one."""
+MOST_SINGLE = 300
+"""How many records that were read by their keys are kept; with more, the first of them are forgotten."""
 MISSING = object()
 
 
@@ -35,6 +38,7 @@ class ReadCache:
         self._most = most
         self._newest: tuple[str | None, Reads] = (None, {})
         self._records = 0
+        self._single: deque[tuple[Any, ...]] = deque()
 
     def at(self, newest: str) -> Reads:
         """The results for the audit entry with the text *newest*; a transaction keeps using them to its end."""
@@ -42,11 +46,18 @@ class ReadCache:
         if kept != newest or self._records > self._most:
             reads = {}
             self._newest, self._records = (newest, reads), 0
+            self._single = deque()
         return reads
 
     def add(self, records: int) -> None:
         """Count a result with so many *records*."""
         self._records += max(1, records)
+
+    def add_single(self, key: tuple[Any, ...], reads: Reads) -> None:
+        """Count a record that *reads* keep at *key*: many records that are read one by one leave the lists."""
+        self._single.append(key)
+        if len(self._single) > MOST_SINGLE:
+            reads.pop(self._single.popleft(), None)
 
 
 class KeptRecords(DatabaseChanges):
@@ -101,7 +112,12 @@ class KeptRecords(DatabaseChanges):
 
     def get(self, kind: RecordKind[T], key: str) -> T | None:
         """The record with this key."""
-        return self._once(("get", kind.name, key), lambda: super(KeptRecords, self).get(kind, key), lambda _found: 1)
+        chosen = ("get", kind.name, key)
+        found = self._reads.get(chosen, MISSING)
+        if found is MISSING:
+            found = self._reads[chosen] = super().get(kind, key)
+            self._cache.add_single(chosen, self._reads)
+        return cast("T | None", found)
 
     def head(self) -> AuditHead:
         """The newest place."""
