@@ -62,7 +62,7 @@ class ProjectTaskWorks:
         """Do the work of *task*, or follow it."""
         from dataclasses import replace
 
-        from orchestrator.app.task_work import perform_work, printed
+        from orchestrator.app.task_work import host_evidence, perform_work, printed
         from orchestrator.domain.access.principals import SYSTEM_ACTOR
         from orchestrator.management.implementation_plans.works import WorkResult
 
@@ -72,11 +72,12 @@ class ProjectTaskWorks:
         order = replace(self._order(plan, task), package=package)
         result = perform_work(self._app.services, self._jobs, order, stopped)
         log, message = printed(self._jobs, order), result.message or result.outcome.value
+        hosts = host_evidence(result, order.work)
         if result.good:
-            return WorkResult("done", message, log)
+            return WorkResult("done", message, log, hosts)
         if result.is_lost:
-            return WorkResult("failed", f"interrupted: it is not known what was done ({message})", log)
-        return WorkResult("stopped" if stopped() else "failed", message, log)
+            return WorkResult("failed", f"interrupted: it is not known what was done ({message})", log, hosts)
+        return WorkResult("stopped" if stopped() else "failed", message, log, hosts)
 
     def _order(self, plan: str, task: "Task") -> "WorkOrder":
         from orchestrator.app.task_work import WorkOrder

@@ -41,6 +41,7 @@ LUA = ("liblua5.3-0", "libopentracing-c-wrapper0", "libopentracing1")
 PROGRAMS = {
     "bwrap": Program("bubblewrap", "usr/bin/bwrap"),
     "haproxy": Program("haproxy", "usr/sbin/haproxy", LUA),
+    "prometheus": Program("prometheus", "usr/bin/prometheus"),
     "promtool": Program("prometheus", "usr/bin/promtool"),
     "systemd-analyze": Program("systemd", "usr/bin/systemd-analyze", ("libsystemd-shared",)),
     "mmdebstrap": Program("mmdebstrap", "usr/bin/mmdebstrap"),

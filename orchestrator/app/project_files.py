@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.config import declared, find_project, load_project, scaffold
-from orchestrator.config.implementation import implementation_files
+from orchestrator.config.implementation import implementation_files, load_implementation
 from orchestrator.config.schema import schema
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import NAME
@@ -28,6 +28,13 @@ def place_names(start: Path) -> list[str]:
 def template_names(start: Path) -> list[str]:
     """The templates of implementation plans in the project around *start*, by name. Raises F-codes."""
     return [file.stem for file in implementation_files(find_project(start))]
+
+
+def task_names(start: Path) -> list[str]:
+    """The tasks of the templates of the project around *start*, as `launch:announce`. Raises F-codes."""
+    root = find_project(start)
+    files = {file.stem: load_implementation(file, root) for file in implementation_files(root)}
+    return [f"{name}:{task.name}" for name, template in files.items() for task in template.tasks]
 
 
 def file_schema(kind: str) -> dict[str, object]:

@@ -14,8 +14,9 @@ from orchestrator.domain.journal import LOCK, add_seconds
 from orchestrator.domain.plan import PlannedGate, PlaySpec
 from orchestrator.domain.quantities import seconds
 from orchestrator.domain.release import Package
-from orchestrator.domain.step import StepResult
+from orchestrator.domain.step import HostResult, StepResult
 from orchestrator.domain.task_work import CommandTask, GateTask, PlaybookTask
+from orchestrator.domain.text import with_reason
 from orchestrator.inspect.release_history import last_verified
 from orchestrator.inspect.stacks import context_of, inventory_of, outputs_of
 from orchestrator.planning.second_pass import restrict
@@ -80,6 +81,22 @@ def printed(jobs: Jobs, order: WorkOrder) -> bytes:
             return file.read()
     except FileNotFoundError:
         return b""
+
+
+def host_evidence(result: StepResult, work: CommandTask | PlaybookTask | GateTask) -> tuple[str, ...]:
+    """What the *work* did on each host, in a line, and whether it may have changed the host before it was stopped."""
+    return tuple(_host_line(host, changes=isinstance(work, PlaybookTask)) for host in result.hosts)
+
+
+def _host_line(host: HostResult, *, changes: bool) -> str:
+    """*host* in a line; *changes* is whether the work can change it."""
+    facts = [host.outcome.value]
+    if changes and not host.outcome.good:
+        facts.append("may have been changed" if host.touched else "not changed")
+    elif changes:
+        facts.append(f"{host.changed} tasks changed it" if host.changed else "no task changed it")
+    where = f"{host.task}: " if host.task and host.message else host.task
+    return with_reason(f"{host.host}: {', '.join(facts)}", f"{where}{host.message}")
 
 
 def _place(services: Services, order: WorkOrder, fence: int) -> Place:

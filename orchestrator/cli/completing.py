@@ -173,6 +173,14 @@ def plan_templates(_context: click.Context, _parameter: click.Parameter, begun: 
 
 
 @_quietly
+def template_tasks(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offers:
+    """The tasks of the templates of implementation plans, as TEMPLATE:TASK."""
+    from orchestrator.app.project_files import task_names
+
+    return _fitting(task_names(Path.cwd()), begun)
+
+
+@_quietly
 def trains(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offers:
     """The trains that have not ended, each with what it is."""
     from click.shell_completion import CompletionItem

@@ -12,10 +12,13 @@ from orchestrator.cli.durations import DURATION
 from orchestrator.cli.register_options import MOMENT
 
 if TYPE_CHECKING:
+    from orchestrator.management.implementation_plans.additions import NewTask
     from orchestrator.management.implementation_plans.evidence import EvidenceDraft
-    from orchestrator.management.implementation_plans.replanning import TaskChange
+    from orchestrator.management.implementation_plans.replanning import PlanChange, TaskChange
 
 F = TypeVar("F", bound=Callable[..., Any])
+OPTIONS = {"duration_s": "for", "timeout_s": "timeout", "on_timeout": "on-timeout"}
+"""Options whose values arrive by other names."""
 ON_TIMEOUT = ("needs-help", "fail", "skip", "continue")
 
 
@@ -94,11 +97,55 @@ def task_options(function: F) -> F:
     return function
 
 
+def new_task_options(function: F) -> F:
+    """The options that state what a new task is, and what comes after it."""
+    options = (
+        click.option("--kind", type=click.Choice(["manual", "decision"]),
+                     help="The kind of a task that a user does (default: manual)."),
+        click.option("--promote", metavar="PACKAGE", help="Promote this kept package, such as shop-1.5.0."),
+        click.option("--to", "to", metavar="ENV", shell_complete=completing.environments,
+                     help="The environment of the promotion."),
+        click.option("--roll-back", "roll_back", metavar="ENV", shell_complete=completing.environments,
+                     help="Roll back this environment."),
+        click.option("--to-version", "to_version", metavar="VERSION",
+                     help="The version of the rollback (default: the last verified one)."),
+        click.option("--from", "source", default="", metavar="TEMPLATE:TASK", shell_complete=completing.template_tasks,
+                     help="Add this task of implementation/TEMPLATE.yaml."),
+        click.option("--parameter", "parameters", multiple=True, metavar="NAME=VALUE",
+                     help="The value of a parameter of the template (default: that of PLAN). May be repeated."),
+        click.option("--before", multiple=True, metavar="TASK", shell_complete=completing.plan_tasks,
+                     help="A task of PLAN that comes after the new one. May be repeated."),
+    )  # fmt: skip
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def new_task(fields: dict[str, Any]) -> "NewTask":
+    """What the new task is, by the options of `new_task_options`, which are removed from *fields*."""
+    from orchestrator.management.implementation_plans.additions import NewTask
+
+    names = ("kind", "promote", "to", "roll_back", "to_version", "source")
+    given: dict[str, Any] = {name: fields.pop(name) or "" for name in names}
+    return NewTask(**given, parameters=pairs_of(fields.pop("parameters")), before=fields.pop("before"))
+
+
 def task_change(fields: dict[str, Any]) -> "TaskChange":
     """The change of a task that was given. Raises a usage error without one."""
     from orchestrator.management.implementation_plans.replanning import TaskChange
 
     return TaskChange(**{**fields, "after": fields["after"] or None})
+
+
+def plan_change(fields: dict[str, Any]) -> "PlanChange":
+    """The change of a plan that was given. Raises a usage error for a field that only tasks have."""
+    from orchestrator.management.implementation_plans.replanning import PlanChange
+
+    own = ("title", "owner", "release", "start")
+    other = next((name for name, value in fields.items() if name not in own and value not in (None, ())), None)
+    if other is not None:
+        raise click.UsageError(f"--{OPTIONS.get(other, other)} is a field of a task: give TASK")
+    return PlanChange(**{name: fields[name] for name in own})
 
 
 def pairs_of(given: tuple[str, ...], option: str = "--parameter") -> dict[str, str]:

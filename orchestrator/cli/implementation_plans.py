@@ -107,6 +107,8 @@ def task_lines(shown: "ShownPlan", task: "Task") -> Iterator[str]:
     from orchestrator.domain.moments import minute_text
 
     yield task_text(shown, task)
+    if task.added_by:
+        yield f"  added by {task.added_by}" + (f", from {task.source}" if task.source else "")
     yield from (f"  {line}" for line in task.instructions.splitlines())
     yield from (f"  input  {line}" for line in input_lines(task))
     for each in task.evidence:
@@ -158,7 +160,12 @@ def export_lines(shown: "ShownPlan") -> Iterator[str]:
     if plan.description:
         yield from (plan.description.rstrip(), "")
     yield f"State: {plan.state}. Owner: {plan.owner}. Template: `{plan.template}` ({plan.digest})."
-    yield from ("", "| task | kind | owner | planned | actual | state | by | note |", f"|{' --- |' * 8}")
+    if not plan.has_ended:
+        yield from (
+            "",
+            f"Critical path: {', '.join(shown.schedule.critical)}. Expected end: {minute_text(shown.schedule.end)}.",
+        )
+    yield from ("", "| task | kind | owner | planned | re-planned | actual | state | by | note |", f"|{' --- |' * 9}")
     for task in plan.tasks:
         actual = (
             f"{minute_text(task.started_at)} to {minute_text(task.ended_at)}"
@@ -166,7 +173,9 @@ def export_lines(shown: "ShownPlan") -> Iterator[str]:
             else ""
         )
         who = f"group {task.group}" if task.group else plan.owner_of(task)
-        cells = [task.title, task.kind, who, str(task.planned), actual, task.state.value, task.ended_by, task.note]
+        moved = str(task.replanned) if task.replanned and task.replanned != task.planned else ""
+        times = [str(task.planned), moved, actual]
+        cells = [task.title, task.kind, who, *times, task.state.value, task.ended_by, task.note]
         yield f"| {' | '.join(cell.replace('|', '/').replace(chr(10), ' ') for cell in cells)} |"
     for task in plan.tasks:
         if task.values:

@@ -101,7 +101,8 @@ CHANGES: dict[str, tuple[str, ...]] = {
     "implementation_plans.decisions": ("start_plan", "abort_plan"),
     "implementation_plans.duties": ("advance_plans",),
     "implementation_plans.works": ("run_task",),
-    "implementation_plans.replanning": ("replan_task", "add_task"),
+    "implementation_plans.replanning": ("replan_plan", "replan_task"),
+    "implementation_plans.additions": ("add_task",),
     "implementation_plans.task_decisions": (
         "begin_task",
         "complete_task",

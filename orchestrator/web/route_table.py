@@ -111,6 +111,7 @@ PLAN_PAGES: dict[str, tuple[str, ...]] = {
     f"GET {PLAN_PATH}": ("implementation_plans.show_plan",),
     f"GET {PLAN_PATH}/abort": ("implementation_plans.show_plan",),
     f"POST {PLAN_PATH}/abort": ("implementation_plans.abort_plan",),
+    f"POST {PLAN_PATH}/replan": ("implementation_plans.show_plan", "implementation_plans.replan_plan"),
     f"POST {PLAN_PATH}/tasks": ("implementation_plans.add_task",),
     f"GET {PLAN_PATH}/tasks/{{task}}": ("implementation_plans.show_task",),
     f"GET {PLAN_PATH}/tasks/{{task}}/files/{{digest}}": ("implementation_plans.read_evidence",),

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.app.acting import Acting
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.implementation import TaskKind
 from orchestrator.domain.moments import whole_minute
 from orchestrator.management.implementation_plans import replanning
 from orchestrator.management.implementation_plans import task_decisions as tasks
+from orchestrator.management.implementation_plans.additions import NewTask, add_task
 from orchestrator.management.implementation_plans.decisions import PlanStart, start_plan
 from orchestrator.management.implementation_plans.evidence import NO_EVIDENCE, EvidenceDraft
 from orchestrator.management.implementation_plans.model import ImplementationPlan, Task
@@ -23,8 +23,14 @@ if TYPE_CHECKING:
     from orchestrator.management.application import ManagedApplication
 
 ON_TIMEOUT = ("needs-help", "fail", "skip", "continue")
-KINDS: dict[str, TaskKind] = {"manual": "manual", "decision": "decision"}
-"""The kinds of tasks that users add."""
+KINDS = {
+    "manual": "manual task",
+    "decision": "decision",
+    "promotion": "promotion",
+    "rollback": "rollback",
+    "template": "task of a template",
+}
+"""What users add, with the words for it."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,7 @@ STATE_EVENTS: dict[str, tuple[TaskEvent, ...]] = {
     "retry": (TaskEvent.RETRY,),
     "skip": (TaskEvent.SKIP,),
 }
+OF_TEMPLATE = frozenset({"duration_s", "timeout_s", "on_timeout"})
 BY_KIND = {"begin": ("manual", "decision"), "done": ("manual",), "fail": ("manual",), "decide": ("decision",)}
 ALWAYS_WITH_REASON = frozenset({"fail", "skip"})
 
@@ -142,14 +149,33 @@ def enter_plan(app: "ManagedApplication", acting: Acting, template: str, how: Pl
     return start_plan(acting, template, app.implementation_sources, how)
 
 
-def enter_task(
-    acting: Acting, key: str, name: str, fields: dict[str, Any], reason: str, kind: str
-) -> ImplementationPlan:
-    """Add a task called *name* with these *fields*. Raises N110, G402 and G407."""
-    found = KINDS.get(kind)
-    if found is None:
+def new_task_of(kind: str, given: Mapping[str, str], before: tuple[str, ...]) -> NewTask:
+    """The new task that a form states: of the *kind*, with what it has *given* for this kind. Raises N110."""
+    if kind not in KINDS:
         raise OrchestratorError("N110", f"kind: one of {', '.join(KINDS)}")
-    return replanning.add_task(acting, key, name, task_change_of(fields), reason, found)
+    needed = {"promotion": ("package", "to"), "rollback": ("environment",), "template": ("source",)}.get(kind, ())
+    missing = next((name for name in needed if not given[name]), None)
+    if missing is not None:
+        raise OrchestratorError("N110", f"{missing}: required for a {KINDS[kind]}")
+    if kind == "promotion":
+        return NewTask(promote=given["package"], to=given["to"], before=before)
+    if kind == "rollback":
+        return NewTask(roll_back=given["environment"], to_version=given["version"], before=before)
+    if kind == "template":
+        return NewTask(source=given["source"], parameters=parameter_lines(given["parameters"]), before=before)
+    return NewTask(kind="decision" if kind == "decision" else "manual", before=before)
+
+
+def enter_task(
+    app: "ManagedApplication", acting: Acting, key: str, name: str, fields: dict[str, Any], reason: str, new: NewTask
+) -> ImplementationPlan:
+    """Add the task *new*, called *name*, with these *fields*. Raises N110, and what the use case raises.
+
+    The form always has a length and a timeout: those of a task of a template are in its file.
+    """
+    if new.source:
+        fields = {name: value for name, value in fields.items() if name not in OF_TEMPLATE}
+    return add_task(acting, key, name, app.implementation_sources, task_change_of(fields), reason, new)
 
 
 def enter_replan(acting: Acting, key: str, name: str, fields: dict[str, Any], reason: str) -> ImplementationPlan:
@@ -157,6 +183,15 @@ def enter_replan(acting: Acting, key: str, name: str, fields: dict[str, Any], re
     if not fields and is_allowed(acting, Action.RUN_IMPLEMENTATIONS):
         raise OrchestratorError("N110", "at least one field is required")
     return replanning.replan_task(acting, key, name, task_change_of(fields), reason)
+
+
+def enter_plan_change(acting: Acting, plan: ImplementationPlan, fields: dict[str, Any], reason: str) -> object:
+    """Change those of *fields* in which they differ from *plan*. Raises N110 without one, and G407."""
+    now = {"title": plan.title, "owner": plan.owner, "release": plan.release, "start": whole_minute(plan.start_at)}
+    changed = {name: value for name, value in fields.items() if value is not None and value != now[name]}
+    if not changed and is_allowed(acting, Action.RUN_IMPLEMENTATIONS):
+        raise OrchestratorError("N110", "at least one field is required")
+    return replanning.replan_plan(acting, plan.id, replanning.PlanChange(**changed), reason)
 
 
 def task_change_of(fields: dict[str, Any]) -> TaskChange:

@@ -5,8 +5,8 @@ from typing import Any
 
 from orchestrator.domain.audit.chain import AuditEntry
 from orchestrator.management.implementation_plans import decisions as plans
-from orchestrator.management.implementation_plans import replanning
 from orchestrator.management.implementation_plans import task_decisions as tasks
+from orchestrator.management.implementation_plans.additions import NewTask, add_task
 from orchestrator.management.implementation_plans.automation import execute_tasks
 from orchestrator.management.implementation_plans.decisions import PlanStart
 from orchestrator.management.implementation_plans.duties import advance_plans
@@ -25,8 +25,17 @@ TASKS: tuple[dict[str, Any], ...] = (
     {"name": "decide", "kind": "decision", "after": ["count", "healthy"]},
 )
 NAMES = tuple(str(task["name"]) for task in TASKS)
+LIBRARY = ImplementationFacts(TASKS)
+ADDED = (
+    NewTask(),
+    NewTask(kind="decision", before=("decide",)),
+    NewTask(promote="shop-1.5.0", to="production", before=("announce", "move")),
+    NewTask(roll_back="staging", before=("healthy",)),
+    *(NewTask(source=f"launch:{name}", before=("decide",)) for name in ("count", "move", "healthy")),
+)
+"""What is added: a task of each kind, before tasks that may have started."""
 ENDS = ("done", "failed", "needs-help")
-QUIET = frozenset({"schedule", "evidence", "follow", "stopped", "continue run", str(PlanEvent.REPLAN)})
+QUIET = frozenset({"schedule", "evidence", "follow", "run", "stopped", "continue run", str(PlanEvent.REPLAN)})
 """The events that change the state of no task."""
 
 
@@ -61,7 +70,11 @@ COMMANDS: dict[str, Callable[[Any, int], object]] = {
     "skip task": _on(lambda a, key, name: tasks.skip_task(a, key, name, "x")),
     "task needs help": _on(lambda a, key, name: tasks.request_help(a, key, name, "x")),
     "go": lambda a, n: tasks.decide_task(a, f"IP-{n % 2 + 1}", "decide", go=n % 3 > 0, reason="x"),
-    "add task": lambda a, n: replanning.add_task(a, f"IP-{n % 2 + 1}", f"more-{n}", TaskChange(owner="operator")),
+    "add task": lambda a, n: add_task(
+        a, f"IP-{n % 2 + 1}", f"more-{n}", LIBRARY, TaskChange(owner="operator"), "x", ADDED[n % len(ADDED)]
+    ),
+    "skip added": lambda a, n: tasks.skip_task(a, f"IP-{n % 2 + 1}", f"more-{n}", "x"),
+    "retry added": lambda a, n: tasks.retry_task(a, f"IP-{n % 2 + 1}", f"more-{n}", "x"),
     "abort plan": lambda a, n: plans.abort_plan(a, f"IP-{n % 2 + 1}", "x"),
 }
 """What the release manager does."""

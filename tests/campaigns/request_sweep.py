@@ -17,6 +17,7 @@ from orchestrator.adapters.memory.register import MemoryRegister
 from orchestrator.domain.approval.request_state import RequestState
 from orchestrator.domain.journal import QueuedRequest, Run
 from orchestrator.register_ports import Changes
+from tests.campaigns import plan_sweep
 from tests.campaigns.waiting_promotion import EVENTS, Runs, Scene, lay
 
 R = TypeVar("R")
@@ -151,6 +152,8 @@ def main(words: list[str] | None = None) -> int:
     chosen = parser.parse_args(words)
     done, died = sweep()
     print(f"{done} orders with a death at every write, {died} deaths")
+    done, died = plan_sweep.sweep()
+    print(f"{done} promotions through an implementation plan with a death at every write, {died} deaths")
     print(f"{chosen.runs} random orders by the seed {chosen.seed}, {chance(chosen.runs, chosen.seed)} deaths")
     return 0
 

@@ -89,6 +89,27 @@ def test_a_plan_is_carried_out_from_its_file(planned: MemoryProject) -> None:
     assert states(planned, "IP-2") == ["aborted", "aborted", "aborted"]
 
 
+def test_a_plan_is_re_planned_as_a_whole(planned: MemoryProject) -> None:
+    """Without a task, `replan` changes the plan; fields of tasks and of plans are told apart; the export has both times."""
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat(timespec="minutes")
+    later = (datetime.now(UTC) + timedelta(days=2)).isoformat(timespec="minutes")
+    planned.say(*START, "--at", tomorrow)
+    said = planned.say(
+        "implementation", "replan", "IP-1", "--start", later, "--title", "Night launch", "-m", "open late"
+    )
+    assert "Night launch" in said
+    exported = planned.say("implementation", "export", "IP-1")
+    row = next(line for line in exported.splitlines() if line.startswith("| Announce"))
+    assert [cell.strip()[:10] for cell in row.split("|")[4:6]] == [tomorrow[:10], later[:10]]
+    assert "Critical path: announce, check, decide." in exported
+    for words, text in (
+        (("--for", "2h"), "--for is a field of a task"),
+        (("check", "--release", "REL-1"), "--release is a field of PLAN"),
+        ((), "at least one field"),
+    ):
+        assert text in planned.json("implementation", "replan", "IP-1", *words, code=2)["errors"][0]["message"]
+
+
 MEASURED = """apiVersion: orchestrator/v1
 kind: ImplementationTemplate
 title: Move the orders

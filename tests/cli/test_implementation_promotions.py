@@ -63,6 +63,62 @@ def test_a_plan_promotes_with_votes_and_rolls_back(planned: RequestProject) -> N
     assert planned.by("vic", "implementation", "list", "--all")["plans"][0]["plan"]["state"] == "completed"
 
 
+TOOLS = """apiVersion: orchestrator/v1
+kind: ImplementationTemplate
+title: Tools
+parameters:
+  version: {}
+tasks:
+  - name: tell
+    title: Tell ${{ parameters.version }}
+    duration: 5m
+  - name: purge
+    kind: automated
+    command: {environment: production, words: [bin/purge, "${{ parameters.version }}"]}
+"""
+
+
+def test_automated_tasks_are_added_to_a_plan_that_runs(planned: RequestProject) -> None:
+    """A promotion that is added waits for its votes as any other; tasks of a template are added with their work; wrong options are refused."""
+    name = f"{planned.packages.put(planned.release('1.0.0')).ref.name}-1.0.0"
+    (planned.folder / "implementation" / "tools.yaml").write_text(TOOLS)
+    planned.by("ann", "implementation", "start", "launch", "--parameter", "version=nothing-9.9.9")
+    add = ("implementation", "add", "IP-1")
+    promote = ("promote-it", "--promote", name, "--to", "production", "--before", "decide", "--timeout", "2h")
+    assert planned.by("ann", *add, *promote, code=2)["errors"][0]["code"] == "G403"
+    planned.by("ann", *add, *promote, "-m", "announced together")
+    assert "IP-1:promote-it is in-progress" in planned.duties()
+    plan = planned.by("ann", "implementation", "status", "IP-1")["plan"]
+    added = plan["tasks"][-1]
+    assert (added["added_by"], added["timeout_s"], plan["tasks"][1]["after"]) == (
+        "ann",
+        7200,
+        ["promote", "promote-it"],
+    )
+    planned.by("bob", "approve", added["followed"])
+    planned.duties()
+    planned.execute(added["followed"])
+    assert any(text.startswith("IP-1:promote-it is done") for text in planned.duties())
+    planned.tells("ann", *add, "tell", "--from", "tools:tell", "--owner", "olga")
+    purge = ("purge", "--from", "tools:purge", "--after", "tell", "--parameter", "version=1.0.0")
+    planned.tells("ann", *add, *purge, "-m", "old pages were delivered")
+    shown = planned.tells("vic", "implementation", "show", "IP-1", "purge")
+    assert "run bin/purge 1.0.0 for production" in shown
+    assert "added by ann, from tools:purge (sha256:" in shown
+    assert planned.by("vic", "implementation", "status", "IP-1")["plan"]["tasks"][-2]["title"] == "Tell nothing-9.9.9"
+    for words, code in (
+        (("--promote", name), "G407"),
+        (("--kind", "decision", "--roll-back", "production"), "G407"),
+        (("--to-version", "1.0.0"), "G407"),
+        (("--parameter", "version=1"), "G407"),
+        (("--from", "tools:tel"), "A110"),
+        (("--roll-back", "prod"), "A110"),
+    ):
+        found = planned.by("ann", *add, "more", *words, "-m", "x", code=None)
+        assert (words, found["errors"][0]["code"]) == (words, code)
+    assert planned.by("olga", *add, "more", "--roll-back", "production", code=3)["errors"][0]["code"] == "A101"
+
+
 def test_a_promotion_has_the_rights_of_its_user(planned: RequestProject) -> None:
     """A promotion that its user may not request, or that was rejected, fails its task with the reason."""
     package = planned.packages.put(planned.release("1.0.0"))

@@ -155,6 +155,17 @@ def test_a_task_that_needs_the_held_environment_is_refused(steps: Steps) -> None
     assert steps.office.by("vic", "implementation", "list", "--all")["plans"] == []
 
 
+def test_a_task_that_is_added_cannot_need_the_held_environment(steps: Steps) -> None:
+    """A plan of a run gets a task for another environment, and none that would change the environment of the run."""
+    steps.execute(steps.promote("1.1.0", steps=STEPS))
+    add = ("implementation", "add", "IP-1", "more", "-m", "x", "--roll-back")
+    assert steps.office.by("ann", *add, PLACE, code=3)["errors"][0]["code"] == "G410"
+    assert steps.office.by("ann", *add, "staging")["plan"]["tasks"][-1]["rollback"] == {
+        "environment": "staging",
+        "to": None,
+    }
+
+
 def test_an_operator_can_continue_the_run(steps: Steps) -> None:
     """A run that an operator continues before the end of the plan waits again; after it, the run needs no worker."""
     key = steps.promote("1.1.0", steps=STEPS)

@@ -26,14 +26,14 @@ from orchestrator.management.hooks import decisions as hooks
 from orchestrator.management.hooks import queries as hook_queries
 from orchestrator.management.hooks.model import Delivery, Hook, HookDraft, HookEvent, HookForm
 from orchestrator.management.hooks.store import DELIVERIES, HOOKS
+from orchestrator.management.implementation_plans import additions, evidence, replanning, works
 from orchestrator.management.implementation_plans import decisions as implementation
 from orchestrator.management.implementation_plans import duties as implementation_duties
-from orchestrator.management.implementation_plans import evidence, replanning, works
 from orchestrator.management.implementation_plans import queries as plans
 from orchestrator.management.implementation_plans import task_decisions as tasks
 from orchestrator.management.implementation_plans.decisions import PlanStart
 from orchestrator.management.implementation_plans.evidence import EvidenceDraft, file_draft
-from orchestrator.management.implementation_plans.replanning import TaskChange
+from orchestrator.management.implementation_plans.replanning import PlanChange, TaskChange
 from orchestrator.management.implementation_plans.state import TaskEvent
 from orchestrator.management.implementation_plans.store import IMPLEMENTATION_PLANS
 from orchestrator.management.implementation_plans.works import WorkResult
@@ -168,7 +168,7 @@ PLANS, TASK = ImplementationFacts(), ("IP-1", "check")
 MANAGEMENT_CALLS: dict[str, Call] = {
     "implementation_plans.abort_plan": lambda a, _: implementation.abort_plan(a, "IP-1", "why"),
     "implementation_plans.add_evidence": lambda a, _: tasks.add_evidence(a, *TASK, EvidenceDraft(("seen",))),
-    "implementation_plans.add_task": lambda a, _: replanning.add_task(a, "IP-1", "page", TaskChange()),
+    "implementation_plans.add_task": lambda a, _: additions.add_task(a, "IP-1", "page", PLANS, TaskChange()),
     "implementation_plans.advance_plans": lambda a, _: implementation_duties.advance_plans(a),
     "implementation_plans.begin_task": lambda a, _: tasks.begin_task(a, *TASK, "why"),
     "implementation_plans.complete_task": lambda a, _: tasks.complete_task(a, *TASK, "why"),
@@ -178,6 +178,7 @@ MANAGEMENT_CALLS: dict[str, Call] = {
     "implementation_plans.list_plans": lambda a, _: plans.list_plans(a),
     "implementation_plans.list_templates": lambda a, _: plans.list_templates(a, PLANS),
     "implementation_plans.own_tasks": lambda a, _: plans.own_tasks(a),
+    "implementation_plans.replan_plan": lambda a, _: replanning.replan_plan(a, "IP-1", PlanChange(title="x")),
     "implementation_plans.replan_task": lambda a, _: replanning.replan_task(a, *TASK, TaskChange(title="x")),
     "implementation_plans.request_help": lambda a, _: tasks.request_help(a, *TASK),
     "implementation_plans.retry_task": lambda a, _: tasks.retry_task(a, "IP-2", "check", "why"),

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.management.implementation_plans import queries, replanning
+from orchestrator.management.implementation_plans import additions, queries, replanning
 from orchestrator.management.implementation_plans import task_decisions as tasks
 from orchestrator.management.implementation_plans.replanning import TaskChange
 from orchestrator.register_ports import Register
 from tests.contracts.test_register import opened, register
+from tests.management.sources import ImplementationFacts
 from tests.management.test_implementation_automation import MemoryExecutions, work
 from tests.management.test_implementation_use_cases import Runbook
 
@@ -106,7 +107,7 @@ def test_inputs_are_edited_while_a_plan_runs() -> None:
     replanning.replan_task(manager, "IP-2", "tell", TaskChange(title="Tell", instructions=""))
     replanning.replan_task(manager, "IP-2", "measure", TaskChange(inputs={}))
     assert shown(book, "measure").inputs is None
-    replanning.add_task(manager, "IP-2", "count", TaskChange(inputs=SCHEMA))
+    additions.add_task(manager, "IP-2", "count", ImplementationFacts(), TaskChange(inputs=SCHEMA))
     assert shown(book, "count").inputs == SCHEMA
 
 

@@ -14,13 +14,13 @@ from orchestrator.app.acting import Acting
 from orchestrator.domain.access.principals import SYSTEM_ACTOR, Group
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.register import GROUPS, OUTBOX
-from orchestrator.management.implementation_plans import decisions, queries, replanning
+from orchestrator.management.implementation_plans import additions, decisions, queries, replanning
 from orchestrator.management.implementation_plans import task_decisions as tasks
 from orchestrator.management.implementation_plans.decisions import PlanStart
 from orchestrator.management.implementation_plans.duties import AdvanceImplementations, advance_plans
 from orchestrator.management.implementation_plans.evidence import EvidenceDraft
 from orchestrator.management.implementation_plans.model import ImplementationPlan
-from orchestrator.management.implementation_plans.replanning import TaskChange
+from orchestrator.management.implementation_plans.replanning import PlanChange, TaskChange
 from orchestrator.management.implementation_plans.state import TASK_TABLE
 from orchestrator.register_ports import Register
 from tests.app.desk import NOON, Desk
@@ -157,6 +157,10 @@ def test_time_and_other_plans_move_a_plan_once() -> None:
     assert book.tick(90 * 24 * HOUR) == ()
 
 
+def add(acting: Acting, name: str, **fields: Any) -> ImplementationPlan:
+    return additions.add_task(acting, "IP-1", name, ImplementationFacts(TASKS), TaskChange(**fields))
+
+
 def test_a_plan_is_edited_while_it_runs() -> None:
     """A task is re-planned and added with what comes after it; what has ended is fixed, and wrong dependencies are refused."""
     book = Runbook()
@@ -164,7 +168,7 @@ def test_a_plan_is_edited_while_it_runs() -> None:
     moved = replanning.replan_task(manager, "IP-1", "check", TaskChange(duration_s=7200, owner="operator"), "slow")
     assert (moved.tasks[1].owner, moved.tasks[1].group, moved.tasks[2].replanned is not None) == ("operator", "", True)
     assert replanning.replan_task(manager, "IP-1", "announce", TaskChange(timeout_s=0)).tasks[0].due_at is None
-    added = replanning.add_task(manager, "IP-1", "page", TaskChange(after=("announce",), title="Change the page"))
+    added = add(manager, "page", after=("announce",), title="Change the page")
     assert (added.tasks[-1].title, added.tasks[-1].replanned) == ("Change the page", None)
     circle = TaskChange(after=("close",))
     wrong = (
@@ -174,8 +178,8 @@ def test_a_plan_is_edited_while_it_runs() -> None:
         (lambda: replanning.replan_task(manager, "IP-1", "close", TaskChange(owner="nobody")), "A110"),
         (lambda: replanning.replan_task(manager, "IP-1", "close", TaskChange(group="day")), "A110"),
         (lambda: replanning.replan_task(manager, "IP-1", "nothing", circle), "A110"),
-        (lambda: replanning.add_task(manager, "IP-1", "page", TaskChange()), "G407"),
-        (lambda: replanning.add_task(manager, "IP-1", "No Name", TaskChange()), "G407"),
+        (lambda: add(manager, "page"), "G407"),
+        (lambda: add(manager, "No Name"), "G407"),
     )
     for work, code in wrong:
         assert book.refused(work) == code
@@ -184,6 +188,34 @@ def test_a_plan_is_edited_while_it_runs() -> None:
     tasks.complete_task(book.acting("operator"), "IP-1", "announce")
     assert book.refused(lambda: replanning.replan_task(manager, "IP-1", "announce", TaskChange(title="x"))) == "G407"
     assert book.states() == ["done", "ready", "pending", "pending", "ready"]
+
+
+def test_a_plan_is_re_planned_as_a_whole() -> None:
+    """A scheduled plan starts at another time with its tasks, and keeps its first plan; its owner, title and release change while it runs."""
+    book = Runbook()
+    manager = book.acting("release-manager")
+    late = {"name": "late", "start": "1h"}
+    book.start(TASKS[0], late, start_at=NOON + HOUR)
+    later = replanning.replan_plan(manager, "IP-2", PlanChange(start=NOON + 3 * HOUR), "the shop is open")
+    assert (later.start_at, later.tasks[1].not_before) == (NOON + 3 * HOUR, NOON + 4 * HOUR)
+    assert (later.tasks[1].planned.start, later.tasks[1].span.start) == (NOON + 2 * HOUR, NOON + 4 * HOUR)
+    audit = book.desk.register.reading(lambda records: records.audit())
+    assert (audit[-1].reason, audit[-1].detail["fields"]) == ("the shop is open", ["start"])
+    assert book.tick(HOUR) == ("IP-1:announce is needs-help: the timeout of the task has ended",)
+    assert book.states("IP-2") == ["pending", "pending"]
+    assert replanning.replan_plan(manager, "IP-2", PlanChange(start=NOON)).state == "running"
+    assert book.states("IP-2") == ["ready", "ready"]
+    changed = replanning.replan_plan(manager, "IP-2", PlanChange(title="Night launch", owner="operator"))
+    assert (changed.title, changed.owner_of(changed.tasks[1])) == ("Night launch", "operator")
+    for wanted, code in (
+        (PlanChange(start=NOON + 9 * HOUR), "G407"),
+        (PlanChange(owner="nobody"), "A110"),
+        (PlanChange(release="REL-9"), "A110"),
+        (PlanChange(title=" "), "G407"),
+    ):
+        assert book.refused(lambda wanted=wanted: replanning.replan_plan(manager, "IP-2", wanted)) == code  # type: ignore[misc]
+    decisions.abort_plan(manager, "IP-2", "over")
+    assert book.refused(lambda: replanning.replan_plan(manager, "IP-2", PlanChange(title="x"))) == "G101"
 
 
 NAMES = st.sampled_from([made["name"] for made in TASKS])

@@ -15,7 +15,7 @@ from orchestrator.domain.register import BINDINGS
 from orchestrator.management.implementation_plans import decisions, queries
 from orchestrator.management.implementation_plans import task_decisions as tasks
 from orchestrator.management.implementation_plans.automation import execute_tasks
-from orchestrator.management.implementation_plans.evidence import read_evidence
+from orchestrator.management.implementation_plans.evidence import EvidenceDraft, read_evidence
 from orchestrator.management.implementation_plans.model import Task
 from orchestrator.management.implementation_plans.works import WorkResult, run_task
 from orchestrator.register_ports import Register
@@ -155,6 +155,24 @@ def test_a_failure_fails_the_task() -> None:
     book, root = begun()
     run_task(book.acting("release-manager"), root, MemoryWorks(result=WorkResult("failed", "ended with 3")))
     assert (book.states("IP-2"), found(book).note) == (["failed", "pending"], "ended with 3")
+
+
+def test_the_end_of_work_names_each_host_and_fits() -> None:
+    """What a playbook did on each host is a text of evidence; a task that is full of evidence ends all the same."""
+    hosts = tuple(f"web{number}: failed, may have been changed: {'x' * 90}" for number in range(300))
+    book, root = begun()
+    run_task(book.acting("release-manager"), root, MemoryWorks(result=WorkResult("failed", "no", b"x\n", hosts)))
+    text, file = found(book).evidence
+    assert (text.text.splitlines()[:2], file.kind) == (list(hosts[:2]), "file")
+    assert text.text.splitlines()[-1] == "… of 300 hosts, as many as fit"
+    full = EvidenceDraft(tuple(str(number) for number in range(97)))
+    tasks.add_evidence(book.acting("release-manager"), "IP-2", "migrate", full)
+    for _ in range(2):
+        tasks.retry_task(book.acting("release-manager"), "IP-2", "migrate")
+        list(execute_tasks(MemoryExecutions(), book.acting("system")))
+        result = WorkResult("failed", "no", b"x\n", ("web1: failed, not changed",))
+        run_task(book.acting("release-manager"), found(book).root, MemoryWorks(result=result))
+        assert (found(book).state, len(found(book).evidence)) == ("failed", 100)
 
 
 CRASHES = st.lists(st.tuples(st.sampled_from(["one", "two"]), st.sampled_from(["", "work", "commit"])), max_size=6)

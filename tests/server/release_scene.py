@@ -165,6 +165,7 @@ FORMS: dict[str, dict[str, str]] = {
     "/planned-releases/REL-1/add": {"packages": "shop-1.3.0"},
     "/planned-releases/REL-1/remove": {"packages": "shop-1.3.0"},
     "/implementation-plans": {"template": "launch", "parameters": "version=2.0.0"},
+    "/implementation-plans/IP-1/replan": {"title": "The launch"},
     "/implementation-plans/IP-1/tasks": {"name": "page"},
     "/implementation-plans/IP-1/tasks/announce/replan": {"title": "Mail them"},
     "/implementation-plans/IP-1/tasks/announce/decide": {"decision": "go", "reason": "x"},

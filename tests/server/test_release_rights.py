@@ -60,6 +60,7 @@ POSSIBLE = (
     "/planned-releases", "/planned-releases/{release}/confirm", "/planned-releases/{release}/cancel",
     "/planned-releases/{release}/edit", "/planned-releases/{release}/add", "/planned-releases/{release}/phase",
     "/planned-releases/{release}/phases/{phase}/remove", "/implementation-plans", "/implementation-plans/{plan}/abort",
+    "/implementation-plans/{plan}/replan",
     "/implementation-plans/{plan}/tasks", "/implementation-plans/{plan}/tasks/{task}/done",
     "/implementation-plans/{plan}/tasks/{task}/skip", "/implementation-plans/{plan}/tasks/{task}/replan", "/reviews",
     "/reviews/{review}/write", "/reviews/{review}/close", "/reviews/{review}/feedback", "/reviews/{review}/actions",

@@ -126,6 +126,59 @@ def test_tasks_are_added_changed_and_a_plan_is_aborted(office: RequestProject, s
     assert "IP-1" in olga.get("/implementation-plans?ended=true").text
 
 
+def test_automated_tasks_are_added_by_a_form(office: RequestProject, site: Site) -> None:
+    """A release manager adds a promotion, a rollback and a task of a template with a reason; what is missing or not allowed is named."""
+    lay_plan(office)
+    ann, vic = site.signed_in("ann"), site.signed_in("vic")
+    assert "Add a task" not in vic.get(PATH).text
+    tasks = f"{PATH}/tasks"
+    common = {"reason": "as agreed", "duration": "15", "timeout": "0", "on_timeout": "needs-help"}
+    promote = {"name": "promote", "kind": "promotion", "package": "shop-1.5.0", "to": "production", "before": "check"}
+    assert ann.form(tasks, **promote, **common).status_code == 303
+    back = {"name": "back", "kind": "rollback", "environment": "staging", "after": "decide"}
+    assert ann.form(tasks, **back, **common).status_code == 303
+    page = {"name": "tell", "kind": "template", "source": "launch:announce", "parameters": "version=1.6.0"}
+    assert ann.form(tasks, **page, **common).status_code == 303
+    found = {each["name"]: each for each in office.by("vic", "implementation", "status", "IP-1")["plan"]["tasks"]}
+    assert (found["promote"]["promotion"]["package"], found["check"]["after"]) == (
+        "shop-1.5.0",
+        ["announce", "promote"],
+    )
+    assert (found["back"]["rollback"]["environment"], found["back"]["after"]) == ("staging", ["decide"])
+    assert found["tell"]["title"] == "Announce 1.6.0"
+    assert found["tell"]["timeout_s"] == found["announce"]["timeout_s"]
+    assert "ann, from launch:announce" in vic.get(f"{tasks}/tell").text
+    for given, word in (
+        ({**promote, "name": "a", "to": ""}, "to:"), ({**promote, "name": "a", "reason": ""}, "G403"),
+        ({**back, "name": "a", "environment": ""}, "environment:"), ({**back, "name": "a", "environment": "moon"}, "A110"),
+        ({**page, "name": "a", "source": ""}, "source:"), ({**page, "name": "a", "parameters": "version"}, "parameters:"),
+        ({**page, "name": "a", "source": "launch:none"}, "A110"), ({"name": "a", "kind": "command"}, "kind:"),
+    ):  # fmt: skip
+        answer = ann.form(tasks, **{**common, **given})
+        assert (given, answer.status_code < 500, word in answer.text) == (given, True, True)
+    assert "A101" in vic.form(tasks, **{**promote, "name": "a"}, **common).text
+
+
+def test_a_plan_is_changed_by_a_form(office: RequestProject, site: Site) -> None:
+    """The title, owner and start of a scheduled plan are changed, once it has started all but its start; nothing changed is refused."""
+    lay_plan(office, "--at", at(2))
+    ann, vic = site.signed_in("ann"), site.signed_in("vic")
+    assert "Change the plan" not in vic.get(PATH).text
+    page = ann.get(PATH).text
+    assert ('name="start" type="datetime-local" value="20' in page, "Change the plan" in page) == (True, True)
+    assert "N110" in ann.form(f"{PATH}/replan", title="Launch 1.5.0", owner="ann", release="").text
+    changed = ann.form(f"{PATH}/replan", title="The launch", owner="bob", release="", start=at(3)[:16])
+    assert (changed.status_code, changed.headers.get("location")) == (303, PATH), changed.text
+    plan = office.by("vic", "implementation", "status", "IP-1")["plan"]
+    assert (plan["title"], plan["owner"], plan["start_at"][:10]) == ("The launch", "bob", at(3)[:10])
+    for given, word in (({"owner": "nobody"}, "A110"), ({"release": "REL-9"}, "A110"), ({"title": "x" * 300}, "G407")):
+        assert word in ann.form(f"{PATH}/replan", **given).text
+    ann.form(f"{PATH}/replan", start=at(-1)[:16])
+    assert 'id="plan-start"' not in ann.get(PATH).text
+    assert "G407" in ann.form(f"{PATH}/replan", start=at(3)[:16]).text
+    assert "A101" in vic.form(f"{PATH}/replan", title="x").text
+
+
 def test_a_start_with_wrong_fields_names_them(office: RequestProject, site: Site) -> None:
     """Parameters that are not NAME=VALUE, missing ones and unknown names are refused, and never as an internal error."""
     lay_template(office)

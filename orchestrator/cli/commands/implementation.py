@@ -12,8 +12,11 @@ from orchestrator.cli.implementation_options import (
     evidence_of,
     evidence_options,
     inputs_option,
+    new_task,
+    new_task_options,
     pairs_of,
     plan_argument,
+    plan_change,
     task_arguments,
     task_change,
     task_options,
@@ -307,33 +310,48 @@ def file(plan: str, task: str, name: str, output: Path | None, as_json: bool) ->
 
 @command.command("add")
 @task_arguments
-@click.option("--kind", type=click.Choice(["manual", "decision"]), default="manual", show_default=True,
-              help="The kind of the task.")  # fmt: skip
+@new_task_options
 @task_options
 @task_reason_option()
 @json_option
-def add(plan: str, task: str, kind: Any, message: str, as_json: bool, **fields: Any) -> None:
-    """Add a task called TASK to PLAN, also while it runs."""
-    from orchestrator.management.implementation_plans.replanning import add_task
+def add(plan: str, task: str, message: str, as_json: bool, **fields: Any) -> None:
+    """Add a task called TASK to PLAN, also while it runs.
 
-    app = _open()
-    add_task(app.acting, plan, task, task_change(fields), message.strip(), kind)
+    It is a manual task, a decision, a promotion (--promote), a rollback (--roll-back), or a task of a template
+    (--from), also a command, a playbook or a gate. An automated task needs the right to its work, and a reason.
+    """
+    from orchestrator.management.implementation_plans.additions import add_task
+
+    app, new = _open(), new_task(fields)
+    add_task(app.acting, plan, task, app.implementation_sources, task_change(fields), message.strip(), new)
     print_implementation(app.acting, plan, as_json=as_json)
 
 
 @command.command("replan")
-@task_arguments
+@plan_argument
+@click.argument("task", metavar="[TASK]", required=False, shell_complete=completing.plan_tasks)
 @task_options
+@click.option("--release", metavar="RELEASE", shell_complete=completing.planned_releases,
+              help="The planned release that PLAN is for; an empty one removes it.")  # fmt: skip
 @task_reason_option()
 @json_option
-def replan(plan: str, task: str, message: str, as_json: bool, **fields: Any) -> None:
-    """Change TASK of PLAN, also while it runs. Later tasks move with it."""
-    from orchestrator.management.implementation_plans.replanning import replan_task
+def replan(plan: str, task: str | None, release: str | None, message: str, as_json: bool, **fields: Any) -> None:
+    """Change TASK of PLAN, also while it runs. Later tasks move with it.
 
-    if all(value in (None, ()) for value in fields.values()):
+    Without TASK, change PLAN itself: --title, --owner, --release, and --start before it has started.
+    """
+    from orchestrator.management.implementation_plans.replanning import replan_plan, replan_task
+
+    given = {**fields, "release": release}
+    if all(value in (None, ()) for value in given.values()):
         raise click.UsageError("give at least one field to change, for example --owner ann")
+    if task is not None and release is not None:
+        raise click.UsageError("--release is a field of PLAN: leave out TASK")
     app = _open()
-    replan_task(app.acting, plan, task, task_change(fields), message.strip())
+    if task is None:
+        replan_plan(app.acting, plan, plan_change(given), message.strip())
+    else:
+        replan_task(app.acting, plan, task, task_change(fields), message.strip())
     print_implementation(app.acting, plan, as_json=as_json)
 
 

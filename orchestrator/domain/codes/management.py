@@ -117,7 +117,7 @@ CODES: tuple[ErrorCode, ...] = (
     ErrorCode(
         "G403",
         "reason is missing",
-        "An abort, a skipped or failed task, a no-go, and a task of another user are recorded with the reason.",
+        "An abort, a skipped or failed task, a no-go, a task of another user, and an automated task that is added are recorded with the reason.",
         "Give the reason with `-m`.",
         Exit.USAGE,
     ),
@@ -145,7 +145,7 @@ CODES: tuple[ErrorCode, ...] = (
     ErrorCode(
         "G407",
         "task cannot be re-planned",
-        "What has ended does not change, and the start of a task that has started is fixed. A new task has a name of its own, and values that fit. Its inputs are a JSON Schema of an object, without secrets.",
+        "What has ended does not change, and the start of a task that has started is fixed, so it comes after no new task. A new task has a name of its own, and values that fit. It is one of: a manual task, a decision, a promotion, a rollback, a task of a template. Its inputs are a JSON Schema of an object, without secrets.",
         "Change a task that has not ended, or add another one with `orchestrator implementation add`.",
         Exit.NOT_ALLOWED,
     ),
@@ -166,7 +166,7 @@ CODES: tuple[ErrorCode, ...] = (
     ErrorCode(
         "G410",
         "step cannot start its plan",
-        "A task of it would change the environment of the run that starts it. The run holds this environment until the plan has ended, so the task would never start. Or the project has no register, in which plans are recorded.",
+        "A task of it, or one that is added to it, would change the environment of the run that starts it. The run holds this environment until the plan has ended, so the task would never start. Or the project has no register, in which plans are recorded.",
         "Let the release change the environment by a step with a playbook, and the implementation plan by its other tasks.",
         Exit.NOT_ALLOWED,
     ),

@@ -16,7 +16,7 @@ from orchestrator.domain.journal import STORE_FAILURES
 from orchestrator.domain.moments import Now
 from orchestrator.domain.register import OPEN
 from orchestrator.domain.text import with_reason
-from orchestrator.management.implementation_plans.evidence import EvidenceDraft, with_evidence
+from orchestrator.management.implementation_plans.evidence import EvidenceDraft, with_fitting
 from orchestrator.management.implementation_plans.model import ImplementationPlan, Task
 from orchestrator.management.implementation_plans.ports import Execution, Executions
 from orchestrator.management.implementation_plans.progress import Step
@@ -69,7 +69,7 @@ def _stopped(executions: Executions, acting: Acting, plan: ImplementationPlan, t
         if found is None or not found.stopping:
             return
         text = f"{task.work}: {note}"[:2000]
-        told = with_evidence(change_, found, EvidenceDraft((text,))).model_copy(update={"stopping": False})
+        told = with_fitting(change_, found, EvidenceDraft((text,))).model_copy(update={"stopping": False})
         change_.put(IMPLEMENTATION_PLANS, current.with_tasks([told]), event="stopped", task=task.name, note=note)
 
     change(acting, Action.RUN_IMPLEMENTATIONS, work)

@@ -91,6 +91,13 @@ def with_evidence(task: Change, found: Task, evidence: EvidenceDraft) -> Task:
     return found.model_copy(update={"evidence": (*found.evidence, *added)})
 
 
+def with_fitting(task: Change, found: Task, evidence: EvidenceDraft) -> Task:
+    """*found* with as many texts and files of *evidence* as it can have: the end of its work is recorded anyhow."""
+    room = MOST_EVIDENCE - len(found.evidence)
+    texts = evidence.texts[:room]
+    return with_evidence(task, found, EvidenceDraft(texts, files=evidence.files[: room - len(texts)]))
+
+
 def _kept(task: Change, files: tuple[FileDraft, ...]) -> Iterator[tuple[str, str, int]]:
     """The name, digest and size of each file. Known secrets in it are masked first."""
     for file in files:

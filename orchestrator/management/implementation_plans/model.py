@@ -34,6 +34,7 @@ TaskKey = Annotated[
     str, StringConstraints(pattern=r"^((IP|REL)-[0-9]+:)?[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$|^REL-[0-9]+$")
 ]
 """A task of the same plan (`check`), of another one (`IP-2:check`), a phase (`REL-1:deploy`), or a planned release."""
+MOST_TASKS = 500
 Reason = Annotated[str, StringConstraints(max_length=2000, strip_whitespace=True)]
 
 
@@ -77,6 +78,9 @@ class Task(Model):
     *root* is its idempotency key, from its start on, and *followed* the run request, run or call that was recorded for
     it. *machine* is where its command, playbook or gate was started. While it is *stopping*, what it has started is
     ended, because the plan was aborted.
+
+    *added_by* is the user who added it after the start of the plan, from the task *source* of a template
+    (`tools:purge`) if that is not empty.
     """
 
     name: Name
@@ -100,6 +104,8 @@ class Task(Model):
     followed: str = ""
     machine: str = ""
     stopping: bool = False
+    added_by: str = ""
+    source: str = ""
     planned: TaskSpan
     replanned: TaskSpan | None = None
     state: TaskState = TaskState.PENDING
@@ -154,8 +160,9 @@ class ImplementationPlan(Model):
     """An implementation plan, made from the *template* with its *digest* and *parameters*, to start at *start_at*.
 
     *owner* is responsible for it, and does the tasks without an owner. *release* is the planned release that it is
-    for, if any. The *step* of a *run* has started it, if it is part of a promotion or rollback; the run is *waiting*
-    until it continues after the end of the plan. A *rehearsal* executes no automated task and sends no notifications.
+    for, if any. The *step* of a *run* has started it, if it is part of a promotion or rollback. The run holds its
+    *environment*, and is *waiting* until it continues after the end of the plan. A *rehearsal* executes no automated
+    task and sends no notifications.
     *note* is the reason of its state.
     """
 
@@ -168,6 +175,7 @@ class ImplementationPlan(Model):
     owner: Annotated[str, StringConstraints(min_length=1, max_length=100)]
     release: str = ""
     run: str = ""
+    environment: str = ""
     step: str = ""
     waiting: bool = False
     rehearsal: bool = False
@@ -175,7 +183,7 @@ class ImplementationPlan(Model):
     created_at: Moment
     created_by: str
     state: PlanState = PlanState.SCHEDULED
-    tasks: tuple[Task, ...] = Field(min_length=1, max_length=500)
+    tasks: tuple[Task, ...] = Field(min_length=1, max_length=MOST_TASKS)
     started_at: Moment | None = None
     ended_at: Moment | None = None
     note: Reason = ""

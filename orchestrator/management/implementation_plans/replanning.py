@@ -9,13 +9,13 @@ from pydantic import ValidationError
 from orchestrator.app.acting import Acting, Change, unknown
 from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.implementation import OnTimeout, TaskKind
+from orchestrator.domain.implementation import OnTimeout
 from orchestrator.domain.model import first_fault
 from orchestrator.management.implementation_plans.decisions import change_plan
-from orchestrator.management.implementation_plans.model import ImplementationPlan, Task, TaskSpan
+from orchestrator.management.implementation_plans.model import ImplementationPlan, Task
 from orchestrator.management.implementation_plans.progress import Step
 from orchestrator.management.implementation_plans.records import check_plan, outside_of, put_step
-from orchestrator.management.implementation_plans.state import PlanEvent, TaskState
+from orchestrator.management.implementation_plans.state import UNDER_WAY, PlanEvent, PlanState, TaskState
 from orchestrator.management.implementation_plans.times import replanned_times
 
 
@@ -38,6 +38,54 @@ class TaskChange:
     inputs: dict[str, Any] | None = None
 
 
+@dataclass(frozen=True)
+class PlanChange:
+    """What changes of a plan; None: it stays. *start* is its start, and an empty *release* removes the release."""
+
+    title: str | None = None
+    owner: str | None = None
+    release: str | None = None
+    start: datetime | None = None
+
+
+@forwarded
+def replan_plan(acting: Acting, key: str, wanted: PlanChange, reason: str = "") -> ImplementationPlan:
+    """Change a plan that has not ended. A new start moves every task. Raises A110, G101, and G407 after its start."""
+
+    def work(task: Change, plan: ImplementationPlan) -> ImplementationPlan:
+        given = {each.name: getattr(wanted, each.name) for each in fields(wanted)}
+        changed = {name: value for name, value in given.items() if value is not None}
+        start = changed.pop("start", None)
+        if start is not None and plan.state is not PlanState.SCHEDULED:
+            raise OrchestratorError("G407", f"{plan.id} has started: re-plan its tasks")
+        after = _changed(plan.after_event(PlanEvent.REPLAN), changed)
+        after = _started_at(after, start) if start is not None else after
+        check_plan(task, after)
+        timed = replanned_times(after, task.now.earliest, outside_of(task, after))
+        names = [*changed, *(["start"] if start is not None else [])]
+        return put_step(task, Step(timed, PlanEvent.REPLAN, note=reason), fields=names)
+
+    return change_plan(key, acting, work, reason)
+
+
+def _changed(plan: ImplementationPlan, fields_: dict[str, Any]) -> ImplementationPlan:
+    try:
+        return ImplementationPlan.model_validate({**dict(plan), **fields_})
+    except ValidationError as error:
+        raise OrchestratorError("G407", ": ".join(first_fault(error))) from error
+
+
+def _started_at(plan: ImplementationPlan, start: datetime) -> ImplementationPlan:
+    """*plan* with another start: what does not start before a time after it moves with it."""
+    later = start - plan.start_at
+    moved = [
+        task.model_copy(update={"not_before": task.not_before + later})
+        for task in plan.tasks
+        if task.not_before is not None and not task.has_ended
+    ]
+    return plan.model_copy(update={"start_at": start}).with_tasks(moved)
+
+
 @forwarded
 def replan_task(acting: Acting, key: str, name: str, wanted: TaskChange, reason: str = "") -> ImplementationPlan:
     """Change a task that has not ended. Later tasks move with it. Raises A110, G101, G402 and G407."""
@@ -48,37 +96,31 @@ def replan_task(acting: Acting, key: str, name: str, wanted: TaskChange, reason:
             raise unknown("task", name, [each.name for each in plan.tasks])
         if found.has_ended:
             raise OrchestratorError("G407", f"{plan.id}:{name} is {found.state}")
-        if found.started_at is not None and (wanted.start is not None or wanted.after is not None):
+        if has_begun(found) and (wanted.start is not None or wanted.after is not None):
             raise OrchestratorError(
                 "G407", f"{plan.id}:{name} has started: its start and what it comes after are fixed"
             )
-        changed = _with(found, wanted, task.now.earliest)
+        changed = with_change(found, wanted, task.now.earliest)
         names = [each.name for each in fields(wanted) if getattr(wanted, each.name) is not None]
-        return _replanned(task, plan, changed, reason, fields=names)
+        return put_replanned(task, plan, (changed,), reason, fields=names)
 
     return change_plan(key, acting, work, reason)
 
 
-@forwarded
-def add_task(
-    acting: Acting, key: str, name: str, wanted: TaskChange, reason: str = "", kind: TaskKind = "manual"
+def has_begun(task: Task) -> bool:
+    """Whether *task* was started, or needed help before its start: what it comes after is fixed."""
+    return task.started_at is not None or task.state in UNDER_WAY
+
+
+def put_replanned(
+    task: Change, plan: ImplementationPlan, tasks: tuple[Task, ...], reason: str, **detail: Any
 ) -> ImplementationPlan:
-    """Add a task to a plan that has not ended. Raises A110, G101, G402 and G407 for a name that is taken."""
+    """Write *plan* with *tasks*, the first of which the change is about, and with new planned times.
 
-    def work(task: Change, plan: ImplementationPlan) -> ImplementationPlan:
-        if plan.task(name) is not None:
-            raise OrchestratorError("G407", f"{plan.id} has a task {name}")
-        at = max(task.now.earliest, plan.start_at)
-        lasts = 900 if wanted.duration_s is None else round(wanted.duration_s)
-        span = TaskSpan(start=wanted.start or at, end=(wanted.start or at) + timedelta(seconds=lasts))
-        empty = _checked(name=name, title=wanted.title or name, kind=kind, duration_s=lasts, planned=span)
-        return _replanned(task, plan, _with(empty, wanted, at), reason, added=name)
-
-    return change_plan(key, acting, work, reason)
-
-
-def _replanned(task: Change, plan: ImplementationPlan, changed: Task, reason: str, **detail: Any) -> ImplementationPlan:
-    after = plan.after_event(PlanEvent.REPLAN).with_tasks([changed])
+    Raises A110, G101, G402 and G407.
+    """
+    changed = tasks[0]
+    after = plan.after_event(PlanEvent.REPLAN).with_tasks(tasks)
     check_plan(task, after)
     timed = replanned_times(after, task.now.earliest, outside_of(task, after))
     if plan.task(changed.name) is None:
@@ -91,7 +133,8 @@ def _first_planned(new: Task) -> Task:
     return new.model_copy(update={"planned": new.span, "replanned": None})
 
 
-def _with(found: Task, wanted: TaskChange, now: datetime) -> Task:
+def with_change(found: Task, wanted: TaskChange, now: datetime) -> Task:
+    """*found* after the change *wanted* at the time *now*. Raises G407."""
     update: dict[str, Any] = {
         name: getattr(wanted, name)
         for name in ("title", "instructions", "owner", "group", "after", "on_timeout")
@@ -111,10 +154,11 @@ def _with(found: Task, wanted: TaskChange, now: datetime) -> Task:
         update["timeout_s"] = round(wanted.timeout_s) or None
         waits = found.state in {TaskState.READY, TaskState.IN_PROGRESS}
         update["due_at"] = now + timedelta(seconds=wanted.timeout_s) if waits and update["timeout_s"] else None
-    return _checked(**{**dict(found), **update})
+    return checked_task(**{**dict(found), **update})
 
 
-def _checked(**fields_: Any) -> Task:
+def checked_task(**fields_: Any) -> Task:
+    """A task with these fields. Raises G407 with the first one that is wrong."""
     try:
         return Task.model_validate(fields_)
     except ValidationError as error:

@@ -12,21 +12,19 @@ from orchestrator.app.acting import Acting, Change, change, read_own
 from orchestrator.app.control import record_control
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import SYSTEM_ACTOR, Actor, ActorKind, Method
-from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
+from orchestrator.domain.errors import OrchestratorErrors
 from orchestrator.domain.implementation import step_parameters
-from orchestrator.domain.journal import Run
 from orchestrator.domain.moments import Now
 from orchestrator.domain.register import OPEN
 from orchestrator.domain.text import with_reason
 from orchestrator.management.implementation_plans.decisions import PlanStart, abort_plan, plan_of, put_new
-from orchestrator.management.implementation_plans.model import ImplementationPlan, Task
+from orchestrator.management.implementation_plans.model import ImplementationPlan
 from orchestrator.management.implementation_plans.ports import TemplateFile, TemplateReader, WaitingRuns
 from orchestrator.management.implementation_plans.records import put_plan
 from orchestrator.management.implementation_plans.store import IMPLEMENTATION_PLANS
+from orchestrator.management.implementation_plans.works import check_inside
 from orchestrator.ports import ImplementationStatus, Store, WantedImplementation
 from orchestrator.register_ports import Records
-
-INSIDE = "G410"
 
 
 @dataclass(frozen=True)
@@ -51,8 +49,9 @@ class RegisterImplementations:
             if found is not None:
                 return found
             made = plan_of(task, source, PlanStart(parameters=values), actor_named(run.by or str(SYSTEM_ACTOR)))
-            _check_tasks(run, made.tasks)
-            inside = made.model_copy(update={"run": run.id, "step": wanted.step, "waiting": True})
+            check_inside(run.id, run.environment, made.tasks)
+            about = {"run": run.id, "environment": run.environment, "step": wanted.step, "waiting": True}
+            inside = made.model_copy(update=about)
             return put_new(task, inside)
 
         return _status(change(self.acting(), Action.RUN_IMPLEMENTATIONS, work))
@@ -88,21 +87,6 @@ def actor_named(name: str) -> Actor:
             SYSTEM_ACTOR if name == str(SYSTEM_ACTOR) else Actor(name=rest, kind=ActorKind(kind), method=Method.SYSTEM)
         )
     return Actor(name=name, method=Method.SYSTEM)
-
-
-def _check_tasks(run: Run, tasks: tuple[Task, ...]) -> None:
-    """Raise G410 if one of *tasks* would change the environment that *run* holds until they have ended."""
-    for task in tasks:
-        for changed in (
-            task.promotion and task.promotion.to,
-            task.rollback and task.rollback.environment,
-            task.playbook and task.playbook.environment,
-        ):
-            if changed == run.environment:
-                text = (
-                    f"the task {task.name} would {task.work}, and {run.id} holds {run.environment} until it has ended"
-                )
-                raise OrchestratorError(INSIDE, text)
 
 
 def _status(plan: ImplementationPlan) -> ImplementationStatus:

@@ -71,11 +71,21 @@ def given_values(plan: str, task: Task, inputs: Mapping[str, Any]) -> dict[str, 
         raise OrchestratorError("G408", f"{plan}:{task.name}: {error}", hint=" ".join(names[:10])) from error
 
 
+def _schema_fault(task: Task) -> str:
+    """The first fault of the schema of the inputs of *task*; empty if it has none, or has ended."""
+    if task.inputs is None or task.has_ended:
+        return ""
+    if task.kind == "automated":
+        return "no user does an automated task, and gives inputs"
+    return next((fault for _, fault in schema_faults(task.inputs)), "")
+
+
 def check_inputs(plan: ImplementationPlan) -> None:
     """Raise G407 for a wrong schema of inputs, and G402 for a reference to an input that no task before has."""
     named = {task.name: {"after": tuple(filter(is_own, task.after)), "inputs": task.inputs} for task in plan.tasks}
     for task in plan.tasks:
-        for _, fault in schema_faults(task.inputs) if task.inputs is not None and not task.has_ended else ():
+        fault = _schema_fault(task)
+        if fault:
             raise OrchestratorError("G407", f"{plan.id}:{task.name}: {fault}")
         before = tasks_before(named[task.name], named)
         used = (task.title, task.instructions, *(getattr(task, name) for name in WORKS))

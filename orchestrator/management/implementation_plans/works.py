@@ -4,7 +4,7 @@ The call of a worker is repeated after the end of its process. A task records th
 before it starts. On this machine a repeated call finds the same job; on another one nothing is done a second time.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -13,26 +13,30 @@ from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.register import OPEN
-from orchestrator.domain.task_work import CommandTask, GateTask, PlaybookTask
-from orchestrator.management.implementation_plans.evidence import MOST_BYTES, EvidenceDraft, file_draft, with_evidence
+from orchestrator.domain.task_inputs import value_references
+from orchestrator.domain.task_work import CommandTask, GateTask, PlaybookTask, PromotionTask, RollbackTask, Work
+from orchestrator.management.implementation_plans.evidence import MOST_BYTES, EvidenceDraft, file_draft, with_fitting
 from orchestrator.management.implementation_plans.model import ImplementationPlan, Task
 from orchestrator.management.implementation_plans.progress import Step
 from orchestrator.management.implementation_plans.records import put_advanced, put_step
 from orchestrator.management.implementation_plans.state import UNDER_WAY, PlanState, TaskEvent
 from orchestrator.management.implementation_plans.store import IMPLEMENTATION_PLANS
 
+LONGEST_TEXT = 20_000
 LOG_NAME = "output.log"
+INSIDE = "G410"
 Direct = CommandTask | PlaybookTask | GateTask
 """Work that a worker does itself. It requests the others as runs."""
 
 
 @dataclass(frozen=True)
 class WorkResult:
-    """How the work of a task *ended*, in a phrase (*note*), and the end of what it printed (*log*)."""
+    """How the work of a task *ended*: a phrase (*note*), the end of what it printed (*log*), a line of each host."""
 
     ended: Literal["done", "failed", "stopped"]
     note: str
     log: bytes = b""
+    hosts: tuple[str, ...] = ()
 
 
 class TaskWorks(Protocol):
@@ -53,6 +57,29 @@ class TaskWorks(Protocol):
 def direct_work(task: Task) -> Direct | None:
     """The work of *task* that a worker does itself; None for another task."""
     return task.command or task.playbook or task.gate
+
+
+def work_right(work: Work) -> tuple[Action, str]:
+    """The right that the actor of a task needs for its *work*, and the environment in which it is needed."""
+    if isinstance(work, PromotionTask):
+        return Action.PROMOTE, work.to
+    if isinstance(work, RollbackTask):
+        return Action.ROLL_BACK, work.environment
+    return Action.OBSERVE if isinstance(work, GateTask) else Action.PROMOTE, work.environment
+
+
+def check_inside(run: str, environment: str, tasks: Iterable[Task]) -> None:
+    """Raise G410 if one of *tasks* would change the *environment* that *run* holds until they have ended.
+
+    What a task changes has to be known before the plan waits for it, so an environment by reference is refused too.
+    """
+    for task in tasks:
+        for work in task.works:
+            changes = not isinstance(work, CommandTask | GateTask)
+            place = work_right(work)[1]
+            if changes and (place == environment or value_references(place)):
+                text = f"the task {task.name} would {task.work}, and {run} holds {environment} until it has ended"
+                raise OrchestratorError(INSIDE, text)
 
 
 @forwarded
@@ -95,7 +122,7 @@ def _begun(change_: Change, root: str, machine: str) -> tuple[ImplementationPlan
     plan, task = _found(change_, root)
     work = direct_work(task)
     assert work is not None
-    change_.require(Action.OBSERVE if isinstance(work, GateTask) else Action.PROMOTE, work.environment)
+    change_.require(*work_right(work))
     if task.actor is None or change_.acting.actor.principal != task.actor.principal:
         raise OrchestratorError("G405", f"{plan.id}:{task.name} is done for {task.actor}, and for no other actor")
     if task.state not in UNDER_WAY:
@@ -126,6 +153,15 @@ def _is_same(plan: ImplementationPlan, now: Task, task: Task) -> bool:
     return plan.state is PlanState.RUNNING and now.root == task.root and now.state in UNDER_WAY
 
 
+def _host_texts(hosts: tuple[str, ...]) -> tuple[str, ...]:
+    """The evidence about *hosts*: their lines in one text, as many as fit."""
+    text = "\n".join(hosts)
+    if len(text) <= LONGEST_TEXT:
+        return (text,) if text else ()
+    shown = text[: LONGEST_TEXT - 100].rpartition("\n")[0]
+    return (f"{shown}\n… of {len(hosts)} hosts, as many as fit",)
+
+
 def _ended(change_: Change, key: str, task: Task, result: WorkResult) -> ImplementationPlan:
     """The plan after the end of the work. A task that has ended in another way gets the result as evidence."""
     plan = change_.existing(IMPLEMENTATION_PLANS, key)
@@ -134,8 +170,8 @@ def _ended(change_: Change, key: str, task: Task, result: WorkResult) -> Impleme
         return plan
     wanted = _is_same(plan, now, task)
     files = (file_draft(LOG_NAME, result.log[-MOST_BYTES:]),) if result.log else ()
-    texts = () if wanted else (f"{task.work}: {result.note}",)
-    now = with_evidence(change_, now, EvidenceDraft(texts, files=files))
+    texts = (*(() if wanted else (f"{task.work}: {result.note}",)), *_host_texts(result.hosts))
+    now = with_fitting(change_, now, EvidenceDraft(texts, files=files))
     if not wanted:
         now = now.model_copy(update={"stopping": False} if now.root == task.root else {})
         after = plan.with_tasks([now])

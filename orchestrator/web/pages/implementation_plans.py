@@ -101,7 +101,8 @@ def implementation_plan_page(request: Request, who: Who, plan: str, part: Word =
         "drawn_about": f"Timeline of the tasks of {shown.plan.id}",
         "trouble": [task for task in shown.plan.tasks if task.state in TROUBLE],
         "replans": task_changes.may_replan(acting, shown.plan),
-        "kinds": tuple(task_changes.KINDS),
+        "kinds": task_changes.KINDS,
+        "environments": acting.environments,
         "timeouts": task_changes.ON_TIMEOUT,
         "now": now,
     }
@@ -128,6 +129,21 @@ async def send_abort(request: Request, plan: str) -> Response:
     return await submitted(request, work)
 
 
+@router.post("/implementation-plans/{plan}/replan")
+async def send_plan_change(request: Request, plan: str) -> Response:
+    """Change a plan that has not ended: its title, owner and release, and its start before it has started."""
+    zone = reader_zone(request)
+
+    def work(app: Any, who: SignedIn, form: Form) -> str:
+        acting = app.acting_as(who.actor)
+        fields: dict[str, Any] = {name: text_of(form, name) for name in ("title", "owner", "release") if name in form}
+        fields["start"] = moment_in(zone, text_of(form, "start"), "start")
+        task_changes.enter_plan_change(acting, show_plan(acting, plan).plan, fields, text_of(form, "reason"))
+        return _path(plan)
+
+    return await submitted(request, work)
+
+
 @router.post("/implementation-plans/{plan}/tasks")
 async def send_task(request: Request, plan: str) -> Response:
     """Add a task to a plan, also while it runs."""
@@ -136,7 +152,11 @@ async def send_task(request: Request, plan: str) -> Response:
     def work(app: Any, who: SignedIn, form: Form) -> str:
         given = {name: value for name, value in task_fields(form, zone).items() if value not in (None, "", (), {})}
         name, kind = text_of(form, "name", needed=True), form.get("kind", "manual")
-        task_changes.enter_task(app.acting_as(who.actor), plan, name, given, text_of(form, "reason"), kind)
+        about = {each: text_of(form, each) for each in ("package", "to", "environment", "version", "source")}
+        about["parameters"] = long_text_of(form, "parameters")
+        new = task_changes.new_task_of(kind, about, names_of(form, "before"))
+        acting = app.acting_as(who.actor)
+        task_changes.enter_task(app, acting, plan, name, given, text_of(form, "reason"), new)
         return _path(plan)
 
     return await submitted(request, work)

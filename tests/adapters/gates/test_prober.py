@@ -84,19 +84,23 @@ def test_it_keeps_no_variable(jobs: LocalJobs, server: Server) -> None:
     prober.stop(JOB)
 
 
-def test_it_is_found_again(jobs: LocalJobs, server: Server, tmp_path: Path) -> None:
-    """When the process that began it is killed it goes on, and the next one has one piece without a gap."""
-    server.answers |= {"/a": (200, ""), "/b": (200, "")}
-    since = now()
+def started(server: Server, folder: Path) -> "subprocess.Popen[bytes]":
+    """A process of its own that begins the probe."""
     code = f"""
 import sys, time
 from pathlib import Path
 from tests.adapters.gates.test_prober import LiveProber, LocalJobs, begin
-begin(LiveProber(LocalJobs(Path({str(tmp_path)!r}) / "jobs")), {server.url!r})
+begin(LiveProber(LocalJobs(Path({str(folder)!r}) / "jobs")), {server.url!r})
 time.sleep(60)
 """
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    with subprocess.Popen([sys.executable, "-c", code], env=env) as first:
+    return subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+
+
+def test_it_is_found_again(jobs: LocalJobs, server: Server, tmp_path: Path) -> None:
+    """When the process that began it is killed it goes on, and the next one has one piece without a gap."""
+    server.answers |= {"/a": (200, ""), "/b": (200, "")}
+    since = now()
+    with started(server, tmp_path) as first:
         until(lambda: counted(jobs, 1, '"up": true') == 2)
         first.send_signal(signal.SIGKILL)
     prober = LiveProber(jobs)
@@ -105,6 +109,25 @@ time.sleep(60)
     until(lambda: counted(jobs, 1, "beat") > before + 2)
     found = prober.end(PROBE, JOB, since)
     assert (found.gaps[1:], found.downtime, jobs.folder(f"{JOB}.2").exists()) == ((), 0, False)
+
+
+def test_a_run_that_waited_for_long_begins_another(jobs: LocalJobs, server: Server, tmp_path: Path) -> None:
+    """A probe that ended because its run had no process for a while is followed by another, and the time between is not measured."""
+    server.answers |= {"/a": (200, ""), "/b": (200, "")}
+    since = now()
+    first = started(server, tmp_path)
+    until(lambda: counted(jobs, 1, '"up": true') == 2)
+    first.kill()
+    first.wait()
+    (jobs.folder(f"{JOB}.1") / "stop").touch()  # what its patience does
+    until((jobs.folder(f"{JOB}.1") / "outcome.json").exists)
+    time.sleep(1.5)
+    prober = LiveProber(jobs)
+    begin(prober, server.url)
+    until(lambda: counted(jobs, 2, '"up": true') == 2)
+    found = prober.end(PROBE, JOB, since)
+    assert [1.0 <= gap.seconds < 10 for gap in found.gaps] == [True]
+    assert "not measured" in found.text
 
 
 def test_it_is_begun_again(jobs: LocalJobs, server: Server) -> None:
