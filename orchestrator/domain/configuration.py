@@ -6,7 +6,8 @@ They belong to the release: they come from the `ansible.cfg` that is sealed in i
 """
 
 import posixpath
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
+from pathlib import PurePosixPath
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
@@ -17,6 +18,8 @@ KeyedDigest = Annotated[str, StringConstraints(pattern=r"^hmac-sha256:[0-9a-f]{6
 """A digest made with the project key: the value behind it cannot be guessed without the key."""
 
 CONFIG_FILE = "ansible.cfg"
+VAULTS = "defaults.vault_identity_list"
+"""The name of the setting with vault ids."""
 TRANSPORT = {
     "remote_user": ("defaults", "remote_user"),
     "remote_port": ("defaults", "remote_port"),
@@ -162,6 +165,47 @@ class Configuration(Model):
         plays = tuple(item.model_copy(update={"settings": each(item.settings)}) for item in self.plays)
         values = None if self.values is None else digest(self.values)
         return self.model_copy(update={"plays": plays, "hosts": each(self.hosts), "values": values, "key": key})
+
+    def in_form_of(self, earlier: "Configuration | None") -> "Configuration":
+        """This configuration with vault ids as *earlier* has them, if that differs only in the folder of the files.
+
+        Plans of earlier versions have the absolute paths of the machine that made them, and their digests cover these.
+        """
+        if earlier is None:
+            return self
+        known = {folder.folder: folder.settings for folder in earlier.plays}
+        plays = tuple(
+            item.model_copy(update={"settings": _in_form_of(item.settings, known.get(item.folder, ()))})
+            for item in self.plays
+        )
+        return self.model_copy(update={"plays": plays, "hosts": _in_form_of(self.hosts, earlier.hosts)})
+
+
+def _in_form_of(settings: tuple[Setting, ...], earlier: Iterable[Setting]) -> tuple[Setting, ...]:
+    known = {item.name: item for item in earlier}
+    return tuple(
+        known[item.name]
+        if item.name == VAULTS and item.name in known and _are_earlier_vaults(known[item.name].value, item.value)
+        else item
+        for item in settings
+    )
+
+
+def _are_earlier_vaults(there: str, here: str) -> bool:
+    """Whether *there* are the vault ids *here* with absolute paths of files."""
+    pairs = [[part.strip().rpartition("@") for part in text.split(",")] for text in (there, here)]
+    if len(pairs[0]) != len(pairs[1]):
+        return False
+    return all(
+        (old[0], old[2]) == (new[0], new[2]) or (old[0] == new[0] and is_same_file(old[2], new[2]))
+        for old, new in zip(*pairs, strict=True)
+    )
+
+
+def is_same_file(absolute: str, relative: str) -> bool:
+    """Whether *absolute* is the path of the file *relative* in some folder, as earlier versions wrote it."""
+    found, wanted = PurePosixPath(absolute), PurePosixPath(relative).parts
+    return found.is_absolute() and bool(wanted) and found.parts[-len(wanted) :] == wanted
 
 
 def decides_nothing(note: str) -> bool:

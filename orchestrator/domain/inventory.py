@@ -6,9 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, field_serializer
 
 from orchestrator.domain import patterns
+from orchestrator.domain.configuration import is_same_file
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import Model, digest_of
 from orchestrator.domain.stored_words import INVENTORY
@@ -23,8 +24,10 @@ class Group(Model):
 
 
 class Inventory(Model):
-    """Hosts with their variables, and groups. *files* are the user's own sources, absolute paths, merged by Ansible.
+    """Hosts with their variables, and groups. *files* are the user's own sources, merged by Ansible.
 
+    In the process that reads them they are absolute paths. In documents, and for digests, they are as the environment's
+    file has them: relative to the project, because each machine keeps it in another folder.
     *source_digest* is the digest of everything that Ansible reads from the *files* and from the group and host
     variables beside them. These stay in place, because some are secret. Each change of them changes this inventory.
     The variables come from the outputs of the operator's own program, and therefore from a cloud. Unless *templates*
@@ -39,6 +42,31 @@ class Inventory(Model):
     templates: bool = Field(default=False, exclude_if=lambda evaluated: not evaluated)
     _listing: dict[str, Any] | None = PrivateAttr(default=None)
     _overlay: "Inventory | None" = PrivateAttr(default=None)
+    _written: tuple[str, ...] = PrivateAttr(default=())
+
+    @field_serializer("files")
+    def _files_as_written(self, files: tuple[str, ...]) -> tuple[str, ...]:
+        return self._written or files
+
+    def with_files(self, files: tuple[str, ...], written: tuple[str, ...]) -> "Inventory":
+        """This inventory with the *files*, absolute paths, which documents have as they are *written*."""
+        copy = self.model_copy(update={"files": files})
+        copy._written = written  # noqa: SLF001
+        return copy
+
+    def with_files_of(self, other: "Inventory") -> "Inventory":
+        """This inventory with the files of *other*."""
+        return self.with_files(other.files, other._written)  # noqa: SLF001
+
+    def in_form_of(self, earlier: "Inventory | None") -> "Inventory":
+        """This inventory as *earlier* has it in a document, if that differs only in the folder of the files.
+
+        Plans of earlier versions have the absolute paths of the machine that made them, and their digests cover these.
+        """
+        own = self._written or self.files
+        known = earlier.files if earlier is not None else ()
+        same = len(own) == len(known) and all(map(is_same_file, known, own))
+        return self.with_files(self.files, known) if same and known else self
 
     @property
     def listing(self) -> dict[str, Any] | None:
@@ -58,10 +86,10 @@ class Inventory(Model):
 
     @property
     def digest(self) -> str:
-        """The digest over hosts, groups, variables and the content of the files; without it, over their paths.
+        """The digest over hosts, groups, variables and the content of the files; without it, over their names.
 
-        On another machine the same files have other paths, and a run that it takes over is about the same hosts. The
-        digest covers the earlier names of the fields, so that it is the same in plans of every form.
+        On another machine the same files are in another folder, and a run that it takes over is about the same hosts.
+        The digest covers the earlier names of the fields, so that it is the same in plans of every form.
         """
         data = INVENTORY.write(self.to_json())
         return digest_of({**data, "files": len(self.files)} if self.source_digest is not None else data)
@@ -69,7 +97,7 @@ class Inventory(Model):
     def hosts_only(self) -> "Inventory":
         """The same hosts and groups without any variable: what may be shown and kept."""
         groups = {name: group.model_copy(update={"vars": {}}) for name, group in self.groups.items()}
-        return Inventory(hosts={host: {} for host in self.hosts}, groups=groups, files=self.files)
+        return Inventory(hosts={host: {} for host in self.hosts}, groups=groups).with_files_of(self)
 
     def members(self, group: str) -> list[str]:
         """The hosts of *group* and of the groups below it, in order, each once; `all` means every host."""

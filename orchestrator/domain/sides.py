@@ -117,7 +117,8 @@ def joined(found: Mapping[Side, Inventory]) -> Inventory:
                 groups[name] = _both(name, groups.get(name), group)
         common = mine.groups["all"].vars if "all" in mine.groups else {}
         groups[side] = Group(hosts=tuple(mine.hosts), vars=common)
-    return Inventory(hosts=hosts, groups=groups, files=next((mine.files for mine in found.values()), ()))
+    both = Inventory(hosts=hosts, groups=groups)
+    return both.with_files_of(next(iter(found.values()))) if found else both
 
 
 def _both(name: str, one: Group | None, other_: Group) -> Group:

@@ -231,13 +231,14 @@ def _derived(services: Services, plan: Plan, spec: StackSpec) -> StackPreview:
         return StackPreview(state_digest=services.provisioner.state_digest(spec))
     if approved.refused:
         return approved.model_copy(update={"state_digest": services.provisioner.state_digest(spec)})
-    derived = services.provisioner.planned(spec, saved_plan(services, approved))
+    derived = services.provisioner.planned(spec, saved_plan(services, approved)).in_form_of(approved)
     same_start = derived.state_digest == approved.state_digest and spec.definition == plan.definition
     stated = StackPreview.model_fields.keys() - {
         "state_digest",
         "versions",
     }  # these are compared with the current state
-    names = sorted(name for name in stated if getattr(derived, name) != getattr(approved, name))
+    before, after = approved.to_json(), derived.to_json()
+    names = sorted(name for name in stated if before.get(name) != after.get(name))
     if same_start and names:
         message = f"the plan states other {', '.join(names)} than Pulumi's saved update plan; nothing was changed"
         raise OrchestratorError("E164", message)

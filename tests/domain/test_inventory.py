@@ -219,3 +219,35 @@ def test_where_files_lie_is_nothing_that_is_held_to() -> None:
     assert here.digest == here.model_copy(update={"files": ("/srv/two/hosts.yml",)}).digest
     assert here.digest != here.model_copy(update={"source_digest": "sha256:2"}).digest
     assert here.digest != here.model_copy(update={"files": ()}).digest
+
+
+def test_a_document_has_files_as_they_are_written() -> None:
+    """In a document and its outline, an inventory has the names that the project has for its files, on each machine."""
+    one, two = (
+        Inventory(hosts={"web1": {}}).with_files((f"/srv/{name}/hosts.yml",), ("hosts.yml",)) for name in ("one", "two")
+    )
+    assert one.files != two.files
+    assert one.to_json() == two.to_json() == one.hosts_only().to_json()
+    assert one.to_json()["files"] == ["hosts.yml"]
+    assert one.digest == two.digest
+    assert Inventory().with_files_of(one).files == one.files
+
+
+@pytest.mark.parametrize(
+    ("earlier", "same"),
+    [
+        (("/srv/one/envs/hosts.yml",), True),
+        (("/srv/one/hosts.yml",), False),
+        (("/srv/one/envs/other-hosts.yml",), False),
+        (("envs/hosts.yml",), False),
+        (("/srv/one/envs/hosts.yml", "/srv/one/more.yml"), False),
+        ((), False),
+    ],
+)
+def test_an_earlier_document_keeps_the_form_of_its_files(earlier: tuple[str, ...], same: bool) -> None:
+    """An inventory is written as an earlier document has it exactly when that has the same files by absolute paths."""
+    now = Inventory(hosts={"web1": {}}).with_files(("/srv/two/envs/hosts.yml",), ("envs/hosts.yml",))
+    found = now.in_form_of(Inventory(files=earlier))
+    assert found.to_json()["files"] == (list(earlier) if same else ["envs/hosts.yml"])
+    assert found.files == now.files
+    assert now.in_form_of(None) == now

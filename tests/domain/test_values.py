@@ -8,7 +8,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from orchestrator.domain.plan import Plan, PlannedStep, PlaySpec, RollbackTarget, SuiteSpec, differences
+from orchestrator.domain.configuration import Configuration, FolderSettings, Setting
+from orchestrator.domain.inventory import Inventory
+from orchestrator.domain.plan import (
+    Plan,
+    PlannedStep,
+    PlaySpec,
+    RollbackTarget,
+    StackPreview,
+    SuiteSpec,
+    differences,
+    held,
+)
 from orchestrator.domain.promotion import ENDINGS, TABLE, Event, IllegalMove, State, move
 from orchestrator.domain.quantities import seconds, size_bytes
 from orchestrator.domain.release import PackageRef
@@ -171,6 +182,36 @@ def test_different_plans_have_different_digests(change: dict[str, Any], named: l
     """Whatever decides what a plan does changes its digest, and what it stands on is named."""
     assert _plan(**change).digest != _plan().digest
     assert differences(_plan(), _plan(**change)) == named
+
+
+def _of_vaults(value: str) -> Configuration:
+    """A configuration with vault ids, for the hosts and for the plays of one folder."""
+    found = (Setting(name="defaults.vault_identity_list", value=value, origin="environment.yaml"),)
+    return Configuration(plays=(FolderSettings(folder=".", settings=found),), hosts=found)
+
+
+def test_a_plan_with_absolute_paths_still_holds() -> None:
+    """A plan of an earlier version, whose digest covers the folder of a machine, holds in any folder with the same files."""
+    here = Inventory(hosts={"web1": {}}).with_files(("/srv/two/hosts.yml",), ("hosts.yml",))
+    earlier = Inventory(hosts={"web1": {}}, files=("/srv/one/hosts.yml",))
+    now = _plan(
+        inventory=here,
+        stack=StackPreview(state_digest=D1, inventory=here),
+        configuration=_of_vaults("a@a.txt, b.txt, c@prompt"),
+    )
+    approved = _plan(
+        inventory=earlier,
+        stack=StackPreview(state_digest=D1, inventory=earlier),
+        configuration=_of_vaults("a@/srv/one/a.txt, /srv/one/b.txt, c@prompt"),
+    )
+    approved = Plan.from_json(approved.to_json())
+    assert held(approved, now).digest == approved.digest
+    assert differences(now, held(now, now)) == []
+    for vaults in ("a@/srv/one/other.txt, /srv/one/b.txt, c@prompt", "a@/srv/one/a.txt, /srv/one/b.txt"):
+        other = approved.model_copy(update={"configuration": _of_vaults(vaults)})
+        assert differences(other, held(other, now)) == ["the configuration"]
+    other = approved.model_copy(update={"inventory": Inventory(hosts={"web1": {}}, files=("/srv/one/more.yml",))})
+    assert differences(other, held(other, now)) == ["the hosts"]
 
 
 VARS = st.dictionaries(st.text("ab", min_size=1, max_size=3), st.one_of(st.integers(), st.text(max_size=4)), max_size=3)

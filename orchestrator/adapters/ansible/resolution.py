@@ -334,7 +334,5 @@ def _listed(document: dict[str, Any], known: Inventory) -> Inventory:
             for name, group in groups.items()}  # fmt: skip
     if not hosts:
         raise OrchestratorError("E120", f"there is no host in {', '.join(known.files)}")
-    found = Inventory(
-        hosts=hosts, groups=kept, files=known.files, source_digest=digest_of(document), templates=known.templates
-    )
-    return found.listed(document, known)
+    found = Inventory(hosts=hosts, groups=kept, source_digest=digest_of(document), templates=known.templates)
+    return found.with_files_of(known).listed(document, known)

@@ -73,9 +73,11 @@ class EffectiveSettings:
             self._drop("ssh_connection", "host_key_checking")
             self._set("defaults", "host_key_checking", "False", source)
         if settings.vault_ids:
-            known = self.get(("defaults", "vault_identity_list"))
+            option = ("defaults", "vault_identity_list")
+            known, shown = self.get(option), self._shown.get(option, "")
             more = ", ".join(absolute_vault(name, source.folder) for name in settings.vault_ids)
-            self._set("defaults", "vault_identity_list", ", ".join(filter(None, (known, more))), source)
+            self._set(*option, ", ".join(filter(None, (known, more))), source)
+            self._shown[option] = ", ".join(filter(None, (shown if known else "", *settings.vault_ids)))
         for name, chosen in (("forks", settings.forks), ("strategy", settings.strategy)):
             if chosen is not None:
                 self._set("defaults", name, str(chosen), source)

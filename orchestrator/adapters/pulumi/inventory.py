@@ -60,7 +60,7 @@ def _inventory(environment: Environment, outputs: Outputs, project: Path) -> Inv
             "E120",
             f"{environment.name} has no inventory: no output {' or '.join(OUTPUTS)} (its outputs: {known})",
         )
-    return found.model_copy(update={"files": files, "templates": source.templates})
+    return found.model_copy(update={"templates": source.templates}).with_files(files, source.files)
 
 
 def _existing(project: Path, relative: str) -> Path:

@@ -57,7 +57,7 @@ def held(approved: Plan, now: Plan) -> Plan:
 
     What Pulumi would do is not taken from it: *now* has that from Pulumi's own saved update plan. What is set on a
     controller and not passed on decides nothing, and neither does what is masked: notes about it may differ.
-    The form of the plan is that of *approved*.
+    The form of the plan is that of *approved*, also of paths: earlier versions wrote absolute ones.
     """
     previews = [step.preview for step in approved.steps]
     previews += [None] * (len(now.steps) - len(previews))
@@ -68,7 +68,12 @@ def held(approved: Plan, now: Plan) -> Plan:
     notes = notes_as_made(form, _deciding(now.notes))
     if notes == _deciding(approved.notes):
         notes = approved.notes  # the others are between them
-    return now.model_copy(update={"apiVersion": form, "steps": steps, "notes": notes})
+    paths = {
+        "inventory": now.inventory and now.inventory.in_form_of(approved.inventory),
+        "stack": now.stack.in_form_of(approved.stack) if now.stack and approved.stack else now.stack,
+        "configuration": now.configuration and now.configuration.in_form_of(approved.configuration),
+    }
+    return now.model_copy(update={"apiVersion": form, "steps": steps, "notes": notes, **paths})
 
 
 def _deciding(notes: tuple[str, ...]) -> tuple[str, ...]:

@@ -117,6 +117,12 @@ class StackPreview(Model):
         """Whether the update would do anything."""
         return any(count for op, count in self.counts.items() if op != "same")
 
+    def in_form_of(self, earlier: "StackPreview") -> "StackPreview":
+        """This preview, with the inventory in the form that it has in *earlier*."""
+        if self.inventory is None:
+            return self
+        return self.model_copy(update={"inventory": self.inventory.in_form_of(earlier.inventory)})
+
 
 UNSHOWN = frozenset({"same", "read", "refresh"})
 REPLACING = frozenset({"replace", "create-replacement", "delete-replaced"})
