@@ -18,6 +18,7 @@ from orchestrator.domain.plan import Acknowledgements, Loss, StackPreview, Stack
 from orchestrator.domain.text import clean_text
 from orchestrator.flow.environment import loss_refusal, stateful_resources
 from orchestrator.inspect.stacks import inventory_of, outputs_of, stack_of, stacks_of
+from orchestrator.planning.credentials import credential_refusal, missing_for_stack
 
 
 def reading_rights(environment: str, *, secret: bool = False) -> tuple[Right, ...]:
@@ -65,7 +66,7 @@ class Environments(UseCases):
     def preview(
         self, actor: Actor, environment: str, stack: str, warn: Callable[[str], object] = lambda _text: None
     ) -> PreviewedStack:
-        """What an update would change in the *stack* of *environment*. Raises E102 and R103.
+        """What an update would change in the *stack* of *environment*. Raises E102, E170 and R103.
 
         Warnings are given to *warn* as they come, and are part of the result.
         """
@@ -76,14 +77,16 @@ class Environments(UseCases):
                 warnings.append(self._parts.secrets.text(str(entry.data["text"])))
                 warn(warnings[-1])
 
-        job = f"preview-{secrets.token_hex(4)}"
-        found = self._parts.provisioner.preview(self._named(environment, stack), job, take)
+        job, spec = f"preview-{secrets.token_hex(4)}", self._named(environment, stack)
+        self._require_credentials(environment)
+        found = self._parts.provisioner.preview(spec, job, take)
         return PreviewedStack(preview=StackPreview.model_validate(found), warnings=tuple(warnings))
 
     @use_case(Action.PLAN)
     def destruction(self, actor: Actor, environment: str, stack: str) -> tuple[int, tuple[Loss, ...]]:
-        """How many resources the *stack* of *environment* has, and which are stateful. Raises E102 and R103."""
+        """How many resources the *stack* of *environment* has, and which are stateful. Raises E102, E170 and R103."""
         spec = self._named(environment, stack)
+        self._require_credentials(environment)
         count = self._parts.provisioner.resources(spec)
         return count, stateful_resources(self._parts.services, spec)
 
@@ -94,6 +97,12 @@ class Environments(UseCases):
         if found is None:
             raise OrchestratorError("E102", f"{environment} has no stack {clean_text(stack, 100)}")
         return found
+
+    def _require_credentials(self, environment: str) -> None:
+        """Raise E170 while this machine does not have what the stack of *environment* needs."""
+        why = credential_refusal(missing_for_stack(self._parts.services, environment))
+        if why is not None:
+            raise why
 
     def _existing(self, environment: str) -> StackSpec:
         spec = stack_of(self._parts.services, environment)

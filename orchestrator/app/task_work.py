@@ -19,6 +19,7 @@ from orchestrator.domain.task_work import CommandTask, GateTask, PlaybookTask
 from orchestrator.domain.text import with_reason
 from orchestrator.inspect.release_history import last_verified
 from orchestrator.inspect.stacks import context_of, inventory_of, outputs_of
+from orchestrator.planning.credentials import credential_refusal, missing_for_gate, missing_for_hosts
 from orchestrator.planning.second_pass import restrict
 from orchestrator.ports import Jobs
 from orchestrator.services import Services
@@ -62,11 +63,14 @@ class Place:
 def perform_work(services: Services, jobs: Jobs, order: WorkOrder, stopped: Callable[[], bool]) -> StepResult:
     """Do the work, or follow it if its job was started before, until it has ended or is *stopped*.
 
-    Raises S101 while the environment is in use, R103, R180 and E-codes.
+    Raises S101 while the environment is in use, R103, R180, E-codes, and E170 before it starts if this machine lacks a
+    credential.
     """
     services.environment(order.work.environment)
     try:
         with _watched(jobs, order.job, stopped), _locked(services, order) as fence:
+            if not jobs.folder(order.job).exists():  # what a process that died has started is completed
+                _require_credentials(services, order)
             return _performed(services, order, _place(services, order, fence), stopped)
     finally:
         services.deployer.close()
@@ -97,6 +101,17 @@ def _host_line(host: HostResult, *, changes: bool) -> str:
         facts.append(f"{host.changed} tasks changed it" if host.changed else "no task changed it")
     where = f"{host.task}: " if host.task and host.message else host.task
     return with_reason(f"{host.host}: {', '.join(facts)}", f"{where}{host.message}")
+
+
+def _require_credentials(services: Services, order: WorkOrder) -> None:
+    """Raise E170 if this machine lacks what the work needs: for its stack, its hosts, its package and its gate."""
+    work, environment = order.work, order.work.environment
+    found = missing_for_hosts(services, environment, order.package)
+    if isinstance(work, GateTask):
+        found += missing_for_gate(services, environment, PlannedGate(gate=work.gate(order.name), own=True))
+    why = credential_refusal(found)
+    if why is not None:
+        raise why
 
 
 def _place(services: Services, order: WorkOrder, fence: int) -> Place:

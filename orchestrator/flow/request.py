@@ -6,7 +6,7 @@ from orchestrator.domain.effects import NOTHING
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.step_payloads import LeaseTaken
-from orchestrator.flow import hold
+from orchestrator.flow import credentials, hold
 from orchestrator.flow.run_context import RunContext
 from orchestrator.ports import Emit
 
@@ -24,7 +24,12 @@ def admit(ctx: RunContext) -> None:
         return acquire(ctx)
 
     ctx.must("lease", f"take {ctx.run.environment}", take, may_change=NOTHING, verb="request")
-    ctx.before_step = partial(hold.hold_before, ctx)
+    ctx.before_step = partial(_before_step, ctx)
+
+
+def _before_step(ctx: RunContext, name: str, emit: Emit, begun: bool) -> StepResult | None:
+    """The result of the step *name* if it does not start: the environment is closed, or a credential is missing."""
+    return hold.hold_before(ctx, name, emit, begun) or credentials.refused_step(ctx, begun=begun)
 
 
 def acquire(ctx: RunContext) -> StepResult:

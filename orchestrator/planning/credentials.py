@@ -7,8 +7,9 @@ from orchestrator.domain.context import Outputs
 from orchestrator.domain.credentials import MissingCredential, missing_text, missing_variable
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.plan import Plan
-from orchestrator.inspect.stacks import context_of, stack_of
+from orchestrator.domain.plan import Plan, PlannedGate
+from orchestrator.domain.release import Package
+from orchestrator.inspect.stacks import context_of, stack_of, stacks_of
 from orchestrator.planning.gates import all_gates
 from orchestrator.planning.survey import PlanRequest, Survey
 from orchestrator.services import Services
@@ -18,22 +19,43 @@ CODE = "E170"
 
 def missing_before(services: Services, wanted: PlanRequest) -> tuple[MissingCredential, ...]:
     """The credentials without which stack and hosts cannot be inspected. Raises D150, E102 and E-codes of programs."""
-    environment, _ = services.environment(wanted.environment)
+    return missing_for_hosts(services, wanted.environment, wanted.package)
+
+
+def missing_for_hosts(services: Services, name: str, package: Package | None = None) -> tuple[MissingCredential, ...]:
+    """The credentials that the stack and the hosts of the environment *name* need, and the plays of *package*.
+
+    Raises D150, E102 and E-codes of programs.
+    """
+    environment, _ = services.environment(name)
     files = tuple(str(services.root / path) for path in environment.inventory.files)
-    found = [
-        *_declared(services, environment),
-        *services.deployer.missing_passwords(wanted.package, files, environment.settings),
-    ]
-    spec = stack_of(services, wanted.environment)
-    lacks = services.provisioner.missing_credential(spec) if spec is not None else None
-    return _here([*found, lacks] if lacks is not None else found)
+    passwords = services.deployer.missing_passwords(package, files, environment.settings)
+    return _here([*_declared(services, environment), *passwords, *_of_stacks(services, name)])
 
 
-def _declared(services: Services, environment: Environment) -> Iterable[MissingCredential]:
-    """The variables with secrets that *environment* passes to plays or programs, and that are not set."""
+def missing_for_stack(services: Services, name: str) -> tuple[MissingCredential, ...]:
+    """The credentials that operations on the stack of the environment *name* need; on both, if each side is one.
+
+    Raises E102 and E-codes of programs.
+    """
+    environment, _ = services.environment(name)
+    return _here([*_declared(services, environment, plays=False), *_of_stacks(services, name)])
+
+
+def _of_stacks(services: Services, name: str) -> Iterable[MissingCredential]:
+    """The passphrases or logins that the stacks of the environment *name* lack."""
+    spec = stack_of(services, name)
+    for each in (*stacks_of(services, name).values(), *([spec] if spec is not None else [])):
+        lacks = services.provisioner.missing_credential(each)
+        if lacks is not None:
+            yield lacks
+
+
+def _declared(services: Services, environment: Environment, *, plays: bool = True) -> Iterable[MissingCredential]:
+    """The variables with secrets that *environment* passes to programs, and to *plays*, and that are not set."""
     passed = {
         "isolation.environment": environment.isolation.environment,
-        "ansible.environment": environment.ansible.environment,
+        "ansible.environment": environment.ansible.environment if plays else (),
         "pulumi.environment": environment.pulumi.environment if environment.program is not None else (),
     }
     for name in environment.secrets:
@@ -51,6 +73,12 @@ def missing_after(services: Services, wanted: PlanRequest, plan: Plan, survey: S
     context = context_of(services, wanted.environment, "plan", Outputs({}), wanted.fence)
     asked = (services.gates.missing_credential(gate, context) for gate in all_gates(plan))
     return _here([*keys, *(each for each in asked if each is not None)])
+
+
+def missing_for_gate(services: Services, name: str, gate: PlannedGate) -> tuple[MissingCredential, ...]:
+    """The secret that *gate* needs in the environment *name*, outside of a plan."""
+    lacks = services.gates.missing_credential(gate, context_of(services, name, "task", Outputs({})))
+    return _here([lacks] if lacks is not None else [])
 
 
 def _here(found: Iterable[MissingCredential]) -> tuple[MissingCredential, ...]:

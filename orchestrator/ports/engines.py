@@ -169,10 +169,11 @@ class Deployer(Protocol):
         """
 
     def missing_passwords(
-        self, package: Package, files: tuple[str, ...], settings: AnsibleSettings
+        self, package: Package | None, files: tuple[str, ...], settings: AnsibleSettings
     ) -> tuple[MissingCredential, ...]:
         """The files with passwords that settings name for plays and for the inventory *files*, and that are not here.
 
+        Without a *package* those of its plays are not among them.
         Their content is not read. Raises D150.
         """
 

@@ -1,4 +1,4 @@
-"""A project without a server, on a machine that lacks credentials: `plan` names them, and `promote` changes nothing."""
+"""A project without a server, on a machine that lacks credentials: `plan` names them, and nothing that acts changes anything."""
 
 import json
 import os
@@ -38,7 +38,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_everything_that_is_missing_is_named_at_once(
     shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A variable, a file and a passphrase that are missing are named in one plan, `promote` ends with E170, and each is named no more once it is there."""
+    """A variable, a file and a passphrase that are missing are named in one plan, `promote` and operations on the stack end with E170, and each is named no more once it is there."""
     assert main(["build", "shop"]) == 0
 
     def missing() -> list[str]:
@@ -56,5 +56,11 @@ def test_everything_that_is_missing_is_named_at_once(
     (shop / "vault.txt").write_text("correct horse")
     monkeypatch.setenv("TOKEN", "a value of the variable")
     assert missing() == [passphrase]
+    for words in (["up", "staging", "--yes"], ["up", "staging"], ["preview", "staging"], ["destroy", "staging", "--yes"],
+                  ["resolve", "staging", "--all-absent"]):  # fmt: skip
+        capsys.readouterr()
+        assert main(["environment", *words]) == 1, words
+        printed = capsys.readouterr()
+        assert ("E170" in printed.out + printed.err, passphrase in printed.out + printed.err) == (True, True), words
     assert main(["status"]) in {0, 5, 7}
     assert list((shop.parent / "backend").iterdir()) == []

@@ -8,10 +8,12 @@ import pytest
 
 from orchestrator.cli.planned import plan_text, print_plan
 from orchestrator.domain.credentials import MissingCredential
-from orchestrator.domain.journal import Kind
+from orchestrator.domain.journal import Entry, Kind, Run
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.promotion import State
-from orchestrator.flow import going_back, promotion
+from orchestrator.flow import WORKFLOWS, going_back, promotion
+from orchestrator.flow.credentials import NEEDS as NEEDS_OF
+from orchestrator.flow.credentials import refused_step
 from orchestrator.planning import make, plan_store
 from orchestrator.planning.refusal import plan_refusal
 from orchestrator.planning.survey import PlanRequest
@@ -95,6 +97,40 @@ def test_no_run_starts_without_a_credential(stage: Stage, kind: Kind, needed_for
     run = going_back(ctx) if kind == "rollback" else promotion(ctx)
     assert (run.state, stage.failure(run)["failure"]["code"]) == (State.FAILED, "E170")
     assert stage.world.ledger == before
+
+
+@pytest.mark.parametrize("kind", sorted(NEEDS_OF))
+def test_no_run_without_a_plan_starts_without_a_credential(stage: Stage, kind: Kind) -> None:
+    """An operation on a stack, and an observation, end with E170 before any effect on a machine without a credential, and do their work with it."""
+    first = stage.walk("1.0.0")
+    assert first.release is not None
+    package, before = stage.packages.fetch(first.release.digest), list(stage.world.ledger)
+    hosts, entries = list(stage.world.up["production"]), stage.store.hosts("production")
+
+    def run() -> Run:
+        parameters = {"run": first.id} if kind == "reap" else {}
+        ctx = stage.ctx(package, "production", kind=kind)
+        stage.store.append(ctx.run.id, [Entry(kind="requested", data={"kind": kind, "parameters": parameters})], 0)
+        return WORKFLOWS[kind](ctx)
+
+    stage.world.missing = (lacks("plan"),)
+    refused = run()
+    assert (refused.state, stage.failure(refused)["failure"]["code"]) == (State.FAILED, "E170")
+    assert (stage.world.ledger, stage.world.up["production"]) == (before, hosts)
+    assert stage.store.hosts("production") == entries
+    assert stage.store.lease("production") is None
+    stage.world.missing = ()
+    assert run().state is State.SUCCEEDED
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_what_was_begun_is_completed(stage: Stage, begun: bool) -> None:
+    """An operation whose step a process that died has started is not refused for a credential, and one that was not started is."""
+    stage.promote("1.0.0", "staging")
+    ctx = stage.ctx(stage.packages.fetch(stage.store.verified("staging")[0].release.digest), "staging", kind="destroy")
+    stage.world.missing = (lacks("plan"),)
+    found = refused_step(ctx, begun=begun)
+    assert (found.data["code"] if found is not None else "") == ("" if begun else "E170")
 
 
 @pytest.mark.parametrize("held", [True, False])

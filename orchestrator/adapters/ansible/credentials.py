@@ -25,11 +25,12 @@ LABEL = re.compile(r"(?:^|(?<=,))\s*[^,@]*@")
 
 
 def missing_passwords(
-    configurations: Configurations, package: Package, files: tuple[str, ...], settings: AnsibleSettings
+    configurations: Configurations, package: Package | None, files: tuple[str, ...], settings: AnsibleSettings
 ) -> tuple[MissingCredential, ...]:
-    """The files with passwords that the plays of *package* or the inventory *files* need. Raises D150."""
+    """The files with passwords that the plays of *package*, or the inventory *files*, need. Raises D150."""
     effective = [configurations.of_hosts(files, settings)]
-    effective += [configurations.of_play(package, book, settings) for book in package.manifest.release.playbooks()]
+    if package is not None:
+        effective += [configurations.of_play(package, book, settings) for book in package.manifest.release.playbooks()]
     found: dict[Path, MissingCredential] = {}
     for each in effective:
         for option in PASSWORDS:

@@ -193,7 +193,7 @@ class AnsibleDeployer:
         return self.configurations.notes(package, settings)
 
     def missing_passwords(
-        self, package: Package, files: tuple[str, ...], settings: AnsibleSettings
+        self, package: Package | None, files: tuple[str, ...], settings: AnsibleSettings
     ) -> tuple[MissingCredential, ...]:
         """The files with passwords that settings name and that cannot be read here. Raises D150."""
         return credentials.missing_passwords(self.configurations, package, files, settings)

@@ -236,7 +236,7 @@ class MemoryDeployer:
         return self._world.unused_settings
 
     def missing_passwords(
-        self, package: Package, files: tuple[str, ...], settings: AnsibleSettings
+        self, package: Package | None, files: tuple[str, ...], settings: AnsibleSettings
     ) -> tuple[MissingCredential, ...]:
         """What the world lacks."""
         del package, files, settings

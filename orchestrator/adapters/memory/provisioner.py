@@ -107,9 +107,9 @@ class MemoryProvisioner:
         return ()
 
     def missing_credential(self, spec: StackSpec) -> MissingCredential | None:
-        """Nothing is needed."""
+        """What the world lacks."""
         del spec
-        return None
+        return next((each for each in self._world.missing if each.needed_for == "plan"), None)
 
     def drifted(self, spec: StackSpec, job: str, emit: Emit) -> tuple[ResourceChange, ...]:
         """The hosts that were edited by hand."""

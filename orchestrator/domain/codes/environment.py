@@ -188,7 +188,7 @@ CODES: tuple[ErrorCode, ...] = (
     ErrorCode(
         "E170",
         "credential not on this machine",
-        "The project names a file with a password or a key, a variable with a secret, or a login. The machine that made the plan, or that executes it, does not have it. "
+        "The project names a file with a password or a key, a variable with a secret, or a login. The machine that made the plan, or that executes the run or the task, does not have it. "
         "Credentials are never uploaded. The message names each, what needs it, and the machine. No value of a credential is recorded.",
         "Copy the file to the named path, or set the variable for the server and its workers on that machine, and run the command again. "
         "A plan that was approved before stays valid. `orchestrator doctor` checks the passphrases of stacks.",
