@@ -64,7 +64,7 @@ class Inventory(Model):
         Plans of earlier versions have the absolute paths of the machine that made them, and their digests cover these.
         """
         own = self._written or self.files
-        known = earlier.files if earlier is not None else ()
+        known = (earlier._written or earlier.files) if earlier is not None else ()  # noqa: SLF001
         same = len(own) == len(known) and all(map(is_same_file, known, own))
         return self.with_files(self.files, known) if same and known else self
 

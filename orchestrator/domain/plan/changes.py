@@ -2,7 +2,6 @@
 
 from orchestrator.domain.configuration import decides_nothing
 from orchestrator.domain.plan.document import Plan
-from orchestrator.domain.plan.stack import StackPreview
 from orchestrator.domain.stored_words import notes_as_made
 
 PARTS = {
@@ -95,5 +94,5 @@ VERSIONS = "the versions of Pulumi and its providers"
 SETTINGS = "the settings of Pulumi"
 
 
-def _stack_without(plan: Plan, part: str) -> StackPreview | None:
-    return plan.stack and plan.stack.model_copy(update={part: {}})
+def _stack_without(plan: Plan, part: str) -> object:
+    return plan.stack and plan.stack.model_copy(update={part: {}}).to_json()
