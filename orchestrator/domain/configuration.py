@@ -191,9 +191,9 @@ def _in_form_of(settings: tuple[Setting, ...], earlier: Iterable[Setting]) -> tu
     )
 
 
-def _are_earlier_vaults(there: str, here: str) -> bool:
-    """Whether *there* are the vault ids *here* with absolute paths of files."""
-    pairs = [[part.strip().rpartition("@") for part in text.split(",")] for text in (there, here)]
+def _are_earlier_vaults(earlier: str, current: str) -> bool:
+    """Whether *earlier* are the *current* vault ids, with absolute paths of files."""
+    pairs = [[part.strip().rpartition("@") for part in text.split(",")] for text in (earlier, current)]
     if len(pairs[0]) != len(pairs[1]):
         return False
     return all(
