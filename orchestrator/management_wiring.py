@@ -199,6 +199,14 @@ class LocalImportFiles:
 
         return build(read_source(file, file.name), ChangeFile)
 
+    def read_text(self, text: str, name: str) -> "ChangeFile":
+        """The change requests in the *text* of a file called *name*. Raises F-codes."""
+        from orchestrator.config.diagnose import build
+        from orchestrator.config.source import parse
+        from orchestrator.management.change_requests.file import ChangeFile
+
+        return build(parse(text, name), ChangeFile)
+
 
 class ProjectBookingSources:
     """The `BookingSources` of a project: its files and its journal."""

@@ -315,6 +315,17 @@ def expecting(acting: Acting, kind: RecordKind[T], value: T) -> Acting:
     return replace(acting, precondition=check)
 
 
+def expecting_version(acting: Acting, kind: RecordKind[T], key: str, version: str) -> Acting:
+    """*acting*, whose changes are refused (N145) unless the record *key* has the content with the digest *version*."""
+
+    def check(records: Records) -> None:
+        found = records.get(kind, key)
+        if found is None or digest_of(found.to_json()) != version:
+            raise OrchestratorError("N145", f"{noun_of(kind).replace('-', ' ')} {key} has changed since it was read")
+
+    return replace(acting, precondition=check)
+
+
 def record_denial(acting: Acting, verdict: Verdict, environment: str | None, reason: str = "") -> None:
     """Append the refused attempt to the audit stream, in a transaction of its own."""
 

@@ -1,6 +1,6 @@
 """Why a promotion may or may not start: every condition, from the register and the journal at one moment."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.app.access import named_actor
@@ -13,13 +13,13 @@ from orchestrator.domain.access.authorize import is_authorized
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.admission.conditions import CALENDAR, Admission, ConditionKind
 from orchestrator.domain.admission.may_start import AdmissionFacts, PathFacts, Start, may_promote, question_of
-from orchestrator.domain.admission.overrides import Override, Passing, overridden
+from orchestrator.domain.admission.overrides import Override, Passing, overridden, require_passable
 from orchestrator.domain.admission.refusal import not_admitted
 from orchestrator.domain.approval.policy import Requirement
 from orchestrator.domain.approval.requests import RunRequest
 from orchestrator.domain.calendar.fit import Estimate
 from orchestrator.domain.calendar.rules import CalendarRule
-from orchestrator.domain.calendar.verdict import Closed, Open, calendar_verdict
+from orchestrator.domain.calendar.verdict import Closed, Closing, Open, calendar_verdict
 from orchestrator.domain.error_codes import RIGHT_MISSING
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.register import OPEN, OVERRIDES, REQUESTS, REVIEWS
@@ -157,6 +157,44 @@ def overrides_of(records: Records, package: str, environment: str) -> tuple[Over
     return tuple(each_record(records, OVERRIDES, prefix=f"{package} {environment} "))
 
 
+@dataclass(frozen=True)
+class PassableClosing:
+    """A *closing* of an environment, and why the actor may not pass it: *refusal* is empty if they may."""
+
+    closing: Closing
+    refusal: str = ""
+
+
+def show_closings(acting: Acting, promotion: Promotion) -> tuple[PassableClosing, ...]:
+    """What closes the environment for *promotion* now and was not passed, and which of it the actor may pass."""
+
+    def work(view: View) -> tuple[PassableClosing, ...]:
+        passed = overrides_of(view.records, promotion.package.digest, promotion.environment)
+        ids = [override.entry for override in passed if not override.is_over(view.now)]
+        start, found = _closings(view, promotion, ids)
+        return tuple(PassableClosing(each, _refusal(view, start, each)) for each in found)
+
+    return read_register(acting, Action.VIEW, work, environment=promotion.environment)
+
+
+def _refusal(view: View, start: Start, closing: Closing) -> str:
+    try:
+        require_passable(view.acting.actor, start.target, closing, view.directory, view.now)
+    except OrchestratorError as error:
+        return error.message
+    return ""
+
+
+def _closings(view: View, promotion: Promotion, passed: Sequence[str]) -> tuple[Start, tuple[Closing, ...]]:
+    """The start of *promotion* for the actor, and what closes its environment now, but for what was *passed*."""
+    actor, place = view.acting.actor, promotion.environment
+    digest = promotion.package.digest
+    start = Start(view.acting.project, place, actor, promotion.kind, promotion.requirement, package=digest)
+    calendar = calendar_of(view, promotion.declared, (place,))
+    verdict = calendar_verdict(calendar, question_of(start, passed), view.now)
+    return start, verdict.closings if isinstance(verdict, Closed) else ()
+
+
 @forwarded
 def override_calendar(
     acting: Acting, promotion: Promotion, reason: str, entry: str | None = None
@@ -186,16 +224,13 @@ def override_calendar(
 
 def _override(task: Change, promotion: Promotion, entry: str | None) -> tuple[Override, ...]:
     actor, place = task.acting.actor, promotion.environment
-    digest = promotion.package.digest
-    start = Start(task.acting.project, place, actor, promotion.kind, promotion.requirement, package=digest)
-    verdict = calendar_verdict(calendar_of(task, promotion.declared, (place,)), question_of(start), task.now)
-    closings = verdict.closings if isinstance(verdict, Closed) else ()
+    start, closings = _closings(task, promotion, ())
     chosen = [closing for closing in closings if entry in {None, closing.id}]
     if not chosen or any(closing.override_role is None for closing in chosen):
         task.require(Action.OVERRIDE_CALENDAR, place)
     if not chosen:
         what = f"{entry} does not close {place} now" if closings else f"{place} is open"
         raise OrchestratorError("A110", f"nothing to pass: {what}")
-    passing = Passing(digest, str(promotion.package), start.target, actor, task.reason)
+    passing = Passing(promotion.package.digest, str(promotion.package), start.target, actor, task.reason)
     made = [overridden(passing, closing, task.directory, task.now) for closing in chosen]
     return tuple(task.put(OVERRIDES, each, release=each.release, entry=each.text) for each in made)

@@ -12,4 +12,7 @@ CALENDAR_PAGES: dict[str, tuple[str, ...]] = {
     "POST /calendar/entries/{entry}/remove": ("calendar.remove_rule",),
     "POST /calendar/stop": ("calendar.stop_line",),
     "POST /calendar/resume": ("calendar.resume_line",),
+    "POST /calendar/import": ("calendar.preview_import", "calendar.import_rules"),
+    "GET /promote/override": ("releases.kept_package", "admission.show_closings", "calendar.recorded_overrides"),
+    "POST /promote/override": ("releases.kept_package", "admission.override_calendar"),
 }

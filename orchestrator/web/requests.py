@@ -180,8 +180,11 @@ async def form_of(request: Request, *, files: bool = False) -> dict[str, str]:
     check_origin(request)
     boundary = boundary_of(request.headers.get("content-type", "")) if files else None
     if boundary is None:
-        return await read_form(request)
-    return multipart_fields(await _body(request, LARGEST_UPLOAD), boundary)
+        form = await read_form(request)
+    else:
+        form = multipart_fields(await _body(request, LARGEST_UPLOAD), boundary)
+    request.state.form = form
+    return form
 
 
 async def read_form(request: Request) -> dict[str, str]:

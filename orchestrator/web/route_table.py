@@ -43,6 +43,9 @@ NEEDED = (
     "trains.list_trains",
     "reviews.list_actions",
     "reviews.list_reviews",
+    "change_requests.list_changes",
+    "bookings.list_bookings",
+    "notification_rules.list_own_notifications",
 )
 CHANGE_EVENTS = {
     name: f"change_requests.{name}_change"
@@ -137,11 +140,12 @@ REVIEW_PAGES: dict[str, tuple[str, ...]] = {
 PEOPLE_PAGES: dict[str, tuple[str, ...]] = {
     "GET /users": ("people.show_access",),
     "POST /users": ("people.add_user",),
-    "GET /users/{user}": ("people.show_access", "tokens.list_tokens"),
+    "GET /users/{user}": ("people.show_access", "tokens.list_tokens", "provider_accounts.list_accounts"),
     "POST /users/{user}/edit": ("people.edit_user",),
     "POST /users/{user}/disable": ("people.disable_user",),
     "POST /users/{user}/enable": ("people.edit_user",),
     "POST /users/{user}/link": ("sign_in_links.create_link",),
+    "POST /users/{user}/unlink": ("provider_accounts.unlink_account",),
     "POST /groups": ("people.add_group",),
     "POST /groups/{group}/members": ("people.set_members",),
     "POST /groups/{group}/remove": ("people.remove_group",),
@@ -204,6 +208,8 @@ TRAIN_PAGES: dict[str, tuple[str, ...]] = {
     "GET /trains": ("trains.list_trains", "trains.list_lines", "trains.show_line"),
     "POST /trains": ("trains.create_train",),
     "POST /train-lines": ("trains.add_line",),
+    "GET /train-lines/{line}": ("trains.show_line",),
+    "POST /train-lines/{line}/edit": ("trains.show_line", "trains.edit_line"),
     "POST /train-lines/{line}/remove": ("trains.remove_line",),
     "GET /trains/{train}": ("trains.show_train", "trains.show_prognosis", "queries.releases"),
     "GET /trains/{train}/cancel": ("trains.show_train",),
@@ -239,7 +245,7 @@ ROUTES: dict[str, tuple[str, ...] | Public | UseCaseRoute] = {
         "access.allowed_environments",
     ),
     "GET /runs": ("queries.run_page",),
-    "GET /runs/{run}": ("queries.story", "queries.run_facts", "run_requests.show_request"),
+    "GET /runs/{run}": ("queries.story", "queries.run_facts", "run_requests.show_request", "queries.facts"),
     "GET /requests": ("run_requests.list_requests",),
     "GET /requests/{run}": ("run_requests.show_request",),
     "GET /environments": ("queries.facts_of_all",),
@@ -295,6 +301,7 @@ ROUTES: dict[str, tuple[str, ...] | Public | UseCaseRoute] = {
     "GET /search": SEARCHING,
     "GET /plans/{plan}": ("plans.kept", "plans.risk", "run_requests.list_requests"),
     "GET /change-requests": ("change_requests.list_changes", "change_requests.show_ranking"),
+    "POST /change-requests/import": ("change_requests.preview_changes", "change_requests.import_changes"),
     "GET /projects": ("projects.list_projects",),
     "GET /measures": ("measures.show_measures",),
     "GET /bookings": (
@@ -315,6 +322,7 @@ ROUTES: dict[str, tuple[str, ...] | Public | UseCaseRoute] = {
     "POST /requests/{run}/votes": ("votes.cast_vote",),
     "POST /requests/{run}/votes/withdraw": ("votes.take_back_vote",),
     "POST /requests/{run}/withdraw": ("run_requests.withdraw_request",),
+    "POST /requests/{run}/risk": ("run_requests.raise_request_risk",),
     "POST /runs/{run}/control": ("queries.story", "control.request"),
     "POST /runs/{run}/retry": ("queries.story", "submissions.retry"),
     "POST /promote": PROMOTING,

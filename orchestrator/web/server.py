@@ -47,14 +47,17 @@ from orchestrator.web.pages.access import router as pages_access
 from orchestrator.web.pages.bookings import router as pages_bookings
 from orchestrator.web.pages.calendar import router as pages_calendar
 from orchestrator.web.pages.calendar_address import router as pages_calendar_address
+from orchestrator.web.pages.calendar_override import router as pages_calendar_override
 from orchestrator.web.pages.calendar_rules import router as pages_calendar_rules
 from orchestrator.web.pages.change_requests import router as pages_change_requests
 from orchestrator.web.pages.changing import router as pages_changing
 from orchestrator.web.pages.definitions import router as pages_definitions
 from orchestrator.web.pages.dossier import router as pages_dossier
 from orchestrator.web.pages.environment import router as pages_environment
+from orchestrator.web.pages.form_again import form_again
 from orchestrator.web.pages.hooks import router as pages_hooks
 from orchestrator.web.pages.implementation_plans import router as pages_implementation_plans
+from orchestrator.web.pages.imports import router as pages_imports
 from orchestrator.web.pages.logs import router as pages_logs
 from orchestrator.web.pages.measures import router as pages_measures
 from orchestrator.web.pages.notifications import router as pages_notifications
@@ -69,9 +72,11 @@ from orchestrator.web.pages.rendering import error_page
 from orchestrator.web.pages.requirements import router as pages_requirements
 from orchestrator.web.pages.retries import router as pages_retries
 from orchestrator.web.pages.reviews import router as pages_reviews
+from orchestrator.web.pages.run_page import router as pages_run
 from orchestrator.web.pages.signing_in import router as pages_signing_in
 from orchestrator.web.pages.single_sign_on import router as pages_single_sign_on
 from orchestrator.web.pages.tokens import router as pages_tokens
+from orchestrator.web.pages.train_lines import router as pages_train_lines
 from orchestrator.web.pages.trains import router as pages_trains
 from orchestrator.web.problems import PROBLEM_RESPONSE, first_of, problem_response
 from orchestrator.web.protection import Protection
@@ -107,17 +112,21 @@ ROUTERS = (
     api_hook_rules,
     api_notifications,
     pages_reading,
+    pages_run,
     pages_changing,
     pages_change_requests,
     pages_bookings,
     pages_planned_releases,
     pages_release_phases,
     pages_trains,
+    pages_train_lines,
     pages_implementation_plans,
     pages_retries,
     pages_reviews,
     pages_plans,
     pages_calendar,
+    pages_calendar_override,
+    pages_imports,
     pages_calendar_address,
     pages_calendar_rules,
     pages_logs,
@@ -278,10 +287,14 @@ def _tidy_replies(application: "ManagedApplication") -> None:
     application.idempotent_requests.tidy()
 
 
+def wants_page(request: Request) -> bool:
+    """Whether an error is shown as a page: to browsers, and not to programs."""
+    return "text/html" in request.headers.get("accept", "") and not route_path(request.scope).startswith("/api/")
+
+
 def _response(request: Request, error: OrchestratorError) -> Response:
     """A problem document for programs, a page for browsers, or a redirect to the sign-in."""
-    wants_page = "text/html" in request.headers.get("accept", "")
-    if route_path(request.scope).startswith("/api/") or not wants_page:
+    if not wants_page(request):
         return problem_response(error, request.state.request_id)
     if error.code == NOT_SIGNED_IN and request.method == "GET":
         return RedirectResponse(f"/sign-in?next={quote(request.url.path, safe='/')}", 303)
@@ -291,7 +304,8 @@ def _response(request: Request, error: OrchestratorError) -> Response:
 async def _known(request: Request, error: Exception) -> Response:
     found = first_of(error) if isinstance(error, OrchestratorErrors) else error
     assert isinstance(found, OrchestratorError)
-    return _response(request, found)
+    again = await form_again(request, found) if wants_page(request) else None
+    return again or _response(request, found)
 
 
 async def _of_http(request: Request, error: Exception) -> Response:

@@ -183,6 +183,7 @@ REGISTER_CALLS: dict[str, Call] = {
     "access.revoke": lambda a, _: access.revoke(a, "viewer", "user:viewer", "*", "*"),
     "admission.check_promotion": _checked,
     "admission.override_calendar": lambda a, e: admission.override_calendar(a, _passing(e), "x", "c9"),
+    "admission.show_closings": lambda a, e: admission.show_closings(a, Promotion(e, SHOP)),
     "admission.why": lambda a, e: admission.why(a, Promotion(e, SHOP)),
     "audit.explain_break": lambda a, _: audit.explain_break(a, audit.KeptAudit(MemoryKeys()), (_lost(a),), "failover"),
     "audit.export_stream": lambda a, _: audit.export_stream(a, FILTER),

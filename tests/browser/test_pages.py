@@ -20,6 +20,9 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 SIZES = {"desk": (1280, 900), "phone": (390, 844)}
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 LOOKS = re.compile(r"innerWidth|innerHeight|matchMedia|clientWidth|offsetWidth|getBoundingClientRect|prefers-color")
+SIDEWAYS = """[...document.querySelectorAll('.scroll:has(> table.rows)')].filter(part => part.offsetParent
+  && part.scrollWidth > part.clientWidth + 1).map(part => part.getAttribute('aria-label') || '')"""
+"""The tables of rows that are wider than what shows them: on a phone their cells are below each other."""
 FILES = ("/api/", "/assets/", "/calendars/", "/healthz", "/readyz", "/metrics")
 ELSEWHERE = ("{provider}", "/files/")  # sign-in at a provider has its own tests, and a download is not a page
 PAGES = sorted(
@@ -73,6 +76,7 @@ def address_of(served: Served, page: str) -> str:
         given["text"] = create_link(served.site.root, "cid").text
     query = {
         "/promote": "?release=shop-1.1.0&environment=staging",
+        "/promote/override": "?release=shop-1.1.0&environment=staging",
         "/search": "?q=shop",
         "/can-i": "?user=bob&action=promote&environment=production",
     }.get(page, "")
@@ -145,6 +149,8 @@ def faults_of(page: Page) -> list[str]:
     faults = [f"{each['id']}: {each['help']}: {each['nodes'][0]['html'][:120]}" for each in result["violations"]]
     if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
         faults.append("wider than its window")
+    if page.evaluate("window.innerWidth") == SIZES["phone"][0]:
+        faults += [f"the table {name!r} scrolls sideways" for name in page.evaluate(SIDEWAYS)]
     return faults
 
 

@@ -195,6 +195,7 @@ def send_forms(browser: Browser, pages: list[str], valid: dict[str, dict[str, st
                     fields = {**form.values, **named, name: payload, "form_token": token}
                     done = browser.send(form.action, **fields)
                     assert done.status_code < 500, (place, done.text)
+                    assert done.status_code != 429, place
                     assert read_page(done.text).faults == [], (place, done.text)
                     found[place] = found.get(place, False) or done.status_code == 303
     return found

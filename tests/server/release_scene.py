@@ -8,9 +8,10 @@ from orchestrator.adapters.archive.project_definition import not_a_definition
 from orchestrator.adapters.archive.sealed import END, put_all
 from orchestrator.app.acting import Change, change
 from orchestrator.domain.access.actions import Action
+from orchestrator.domain.access.provider_sign_in import Account
 from orchestrator.domain.notifications import Fact, Notification
 from orchestrator.domain.project_definition import DefinitionManifest, ProjectDefinition
-from orchestrator.domain.register import NOTIFICATIONS, PROJECT_DEFINITIONS
+from orchestrator.domain.register import ACCOUNTS, NOTIFICATIONS, PROJECT_DEFINITIONS
 from orchestrator.domain.release import PackageFile
 from tests.cli.request_project import RequestProject
 
@@ -76,12 +77,14 @@ def lay_review(office: RequestProject) -> str:
 
 
 TARGET = "https://93.184.216.34/in"
+ISSUER = "https://login.example.com"
 HOOK = {"form": "github", "account": "ci", "release": "shop", "on_push": "yes"}
 DEAD = "d" * 32
 """The id of the notification of the scene, which is dead."""
 PEOPLE_FORMS: dict[str, dict[str, str]] = {
     "/users": {"name": "dora"},
     "/users/bob/edit": {"team": "red"},
+    "/users/bob/unlink": {"issuer": ISSUER},
     "/groups": {"name": "night"},
     "/groups/ops/members": {"shown": "bob", "members": "bob, cid"},
     "/service-accounts": {"name": "robot"},
@@ -130,9 +133,14 @@ def lay_notifications(office: RequestProject) -> None:
     office.by("root", "notifications", "rule", "add", "ops", "--webhook", TARGET, "--event", "run.failed")
     mail = "smtps://93.184.216.34?from=a@example.com&to=vic@example.com"
     office.by("vic", "notifications", "rule", "add", "vic-mail", "--mail", mail, "--for", "vic")
+    lay_dead(office, "ops", DEAD)
+
+
+def lay_dead(office: RequestProject, rule: str, key: str) -> None:
+    """A notification by *rule* that is dead, with the id *key*."""
     when = datetime.now(UTC)
     fact = Fact(id="f", kind="run.failed", at=when, about="r", environment="staging", text="it failed: disk full")
-    dead = {"id": DEAD, "message": DEAD, "rule": "ops", "fact": fact, "state": "dead", "due_at": when, "tries": 7}
+    dead = {"id": key, "message": key, "rule": rule, "fact": fact, "state": "dead", "due_at": when, "tries": 7}
 
     def work(task: Change) -> None:
         task.put(NOTIFICATIONS, Notification.model_validate({**dead, "error": "no route"}))
@@ -141,9 +149,21 @@ def lay_notifications(office: RequestProject) -> None:
         change(office.app().acting, Action.MANAGE_TOKENS, work)
 
 
+def lay_account(office: RequestProject, user: str) -> None:
+    """The account of *user* at the provider of the scene."""
+    account = Account(issuer=ISSUER, subject="7001", user=user, name=user, linked_at=datetime(2026, 1, 1, tzinfo=UTC))
+
+    def work(task: Change) -> None:
+        task.put(ACCOUNTS, account)
+
+    with office.acting("root"):
+        change(office.app().acting, Action.MANAGE_PEOPLE, work)
+
+
 def lay_people(office: RequestProject) -> None:
-    """A definition, the group *ops* of bob, the service account *ci* with its hook, an absence of cid, and rules of notifications."""
+    """A definition, the account and the group *ops* of bob, the service account *ci* with its hook, an absence of cid, and rules of notifications."""
     lay_notifications(office)
+    lay_account(office, "bob")
     office.by("root", "group", "add", "ops", "bob")
     office.by("root", "service-account", "add", "ci")
     office.packages.put(office.release("1.0.0"))
@@ -172,6 +192,7 @@ FORMS: dict[str, dict[str, str]] = {
     "/implementation-plans/IP-1/tasks/announce/evidence": {"evidence": "x"},
     "/trains": {"line": "weekly"},
     "/train-lines": {"name": "daily", "stops": "staging", "start": "2031-01-07T08:00"},
+    "/train-lines/weekly/edit": {"stops": "staging", "start": "2031-01-07T08:00", "zone": "UTC"},
     "/trains/T-1/board": {"package": "shop-1.3.0"},
     "/trains/T-1/leave": {"package": "shop"},
     "/trains/T-1/edit": {"departs_at": "2031-01-07T08:00"},

@@ -40,6 +40,26 @@ OPTIONAL = {
 EVIL = "<img src=x onerror=alert(1)>"
 
 
+FREEZES = """BEGIN:VCALENDAR
+VERSION:2.0
+BEGIN:VEVENT
+UID:year-end@example.com
+SUMMARY:Year end
+DTSTART;VALUE=DATE:20301224
+DTEND;VALUE=DATE:20301227
+END:VEVENT
+END:VCALENDAR
+"""
+"""A calendar file with one event."""
+REQUESTS = """apiVersion: orchestrator/v1
+kind: ChangeRequests
+requests:
+  - reference: SHOP-1
+    title: Sell gift cards
+"""
+"""A file with one change request."""
+
+
 @pytest.fixture
 def site(office: RequestProject) -> Site:
     """A server of a project whose promotions into production need one approval."""
@@ -97,6 +117,25 @@ def test_a_request_is_approved_by_a_form(office: RequestProject, site: Site) -> 
     assert office.by("vic", "approvals")["requests"][0]["state"] == "waiting"
     vote = {"decision": "reject", **shown(asked), "comment": "not today"}
     assert bob.post(f"/api/v1{path}/votes", vote, **{"idempotency-key": "v"}).json()["state"] == "rejected"
+
+
+def test_the_risk_of_a_request_is_raised_by_a_form(office: RequestProject, site: Site) -> None:
+    """An approver raises the risk of a request with a reason, to a higher level only; others have no form."""
+    ann, bob, vic = site.signed_in("ann"), site.signed_in("bob"), site.signed_in("vic")
+    asked = ann.post("/api/v1/requests", {"plan": planned(office)}).json()["request"]
+    path = f"/requests/{asked['id']}"
+    page = bob.get(path).text
+    assert (f"{path}/risk" in page, "cannot be lowered again" in page) == (True, True)
+    assert f"{path}/risk" not in vic.get(path).text
+    assert "A101" in vic.form(f"{path}/risk", level="high", reason="x").text
+    for fields, word in (({"level": "high"}, "reason:"), ({"level": "none", "reason": "x"}, "level:")):
+        assert word in bob.form(f"{path}/risk", **fields).text
+    assert bob.form(f"{path}/risk", level="high", reason=EVIL).headers.get("location") == path
+    risk = office.by("vic", "approvals")["requests"][0]["request"]["risk"]
+    assert (risk["raised"]["level"], risk["raised"]["by"]) == ("high", "bob")
+    page = bob.get(path).text
+    assert (f"{path}/risk" in page, EVIL in page, "&lt;img" in page) == (False, False, True)
+    assert "A206" in bob.form(f"{path}/risk", level="high", reason="x").text
 
 
 def test_a_request_is_withdrawn(office: RequestProject, site: Site) -> None:
@@ -204,6 +243,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "/parity": {"with": "production"},
     "/audit/export": {"start": "2026-01-01T00:00", "end": "2026-01-02T00:00"},
     "/use": {"message": "x"},
+    "/calendar/import": {"text": FREEZES, "name": "freezes.ics", "zone": "UTC", "confirm": "yes"},
+    "/change-requests/import": {"text": REQUESTS, "name": "requests.yaml", "confirm": "yes"},
+    "/risk": {"level": "high", "reason": "x"},
+    "/promote/override": {"release": "shop-1.0.0", "environment": "staging", "entry": "windows", "reason": "x"},
     "/calendar/entries": {
         "kind": "hard-freeze",
         "title": "x",
@@ -284,6 +327,7 @@ def test_every_route_asks_for_the_rights_of_its_use_cases(office: RequestProject
                 path = path.replace(name, value)
             path += {
                 "GET /promote": "?release=shop-1.0.0&environment=staging",
+                "GET /promote/override": "?release=shop-1.0.0&environment=staging",
                 "GET /api/v1/can-i": "?action=view",
                 "GET /search": "?q=shop",
                 "GET /api/v1/search": "?q=shop",

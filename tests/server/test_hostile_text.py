@@ -7,6 +7,7 @@ import pytest
 from orchestrator.app import access, people
 from orchestrator.domain.access.actions import BUILT_IN
 from orchestrator.domain.access.principals import Binding, User
+from orchestrator.web import limits
 from orchestrator.web.api import trains
 from orchestrator.web.pages.rendering import templates
 from orchestrator.web.route_table import ROUTES
@@ -65,8 +66,10 @@ VALID = {
 
 
 @pytest.fixture
-def site(office: RequestProject) -> Site:
-    """A server of a project with users."""
+def site(office: RequestProject, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """A server of a project with users, which refuses none of the many requests of a test."""
+    monkeypatch.setattr(limits, "REQUESTS", limits.Rate(burst=100_000, each_s=1.0))
+    monkeypatch.setattr(limits, "ADDRESS", limits.Rate(burst=100_000, each_s=1.0))
     return Site(office, office.app())
 
 
@@ -78,6 +81,9 @@ def signed_in(office: RequestProject, site: Site) -> Browser:
         for role in BUILT_IN:
             access.grant(acting, Binding(role=role, to="user:eve"))
     return site.signed_in("eve")
+
+
+PROMOTION = "?release=shop-1.2.0&environment=staging"
 
 
 def addresses(office: RequestProject, run: str, asked: dict[str, Any]) -> list[str]:
@@ -108,7 +114,7 @@ def addresses(office: RequestProject, run: str, asked: dict[str, Any]) -> list[s
             names["plan"] = "IP-1"
         if path.startswith("/releases/"):
             names["release"] = "shop-1.2.0"
-        found.append(path.format(**names) + {"/promote": "?release=shop-1.2.0&environment=staging"}.get(path, ""))
+        found.append(path.format(**names) + (PROMOTION if path.startswith("/promote") else ""))
     return [
         *found,
         "/calendar?view=timeline",

@@ -14,8 +14,6 @@ FILES = "it reads a file of the user's machine, whose changes the command shows 
 RARE = "an act of operation, with the files and the keys of the machine before the eyes of who does it"
 NO_FORM = {
     "access.apply": FILES,
-    "calendar.import_rules": FILES,
-    "change_requests.import_changes": FILES,
     "plans.keep_document": "a part of `plan --save`: pages have plans made by workers, who keep them",
     "notification_duties.send_notifications": WORKERS,
     "change_requests.recompute_ranks": WORKERS,
@@ -33,10 +31,6 @@ NO_FORM = {
     "tokens.distrust_issuer": "as the trust: `service-account trust --revoke`",
     "calendar_addresses.create_calendar_address": "the page of the account has it, for its reader alone: no right is needed",
     "calendar_addresses.revoke_calendar_address": "as its creation; that of another user is revoked by a command",
-    "admission.override_calendar": "the exception to a freeze names a package of the machine, and is recorded for good",
-    "provider_accounts.unlink_account": "`people unlink`: the accounts at providers are shown by commands",
-    "run_requests.raise_request_risk": "rare: `raise-risk` names the level and the reason",
-    "trains.edit_line": "no form yet: pages add and remove lines, and `train line edit` changes one",
 }
 """The changes without a form on any page, each with the reason."""
 

@@ -102,7 +102,8 @@ def scene(office: RequestProject, site: Site) -> list[str]:
     lay_people(office)
     found = addresses(office, run.id, asked)
     phases = ["/planned-releases/REL-1/phase?name=build&preview=yes&after="]
-    return [*found, *phases, "/change-requests/R-2", "/environments/production", "/", ASKED]
+    override = "/promote/override?release=shop-1.2.0&environment=staging"
+    return [*found, *phases, override, "/change-requests/R-2", "/environments/production", "/", ASKED]
 
 
 def forms_of(browser: Browser, pages: list[str]) -> dict[str, set[str]]:

@@ -7,7 +7,7 @@ import pytest
 from orchestrator.domain.access.actions import BUILT_IN
 from orchestrator.web.route_table import PEOPLE_PAGES
 from tests.cli.request_project import RequestProject, office
-from tests.server.release_scene import EVIL, PEOPLE_FORMS, lay_people
+from tests.server.release_scene import EVIL, ISSUER, PEOPLE_FORMS, lay_people
 from tests.server.site import PASSWORD, Browser, Site
 from tests.server.test_changes import RIGHTS
 
@@ -57,6 +57,22 @@ def test_an_administrator_adds_edits_disables_and_enables_a_user(office: Request
     assert office.by("root", "people", "show", "dora")["disabled_at"] is None
     audit = root.get("/audit?actor=root").text
     assert ("left" in audit, "back" in audit) == (True, True)
+
+
+def test_an_account_at_a_provider_is_unlinked_by_a_form(office: RequestProject, site: Site) -> None:
+    """An administrator removes the account of a user at a provider with a reason; others see the account, and no form."""
+    root, vic = site.signed_in("root"), site.signed_in("vic")
+    path = "/users/bob/unlink"
+    shown = vic.get("/users/bob").text
+    assert (ISSUER in shown, path in shown) == (True, False)
+    assert "A101" in vic.form(path, issuer=ISSUER).text
+    assert path in root.get("/users/bob").text
+    assert "A110" in root.form(path, issuer="https://other.example.com").text
+    assert "issuer" in root.form(path).text
+    assert root.form(path, issuer=ISSUER, reason="lost phone").headers.get("location") == "/users/bob"
+    assert office.by("root", "people", "accounts", "bob")["accounts"] == []
+    assert ISSUER not in root.get("/users/bob").text
+    assert "lost phone" in root.get("/audit").text
 
 
 def test_groups_service_accounts_and_absences_are_changed_by_forms(office: RequestProject, site: Site) -> None:

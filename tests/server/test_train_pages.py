@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.cli.request_project import RequestProject, office
+from tests.server.hostile_text import read_page
 from tests.server.release_scene import EVIL, lay_line
 from tests.server.site import HTML, Site
 
@@ -72,3 +73,54 @@ def test_text_of_a_train_is_never_markup(office: RequestProject, site: Site) -> 
         assert "<img" not in page
         assert "<script>" not in page
     assert "&lt;img src=x" in ann.get("/trains/T-1").text
+
+
+def line_fields(page: str) -> dict[str, str]:
+    """The fields of the form that edits a line, as a browser sends them."""
+    [form] = [form for form in read_page(page).forms if form.action == "/train-lines/weekly/edit"]
+    stops = page.split('<textarea id="stops"')[1].split(">", 1)[1].split("</textarea>", maxsplit=1)[0]
+    return {**{name: value for name, value in form.values.items() if name != "form_token"}, "stops": stops}
+
+
+def test_a_line_is_edited_and_removed_on_its_page(office: RequestProject, site: Site) -> None:
+    """A manager changes the cadence, the stops and the cut-off of a line; unchanged fields stay, and its train keeps its times."""
+    lay_line(office)
+    ann, vic = site.signed_in("ann"), site.signed_in("vic")
+    before = office.by("vic", "train", "line", "show", "weekly")["line"]
+    departs = office.by("vic", "train", "show", "T-1")["train"]["departs_at"]
+    page = ann.get("/train-lines/weekly").text
+    fields = line_fields(page)
+    assert (fields["stops"], fields["rule"], fields["boarding"]) == ("staging\nproduction+2h", "FREQ=WEEKLY", "")
+    assert '<form method="post"' not in vic.get("/train-lines/weekly").text.split("<main")[1]
+    assert "A101" in vic.form("/train-lines/weekly/edit", **fields).text
+    assert 'href="/train-lines/weekly"' in vic.get("/trains").text
+    new = {
+        **fields,
+        "boarding": "90m",
+        "stops": "staging\r\nproduction+3h",
+        "rule": "",
+        "rehearse": "yes",
+        "reason": "x",
+    }
+    assert ann.form("/train-lines/weekly/edit", **new).headers.get("location") == "/train-lines/weekly"
+    after = office.by("vic", "train", "line", "show", "weekly")["line"]
+    assert (after["boarding_s"], after["rule"], after["rehearse"]) == (5400, None, True)
+    assert [stop["after_s"] for stop in after["stops"]] == [0, 10800]
+    assert (after["start"], after["zone"]) == (before["start"], before["zone"])
+    assert office.by("vic", "train", "show", "T-1")["train"]["departs_at"] == departs
+    assert line_fields(ann.get("/train-lines/weekly").text)["boarding"] == "90m"
+    assert ann.form("/train-lines/weekly/remove", reason="monthly from now on").status_code == 303
+    gone = ann.get("/train-lines/weekly").text
+    assert ("archived" in gone, 'action="/train-lines/weekly/edit"' in gone) == (True, False)
+
+
+def test_an_edit_of_a_line_that_has_changed_is_refused(office: RequestProject, site: Site) -> None:
+    """A page that shows an earlier version of a line changes nothing (N145): nobody overwrites what they have not seen."""
+    lay_line(office)
+    ann, root = site.signed_in("ann"), site.user("mia", "release-manager")
+    fields = line_fields(ann.get("/train-lines/weekly").text)
+    assert root.form("/train-lines/weekly/edit", **{**fields, "zone": "Europe/Berlin"}).status_code == 303
+    late = ann.form("/train-lines/weekly/edit", **{**fields, "boarding": "2h"})
+    assert "N145" in late.text
+    stored = office.by("vic", "train", "line", "show", "weekly")["line"]
+    assert (stored["zone"], stored["boarding_s"]) == ("Europe/Berlin", 0)

@@ -56,13 +56,14 @@ class Passing:
     reason: str
 
 
-def overridden(passing: Passing, closing: Closing, directory: Directory, now: Now) -> Override:
-    """The override of *closing*. Raises A101 without the right, and A301 for what cannot be passed.
+def require_passable(actor: Actor, target: Target, closing: Closing, directory: Directory, now: Now) -> None:
+    """Return if *actor* may pass *closing* in *target*.
+
+    Raises A101 without the right, and A301 for what cannot be passed.
 
     A hard freeze can be passed only by the role that it names. A stopped line and a booking cannot be passed: the
     line is resumed, and the holder gives the slot away.
     """
-    actor, target = passing.actor, passing.target
     verdict = authorize(actor, Action.OVERRIDE_CALENDAR, target, directory, now)
     if closing.cause in {Cause.LINE_STOPPED, Cause.BOOKED}:
         raise OrchestratorError("A301", f"this cannot be passed: {closing}")
@@ -74,13 +75,18 @@ def overridden(passing: Passing, closing: Closing, directory: Directory, now: No
             raise OrchestratorError("A101", f"{actor} does not have the role {closing.override_role}: {closing}")
     elif not verdict.allowed:
         raise OrchestratorError("A101", refusal_text(verdict))
+
+
+def overridden(passing: Passing, closing: Closing, directory: Directory, now: Now) -> Override:
+    """The override of *closing*. Raises what `require_passable` raises."""
+    require_passable(passing.actor, passing.target, closing, directory, now)
     return Override(
         package=passing.package,
         release=passing.release,
-        environment=target.environment or "",
+        environment=passing.target.environment or "",
         entry=closing.id,
         text=str(closing),
-        by=str(actor),
+        by=str(passing.actor),
         reason=passing.reason,
         at=now.earliest,
         until=closing.until or now.earliest + LIFETIME,

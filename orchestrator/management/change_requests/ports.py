@@ -44,6 +44,9 @@ class ImportFiles(Protocol):
     def read_file(self, file: Path) -> ChangeFile:
         """The change requests in *file*. Raises F-codes."""
 
+    def read_text(self, text: str, name: str) -> ChangeFile:
+        """The change requests in the *text* of a file called *name*. Raises F-codes."""
+
 
 class ChangeSources(Protocol):
     """The facts of change requests."""

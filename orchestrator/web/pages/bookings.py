@@ -25,7 +25,7 @@ from orchestrator.web import management
 from orchestrator.web.changes import is_allowed
 from orchestrator.web.pages.change_requests import number_of
 from orchestrator.web.pages.changing import Form, submitted, text_of
-from orchestrator.web.pages.rendering import Who, rendered
+from orchestrator.web.pages.rendering import PartName, Since, Who, live_state, rendered
 from orchestrator.web.requests import SignedIn, managed_application, moment_in, reader_zone
 
 router = APIRouter(include_in_schema=False)
@@ -84,12 +84,15 @@ def has_demand(week: WeekDemand) -> bool:
 
 
 @router.get("/bookings/{booking}")
-def booking_page(request: Request, who: Who, booking: str) -> HTMLResponse:
-    """One booking with its use, its former holders, and what can be done."""
+def booking_page(request: Request, who: Who, booking: str, part: PartName = None, since: Since = "") -> HTMLResponse:
+    """One booking with its use, its former holders, and what can be done; with *part* only what changes."""
     acting = managed_application(request).acting_as(who.actor)
     found = show_booking(acting, booking)
+    about = {"booking": found, **live_state(found.state.value, since)}
+    if part is not None:
+        return rendered(request, "booking_part", who, **about)
     events = management.possible_bookings(acting, found)
-    return rendered(request, "booking", who, booking=found, events=events, words=EVENT_WORDS)
+    return rendered(request, "booking", who, events=events, words=EVENT_WORDS, **about)
 
 
 @router.post("/bookings")

@@ -12,10 +12,11 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.management.change_requests.decisions import add_change
 from orchestrator.management.change_requests.queries import list_changes, show_change, show_ranking
 from orchestrator.management.change_requests.state import OPEN_STATES, ChangeState
+from orchestrator.management.change_requests.store import CHANGE_REQUESTS
 from orchestrator.web import management
 from orchestrator.web.changes import is_allowed
-from orchestrator.web.pages.changing import Form, submitted, text_of
-from orchestrator.web.pages.rendering import Who, rendered
+from orchestrator.web.pages.changing import Form, expecting_shown, submitted, text_of
+from orchestrator.web.pages.rendering import PartName, Since, Who, live_state, rendered
 from orchestrator.web.requests import SignedIn, managed_application, moment_in, reader_zone
 
 router = APIRouter(include_in_schema=False)
@@ -69,11 +70,17 @@ async def send_change(request: Request) -> Response:
 
 
 @router.get("/change-requests/{change}")
-def change_page(request: Request, who: Who, change: str) -> HTMLResponse:
-    """One change request: why, its rank and risk with their arithmetic, its checks, and what can be done."""
+def change_page(request: Request, who: Who, change: str, part: PartName = None, since: Since = "") -> HTMLResponse:
+    """One change request: why, its rank and risk with their arithmetic, its checks, and what can be done.
+
+    With *part* only what changes while it is read.
+    """
     app = managed_application(request)
     acting = app.acting_as(who.actor)
     shown = show_change(acting, change, app.change_sources)
+    state = live_state(f"{shown.request.state.value}, rank {shown.request.rank:.2f}", since)
+    if part is not None:
+        return rendered(request, "change_request_part", who, shown=shown, **state)
     decides = is_allowed(acting, Action.DECIDE_REQUESTS)
     owns = shown.request.reporter == str(who.actor) and is_allowed(acting, Action.EDIT_REQUESTS)
     about: dict[str, Any] = {
@@ -83,7 +90,7 @@ def change_page(request: Request, who: Who, change: str) -> HTMLResponse:
         "edits": shown.request.state is ChangeState.DRAFT and (decides or owns),
         "ranks": decides and not shown.request.has_ended,
     }
-    return rendered(request, "change_request", who, **about)
+    return rendered(request, "change_request", who, **about, **state)
 
 
 @router.post("/change-requests/{change}/edit")
@@ -91,7 +98,8 @@ async def send_edit(request: Request, change: str) -> Response:
     """Change the fields of a draft."""
 
     def work(app: Any, who: SignedIn, form: Form) -> str:
-        edited = management.enter_edit(app, app.acting_as(who.actor), change, fields_of(form))
+        acting = expecting_shown(app.acting_as(who.actor), CHANGE_REQUESTS, change, form)
+        edited = management.enter_edit(app, acting, change, fields_of(form))
         return f"/change-requests/{edited.id}"
 
     return await submitted(request, work)

@@ -9,17 +9,19 @@ from fastapi.responses import HTMLResponse, Response
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
-from orchestrator.app.acting import Right
+from orchestrator.app.acting import Acting, Right, expecting_version
 from orchestrator.app.admission import why
 from orchestrator.app.calendar import resume_line, stop_line
 from orchestrator.app.planned_requests import RequestOptions
-from orchestrator.app.run_requests import RequestView
+from orchestrator.app.run_requests import RequestView, raise_request_risk
 from orchestrator.app.votes import Shown
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.approval.votes import Decision
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.register import RecordKind
 from orchestrator.domain.release import PackageRef
+from orchestrator.domain.risk.kinds import Level
 from orchestrator.web import changes
 from orchestrator.web.pages.rendering import Who, after_form, rendered
 from orchestrator.web.requests import (
@@ -31,6 +33,7 @@ from orchestrator.web.requests import (
     managed_application,
     own_path,
     require_actor,
+    required_reason,
 )
 from orchestrator.web.worker_call import call_view, have_done
 
@@ -55,6 +58,11 @@ async def submitted(request: Request, work: Callable[[Any, SignedIn, Form], str]
 async def shown_page(request: Request, work: Callable[[Any, SignedIn, Form], Response]) -> Response:
     """Do *work* with the application, the actor and the form. Returns its page or file, which is sent once."""
     return await _done(request, work)
+
+
+async def submitted_file(request: Request, work: Callable[[Any, SignedIn, Form], Response]) -> Response:
+    """As `shown_page`, of a form that can have files: see `multipart_fields`."""
+    return await _done(request, work, files=True)
 
 
 async def _done(request: Request, work: Callable[[Any, SignedIn, Form], T], *, files: bool = False) -> T:
@@ -99,6 +107,11 @@ def names_of(form: Form, name: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in parts if part.strip())
 
 
+def expecting_shown(acting: Acting, kind: RecordKind[Any], key: str, form: Form) -> Acting:
+    """*acting* for a change of the record *key* as the page of *form* has shown it; of any version without that."""
+    return expecting_version(acting, kind, key, form["shown"]) if "shown" in form else acting
+
+
 @router.post("/requests/{run}/votes")
 async def send_vote(request: Request, run: str) -> Response:
     """Vote for the plan that the page has shown."""
@@ -132,6 +145,22 @@ async def _withdrawn(request: Request, run: str, withdraw: Callable[[Any, Actor,
     def work(app: Any, who: SignedIn, form: Form) -> str:
         seen = withdraw(app, who.actor, run, text_of(form, "reason"))
         return f"/requests/{quote(seen.request.id)}"
+
+    return await submitted(request, work)
+
+
+@router.post("/requests/{run}/risk")
+async def send_risk(request: Request, run: str) -> Response:
+    """Set a higher level of risk for a request. It cannot be lowered."""
+
+    def work(app: Any, who: SignedIn, form: Form) -> str:
+        level = text_of(form, "level", needed=True)
+        if level not in set(Level):
+            raise OrchestratorError("N110", f"level: one of {', '.join(Level)}")
+        reason = required_reason(text_of(form, "reason"), "risk")
+        rules = app.request_rules()
+        raised = raise_request_risk(app.acting_as(who.actor), run, Level(level), reason, rules)
+        return f"/requests/{quote(raised.id)}"
 
     return await submitted(request, work)
 

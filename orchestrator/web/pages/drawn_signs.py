@@ -1,9 +1,10 @@
 """Signs and times as pages have them. Each is made once: a large page has hundreds, and pages are read again."""
 
+import re
 from datetime import datetime
 from functools import lru_cache
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from orchestrator.domain.calendar.zones import zone_of
 from orchestrator.domain.moments import utc
@@ -19,6 +20,8 @@ SHAPES = {
 """The drawing of each kind of sign."""
 OTHER = '<path d="M4 8h8"/>'
 KEPT = 4096
+MINUTE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d UTC)")
+"""A time in a message: see `minute_text`."""
 
 
 @lru_cache(KEPT, typed=True)  # text and markup are not the same
@@ -34,6 +37,14 @@ def time_in(zone: str, time: str | datetime | None) -> Markup:
     """A time for readers in *zone*, with the exact one; it is the same for each reader of that zone."""
     exact = exact_time(time)
     return Markup('<time datetime="{}" title="{}">{}</time>').format(exact, exact, minute_in(zone, time))
+
+
+def texts_in(zone: str, text: str) -> Markup:
+    """*text* for readers in *zone*: the times in it, which messages have in UTC, as `time_in` shows them."""
+    parts = MINUTE.split(str(text))
+    shown = [time_in(zone, f"{part.removesuffix(' UTC').replace(' ', 'T')}Z") for part in parts[1::2]]
+    rest = [escape(part) for part in parts[::2]]
+    return Markup("").join(piece for pair in zip(rest, [*shown, ""], strict=True) for piece in pair)
 
 
 def minute_in(zone: str, time: str | datetime | None) -> str:

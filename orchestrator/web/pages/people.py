@@ -20,14 +20,16 @@ from orchestrator.app.people import (
     set_members,
     show_access,
 )
+from orchestrator.app.provider_accounts import list_accounts, unlink_account
 from orchestrator.app.sign_in_links import create_link
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.directory import Directory
 from orchestrator.domain.access.principals import ServiceAccount, User
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.moments import parse_moment
+from orchestrator.domain.register import USERS
 from orchestrator.web.changes import is_allowed
-from orchestrator.web.pages.changing import Form, back_of, names_of, shown_page, submitted, text_of
+from orchestrator.web.pages.changing import Form, back_of, expecting_shown, names_of, shown_page, submitted, text_of
 from orchestrator.web.pages.rendering import Who, rendered
 from orchestrator.web.pages.tokens import token_rows
 from orchestrator.web.requests import SignedIn, application, checked_model, full_address, moment_in, reader_zone
@@ -86,6 +88,7 @@ def user_page(request: Request, who: Who, user: str) -> HTMLResponse:
         "bindings": directory.bindings_of("user", user),
         "absences": [each for each in access.absences if each.user == user],
         "tokens": token_rows(acting, user),
+        "accounts": list_accounts(acting, user),
         "sees_tokens": user == who.actor.name or is_allowed(acting, Action.MANAGE_TOKENS),
         "manages": is_allowed(acting, Action.MANAGE_PEOPLE),
         "grants": is_allowed(acting, Action.MANAGE_ACCESS),
@@ -103,7 +106,8 @@ async def send_user_edit(request: Request, user: str) -> Response:
         if not fields:
             raise OrchestratorError("N110", f"one of the fields {', '.join(USER_FIELDS)} is required")
         checked_model(User, {"name": user, **fields})
-        return user_path(edit_user(app.acting_as(who.actor), user, fields, reason=text_of(form, "reason")).name)
+        acting = expecting_shown(app.acting_as(who.actor), USERS, user, form)
+        return user_path(edit_user(acting, user, fields, reason=text_of(form, "reason")).name)
 
     return await submitted(request, work)
 
@@ -125,6 +129,18 @@ async def send_user_enabling(request: Request, user: str) -> Response:
     def work(app: Any, who: SignedIn, form: Form) -> str:
         reason = text_of(form, "reason")
         return user_path(edit_user(app.acting_as(who.actor), user, {"disabled_at": None}, reason=reason).name)
+
+    return await submitted(request, work)
+
+
+@router.post("/users/{user}/unlink")
+async def send_unlinking(request: Request, user: str) -> Response:
+    """Remove the account of a sign-in provider from a user: its sessions end at once."""
+
+    def work(app: Any, who: SignedIn, form: Form) -> str:
+        issuer, reason = text_of(form, "issuer", needed=True), text_of(form, "reason")
+        unlink_account(app.acting_as(who.actor), user, issuer, reason=reason)
+        return user_path(user)
 
     return await submitted(request, work)
 

@@ -20,11 +20,12 @@ from orchestrator.management.planned_releases.decisions import Scope, add_to_sco
 from orchestrator.management.planned_releases.model import Mode
 from orchestrator.management.planned_releases.notes import write_notes
 from orchestrator.management.planned_releases.queries import list_planned_releases, show_planned_release
+from orchestrator.management.planned_releases.store import PLANNED_RELEASES
 from orchestrator.management.reviews.queries import ShownReview, overdue_actions, show_review
 from orchestrator.web import release_changes
 from orchestrator.web.changes import is_allowed
-from orchestrator.web.pages.changing import Form, long_text_of, names_of, submitted, text_of
-from orchestrator.web.pages.rendering import Who, rendered
+from orchestrator.web.pages.changing import Form, expecting_shown, long_text_of, names_of, submitted, text_of
+from orchestrator.web.pages.rendering import PartName, Since, Who, live_state, rendered
 from orchestrator.web.pages.reviews import ACTION_WORDS, with_events
 from orchestrator.web.pages.timelines import phase_rows, schedule_lines, timeline
 from orchestrator.web.requests import SignedIn, managed_application, moment_in, reader_zone
@@ -107,21 +108,33 @@ def _needed(form: Form, name: str, zone: str) -> datetime:
 
 
 @router.get("/planned-releases/{release}")
-def planned_release_page(request: Request, who: Who, release: str) -> HTMLResponse:
-    """One release: scope, phases on a timeline, what is not ready, plans, review and actions, and what can be done."""
+def planned_release_page(
+    request: Request, who: Who, release: str, part: PartName = None, since: Since = ""
+) -> HTMLResponse:
+    """One release: scope, phases on a timeline, what is not ready, plans, review and actions, and what can be done.
+
+    With *part* only what changes while it is read; *since* is the state that the page has shown.
+    """
     app = managed_application(request)
     acting, zone = app.acting_as(who.actor), reader_zone(request)
     shown = show_planned_release(acting, release, app.release_sources)
     found, changes = shown.release, release_changes.may_change(acting, shown.release)
-    now, review = parse_moment(acting.clock.now()), review_of(acting, found.id)
+    now = parse_moment(acting.clock.now())
     about: dict[str, Any] = {
         "shown": shown,
         "drawn": timeline(phase_rows(found), now, zone),
         "drawn_about": f"Timeline of the phases of {found.id}",
-        "events": release_changes.possible_releases(acting, found),
-        "words": EVENT_WORDS,
         "changes": changes,
         "phase_events": {each.name: release_changes.phase_event(acting, found, each) for each in found.phases},
+        "now": now,
+        **live_state(found.state.value, since),
+    }
+    if part is not None:
+        return rendered(request, "planned_release_part", who, **about)
+    review = review_of(acting, found.id)
+    about |= {
+        "events": release_changes.possible_releases(acting, found),
+        "words": EVENT_WORDS,
         "choices": choices_of(app, acting) if changes else {},
         "plans": plans_of(acting, found.id),
         "review": review,
@@ -129,7 +142,6 @@ def planned_release_page(request: Request, who: Who, release: str) -> HTMLRespon
         "action_words": ACTION_WORDS,
         "environments": tuple(app.environments),
         "modes": tuple(Mode),
-        "now": now,
     }
     return rendered(request, "planned_release", who, **about)
 
@@ -188,6 +200,7 @@ async def send_release_edit(request: Request, release: str) -> Response:
             moment = _moment(form, name, zone)
             if moment is not None and moment != whole_minute(getattr(found, field)):
                 fields[field] = moment.isoformat()
+        acting = expecting_shown(acting, PLANNED_RELEASES, found.id, form)
         return release_path(release_changes.enter_change(acting, found, fields, text_of(form, "reason")).id)
 
     return await submitted(request, work)

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-from urllib.parse import quote
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse
 
 from orchestrator.app.access import allowed_environments, own_bindings
 from orchestrator.app.audit import list_entries
@@ -16,21 +15,17 @@ from orchestrator.app.people import show_access
 from orchestrator.app.run_requests import VOTABLE, list_requests, show_request
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.approval.request_state import REQUEST_TABLE, RequestEvent
+from orchestrator.domain.approval.requests import RunRequest
 from orchestrator.domain.audit.export import AuditFilter
 from orchestrator.domain.calendar.zones import zone_names
-from orchestrator.domain.error_codes import RUN_NOT_FOUND
-from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.listing import ReleaseFilter, RunFilter
 from orchestrator.domain.model import DIGEST
 from orchestrator.domain.moments import parse_moment
-from orchestrator.domain.run_controls import ControlRequest, possible_requests
-from orchestrator.domain.run_reason import ending_reason
-from orchestrator.domain.story import RunView
+from orchestrator.domain.risk.kinds import Level
 from orchestrator.web.changes import is_allowed
 from orchestrator.web.needed import needed_of
 from orchestrator.web.pages.calendar_entries import next_entries
 from orchestrator.web.pages.rendering import Who, rendered
-from orchestrator.web.pages.retries import retry_steps
 from orchestrator.web.pages.shown_environments import (
     COLUMNS,
     FEW,
@@ -39,11 +34,8 @@ from orchestrator.web.pages.shown_environments import (
     shown_environments,
 )
 from orchestrator.web.pages.tokens import creation_fields, token_rows
-from orchestrator.web.requests import ReleaseCursor, RequestCursor, SignedIn, application, managed_application
+from orchestrator.web.requests import ReleaseCursor, RequestCursor, application, managed_application
 from orchestrator.web.searching import search
-
-if TYPE_CHECKING:
-    from orchestrator.app.application import Application
 
 OPEN_RUNS = RunFilter(is_open=True)
 AUDIT_PAGE = 100
@@ -134,43 +126,6 @@ def runs_page(
     return rendered(request, "runs", who, runs=found.items, cursor=found.cursor, **about)
 
 
-@router.get("/runs/{run}")
-def story_page(request: Request, who: Who, run: str, part: Word = None) -> Response:
-    """One run, step by step; with *part* only what changes while it is under way.
-
-    The page of a request that has not started leads to that request.
-    """
-    app = application(request)
-    try:
-        story = app.queries.story(who.actor, run)
-    except OrchestratorError as error:
-        return _to_request(app, who, run, error)
-    facts = app.queries.run_facts(who.actor, story.run)
-    name = "run_part" if part is not None else "run"
-    about: dict[str, Any] = {"reason": ending_reason(story), "controls": _controls(app, who, story), "part": part}
-    about["retry_steps"] = retry_steps(app, who, story)
-    return rendered(request, name, who, story=story, facts=facts, **about)
-
-
-def _controls(app: "Application", who: SignedIn, story: RunView) -> tuple[ControlRequest, ...] | None:
-    """What the actor can request of the run; None if it has ended, or without the right."""
-    place = None if story.run.kind == "waves" else story.run.environment
-    if story.run.ended or not is_allowed(app.acting_as(who.actor), Action.CONTROL_RUN, place):
-        return None
-    return possible_requests(story.run.control, going_back=story.going_back)
-
-
-def _to_request(app: "Application", who: SignedIn, run: str, error: OrchestratorError) -> Response:
-    """The way to the request for *run*, which is not in the journal. Raises *error* if it does not exist."""
-    if error.code != RUN_NOT_FOUND:
-        raise error
-    try:
-        seen, _ = show_request(app.acting_as(who.actor), run, app.request_rules())
-    except OrchestratorError:
-        raise error from None
-    return RedirectResponse(f"/requests/{quote(seen.request.id)}", 303)
-
-
 @router.get("/requests")
 def requests_page(
     request: Request, who: Who, *, everything: bool = False, cursor: RequestCursor = None
@@ -198,8 +153,17 @@ def request_page(request: Request, who: Who, run: str, part: RequestPart | None 
         votable=(seen.state in VOTABLE or bool(seen.reviewers)) and is_allowed(acting, Action.APPROVE, place),
         voted=any(vote.by == str(who.actor) and vote.withdrawn_at is None for vote in seen.votes),
         may_withdraw=may_withdraw and (mine or is_allowed(acting, Action.CONTROL_RUN, place)),
+        levels=higher_levels(seen.request) if is_allowed(acting, Action.RAISE_RISK, place) else (),
         worker=app.scheduler_runs(),
     )
+
+
+def higher_levels(request: RunRequest) -> tuple[Level, ...]:
+    """The levels to which the risk of *request* can be raised; none after its start."""
+    if request.risk is None or RequestEvent.REPLAN not in REQUEST_TABLE[request.state]:
+        return ()
+    order = tuple(Level)
+    return order[order.index(request.risk.level) + 1 :]
 
 
 @router.get("/environments")

@@ -7,23 +7,29 @@ from importlib.resources import files
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from orchestrator.domain.admission.conditions import CALENDAR
 from orchestrator.domain.calendar.zones import zone_of
 from orchestrator.domain.errors import OrchestratorError, lookup
 from orchestrator.domain.facts import EnvironmentFacts
+from orchestrator.domain.model import Model, digest_of
 from orchestrator.domain.task_inputs import input_text
 from orchestrator.web.addresses import prefix_of, route_path, with_prefix
 from orchestrator.web.pages import matrix_cells
-from orchestrator.web.pages.drawn_signs import exact_time, minute_in, moment_of, sign_svg, time_in
+from orchestrator.web.pages.drawn_signs import exact_time, minute_in, moment_of, sign_svg, texts_in, time_in
 from orchestrator.web.problems import status_of
 from orchestrator.web.requests import UTC_NAME, SignedIn, reader_zone, require_actor, signed_in
 
 Who = Annotated[SignedIn, Depends(require_actor)]
 HERE = files("orchestrator.web.pages")
+PartName = Annotated[str | None, Query(max_length=20)]
+"""The parameter with which a page returns only what changes while it is read."""
+Since = Annotated[str, Query(max_length=100)]
+"""The state that a page has shown when it was loaded."""
 templates = Environment(
     loader=FileSystemLoader(str(HERE / "templates")),
     autoescape=True,
@@ -115,6 +121,17 @@ TRAIN_SIGNS = {
 }
 BOARDING_SIGNS = {"boarded": "wait", "stayed": "cold", "departed": "run", "arrived": "good", "rolled-back": "warn"}
 TRAIN_RUN_SIGNS = {"started": "run", "succeeded": "good", "failed": "bad", "needs-help": "bad"}
+WAVE_SIGNS = {
+    "waiting": "wait",
+    "running": "run",
+    "already deployed": "good",
+    "succeeded": "good",
+    "failed": "bad",
+    "rolling back": "warn",
+    "rolled back": "warn",
+    "not rolled back": "bad",
+    "needs intervention": "bad",
+}
 PLAN_SIGNS = {"scheduled": "wait", "running": "run", "completed": "good", "aborted": "bad"}
 TASK_SIGNS = {
     "ready": "wait",
@@ -165,6 +182,11 @@ def time_tag(time: str | datetime | None) -> Markup:
     return time_in(ZONE.get(), time)
 
 
+def local_times(text: str) -> Markup:
+    """The text of a message with its times in the time zone of the reader."""
+    return texts_in(ZONE.get(), text)
+
+
 def second(time: str | datetime) -> str:
     """The time of a record in a log, on the clocks of the reader."""
     return f"{moment_of(time).astimezone(zone_of(ZONE.get())):%H:%M:%S}"
@@ -173,6 +195,11 @@ def second(time: str | datetime) -> str:
 def field_time(time: str | datetime) -> str:
     """A time as a field of a form has it: on the clocks of the reader."""
     return f"{moment_of(time).astimezone(zone_of(ZONE.get())):%Y-%m-%dT%H:%M}"
+
+
+def version_of(record: Model) -> str:
+    """The digest of *record* as a page has shown it: see `expecting_shown`."""
+    return digest_of(record.to_json())
 
 
 def diff_lines(text: str) -> list[tuple[str, str]]:
@@ -188,7 +215,10 @@ def duration(seconds: float) -> str:
     if whole < 120:
         return f"{seconds:g} s"
     minutes, hours = whole // 60, whole // 3600
-    return f"{minutes} min" if minutes < 120 else f"{hours} h {minutes - hours * 60} min"
+    if minutes < 120:
+        return f"{minutes} min"
+    rest = f" {minutes - hours * 60} min" if minutes - hours * 60 else ""
+    return f"{hours} h{rest}"
 
 
 def short_digest(text: str) -> str:
@@ -226,7 +256,7 @@ def matrix_columns(facts: Iterable[EnvironmentFacts], promotable: frozenset[str]
 
 templates.filters.update(minute=minute, short=short_digest, exact=exact_time, field_time=field_time)
 templates.filters.update(second=second, duration=duration, diff_lines=diff_lines, input_text=input_text)
-templates.filters.update(matrix_columns=matrix_columns)
+templates.filters.update(matrix_columns=matrix_columns, version=version_of, local_times=local_times)
 templates.globals.update(
     sign_svg=sign_svg,
     time_tag=time_tag,
@@ -235,12 +265,14 @@ templates.globals.update(
     run_sign=run_sign,
     request_signs=REQUEST_SIGNS,
     condition_signs=CONDITION_SIGNS,
+    calendar_conditions=CALENDAR,
     change_signs=CHANGE_SIGNS,
     booking_signs=BOOKING_SIGNS,
     release_signs=RELEASE_SIGNS,
     train_signs=TRAIN_SIGNS,
     boarding_signs=BOARDING_SIGNS,
     train_run_signs=TRAIN_RUN_SIGNS,
+    wave_signs=WAVE_SIGNS,
     plan_signs=PLAN_SIGNS,
     task_signs=TASK_SIGNS,
     action_signs=ACTION_SIGNS,
@@ -268,6 +300,11 @@ def rendered(
     finally:
         ZONE.reset(before)
     return HTMLResponse(with_prefix(prefix, page), status)
+
+
+def live_state(state: str, since: str) -> dict[str, str]:
+    """What a part that is updated shows of its *state*, and of the state *since* which its page is shown."""
+    return {"state": state, "since": since or state}
 
 
 def error_page(request: Request, error: OrchestratorError) -> HTMLResponse:

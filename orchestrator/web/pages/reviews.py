@@ -14,7 +14,7 @@ from orchestrator.management.reviews.queries import list_actions, list_reviews, 
 from orchestrator.web import review_changes
 from orchestrator.web.changes import is_allowed
 from orchestrator.web.pages.changing import Form, long_text_of, submitted, text_of
-from orchestrator.web.pages.rendering import Who, rendered
+from orchestrator.web.pages.rendering import PartName, Since, Who, live_state, rendered
 from orchestrator.web.requests import SignedIn, managed_application, moment_in, own_path, reader_zone
 
 router = APIRouter(include_in_schema=False)
@@ -50,19 +50,22 @@ async def send_review(request: Request) -> Response:
 
 
 @router.get("/reviews/{review}")
-def review_page(request: Request, who: Who, review: str) -> HTMLResponse:
-    """One review: its facts, what went well and badly, feedback, actions, and what can be done."""
+def review_page(request: Request, who: Who, review: str, part: PartName = None, since: Since = "") -> HTMLResponse:
+    """One review: its facts, what went well and badly, feedback, actions, and what can be done; or what changes."""
     acting = managed_application(request).acting_as(who.actor)
     shown = show_review(acting, review)
-    about: dict[str, Any] = {
-        "shown": shown,
+    now, found = parse_moment(acting.clock.now()), shown.review
+    parts = f"{found.state.value}, {len(shown.actions)} actions, {len(found.feedback)} comments"
+    about: dict[str, Any] = {"shown": shown, "now": now, **live_state(parts, since)}
+    if part is not None:
+        return rendered(request, "review_part", who, **about)
+    about |= {
         "plans": is_allowed(acting, Action.PLAN_RELEASES),
         "comments": is_allowed(acting, Action.EDIT_REQUESTS),
         "codes": tuple(CloseCode),
         "ratings": review_changes.RATINGS,
         "actions": with_events(acting, shown.actions),
         "action_words": ACTION_WORDS,
-        "now": parse_moment(acting.clock.now()),
     }
     return rendered(request, "review", who, **about)
 

@@ -12,7 +12,7 @@ from orchestrator.domain.access.actions import Action
 from orchestrator.domain.moments import whole_minute
 from orchestrator.management.application import ManagedApplication
 from orchestrator.management.trains import decisions
-from orchestrator.management.trains.line_decisions import add_line, remove_line
+from orchestrator.management.trains.line_decisions import add_line
 from orchestrator.management.trains.model import LineDraft, Train
 from orchestrator.management.trains.prognosis import Prognosis
 from orchestrator.management.trains.queries import (
@@ -67,18 +67,8 @@ async def send_line(request: Request) -> Response:
         fields["stops"] = train_changes.stops_of(tuple(text_of(form, "stops", needed=True).splitlines()))
         fields["boarding_s"] = train_changes.seconds_of(text_of(form, "boarding"), "boarding")
         fields["rehearse"] = form.get("rehearse") == "yes"
+        fields["dates"] = names_of(form, "dates")
         add_line(app.acting_as(who.actor), checked_model(LineDraft, fields))
-        return "/trains"
-
-    return await submitted(request, work)
-
-
-@router.post("/train-lines/{line}/remove")
-async def send_line_removal(request: Request, line: str) -> Response:
-    """Remove a train line, or archive it if it has trains."""
-
-    def work(app: Any, who: SignedIn, form: Form) -> str:
-        remove_line(app.acting_as(who.actor), line, text_of(form, "reason"))
         return "/trains"
 
     return await submitted(request, work)
