@@ -35,10 +35,14 @@ ACTIONS: dict[type[RunRequest], Action] = {
 
 
 def request_rights(request: RunRequest, **_: object) -> tuple[Right, ...]:
-    """The rights that *request* needs: that of its kind, in each of its environments, and that of an overrun."""
-    needed = tuple(Right(ACTIONS[type(request)], environment) for environment in request.targets)
-    reason = request.overrun_reason
-    return needed + tuple(Right(Action.OVERRUN, environment, reason) for environment in request.targets if reason)
+    """The rights that *request* needs: that of its kind, in each of its environments, and that of an overrun.
+
+    Waves go to each of their environments that lacks the release when they start: to all of them it needs the right.
+    """
+    waves = request.waves.names if request.waves is not None else ()
+    places, reason = tuple(dict.fromkeys((*request.targets, *waves))), request.overrun_reason
+    needed = tuple(Right(ACTIONS[type(request)], environment) for environment in places)
+    return needed + tuple(Right(Action.OVERRUN, environment, reason) for environment in places if reason)
 
 
 def comparison_rights(left: str, right: str) -> tuple[Right, ...]:

@@ -13,6 +13,7 @@ from orchestrator.app.requests import Request as RunRequests
 from orchestrator.app.requests import RunRequest, Unknown, parse_request
 from orchestrator.app.submit import AnyRequest
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.journal import Run
 from orchestrator.domain.model import Model
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.release import Package, PackageRef
@@ -65,8 +66,8 @@ def _is_request(kind: Any) -> bool:
 def sent_type(kind: Any) -> Any:
     """The type by which an argument of the type *kind* is sent.
 
-    A client names what the server keeps: packages, plans, and the rollback of a promotion that is in progress. It
-    cannot give them another content.
+    A client names what the server keeps: packages, plans, runs, and the rollback of a promotion that is in progress.
+    It cannot give them another content, by which rights would be checked.
     """
     if kind is Promotion:
         return PromotionReference
@@ -74,7 +75,7 @@ def sent_type(kind: Any) -> Any:
         return PackageRef
     if _is_plan(kind):
         return str | None
-    if kind is RollbackPlan:
+    if kind in {RollbackPlan, Run}:
         return str
     return GenericAlias(tuple, (get_args(kind)[0], ...)) if is_iterable(kind) else kind
 
@@ -87,6 +88,8 @@ def argument_data(kind: Any, value: Any) -> Any:
         return value.ref.to_json()
     if kind is RollbackPlan:
         return value.environment
+    if kind is Run:
+        return value.id
     if _is_plan(kind):
         return value.digest if value is not None else None
     return to_data(sent_type(kind), tuple(value) if is_iterable(kind) else value)
@@ -106,9 +109,11 @@ def argument_of(app: "ManagedApplication", actor: "Actor", kind: Any, data: Any)
         return app.releases.kept_package(actor, value.digest)
     if kind is RollbackPlan:
         return _current_rollback(app, actor, value)
+    if kind is Run:
+        return app.queries.find_run(actor, value)
     if _is_plan(kind):
         return app.plans.kept(actor, value) if value is not None else None
-    return _new_request(value) if kind is AnyRequest else value
+    return _new_request(app, actor, value) if kind is AnyRequest else value
 
 
 def _current_rollback(app: "ManagedApplication", actor: "Actor", environment: str) -> RollbackPlan:
@@ -118,10 +123,20 @@ def _current_rollback(app: "ManagedApplication", actor: "Actor", environment: st
     return found
 
 
-def _new_request(request: RunRequest) -> RunRequest:
-    """*request* if it is new: with a root or a retry of its own it would be that of another one. Raises N110."""
-    if isinstance(request, Unknown) or request.root or request.by or request.retry is not None:
-        raise OrchestratorError("N110", "request: a new request of a known kind has no root, no user and no retry")
+def _new_request(app: "ManagedApplication", actor: "Actor", request: RunRequest) -> RunRequest:
+    """*request* if it is new, and what it names is as the server has it. Raises N110.
+
+    With a root or a retry of its own it would be that of another one. Rules are those of its environments, its package
+    by name, and its project definition: a client does not choose other ones.
+    """
+    if isinstance(request, Unknown) or request.root or request.by or request.retry is not None or request.definition:
+        text = "request: a new request of a known kind has no root, no user, no retry and no project definition"
+        raise OrchestratorError("N110", text)
+    release, waves = request.release, request.waves
+    if release is not None and release not in app.releases.kept_refs(actor):
+        raise OrchestratorError("N110", f"request: {release} with the digest {release.digest[:19]} is not kept")
+    if waves is not None and app.plans.waves(actor, waves.name) != waves:
+        raise OrchestratorError("N110", f"request: the waves {waves.name} are not those of the project")
     return request
 
 

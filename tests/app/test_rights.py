@@ -82,6 +82,7 @@ from orchestrator.domain.release import PackageRef
 from orchestrator.domain.requirements.check import RequirementReport
 from orchestrator.domain.risk.assessment import RiskFacts, assess
 from orchestrator.domain.risk.kinds import Level
+from orchestrator.domain.waves import Waves
 from orchestrator.management.kinds import MANAGEMENT_KINDS
 from tests.app.desk import ENVIRONMENTS, NOON, Desk
 from tests.app.notification_receivers import NotificationProject
@@ -311,6 +312,7 @@ def requested(kind: type[AnyRunRequest], environment: str) -> AnyRunRequest:
     """A request in which nothing but the environment is known."""
     request = object.__new__(kind)
     object.__setattr__(request, "targets", (environment,))
+    object.__setattr__(request, "rollout", Waves(name="all", environments=((environment,),)))
     return request
 
 
