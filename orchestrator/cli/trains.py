@@ -124,6 +124,9 @@ def prognosis_lines(found: "Prognosis") -> Iterator[str]:
 
     leaving = len(found.leaving)
     yield f"{found.train}, departure {minute_text(found.departs_at)}: {leaving} of {len(found.members)} would leave"
+    for stop in found.stops:
+        waits = f", waits until {minute_text(stop.until)}" if stop.until is not None else ""
+        yield f"  stop {stop.number}, {', '.join(stop.environments)}: {minute_text(stop.at)}{waits}"
     for member in found.members:
         yield from _member_lines(member)
     if not found.members:

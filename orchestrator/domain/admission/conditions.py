@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from orchestrator.domain.calendar.verdict import Cause
 from orchestrator.domain.moments import moment_text
 
 
@@ -80,7 +81,7 @@ class Condition:
     """One condition with its *state*. *reason* is one phrase.
 
     *who* are the users who can change it. *until* is when it will be over, None if that is not known or does not apply.
-    *command* is what changes it.
+    *command* is what changes it. *causes* are those of a condition of the calendar.
     """
 
     kind: ConditionKind
@@ -89,6 +90,7 @@ class Condition:
     who: tuple[str, ...] = ()
     until: datetime | None = None
     command: str = ""
+    causes: tuple[Cause, ...] = ()
 
     @property
     def is_met(self) -> bool:

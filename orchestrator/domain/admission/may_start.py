@@ -296,7 +296,8 @@ def _closed(kind: ConditionKind, found: Sequence[Closing], start: Start, facts: 
     held_by = tuple(dict.fromkeys(closing.held_by for closing in found if closing.held_by))
     who = held_by or users_with_right(Action.OVERRIDE_CALENDAR, start.target, facts.directory, now)
     command = _passing(kind, found, start, facts)
-    return Condition(kind, _S.WAITING, "; ".join(str(closing) for closing in found), who, until, command)
+    reason, causes = "; ".join(str(closing) for closing in found), tuple(closing.cause for closing in found)
+    return Condition(kind, _S.WAITING, reason, who, until, command, causes)
 
 
 def _passing(kind: ConditionKind, found: Sequence[Closing], start: Start, facts: AdmissionFacts) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
 from orchestrator.domain.model import Digest, Model
-from orchestrator.domain.moments import Moment
+from orchestrator.domain.moments import Moment, minute_text
 from orchestrator.domain.quantities import size_bytes
 from orchestrator.domain.requirements.comparisons import has_version, holds, wanted_name, wanted_version
 from orchestrator.domain.requirements.measured import SHOWN, Measured
@@ -14,6 +14,8 @@ from orchestrator.domain.text import first_line
 
 Verdict = Literal["met", "not met", "unknown"]
 DAY = 86_400
+NAMED = 3
+"""Requirements that are not met, which a phrase names."""
 
 
 class Check(Model):
@@ -62,6 +64,15 @@ class RequirementReport(Model):
     def is_met(self) -> bool:
         """Whether every requirement is met on every host."""
         return not any(host.failed for host in self.hosts)
+
+    @property
+    def unmet(self) -> str:
+        """What its hosts do not have, in a phrase with the time of the check; empty if every requirement is met."""
+        failed = [f"{host.host}: {check.text}" for host in self.hosts for check in host.failed]
+        if not failed:
+            return ""
+        more = f" and {len(failed) - NAMED} more" if len(failed) > NAMED else ""
+        return f"{self.release} requires {'; '.join(failed[:NAMED])}{more}, checked {minute_text(self.at)}"
 
     @property
     def columns(self) -> tuple[str, ...]:

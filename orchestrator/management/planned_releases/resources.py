@@ -18,8 +18,6 @@ from orchestrator.management.planned_releases.model import Phase, PlannedRelease
 
 GRACE_MINUTES = 24 * 60
 """A booking of a phase expires if no package of the release was promoted within a day of its start."""
-SHOWN = 3
-"""Requirements that are not met, which a conflict names."""
 CAN_WAIT = frozenset({ConflictKind.BOOKED, ConflictKind.DEPENDENCY_BOOKED})
 """The conflicts that end automatically: a booking can wait for them."""
 
@@ -66,12 +64,8 @@ def _requirements(view: View, release: PlannedRelease, environment: str, phase: 
     """What hosts did not have of the requirements of the packages, when they were checked last."""
     for digest in (each.digest for each in release.packages if each.digest):
         report = view.records.get(REQUIREMENT_REPORTS, report_key(environment, digest))
-        if report is None or report.is_met:
-            continue
-        failed = [f"{host.host}: {check.text}" for host in report.hosts for check in host.failed]
-        text = f"{release.id} {phase} in {environment}: {report.release} requires {'; '.join(failed[:SHOWN])}"
-        more = f" and {len(failed) - SHOWN} more" if len(failed) > SHOWN else ""
-        yield f"{text}{more}, checked {minute_text(report.at)}"
+        if report is not None and not report.is_met:
+            yield f"{release.id} {phase} in {environment}: {report.unmet}"
 
 
 def _booking(view: View, release: PlannedRelease, phase: Phase) -> EnvironmentBooking:

@@ -1,14 +1,16 @@
 """The departure: membership is resolved once, by the prognosis of that moment, and recorded with earlier releases."""
 
+from collections.abc import Mapping
+
 from orchestrator.app.acting import Acting, Change
 from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.principals import ActorKind
 from orchestrator.domain.model import digest_of
 from orchestrator.management.trains.decisions import change_train
-from orchestrator.management.trains.facts import train_facts
+from orchestrator.management.trains.facts import prognosis_with_facts
 from orchestrator.management.trains.model import Boarding, PreviousRelease, Train
 from orchestrator.management.trains.ports import TrainSources
-from orchestrator.management.trains.prognosis import BoardingFacts, BoardingPrognosis, Prognosis, predict
+from orchestrator.management.trains.prognosis import BoardingFacts, BoardingPrognosis, Prognosis
 from orchestrator.management.trains.records import put_train
 from orchestrator.management.trains.state import BoardingEvent, TrainEvent, TrainState
 
@@ -32,8 +34,7 @@ def put_departed(task: Change, train: Train, sources: TrainSources) -> Train:
     actor = task.acting.actor
     if actor.kind is not ActorKind.SYSTEM:
         train = train.model_copy(update={"conductor": actor})
-    facts = train_facts(task, train, sources, task.now.earliest)
-    found = predict(train, facts, task.now.earliest)
+    found, facts = prognosis_with_facts(task, train, sources, task.now.earliest)
     if not found.leaving:
         return _put_held(task, train, found)
     leaving = [_departed(train, each) for each in found.leaving]
@@ -74,7 +75,7 @@ def _stayed(train: Train, found: BoardingPrognosis) -> Boarding:
     return member.after_event(BoardingEvent.STAY, train.id, reason=why.reason, note=why.text[:2000])
 
 
-def _previous(leaving: list[Boarding], facts: dict[str, BoardingFacts]) -> list[PreviousRelease]:
+def _previous(leaving: list[Boarding], facts: Mapping[str, BoardingFacts]) -> list[PreviousRelease]:
     found = []
     for member in leaving:
         for name in member.environments:

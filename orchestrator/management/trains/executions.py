@@ -7,6 +7,7 @@ from orchestrator.app.planned_requests import DEFAULT_QUEUE, RequestOptions, req
 from orchestrator.app.request_duties import Shows
 from orchestrator.app.requests import RollBack
 from orchestrator.domain.access.principals import SYSTEM_ACTOR
+from orchestrator.domain.admission.conditions import TOO_EARLY
 from orchestrator.domain.approval.request_state import RequestState
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run, run_id
@@ -67,6 +68,8 @@ class ApplicationTrains:
         except OrchestratorError as error:
             if error.code == NOTHING_TO_DO:
                 return RunReport(ended="succeeded", note=error.message)
+            if error.code == TOO_EARLY:  # since it was verified at the stop before: the train waits
+                return RunReport()
             raise
         plan = app.plans.make(actor, package, environment)
         how = RequestOptions(queue=DEFAULT_QUEUE, root=run.root, allow_rolled_back=again)

@@ -1,34 +1,45 @@
 """What would leave with a train, what stays or waits, and why: a pure function of the train and of facts."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from graphlib import TopologicalSorter
 
-from orchestrator.domain.admission.conditions import Admission, Condition
+from orchestrator.domain.admission.conditions import Admission, Condition, ConditionKind
+from orchestrator.domain.approval.requests import LIFETIME
 from orchestrator.domain.model import Model
 from orchestrator.domain.moments import Moment
 from orchestrator.domain.release import PackageRef
-from orchestrator.management.trains.model import Boarding, Train
+from orchestrator.management.trains.model import Boarding, Train, TrainStop
 from orchestrator.management.trains.ports import ReleaseShape
-from orchestrator.management.trains.reasons import CLOSED, OF_CONDITION, WAITED_FOR, StayReason
+from orchestrator.management.trains.reasons import CLOSED, OF_CAUSE, OF_CONDITION, WAITED_FOR, StayReason
 
 
 @dataclass(frozen=True)
 class PlaceFacts:
-    """A package in an environment of a train: the conditions of its promotion at the time of the stop (*admission*).
+    """A package in an environment of a train: the conditions of its promotion *at* the time of the stop (*admission*).
 
-    *previous* is the current release of the same package, *runs* whether the package itself is verified there already.
-    *after* is the environment before on the path, *newest* whether *previous* was verified last there of all packages.
+    *previous* is the current release of the same package, *runs* whether the package itself is verified there already,
+    *newest* whether *previous* was verified last there of all packages. *requirements* is what the hosts did not have,
+    when that was checked last. *voters_at* is when enough approvers are present, if they are not at that time.
     *undone* are the releases with an undo playbook that a rollback to *previous* would undo as well.
     """
 
     admission: Admission
+    at: datetime
     previous: PackageRef | None = None
     runs: bool = False
-    after: str = ""
     newest: bool = True
     undone: tuple[str, ...] = ()
+    requirements: str = ""
+    voters_at: datetime | None = None
+
+    @property
+    def ready_at(self) -> datetime:
+        """When everything is over that a package waits for at a stop, as far as that is known."""
+        ends = (condition.until for condition in self.admission.missing if condition.state == "waiting")
+        known = [end for end in (*ends, self.admission.opens, self.voters_at) if end is not None]
+        return self.at if self.runs else max((self.at, *known))
 
 
 @dataclass(frozen=True)
@@ -40,13 +51,15 @@ class BoardingFacts:
 
 
 class Obstacle(Model):
-    """A *reason* why a package stays or waits, in *environment* if it is about one. *text* is the reason in words.
+    """A *reason* why a package stays or waits, in *environment* if it is about one, at the stop *stop* (0: any).
 
-    *until* is when it will be over, if that is known. *waits* is whether the train waits for it.
+    *text* is the reason in words. *until* is when it will be over, if that is known. *waits* is whether the train waits
+    for it.
     """
 
     reason: StayReason
     environment: str = ""
+    stop: int = 0
     text: str
     until: Moment | None = None
     waits: bool = False
@@ -66,12 +79,25 @@ class BoardingPrognosis(Model):
         return next((each for each in self.obstacles if not each.waits), None) if not self.leaves else None
 
 
+class StopPrognosis(Model):
+    """A stop: the time *at* which it can start, and *until* when a package that leaves waits there, as far as known."""
+
+    number: int
+    environments: tuple[str, ...]
+    at: Moment
+    until: Moment | None = None
+
+
 class Prognosis(Model):
-    """What would leave with a train that departs at *departs_at*, in the order in which packages go, and what stays."""
+    """What would leave with a train that departs at *departs_at*, in the order in which packages go, and what stays.
+
+    *stops* are its stops with their times, which waits at earlier stops move.
+    """
 
     train: str
     departs_at: Moment
     members: tuple[BoardingPrognosis, ...]
+    stops: tuple[StopPrognosis, ...] = ()
 
     @property
     def leaving(self) -> tuple[BoardingPrognosis, ...]:
@@ -79,8 +105,13 @@ class Prognosis(Model):
         return tuple(member for member in self.members if member.leaves)
 
 
-def predict(train: Train, facts: Mapping[str, BoardingFacts], at: datetime) -> Prognosis:
-    """The prognosis of *train* for a departure at *at*. *facts* has those of each package aboard, by its name."""
+def predict(
+    train: Train, facts: Mapping[str, BoardingFacts], at: datetime, times: Sequence[datetime] = ()
+) -> Prognosis:
+    """The prognosis of *train* for a departure at *at*. *facts* has those of each package aboard, by its name.
+
+    *times* are those of the stops.
+    """
     ordered = ordered_members(train.aboard)
     found = {member.name: _member(train, member, facts) for member in ordered}
     for member in ordered:  # in the order of dependencies: what stays makes the next ones stay
@@ -91,7 +122,23 @@ def predict(train: Train, facts: Mapping[str, BoardingFacts], at: datetime) -> P
             found[member.name] = own.model_copy(update={"leaves": False, "obstacles": obstacles})
     members = [found[member.name] for member in ordered]
     ranked = [*(each for each in members if each.leaves), *(each for each in members if not each.leaves)]
-    return Prognosis(train=train.id, departs_at=at, members=tuple(ranked))
+    leaving = [facts[member.package.name] for member in members if member.leaves]
+    stops = (_stop(train, number, leaving, start) for number, start in enumerate(times, 1))
+    return Prognosis(train=train.id, departs_at=at, members=tuple(ranked), stops=tuple(stops))
+
+
+def _stop(train: Train, number: int, leaving: Sequence[BoardingFacts], start: datetime) -> StopPrognosis:
+    stop = train.stops[number - 1]
+    ready = ready_at(stop, leaving, start)
+    return StopPrognosis(
+        number=number, environments=stop.environments, at=start, until=ready if ready > start else None
+    )
+
+
+def ready_at(stop: TrainStop, leaving: Iterable[BoardingFacts], start: datetime) -> datetime:
+    """When no package of *leaving* waits any more at *stop*, which can start at *start*."""
+    places = (each.places[name] for each in leaving for name in stop.environments if name in each.places)
+    return max((place.ready_at for place in places), default=start)
 
 
 def ordered_members(members: tuple[Boarding, ...]) -> list[Boarding]:
@@ -122,7 +169,7 @@ def _member(train: Train, member: Boarding, facts: Mapping[str, BoardingFacts]) 
         text = f"the package {member.release} is not kept any more"
         obstacles: tuple[Obstacle, ...] = (Obstacle(reason=StayReason.NOT_KEPT, text=text),)
     else:
-        obstacles = tuple(_obstacles(train, member, own, own.shape, facts))
+        obstacles = tuple(_obstacles(train, member, own.shape, facts))
     environments = destinations(train, own.shape) if own.shape is not None else ()
     return BoardingPrognosis(
         package=member.release,
@@ -133,11 +180,13 @@ def _member(train: Train, member: Boarding, facts: Mapping[str, BoardingFacts]) 
 
 
 def _obstacles(
-    train: Train, member: Boarding, own: BoardingFacts, shape: ReleaseShape, facts: Mapping[str, BoardingFacts]
+    train: Train, member: Boarding, shape: ReleaseShape, facts: Mapping[str, BoardingFacts]
 ) -> Iterator[Obstacle]:
-    for stop in train.stops:
+    own = facts[member.name]
+    for number, stop in enumerate(train.stops, 1):
         if not set(stop.environments) & set(shape.environments):
-            yield Obstacle(reason=StayReason.NOT_DECLARED, text=f"its release does not declare {stop}")
+            text = f"its release does not declare {stop}"
+            yield Obstacle(reason=StayReason.NOT_DECLARED, stop=number, text=text)
     if shape.impossible:
         text = f"it cannot be rolled back: {', '.join(shape.impossible)} cannot be undone"
         yield Obstacle(reason=StayReason.IRREVERSIBLE, text=text)
@@ -156,19 +205,19 @@ def _at(
     place = facts[member.name].places[environment]
     if number == len(train.stops) and place.previous is None:
         text = f"nothing of {member.name} is in {environment} to which it could be rolled back"
-        yield Obstacle(reason=StayReason.NO_PREVIOUS, environment=environment, text=text)
+        yield Obstacle(reason=StayReason.NO_PREVIOUS, environment=environment, stop=number, text=text)
     undone = (*place.undone, *_shared_undo(member, environment, facts))
     if undone:
         text = f"its rollback in {environment} would also undo {', '.join(undone)}"
-        yield Obstacle(reason=StayReason.SHARED_UNDO, environment=environment, text=text)
+        yield Obstacle(reason=StayReason.SHARED_UNDO, environment=environment, stop=number, text=text)
     if place.runs:
         return
-    earlier = {name for stop in train.stops[: number - 1] for name in stop.environments}
+    if place.requirements:
+        text = f"{environment}: {place.requirements}"
+        yield Obstacle(reason=StayReason.REQUIREMENTS, environment=environment, stop=number, text=text)
     for condition in place.admission.missing:
-        reason = OF_CONDITION.get(condition.kind)
-        verified_on_the_way = reason is StayReason.NOT_VERIFIED and place.after in earlier
-        if reason is not None and not verified_on_the_way:
-            yield _obstacle(condition, reason, environment, first=number == 1)
+        if condition.kind in OF_CONDITION:
+            yield _obstacle(condition, place, environment, number)
 
 
 def _shared_undo(member: Boarding, environment: str, facts: Mapping[str, BoardingFacts]) -> tuple[str, ...]:
@@ -180,16 +229,24 @@ def _shared_undo(member: Boarding, environment: str, facts: Mapping[str, Boardin
     )
 
 
-def _obstacle(condition: Condition, reason: StayReason, environment: str, *, first: bool) -> Obstacle:
-    waits = reason in WAITED_FOR and condition.state == "waiting"
-    later = reason in CLOSED and not first
-    return Obstacle(
-        reason=reason,
-        environment=environment,
-        text=f"{environment}: {condition.reason}",
-        until=condition.until,
-        waits=waits or later,
-    )
+def _obstacle(condition: Condition, place: PlaceFacts, environment: str, number: int) -> Obstacle:
+    reason, until, text = _reason(condition, place), condition.until, f"{environment}: {condition.reason}"
+    if reason is StayReason.APPROVERS:
+        until, text = place.voters_at, f"{text}; they are absent"
+    waits = (reason in WAITED_FOR and condition.state == "waiting") or (reason in CLOSED and number > 1)
+    if waits and until is not None and until > place.at + LIFETIME:
+        waits, text = False, f"{text}; a run request expires after {LIFETIME.days} days"
+    return Obstacle(reason=reason, environment=environment, stop=number, text=text, until=until, waits=waits)
+
+
+def _reason(condition: Condition, place: PlaceFacts) -> StayReason:
+    if condition.causes and condition.causes[0] in OF_CAUSE:
+        return OF_CAUSE[condition.causes[0]]
+    if condition.state == "waiting" and condition.kind is ConditionKind.PATH:
+        return StayReason.TOO_EARLY
+    if condition.state == "waiting" and condition.kind is ConditionKind.APPROVAL and place.voters_at is not None:
+        return StayReason.APPROVERS
+    return OF_CONDITION[condition.kind]
 
 
 def _missing(

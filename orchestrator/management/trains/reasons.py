@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from orchestrator.domain.admission.conditions import ConditionKind
+from orchestrator.domain.calendar.verdict import Cause
 
 
 class StayReason(StrEnum):
@@ -32,6 +33,12 @@ class StayReason(StrEnum):
     WINDOW = "outside-windows"
     BOOKED = "booked"
     IN_USE = "environment-in-use"
+    PLANNED = "planned-later"
+    """A planned release brings it into the environment later."""
+    TOO_EARLY = "verified-too-recently"
+    """The environment requires more time since the package was verified in the one before."""
+    REQUIREMENTS = "requirements-not-met"
+    APPROVERS = "approvers-absent"
 
 
 OF_CONDITION: dict[ConditionKind, StayReason] = {
@@ -50,9 +57,22 @@ OF_CONDITION: dict[ConditionKind, StayReason] = {
     ConditionKind.LEASE: StayReason.IN_USE,
 }
 """The reason that a missing condition of a promotion is. The other conditions are decided when a promotion starts."""
-WAITED_FOR = frozenset({StayReason.APPROVAL, StayReason.IN_USE})
+OF_CAUSE: dict[Cause, StayReason] = {Cause.PLANNED_LATER: StayReason.PLANNED}
+"""The reason that a cause of a closing is, where that is not the one of its condition."""
+WAITED_FOR = frozenset({StayReason.APPROVAL, StayReason.APPROVERS, StayReason.IN_USE})
 """What a train waits for at any stop: votes, and its turn."""
 CLOSED = frozenset(
-    {StayReason.REVIEW, StayReason.LINE_STOPPED, StayReason.FREEZE, StayReason.WINDOW, StayReason.BOOKED}
+    {
+        StayReason.REVIEW,
+        StayReason.LINE_STOPPED,
+        StayReason.FREEZE,
+        StayReason.WINDOW,
+        StayReason.BOOKED,
+        StayReason.PLANNED,
+        StayReason.TOO_EARLY,
+    }
 )
-"""What closes an environment for a time. A train does not wait for it at its first stop; at later stops it does."""
+"""What closes an environment to a package for a time.
+
+A train does not wait for it at its first stop; at later stops it does.
+"""
