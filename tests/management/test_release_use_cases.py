@@ -31,7 +31,7 @@ from orchestrator.management.change_requests.store import CHANGE_REQUESTS
 from orchestrator.management.planned_releases import decisions, phase_decisions, queries
 from orchestrator.management.planned_releases.decisions import Scope
 from orchestrator.management.planned_releases.duties import FollowReleases, advance_releases
-from orchestrator.management.planned_releases.model import Mode, PlannedRelease, ReleaseDraft
+from orchestrator.management.planned_releases.model import Mode, Phase, PlannedRelease, ReleaseDraft, Span
 from orchestrator.management.planned_releases.phase_decisions import PhaseChange
 from orchestrator.management.planned_releases.phases import standard_phases
 from orchestrator.management.planned_releases.ports import PackagePlace, PlaceState
@@ -352,15 +352,37 @@ def test_no_sequence_of_commands_and_runs_leaves_the_table(commands: list[str]) 
     assert plan.desk.acting("viewer").environments == ENVIRONMENTS
 
 
+def looked_late(**fields: Any) -> PlannedRelease:
+    """A release whose run began at half past twelve and verified its package at one, seen by a worker hours later."""
+    plan = Plan(**fields)
+    plan.confirm()
+    plan.desk.clock.sleep(5 * 3600)
+    plan.sources.places["shop"] = PackagePlace(PlaceState.VERIFIED, "run", NOON + HOUR, OTHER, NOON + HOUR / 2)
+    advance_releases(plan.acting("system"), plan.sources)
+    return plan.release()
+
+
 def test_actual_times_are_those_of_the_runs() -> None:
     """A worker that looks late records when the run began and when its package was verified, and not when it looked."""
-    plan = Plan()
-    plan.confirm()
-    began, verified = NOON + HOUR / 2, NOON + HOUR
-    plan.desk.clock.sleep(5 * 3600)
-    plan.sources.places["shop"] = PackagePlace(PlaceState.VERIFIED, "run", verified, OTHER, began)
-    advance_releases(plan.acting("system"), plan.sources)
-    release = plan.release()
+    release = looked_late()
     deploy = release.phase("deploy")
     assert deploy is not None
-    assert (release.released_at, deploy.started_at, deploy.completed_at) == (verified, began, verified)
+    assert (release.started_at, release.released_at) == (NOON + HOUR / 2, NOON + HOUR)
+    assert (deploy.started_at, deploy.completed_at) == (NOON + HOUR / 2, NOON + HOUR)
+
+
+def test_a_release_without_the_phase_deploy_starts_with_its_first_run() -> None:
+    """A release without a phase `deploy` has the times of its runs, too: it starts with the earliest one of its packages."""
+    rollout = Phase(name="rollout", planned=Span(start=NOON + HOUR, end=NOON + 2 * HOUR))
+    release = looked_late(phases=(rollout,))
+    assert (release.started_at, release.released_at) == (NOON + HOUR / 2, NOON + HOUR)
+    plan = Plan(phases=(rollout,), scope=Scope((), ("shop-1.5.0", "website-1.0.0")))
+    website = PackageRef(name="website", version="1.0.0", digest=f"sha256:{'3' * 64}")
+    plan.sources.refs.append(website)
+    plan.confirm()
+    plan.desk.clock.sleep(5 * 3600)
+    plan.sources.places["shop"] = PackagePlace(PlaceState.RUNNING, "later", NOON + HOUR, None, NOON + HOUR)
+    plan.sources.places["website"] = PackagePlace(PlaceState.RUNNING, "first", NOON + HOUR / 2, None, NOON + HOUR / 2)
+    advance_releases(plan.acting("system"), plan.sources)
+    started = plan.release()
+    assert (started.state.value, started.started_at) == ("in-progress", NOON + HOUR / 2)

@@ -124,13 +124,13 @@ def _start(task: Change, release: PlannedRelease, facts: ReleaseFacts, sources: 
     """Start the release at the time of the first run of its packages."""
     del sources
     places = [place for _, place in _places(release, facts) if place.run]
-    run = places[0].run
-    since = min((place.requested_at for place in places if place.requested_at is not None), default=None)
+    first = min(places, key=lambda place: place.requested_at or task.now.latest)
+    run, since = first.run, first.requested_at
     deploy = release.phase(DEPLOY)
     text = f"{release.id} has started, by {run}"
     if deploy is not None and deploy.progress == "pending":
         return record_phase_start(task, release, deploy, text, since)
-    after = release.after(ReleaseEvent.START, started_at=task.now.earliest)
+    after = release.after(ReleaseEvent.START, started_at=since_or_now(task, since))
     return put(task, after, ReleaseEvent.START, text, run=run)
 
 
