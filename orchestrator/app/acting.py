@@ -15,6 +15,7 @@ from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.access.tokens import TokenRules
 from orchestrator.domain.audit.chain import record_by
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.lookups import object_hint
 from orchestrator.domain.model import Model, digest_of
 from orchestrator.domain.moments import ClockReading, Now, current_time, parse_moment
 from orchestrator.domain.notifications import Fact, notifications_of
@@ -26,7 +27,6 @@ from orchestrator.domain.register import (
     RecordKind,
     fact_of,
 )
-from orchestrator.domain.text import nearest
 from orchestrator.ports import Clock
 from orchestrator.register_ports import Changes, Records, Register
 
@@ -236,8 +236,8 @@ def _digest(value: Model | None) -> str | None:
 
 
 def unknown(what: str, name: str, known: list[str]) -> OrchestratorError:
-    """The error for a *name* that there is not, with the nearest one that there is."""
-    hint = nearest(name, known) if known else ""
+    """The error for a *name* that does not exist, with the nearest one of those *known*, and what shows or adds one."""
+    hint = object_hint(what, name, known)
     return OrchestratorError("A110", f"there is no {what.replace('-', ' ')} {name}", hint=hint or None)
 
 

@@ -230,7 +230,9 @@ def _override(task: Change, promotion: Promotion, entry: str | None) -> tuple[Ov
         task.require(Action.OVERRIDE_CALENDAR, place)
     if not chosen:
         what = f"{entry} does not close {place} now" if closings else f"{place} is open"
-        raise OrchestratorError("A110", f"nothing to pass: {what}")
+        name = str(promotion.package).replace(" ", "-")
+        hint = f"orchestrator why {name} --to {place} shows every condition"
+        raise OrchestratorError("A110", f"nothing to pass: {what}", hint=hint)
     passing = Passing(promotion.package.digest, str(promotion.package), start.target, actor, task.reason)
     made = [overridden(passing, closing, task.directory, task.now) for closing in chosen]
     return tuple(task.put(OVERRIDES, each, release=each.release, entry=each.text) for each in made)

@@ -54,7 +54,8 @@ def revoke_calendar_address(acting: Acting, user: str, *, reason: str = "") -> C
         task.existing(USERS, user)
         found = task.records.all(CALENDAR_ADDRESSES, user)
         if not found:
-            raise OrchestratorError("A110", f"{user} has no calendar address")
+            hint = "orchestrator calendar subscribe adds one"
+            raise OrchestratorError("A110", f"{user} has no calendar address", hint=hint)
         for address in found:
             task.remove(CALENDAR_ADDRESSES, address, event="revoke", user=user)
         return found[0]

@@ -218,5 +218,6 @@ def _not_one(
     """The error for a text that is the start of no digest, or of several."""
     if fitting:
         names = ", ".join(each.digest[7:19] for each in fitting)
-        return OrchestratorError("A110", f"{wanted} is the start of several project definitions: {names}")
+        text = f"{wanted} is the start of several project definitions: {names}"
+        return OrchestratorError("A110", text, hint="orchestrator project definitions shows what exists")
     return unknown("project-definition", wanted, [each.digest[7:19] for each in every])

@@ -190,7 +190,7 @@ def retry_notification(acting: Acting, key: str) -> Notification:
     def work(task: Change) -> Notification:
         found = task.records.get(NOTIFICATIONS, key)
         if found is None:
-            raise OrchestratorError("A110", f"the notification {key} does not exist")
+            raise unknown("notification", key, [])
         if found.state != "dead":
             raise OrchestratorError("N163", f"the notification {key} is {found.state}")
         return task.put(NOTIFICATIONS, found.again(task.now.earliest), event="retry")

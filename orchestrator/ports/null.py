@@ -51,7 +51,8 @@ class NullImplementations:
 
     def status(self, plan: str) -> ImplementationStatus:
         """Refuse it: no plan was started here."""
-        raise OrchestratorError("A110", f"there is no {plan}")
+        hint = "orchestrator implementation list shows what exists"
+        raise OrchestratorError("A110", f"there is no {plan}", hint=hint)
 
     def abort(self, plan: str, why: str) -> ImplementationStatus:
         """Refuse it: no plan was started here."""
