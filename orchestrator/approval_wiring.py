@@ -1,9 +1,10 @@
 """The parts of a project that are about run requests, votes and the scheduler's duties for them."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from orchestrator.app.acting import Acting
+    from orchestrator.app.application import Application
     from orchestrator.app.request_duties import Context, Shows
     from orchestrator.app.request_facts import RequestRules
     from orchestrator.app.scheduler import Duty
@@ -44,7 +45,13 @@ class ApprovalParts:
         """What the duties about requests need. Plans are shown to approvers by *shows*."""
         from orchestrator.app.request_duties import Context
 
-        return Context(self.register, self.services, self.request_rules, shows)
+        return Context(self.register, self.services, self.request_rules, shows, self._plan_again)
+
+    def _plan_again(self, request: "RunRequest", old: "Plan") -> "Plan":
+        """A new plan for *request*, with what was agreed to in its *old* one, as its requester makes it."""
+        package = self.services.packages.fetch(request.package)
+        plans = cast("Application", self).plans
+        return plans.make(request.requested_by, package, request.environment, named=old.acknowledgements)
 
     def request_duties(self, shows: "Shows") -> "tuple[Duty, ...]":
         """The ends of runs, moves that are due, and starts, in this order."""

@@ -15,12 +15,14 @@ from orchestrator.domain.approval.run_end import RunEnd, event_after
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import recorded_failure
 from orchestrator.domain.model import digest_of
-from orchestrator.domain.moments import Now
-from orchestrator.domain.plan import Plan
+from orchestrator.domain.moments import Now, parse_moment
+from orchestrator.domain.plan import Plan, differences, held
 from orchestrator.domain.register import OPEN, PLAN_TEXTS, REQUESTS, PlanText
 from orchestrator.domain.text import with_reason
 from orchestrator.domain.wave_plan import WavePlan
+from orchestrator.inspect.release_history import last_verified
 from orchestrator.planning import plan_store
+from orchestrator.planning.refusal import start_refusal
 from orchestrator.planning.risk import plan_risk
 from orchestrator.ports import Store
 from orchestrator.register_ports import Records, Register
@@ -32,16 +34,21 @@ Shows = Callable[[Plan | WavePlan], str]
 
 @dataclass(frozen=True)
 class Context:
-    """What the duties about requests need: the *services* of the project, its *rules*, and how plans are *shown*."""
+    """What the duties about requests need: the *services* of the project, its *rules*, and how plans are *shown*.
+
+    *makes* makes a new plan for a request.
+    """
 
     register: Register
     services: Services
     rules: Callable[[], RequestRules]
     shows: Shows
+    makes: Callable[[RunRequest, Plan], Plan]
 
     def open_requests(self) -> tuple[RunRequest, ...]:
-        """The requests that have not ended."""
-        return self.register.reading(lambda records: records.all(REQUESTS, OPEN))
+        """The requests that have not ended, oldest first."""
+        found = self.register.reading(lambda records: records.all(REQUESTS, OPEN))
+        return tuple(sorted(found, key=lambda request: (request.requested_at, request.id)))
 
 
 def shown_plan(shows: Shows, plan: Plan | WavePlan) -> PlanText:
@@ -88,7 +95,10 @@ def _change(acting: Acting, request: RunRequest, work: Callable[[Change, RunRequ
 
 @dataclass(frozen=True)
 class StartRequests:
-    """Approved promotions start when every condition holds. The run is for the workers of the request's queue."""
+    """Approved promotions start when every condition holds. The run is for the workers of the request's queue.
+
+    One whose plan was made before another release was verified in the environment gets a new plan first.
+    """
 
     context: Context
     name: str = "start"
@@ -106,6 +116,10 @@ class StartRequests:
             started = request
             if request.is_startable:
                 if not acting.register.reading(partial(_may_start, acting, request, rules)):
+                    continue
+                planned = renew_plan(acting, self.context, request)
+                if planned is not None:
+                    yield with_reason(f"{planned.id} is {planned.state}", planned.note)
                     continue
                 started = start_request(acting, request.id, rules).request
             recorded = self._submit(acting, started) if started.state is RequestState.STARTED else None
@@ -189,19 +203,57 @@ def end_of(store: Store, run: str) -> RunEnd | None:
 
 def _replan(acting: Acting, context: Context, request: RunRequest, end: RunEnd) -> RunRequest:
     """*request* with the plan that its run made in place of the approved one, which no longer holds."""
-    plan = plan_store.load_plan(context.services, end.plan)
+    return _with_plan(acting, context, request, plan_store.load_plan(context.services, end.plan), end.changed)
+
+
+def renew_plan(acting: Acting, context: Context, request: RunRequest) -> RunRequest | None:
+    """*request* with a new plan, if another release was verified in its environment since its plan was made.
+
+    Its run would fail, because the plan no longer holds. None if the plan holds, or no other one can be made: the run
+    then records why.
+    """
+    old = _outdated_plan(context.services, request)
+    if old is None:
+        return None
+    try:
+        plan = context.makes(request, old)
+    except OrchestratorError:
+        return None
+    changed = differences(old, held(old, plan))
+    if not changed or start_refusal(plan) is not None:
+        return None
+    # without the fence: a plan may take longer than the lease of a scheduler; a request that has moved on is left alone
+    return _with_plan(replace(acting, fence=None), context, request, plan, tuple(changed))
+
+
+def _outdated_plan(services: Services, request: RunRequest) -> Plan | None:
+    """The plan of *request*, if another release was verified in its environment since it was made."""
+    newest = None if request.rollout is not None or request.rehearsal else last_verified(services, request.environment)
+    if newest is None or newest.release.digest == request.package:
+        return None
+    try:
+        plan = plan_store.load_plan(services, request.plan)
+    except OrchestratorError:
+        return None
+    return plan if plan.created_at and parse_moment(newest.at) > parse_moment(plan.created_at) else None
+
+
+def _with_plan(
+    acting: Acting, context: Context, request: RunRequest, plan: Plan, changed: tuple[str, ...]
+) -> RunRequest:
+    """*request* with *plan* in place of its own, of which *changed* are the differences, unless it has moved on."""
     shown, risk, rules = shown_plan(context.shows, plan), plan_risk(context.services, plan), context.rules()
     raised = request.risk.raised if request.risk is not None else None
     risk = risk.model_copy(update={"raised": raised})
     needed = rules.approvals.requirement(request.name, request.environment, risk.level, request.kind)
 
     def work(task: Change, current: RunRequest) -> RunRequest:
-        if (current.state, current.run) != (RequestState.STARTED, request.run):
+        if (current.state, current.run, current.plan) != (request.state, request.run, request.plan):
             return current
         task.put(PLAN_TEXTS, shown)
-        new = current.replanned(plan.digest, shown.digest, needed, risk, end.changed)
-        noted = new.model_copy(update={"note": f"the plan no longer held: {', '.join(end.changed)}"})
-        task.put(REQUESTS, noted, event="replan", plan=noted.plan, changed=list(end.changed))
+        new = current.replanned(plan.digest, shown.digest, needed, risk, changed)
+        noted = new.model_copy(update={"note": f"the plan no longer held: {', '.join(changed)}"})
+        task.put(REQUESTS, noted, event="replan", plan=noted.plan, changed=list(changed))
         return advance(task, noted, rules)
 
     return _change(acting, request, work)

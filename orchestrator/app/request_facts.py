@@ -19,10 +19,13 @@ from orchestrator.domain.approval.votes import ApprovalVerdict, approval_everywh
 from orchestrator.domain.calendar.fit import Estimate
 from orchestrator.domain.calendar.rules import CalendarRule
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.journal import QueueEntry
 from orchestrator.domain.register import ENDED, OPEN, REQUESTS
+from orchestrator.domain.risk.kinds import ChangeKind
 from orchestrator.planning.admission import approval_rules
 from orchestrator.planning.durations import estimated_by_ref
 from orchestrator.planning.path_facts import path_facts_of_record
+from orchestrator.ports.lists import queue_of
 from orchestrator.register_ports import Records, each_record
 from orchestrator.services import Services
 
@@ -64,14 +67,34 @@ def project_rules(services: Services, declared: tuple[CalendarRule, ...]) -> Req
     """The rules of the project of *services*, with the calendar entries that its files have *declared*."""
 
     def path(request: RunRequest) -> PathFacts:
-        return path_facts_of_record(
+        found = path_facts_of_record(
             services, request.release, request.environment, allow_rolled_back=bool(request.allow_rolled_back)
         )
+        return found if found.lease else replace(found, lease=_run_before(services, request))
 
     def estimate(request: RunRequest) -> Estimate:
         return estimated_by_ref(services, request.release, request.environment)
 
     return RequestRules(approval_rules(services), declared, path, estimate)
+
+
+def _run_before(services: Services, request: RunRequest) -> str:
+    """The run that waits for the environment of *request*, which would wait behind it; empty if none does.
+
+    A release of the same name takes the place of those that wait, if its environment has that, and an emergency waits
+    with them.
+    """
+    if request.environment not in services.environments or request.kind is ChangeKind.EMERGENCY:
+        return ""
+    supersede = services.environments[request.environment][0].queue.supersede
+    waiting = (each for each in queue_of(services.store, request.environment) if each.superseded_by is None)
+    others = (each for each in waiting if each.run not in {request.id, request.run})
+    first = next((each for each in others if not (supersede and _has_name(each, request.name))), None)
+    return f"run {first.run} by {first.by} waits for it" if first is not None else ""
+
+
+def _has_name(entry: QueueEntry, name: str) -> bool:
+    return entry.release is not None and entry.release.name == name
 
 
 def approval_of(view: View, request: RunRequest) -> ApprovalVerdict:
@@ -135,6 +158,19 @@ def _named(records: Records, wanted: str) -> list[RunRequest]:
     found |= {request.id: request for request in records.all(REQUESTS, OPEN) if request.run == wanted}
     ended = (request for request in each_record(records, REQUESTS, [ENDED]) if request.run == wanted)
     return list(found.values()) or list(islice(ended, 1))
+
+
+def request_of_run(records: Records, run: str, root: str = "") -> RunRequest | None:
+    """The request that *run* executes, or whose rollout has the *root*; None without one.
+
+    A run of a request that got a new plan has a name of its own: it is searched for among the newest requests.
+    """
+    for key in (run, root):
+        found = records.get(REQUESTS, key) if key else None
+        if found is not None:
+            return found
+    newest = records.page(REQUESTS, [OPEN, ENDED], newest_first=True, limit=MOST_NAMES).items
+    return next((request for request in newest if request.run == run), None)
 
 
 def request_of(acting: Acting, wanted: str) -> RunRequest:

@@ -59,8 +59,11 @@ def _reasons(plan: Plan, name: str) -> int:
 
 
 def _days_since(services: Services, environment: str) -> int | None:
-    """Whole days since the last promotion into *environment* that succeeded; None if none did."""
+    """Whole days since the last promotion into *environment* that succeeded; None if none did.
+
+    Another machine, whose clock is ahead, may have recorded its end.
+    """
     chosen = RunFilter(environment=environment, kinds=tuple(sorted(PROMOTION_KINDS)), states=(State.SUCCEEDED,))
     ends = [run.ended_at for run in services.store.list_runs(chosen).items if run.ended_at]
     now = datetime.fromisoformat(services.clock.now())
-    return (now - datetime.fromisoformat(max(ends))).days if ends else None
+    return max(0, (now - datetime.fromisoformat(max(ends))).days) if ends else None
