@@ -11,10 +11,13 @@ from orchestrator.app.acting import Acting
 from orchestrator.app.admission import Promotion, check_promotion, why
 from orchestrator.app.calendar import verdicts
 from orchestrator.app.entrance import RunEntrance
-from orchestrator.domain.access.principals import SYSTEM_ACTOR, Absence, User
+from orchestrator.domain.access.principals import SYSTEM_ACTOR, Absence, Actor, User
+from orchestrator.domain.approval.policy import Requirement
+from orchestrator.domain.approval.request_state import RequestState
+from orchestrator.domain.approval.requests import RunRequest
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run
-from orchestrator.domain.register import ABSENCES, OUTBOX, USERS
+from orchestrator.domain.register import ABSENCES, OUTBOX, REQUESTS, USERS
 from orchestrator.domain.release import PackageRef
 from orchestrator.management.bookings import decisions, queries
 from orchestrator.management.bookings.admission import RegisterBookings
@@ -264,6 +267,28 @@ def test_contention_reads_the_runs_of_booked_environments_once() -> None:
     assert {each.environment for each in weeks} == set(ENVIRONMENTS)
     assert sum(each.booked for each in weeks if each.environment == "staging") == 4
     assert sum(each.used for each in weeks if each.environment == "staging") == 1
+
+
+def test_contention_counts_the_wait_of_requests_before_their_runs() -> None:
+    """A run request waits for a booking of another holder from when it is ready, before it has a run and while it has none."""
+    desk = Desk()
+    book(desk, "operator", NOON - 3 * HOUR, 8)
+    digests = {name: f"sha256:{letter * 64}" for name, letter in (("package", "a"), ("plan", "b"), ("rendered", "c"))}
+    fields = {"project": "demo", "environment": "staging", "name": "shop", "version": "1.0.0", **digests,
+              "requirement": Requirement(), "requested_by": Actor(name="ann"), "requested_at": NOON - 3 * HOUR}  # fmt: skip
+    started = RunRequest(id="staging", state=RequestState.STARTED, run="staging", **fields)
+    waiting = RunRequest(id="a2-staging", state=RequestState.READY, start=NOON - HOUR / 2, **fields)
+    desk.write(REQUESTS, started, waiting)
+
+    class OneRun(BookingFacts):
+        """The run of the first request, which got the environment two hours later."""
+
+        def uses(self, environments: tuple[str, ...], since: datetime) -> Mapping[str, tuple[Use, ...]]:
+            del since
+            return {name: (Use(name, "ann", NOON - HOUR, NOON - HOUR, NOON, "staging"),) for name in environments}
+
+    weeks = queries.show_contention(desk.acting("viewer"), OneRun(), 4)
+    assert sum(each.waited for each in weeks) == 2.0 + 0.5
 
 
 def test_only_bookings_that_have_changed_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,7 +70,8 @@ def test_each_conflict_has_its_kind() -> None:
     away = Absence(user="ann", deputy="bob", start=MONDAY, end=MONDAY + DAY)
     assert kinds(booking(), absences=(away,)) == ["absent"]
     assert kinds(booking(start=23), absences=(away,)) == []
-    assert kinds(booking(holder="team:red"), absences=(away,)) == []
+    assert kinds(booking(holder="team:red"), absences=(away,)) == ["absent"]
+    assert kinds(booking(holder="train:T-1", owner="bob"), absences=(away,)) == []
     one = {"approvers": {"staging": ("eve",)}, "needed": {"staging": 1}}
     gone = Absence(user="eve", deputy="bob", start=MONDAY, end=MONDAY + DAY)
     nobody = gone.model_copy(update={"user": "bob", "deputy": "ann"})
@@ -139,6 +140,19 @@ def test_contention_has_the_hours_of_bookings_and_runs() -> None:
     assert (found.booked, found.requested, found.used, found.waited) == (2.0, 2.0, 1.0, 1.0)
     assert (found.clashes, found.unused) == (("B-2",), ("B-3",))
     assert demand_of("testing", week, [ended, waiting, expired], ()).booked == 0.0
+
+
+def test_contention_counts_no_wait_of_those_whom_a_booking_lets_pass() -> None:
+    """Members of the team and packages of the release or train that hold a booking do not wait for others; other promotions do."""
+    week = Interval(MONDAY, MONDAY + 7 * DAY)
+    kept = booking(1, holder="team:red", state=BookingState.COMPLETED)
+    hours = (MONDAY + 8 * HOUR, MONDAY + 10 * HOUR, MONDAY + 11 * HOUR)
+    mine, other = (
+        Use("staging", by, *hours, package=package) for by, package in (("bob", "sha256:1"), ("cid", "sha256:2"))
+    )
+    found = {name: demand_of("staging", week, [kept], [mine, other], {"B-1": frozenset({name})}) for name in
+             ("bob", "sha256:1", "sha256:3")}  # fmt: skip
+    assert {name: demand.waited for name, demand in found.items()} == {"bob": 2.0, "sha256:1": 2.0, "sha256:3": 4.0}
 
 
 def test_clashes_are_those_of_shared_environments() -> None:

@@ -127,10 +127,12 @@ def _closed(booking: EnvironmentBooking, facts: BookingFacts) -> Iterator[Confli
 
 
 def _absent(booking: EnvironmentBooking, facts: BookingFacts) -> Iterator[Conflict]:
-    """The holder is available at some time of the booking."""
-    away = [a for a in facts.absences if f"user:{a.user}" == booking.holder]
-    if away and not subtracted([booking.interval], [Interval(a.start, a.end) for a in away]):
-        text = f"{away[0].user} is absent until {minute_text(max(a.end for a in away))}"
+    """The user who holds the booking, or the owner of one of a team or train, is available at some time of it."""
+    kind, _, name = booking.holder.partition(":")
+    user = {"user": name, "team": booking.owner, "train": booking.owner}.get(kind, "")
+    away = [absence for absence in facts.absences if absence.user == user]
+    if away and not _is_there(user, booking.interval, facts.absences):
+        text = f"{user} is absent until {minute_text(max(a.end for a in away))}"
         yield Conflict(kind=ConflictKind.ABSENT, text=text)
 
 

@@ -1,6 +1,7 @@
 """How contended an environment is in a week: hours booked, used, and waited for by others, from bookings and runs."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from orchestrator.domain.calendar.intervals import Interval, interval, merged_intervals
@@ -12,6 +13,7 @@ from orchestrator.management.bookings.ports import Use
 from orchestrator.management.bookings.state import HOLDING, BookingState
 
 COUNTED = HOLDING | {BookingState.COMPLETED}
+NOBODY_ELSE: Mapping[str, frozenset[str]] = MappingProxyType({})
 NO_DEMAND: dict[str, Any] = {"booked": 0.0, "requested": 0.0, "used": 0.0, "waited": 0.0, "clashes": (), "unused": ()}
 
 
@@ -19,7 +21,7 @@ class WeekDemand(Model):
     """The demand for *environment* in the week from *week* on.
 
     *booked* hours are those of bookings that were kept, *requested* ones those that wait. *used* are the hours of runs
-    within bookings, *waited* the hours that runs of other users waited while it was booked. *clashes* are the bookings
+    within bookings, *waited* the hours that promotions waited while others had booked it. *clashes* are the bookings
     that waited for it, and *unused* those that expired.
     """
 
@@ -34,9 +36,16 @@ class WeekDemand(Model):
 
 
 def demand_of(
-    environment: str, week: Interval, bookings: Iterable[EnvironmentBooking], uses: Iterable[Use]
+    environment: str,
+    week: Interval,
+    bookings: Iterable[EnvironmentBooking],
+    uses: Iterable[Use],
+    passing: Mapping[str, frozenset[str]] = NOBODY_ELSE,
 ) -> WeekDemand:
-    """The demand for *environment* in *week*."""
+    """The demand for *environment* in *week*.
+
+    *passing* has the users and packages that each booking lets pass, besides the user who holds it.
+    """
     here = [each for each in bookings if each.environment == environment and lasting(each).overlaps(week)]
     if not here:  # runs count within bookings only
         return WeekDemand(environment=environment, week=week.start, **NO_DEMAND)
@@ -49,7 +58,7 @@ def demand_of(
         booked=round(sum(hours_in(lasting(each), week) for each in kept), 2),
         requested=round(sum(hours_in(each.interval, week) for each in waiting), 2),
         used=round(_common(used, kept, week), 2),
-        waited=round(sum(_common([wait], kept, week) for wait in _waits(runs, kept)), 2),
+        waited=round(sum(_waited(use, kept, passing, week) for use in runs), 2),
         clashes=tuple(each.id for each in waiting),
         unused=tuple(each.id for each in expired if each.confirmed_at is not None),
     )
@@ -59,11 +68,13 @@ def _of(bookings: Iterable[EnvironmentBooking], *states: BookingState) -> list[E
     return [each for each in bookings if each.state in states]
 
 
-def _waits(runs: Iterable[Use], kept: Iterable[EnvironmentBooking]) -> Iterator[Interval]:
-    """How long each run of a user who had no booking waited for the environment."""
-    for use in runs:
-        if use.requested < use.start and not _owns(use, kept):
-            yield Interval(use.requested, use.start)
+def _waited(
+    use: Use, kept: Iterable[EnvironmentBooking], passing: Mapping[str, frozenset[str]], week: Interval
+) -> float:
+    """The hours of *week* for which *use* waited while others had booked the environment."""
+    wait = interval(use.requested, use.start)
+    others = [each for each in kept if not _passes(use, each, passing)]
+    return _common([wait], others, week) if wait is not None else 0.0
 
 
 def lasting(booking: EnvironmentBooking) -> Interval:
@@ -72,9 +83,9 @@ def lasting(booking: EnvironmentBooking) -> Interval:
     return interval(booking.start, end) or booking.interval
 
 
-def _owns(use: Use, bookings: Iterable[EnvironmentBooking]) -> bool:
-    """Whether the user of a run had the booking at that time."""
-    return any(f"user:{use.by}" == each.holder and use.start in lasting(each) for each in bookings)
+def _passes(use: Use, booking: EnvironmentBooking, passing: Mapping[str, frozenset[str]]) -> bool:
+    """Whether *booking* let the run pass: its user holds it or belongs to the holder, or the holder has its package."""
+    return f"user:{use.by}" == booking.holder or bool({use.by, use.package} & passing.get(booking.id, frozenset()))
 
 
 def _common(times: Iterable[Interval], bookings: Iterable[EnvironmentBooking], week: Interval) -> float:

@@ -44,6 +44,9 @@ def _uses_of(services: Services, environment: str, since: datetime) -> tuple[Use
             parse_moment(run.requested_at),
             started[run.id],
             parse_moment(run.ended_at) if run.ended_at else now,
+            run.id,
+            run.root,
+            run.release.digest if run.release is not None else "",
         )
         for run in runs
         if run.id in started

@@ -10,13 +10,19 @@ from orchestrator.domain.calendar.rules import CalendarRule
 
 @dataclass(frozen=True)
 class Use:
-    """A run of *by* in *environment*: requested at *requested*, with the environment from *start* to *end*."""
+    """A run of *by* in *environment*: requested at *requested*, with the environment from *start* to *end*.
+
+    *run* is its id, *root* the request that it belongs to, and *package* the digest of what it promotes.
+    """
 
     environment: str
     by: str
     requested: datetime
     start: datetime
     end: datetime
+    run: str = ""
+    root: str = ""
+    package: str = ""
 
 
 class BookingSources(Protocol):

@@ -17,6 +17,7 @@ from orchestrator.management.bookings.decisions import booking_facts
 from orchestrator.management.bookings.model import EnvironmentBooking, Quota
 from orchestrator.management.bookings.ports import BookingSources
 from orchestrator.management.bookings.store import BOOKINGS, QUOTAS
+from orchestrator.management.bookings.waits import passing_of, with_requests
 from orchestrator.register_ports import each_record, page_of_fitting
 
 SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=366)
@@ -134,10 +135,11 @@ def show_contention(
         ]
         # Runs count within bookings only: those of an environment whose bookings are all in the future are not read.
         used = tuple(name for name in chosen if any(each.start <= view.now.latest for each in here[name]))
-        uses = sources.uses(used, first.start) if used else {}
+        uses = with_requests(view, {**dict.fromkeys(used, ()), **sources.uses(used, first.start)}) if used else {}
+        passing = passing_of(view, (booking for name in used for booking in here[name]))
         weeks_shown = list(weeks_of(Interval(first.start, view.now.earliest + weeks * WEEK)))
         return tuple(
-            demand_of(environment, week, here[environment], uses.get(environment, ()))
+            demand_of(environment, week, here[environment], uses.get(environment, ()), passing)
             for environment in chosen
             for week in weeks_shown
         )

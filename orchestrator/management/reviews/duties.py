@@ -7,7 +7,7 @@ from datetime import timedelta
 from orchestrator.app.acting import Acting, Change, View, change, read_own
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.moments import Now, moment_text
-from orchestrator.domain.register import OPEN, REVIEWS
+from orchestrator.domain.register import OPEN, REQUESTS, REVIEWS
 from orchestrator.management.planned_releases.model import PlannedRelease
 from orchestrator.management.planned_releases.state import ReleaseState
 from orchestrator.management.planned_releases.store import PLANNED_RELEASES
@@ -51,7 +51,8 @@ def _done(task: Change, sources: ReviewSources) -> Iterator[str]:
 def _due_runs(view: View, sources: ReviewSources) -> list[ReviewedRun]:
     since = view.now.earliest - OPENED_WITHIN
     start = moment_text(since - OPENED_WITHIN)
-    emergencies = frozenset(each.run for each in each_record(view.records, REVIEWS, start=start))
+    found_requests = (view.records.get(REQUESTS, each.run) for each in each_record(view.records, REVIEWS, start=start))
+    emergencies = frozenset(request.root for request in found_requests if request is not None and request.root)
     found = sources.reviewed_runs(since, emergencies)
     return [each for each in found if view.records.get(RELEASE_REVIEWS, each.run.id) is None]
 

@@ -24,7 +24,7 @@ class ReviewSources(Protocol):
     def reviewed_runs(self, since: datetime, emergencies: frozenset[str]) -> tuple[ReviewedRun, ...]:
         """The runs that ended after *since*, and that are reviewed: oldest first, each once.
 
-        Those that were rolled back, rolled something back, or need intervention, and all of the requests *emergencies*.
+        Those that were rolled back, rolled something back, or need intervention, and all with a root in *emergencies*.
         """
 
     def run_facts(self, run: str) -> ReviewFacts:

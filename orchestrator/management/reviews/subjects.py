@@ -4,9 +4,11 @@ from collections.abc import Iterable, Iterator
 
 from orchestrator.app.acting import View
 from orchestrator.app.admission import overrides_of
+from orchestrator.app.request_facts import request_of_run
+from orchestrator.domain.approval.requests import RunRequest
 from orchestrator.domain.journal import Run
 from orchestrator.domain.moments import minute_text, parse_moment
-from orchestrator.domain.register import REQUESTS, VOTES
+from orchestrator.domain.register import VOTES
 from orchestrator.management.planned_releases.model import Phase, PlannedRelease
 from orchestrator.management.reviews.model import PlannedTime, ReviewFacts, Wait
 from orchestrator.management.reviews.ports import ReviewSources
@@ -14,10 +16,10 @@ from orchestrator.management.reviews.ports import ReviewSources
 
 def run_review_facts(view: View, run: Run, sources: ReviewSources) -> ReviewFacts:
     """The facts of one *run*, with its approvals, its wait for them, and the rules that were passed for it."""
-    facts = sources.run_facts(run.id)
-    waits = (*_approval_wait(view, run), *facts.waits)
-    found = {"waits": waits, "approvals": tuple(_votes(view, run)), "overrides": tuple(_overrides(view, run))}
-    return facts.model_copy(update={**found, "planned": tuple(_planned_start(view, run))})
+    facts, request = sources.run_facts(run.id), request_of_run(view.records, run.id, run.root)
+    waits = (*_approval_wait(run, request), *facts.waits)
+    found = {"waits": waits, "approvals": tuple(_votes(view, request)), "overrides": tuple(_overrides(view, run))}
+    return facts.model_copy(update={**found, "planned": tuple(_planned_start(run, request))})
 
 
 def release_review_facts(view: View, release: PlannedRelease, sources: ReviewSources) -> ReviewFacts:
@@ -52,23 +54,21 @@ def _phase(phase: Phase) -> PlannedTime:
     return PlannedTime(name=phase.name, planned=end, actual=phase.completed_at, slip_s=slip)
 
 
-def _approval_wait(view: View, run: Run) -> Iterator[Wait]:
-    request = view.records.get(REQUESTS, run.root)
+def _approval_wait(run: Run, request: RunRequest | None) -> Iterator[Wait]:
     if request is not None:
         seconds = (parse_moment(run.requested_at) - request.requested_at).total_seconds()
         yield Wait(kind="approval", seconds=max(0.0, seconds))
 
 
-def _planned_start(view: View, run: Run) -> Iterator[PlannedTime]:
-    request = view.records.get(REQUESTS, run.root)
+def _planned_start(run: Run, request: RunRequest | None) -> Iterator[PlannedTime]:
     if request is not None and request.start is not None:
         actual = parse_moment(run.requested_at)
         slip = (actual - request.start).total_seconds()
         yield PlannedTime(name="start", planned=request.start, actual=actual, slip_s=slip)
 
 
-def _votes(view: View, run: Run) -> Iterator[str]:
-    for cast in view.records.all(VOTES, run.root):
+def _votes(view: View, request: RunRequest | None) -> Iterator[str]:
+    for cast in view.records.all(VOTES, request.id) if request is not None else ():
         vote = cast.vote
         withdrawn = ", withdrawn" if vote.withdrawn_at is not None else ""
         instead = f" for {vote.deputy_for}" if vote.deputy_for else ""
