@@ -83,6 +83,7 @@ PLACES: dict[str, Place] = {
                 "add",
                 "edit",
                 "submit",
+                "revise",
                 "list",
                 "show",
                 "rank",

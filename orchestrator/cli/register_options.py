@@ -1,6 +1,6 @@
 """What the commands of the register share: types of options, and the tables of their records."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,18 +14,25 @@ M = TypeVar("M", bound="Model")
 
 
 class MomentType(click.ParamType[datetime]):
-    """A moment: ISO 8601 with an offset."""
+    """A moment: ISO 8601 with an offset, `now`, or a time from now such as `+3d`."""
 
     name = "TIME"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         """The moment that *value* names."""
         from orchestrator.domain.moments import parse_moment
+        from orchestrator.domain.quantities import seconds
 
         if isinstance(value, datetime):
             return value
+        text = str(value)
         try:
-            return parse_moment(str(value))
+            if text == "now" or text.startswith("+"):
+                after = 0.0 if text == "now" else seconds(text[1:])
+                return datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=after)
+            return parse_moment(text)
+        except OverflowError:
+            self.fail(f"{value!r} is too late", param, ctx)
         except ValueError as error:
             self.fail(f"{value!r} is not a time: {_why(error)}", param, ctx)
 
@@ -35,7 +42,7 @@ MOMENT = MomentType()
 
 def _why(error: ValueError) -> str:
     text = str(error)
-    return text if text.startswith("must") else "write it as 2026-12-24T18:00:00Z"
+    return text if text.startswith("must") else "write it as 2026-12-24T18:00:00Z, or as +3d"
 
 
 def open_project() -> "Application":

@@ -74,6 +74,7 @@ CHANGES: dict[str, tuple[str, ...]] = {
         "add_change",
         "edit_change",
         "submit_change",
+        "revise_change",
         "withdraw_change",
         "accept_change",
         "reject_change",

@@ -41,6 +41,7 @@ BookingCall = Callable[["ManagedApplication", Acting, str, Decided], Environment
 
 CHANGE_EVENTS: dict[str, ChangeCall] = {
     "submit": lambda app, acting, key, _: changes.submit_change(acting, key, app.change_sources),
+    "revise": lambda _, acting, key, how: changes.revise_change(acting, key, how.reason),
     "accept": lambda app, acting, key, how: changes.accept_change(acting, key, app.change_sources, how.reason),
     "reject": lambda _, acting, key, how: changes.reject_change(acting, key, required_reason(how.reason, "request")),
     "defer": lambda _, acting, key, how: changes.defer_change(
@@ -51,11 +52,12 @@ CHANGE_EVENTS: dict[str, ChangeCall] = {
     "close": lambda _, acting, key, how: changes.close_change(acting, key, how.reason),
 }
 """The events of a change request that users cause, by the words of the command line."""
-OF_REPORTERS = frozenset({"submit", "withdraw"})
+OF_REPORTERS = frozenset({"submit", "revise", "withdraw"})
 """The events that the reporter of a request causes as well."""
 
 EVENT_TEXTS = {
     "submit": "Have a draft assessed.",
+    "revise": "Make a change request that is assessed a draft again, to correct it.",
     "accept": "Accept a change request. Every check of its assessment has to hold.",
     "reject": "Reject a change request, which ends it. The reason is required.",
     "defer": "Defer a change request, until a time or until it is reopened. The reason is required.",

@@ -49,7 +49,7 @@ NEEDED = (
 )
 CHANGE_EVENTS = {
     name: f"change_requests.{name}_change"
-    for name in ("submit", "accept", "reject", "defer", "reopen", "withdraw", "close")
+    for name in ("submit", "revise", "accept", "reject", "defer", "reopen", "withdraw", "close")
 }
 BOOKING_EVENTS = {
     "extend": "bookings.extend_booking",

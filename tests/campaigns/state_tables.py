@@ -183,6 +183,7 @@ Command = Callable[[World, int], object]
 REQUEST_COMMANDS: dict[str, Command] = {
     "add request": lambda w, n: requests.add_change(w.acting("operator"), DRAFT, Sources(), submit=n % 2 == 0),
     "submit": lambda w, n: requests.submit_change(w.acting("operator"), _id("R", n), Sources()),
+    "revise": lambda w, n: requests.revise_change(w.acting("operator"), _id("R", n)),
     "accept": lambda w, n: requests.accept_change(w.manager, _id("R", n), Sources()),
     "reject": lambda w, n: requests.reject_change(w.manager, _id("R", n), "x"),
     "defer": lambda w, n: requests.defer_change(w.manager, _id("R", n), "x", w.time + HOUR * n),

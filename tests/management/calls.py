@@ -279,6 +279,7 @@ MANAGEMENT_CALLS: dict[str, Call] = {
     "change_requests.recompute_ranks": lambda a, _: duties.recompute_ranks(a, SOURCES),
     "change_requests.reject_change": lambda a, _: decisions.reject_change(a, "R-2", "no"),
     "change_requests.reopen_change": lambda a, _: decisions.reopen_change(a, "R-3", SOURCES),
+    "change_requests.revise_change": lambda a, _: decisions.revise_change(a, "R-2"),
     "change_requests.show_change": lambda a, _: queries.show_change(a, "R-1", SOURCES),
     "change_requests.show_ranking": lambda a, _: queries.show_ranking(a),
     "change_requests.submit_change": lambda a, _: decisions.submit_change(a, "R-1", SOURCES),

@@ -67,6 +67,27 @@ def test_only_the_own_draft_changes() -> None:
         decisions.override_rank(desk.acting("release-manager"), "R-1", 9.0, "why")
 
 
+def test_a_request_with_a_failing_check_is_corrected() -> None:
+    """A request that is assessed becomes a draft again by its reporter, is corrected, and is clean in the next assessment."""
+    desk, sources = Desk(), Sources()
+    draft = DRAFT.model_copy(update={"packages": ("shap",)})
+    made = decisions.add_change(desk.acting("operator"), draft, sources, submit=True)
+    assert [check.name for check in made.failing] == ["packages"]
+    with pytest.raises(OrchestratorError) as refused:
+        decisions.edit_change(desk.acting("operator"), "R-1", {"packages": ["shop"]}, sources)
+    assert refused.value.hint == "orchestrator request revise R-1"
+    with pytest.raises(OrchestratorError, match="approver has no role with change-request:decide"):
+        decisions.revise_change(desk.acting("approver"), "R-1")
+    revised = decisions.revise_change(desk.acting("operator"), "R-1", "a typing error")
+    assert (revised.state.value, revised.note, revised.checks) == ("draft", "a typing error", ())
+    decisions.edit_change(desk.acting("operator"), "R-1", {"packages": ["shop"]}, sources)
+    assert decisions.submit_change(desk.acting("operator"), "R-1", sources).failing == ()
+    accepted = decisions.accept_change(desk.acting("release-manager"), "R-1", sources)
+    assert accepted.state.value == "accepted"
+    with pytest.raises(OrchestratorError, match="revise is not possible"):
+        decisions.revise_change(desk.acting("operator"), "R-1")
+
+
 def test_a_request_is_accepted_only_if_its_assessment_is_clean() -> None:
     """An unknown package keeps a request from being accepted, with the check named, and nothing is changed."""
     desk, sources = Desk(), Sources()

@@ -98,6 +98,8 @@ def commands() -> str:
         "Data goes to standard output, progress to standard error. `--json` writes one JSON document with",
         "`apiVersion` and `kind`. Each command ends with an [exit code](exit-codes.md).",
         "",
+        "A moment is a time with an offset (`2026-12-24T18:00:00Z`), `now`, or a time from now (`+3d`, `+90m`).",
+        "",
         "Options before the command:",
         "",
         "| option | |",

@@ -300,6 +300,18 @@ def reopen(request: str, message: str, as_json: bool) -> None:
     print_change(reopen_change(app.acting, request, app.change_sources, message.strip()), as_json=as_json)
 
 
+@command.command("revise")
+@request_argument
+@reason_option()
+@json_option
+def revise(request: str, message: str, as_json: bool) -> None:
+    """Make REQUEST, which is assessed, a draft again, to correct it."""
+    from orchestrator.management.application import open_managed
+    from orchestrator.management.change_requests.decisions import revise_change
+
+    print_change(revise_change(open_managed(Path.cwd()).acting, request, message.strip()), as_json=as_json)
+
+
 @command.command("withdraw")
 @request_argument
 @reason_option()

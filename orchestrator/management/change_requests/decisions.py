@@ -52,7 +52,8 @@ def edit_change(
         if expected is not None and request != expected:
             raise OrchestratorError("N145", f"{request.id} has changed since it was read")
         if request.state is not ChangeState.DRAFT:
-            raise OrchestratorError("G102", f"{request.id} is {request.state}, and only drafts change")
+            hint = f"orchestrator request revise {request.id}" if request.state is ChangeState.ASSESSING else None
+            raise OrchestratorError("G102", f"{request.id} is {request.state}, and only drafts change", hint=hint)
         return _edit(task, request, {**_fields(request), **fields}, sources)
 
     return change(acting, Action.EDIT_REQUESTS, work)
@@ -62,6 +63,18 @@ def edit_change(
 def submit_change(acting: Acting, key: str, sources: ChangeSources) -> ChangeRequest:
     """Have a draft assessed. Raises A110 and G101."""
     return change(acting, Action.EDIT_REQUESTS, lambda task: submit_incoming(task, _own(task, key), sources))
+
+
+@forwarded
+def revise_change(acting: Acting, key: str, reason: str = "") -> ChangeRequest:
+    """Make a request that is assessed a draft again, to correct it. Raises A110 and G101."""
+
+    def work(task: Change) -> ChangeRequest:
+        request = _own(task, key)
+        after = request.after(ChangeEvent.REVISE, note=reason, checks=())
+        return _move(task, request, after, ChangeEvent.REVISE)
+
+    return change(acting, Action.EDIT_REQUESTS, work, reason=reason)
 
 
 @forwarded

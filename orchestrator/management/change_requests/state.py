@@ -32,6 +32,8 @@ class ChangeEvent(StrEnum):
     """What changes the state of a change request."""
 
     SUBMIT = "submit"
+    REVISE = "revise"
+    """It is a draft again, which changes freely."""
     ACCEPT = "accept"
     REJECT = "reject"
     DEFER = "defer"
@@ -55,7 +57,13 @@ CHANGE_REQUEST_TABLE = StateTable(
     _S.DRAFT,
     {
         _S.DRAFT: {_E.SUBMIT: _S.ASSESSING, **_ENDS},
-        _S.ASSESSING: {_E.ACCEPT: _S.ACCEPTED, _E.REJECT: _S.REJECTED, _E.DEFER: _S.DEFERRED, **_ENDS},
+        _S.ASSESSING: {
+            _E.ACCEPT: _S.ACCEPTED,
+            _E.REJECT: _S.REJECTED,
+            _E.DEFER: _S.DEFERRED,
+            _E.REVISE: _S.DRAFT,
+            **_ENDS,
+        },
         _S.DEFERRED: {_E.REOPEN: _S.ASSESSING, **_ENDS},
         _S.ACCEPTED: {_E.PLAN: _S.PLANNED, _E.DEFER: _S.DEFERRED, **_ENDS},
         _S.PLANNED: {_E.RELEASE: _S.RELEASED, _E.UNPLAN: _S.ACCEPTED},

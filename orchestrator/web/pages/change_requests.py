@@ -25,6 +25,7 @@ LISTS = ("packages", "environments", "links")
 LONGEST_REASON = 10_000
 EVENT_WORDS = {
     "submit": "Have it assessed",
+    "revise": "Make it a draft again",
     "accept": "Accept",
     "reject": "Reject",
     "defer": "Defer",
