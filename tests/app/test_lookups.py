@@ -21,7 +21,8 @@ from tests.app.desk import Desk
 ROOT = Path(orchestrator.__file__).parent
 OF_THE_SYSTEM = {"counter", "feed-place"}
 """Kinds whose records no user names."""
-NAMED = [kind for kind in (*KINDS, *MANAGEMENT_KINDS) if noun_of(kind) not in OF_THE_SYSTEM]
+EVERY: list[RecordKind[Any]] = [*KINDS, *MANAGEMENT_KINDS]
+NAMED = [kind for kind in EVERY if noun_of(kind) not in OF_THE_SYSTEM]
 
 
 def named_in_code() -> set[str]:

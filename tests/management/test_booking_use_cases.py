@@ -274,7 +274,7 @@ def test_contention_counts_the_wait_of_requests_before_their_runs() -> None:
     desk = Desk()
     book(desk, "operator", NOON - 3 * HOUR, 8)
     digests = {name: f"sha256:{letter * 64}" for name, letter in (("package", "a"), ("plan", "b"), ("rendered", "c"))}
-    fields = {"project": "demo", "environment": "staging", "name": "shop", "version": "1.0.0", **digests,
+    fields: dict[str, Any] = {"project": "demo", "environment": "staging", "name": "shop", "version": "1.0.0", **digests,
               "requirement": Requirement(), "requested_by": Actor(name="ann"), "requested_at": NOON - 3 * HOUR}  # fmt: skip
     started = RunRequest(id="staging", state=RequestState.STARTED, run="staging", **fields)
     waiting = RunRequest(id="a2-staging", state=RequestState.READY, start=NOON - HOUR / 2, **fields)

@@ -63,5 +63,7 @@ def _use(request: RunRequest, environment: str, since: datetime, now: datetime) 
 
 def _ready_at(view: View, request: RunRequest) -> datetime:
     """When *request* had its votes and its earliest start had come."""
-    votes = (cast.vote.at for cast in view.records.all(VOTES, request.id) if cast.vote.withdrawn_at is None)
-    return max((request.requested_at, *((request.start,) if request.start is not None else ()), *votes))
+    times = [cast.vote.at for cast in view.records.all(VOTES, request.id) if cast.vote.withdrawn_at is None]
+    if request.start is not None:
+        times.append(request.start)
+    return max([request.requested_at, *times])
