@@ -110,6 +110,14 @@ def find_slots(
     return read_register(acting, Action.VIEW, work)
 
 
+def _bookings_since(view: View, start: datetime) -> dict[str, list[EnvironmentBooking]]:
+    """The bookings of each environment that end after *start*."""
+    here: dict[str, list[EnvironmentBooking]] = {name: [] for name in view.acting.environments}
+    for booking in each_record(view.records, BOOKINGS, [OPEN, ENDED], start=moment_text(start)):
+        here.setdefault(booking.environment, []).append(booking)
+    return here
+
+
 @forwarded
 def show_contention(
     acting: Acting,
@@ -126,10 +134,7 @@ def show_contention(
 
     def work(view: View) -> tuple[WeekDemand, ...]:
         first = next(iter(weeks_of(Interval(view.now.earliest - WEEK, view.now.earliest))))
-        start = moment_text(first.start)
-        here: dict[str, list[EnvironmentBooking]] = {name: [] for name in acting.environments}
-        for booking in each_record(view.records, BOOKINGS, [OPEN, ENDED], start=start):
-            here.setdefault(booking.environment, []).append(booking)
+        here = _bookings_since(view, first.start)
         chosen = [
             name for name in acting.environments if (names is None or name in names) and (here[name] or not booked_only)
         ]

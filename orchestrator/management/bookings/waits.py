@@ -1,4 +1,4 @@
-"""Who passes a booking, and since when promotions waited that it kept out: from the register."""
+"""Who passes a booking, and since when other promotions waited: from the register."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace

@@ -28,7 +28,7 @@ from orchestrator.management.trains.prognosis import (
 
 @dataclass(frozen=True)
 class RecordedPlace:
-    """What is known of a package in an environment at this moment, whenever the train is there."""
+    """What is known of a package in an environment at this moment, at whatever time the train comes."""
 
     path: PathFacts
     requirement: Requirement

@@ -36,7 +36,7 @@ class StayReason(StrEnum):
     PLANNED = "planned-later"
     """A planned release brings it into the environment later."""
     TOO_EARLY = "verified-too-recently"
-    """The environment requires more time since the package was verified in the one before."""
+    """The environment requires more time since the package was verified in the previous one."""
     REQUIREMENTS = "requirements-not-met"
     APPROVERS = "approvers-absent"
 
