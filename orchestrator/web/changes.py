@@ -7,7 +7,7 @@ from orchestrator.app.access import Question, can_i
 from orchestrator.app.acting import Acting
 from orchestrator.app.planned_requests import DEFAULT_QUEUE, RequestOptions, request_planned
 from orchestrator.app.request_duties import Shows
-from orchestrator.app.requests import Promote, RollBack, RunRequest
+from orchestrator.app.requests import Promote, Rehearse, RollBack, RunRequest
 from orchestrator.app.run_requests import RequestView, show_request, withdraw_request
 from orchestrator.app.votes import Shown, cast_vote, take_back_vote
 from orchestrator.domain.access.actions import Action
@@ -88,6 +88,22 @@ def promote(
     return app.submissions.submit(
         actor, Promote(package=package.ref, targets=targets, reason=allow_rolled_back), queue=queue
     )
+
+
+def rehearse(
+    app: "Application", actor: Actor, release: str, environment: str, *, queue: str = DEFAULT_QUEUE
+) -> RunRequest:
+    """Queue the rehearsal of a kept package in one environment, for workers. Returns the request.
+
+    Raises A201 if the environment requires approvals, and the code of the first condition that is not met.
+    """
+    package = app.releases.kept_package(actor, release)
+    app.require_environment(environment)
+    if app.request_rules().approvals.govern(package.ref.name, environment):
+        hint = f"orchestrator rehearse {package.ref.name}-{package.ref.version} --in {environment}"
+        raise OrchestratorError("A201", f"{environment} requires approvals, which are for a plan", hint=hint)
+    targets = app.plans.targets(actor, package, environment, redeploy=True, rehearsal=True)
+    return app.submissions.submit(actor, Rehearse(package=package.ref, targets=targets), queue=queue)
 
 
 def roll_back(

@@ -326,6 +326,7 @@ ROUTES: dict[str, tuple[str, ...] | Public | UseCaseRoute] = {
     "POST /runs/{run}/control": ("queries.story", "control.request"),
     "POST /runs/{run}/retry": ("queries.story", "submissions.retry"),
     "POST /promote": PROMOTING,
+    "POST /rehearse": ("releases.kept_package", "plans.targets", "submissions.submit(Rehearse)"),
     "POST /promote/plan": ("releases.kept_package", "plans.make"),
     "POST /environments/{environment}/rollback": ROLLING_BACK,
     "POST /environments/{environment}/lock": ("control.lock",),

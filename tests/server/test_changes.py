@@ -268,7 +268,7 @@ def body_of(route: str, asked: dict[str, Any]) -> dict[str, Any]:
         return {"decision": "approve", **shown(asked)}
     if route.endswith("control"):
         fields["verb"] = "pause"
-    if route.endswith(("promotions", "promote", "promote/plan")):
+    if route.endswith(("promotions", "promote", "promote/plan", "/rehearse")):
         fields = {"release": "shop-1.3.0", "environment": "staging"}
     if route.endswith("api/v1/requests"):
         fields = {"plan": asked["request"]["plan"]}

@@ -195,6 +195,7 @@ def promote_page(
         "governed": app.request_rules().approvals.govern(package.ref.name, environment),
         "allowed": changes.is_allowed(acting, Action.PROMOTE, environment),
         "plans": changes.is_allowed(acting, Action.PLAN, environment),
+        "rehearses": changes.is_allowed(acting, Action.REHEARSE, environment),
         "making": call_view(app, who.actor, call, MAKING, plan_arguments(package.ref, environment)) if call else None,
         "worker": app.scheduler_runs(),
     }
@@ -233,6 +234,17 @@ async def send_promotion(request: Request) -> Response:
         release, environment = text_of(form, "release", needed=True), text_of(form, "environment", needed=True)
         queued = changes.promote(app, who.actor, release, environment)
         return f"/runs/{quote(queued.name)}"
+
+    return await submitted(request, work)
+
+
+@router.post("/rehearse")
+async def send_rehearsal(request: Request) -> Response:
+    """Queue a rehearsal: promote a release, roll it back, and promote it again."""
+
+    def work(app: Any, who: SignedIn, form: Form) -> str:
+        release, environment = text_of(form, "release", needed=True), text_of(form, "environment", needed=True)
+        return f"/runs/{quote(changes.rehearse(app, who.actor, release, environment).name)}"
 
     return await submitted(request, work)
 
