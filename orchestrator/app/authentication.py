@@ -102,14 +102,18 @@ class Authentication:
         places = (self._account_of(name), f"address:{network_of(source.address)}")
         for place in places:
             self._refuse_delayed(self.sign_ins.failures(place))
-        stored = self.register.reading(lambda records: records.get(PASSWORDS, name))
+        stored = self._password(name)
         fits = self.hashes.fits(stored.hash if stored else None, password[: LONGEST_PASSWORD + 1])
         if not fits or not self._is_active(name):
             self._failed(name, places)
             raise OrchestratorError("N121", REFUSED)
         for place in places:
             self.sign_ins.succeed(place)
-        return self.start(name, source)
+        made = self.start(name, source)
+        if self._password(name) != stored:  # set meanwhile, which may have ended the sessions before this one was kept
+            self.sign_out(made.session)
+            raise OrchestratorError("N121", REFUSED)
+        return made
 
     def sign_out(self, session: Session) -> None:
         """End the session."""
@@ -187,6 +191,9 @@ class Authentication:
         self.record(session.actor(), "session:start", session.id, {"address": source.address, **more})
         self.sign_ins.start(session)
         return NewSession(session, value)
+
+    def _password(self, name: str) -> Password | None:
+        return self.register.reading(lambda records: records.get(PASSWORDS, name))
 
     def _failed(self, name: str, places: tuple[str, ...]) -> None:
         """Count the failure. The audit stream gets the first one that has a delay, and not every attempt."""

@@ -11,7 +11,7 @@ from orchestrator.config.implementation import implementation_files, load_implem
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.environment import PUSHED
-from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
 from orchestrator.domain.listing import PAGE_SIZE, Page
 from orchestrator.domain.moments import parse_moment
 from orchestrator.domain.project_definition import (
@@ -25,7 +25,7 @@ from orchestrator.domain.project_definition import (
 )
 from orchestrator.domain.register import PROJECT_DEFINITIONS
 from orchestrator.domain.release import Revision
-from orchestrator.domain.uploads import UploadPart
+from orchestrator.domain.uploads import UploadPart, judges_content
 from orchestrator.register_ports import Records
 from orchestrator.trees import temporary_folder
 
@@ -73,7 +73,8 @@ class Definitions(UseCases):
         """Add a part to the upload of the definition *digest*. Returns the definition once it is whole, and kept.
 
         Raises N141 if the upload does not continue at this part, N142 and N184, N143 and N180 if it is not the
-        definition with this digest, N182, and F-codes of its files. After the last ones the upload starts again.
+        definition with this digest, N182, F-codes of its files, and S-codes. After those of the content the upload
+        starts again; after S-codes its last part can be repeated.
         """
         self._require_receiving()
         if part.total > LARGEST_ARCHIVE:
@@ -84,9 +85,16 @@ class Definitions(UseCases):
         if not part.is_last:
             return None
         try:
-            return self._keep(actor, digest, uploads.file(digest).read_bytes())
-        finally:
+            kept = self._keep(actor, digest, uploads.file(digest).read_bytes())
+        except OrchestratorError as error:
+            if judges_content(error):
+                uploads.discard(digest)
+            raise
+        except OrchestratorErrors:
             uploads.discard(digest)
+            raise
+        uploads.discard(digest)
+        return kept
 
     @use_case(Action.PUSH_DEFINITION, recorded=False)
     def keep(self, actor: Actor, digest: str, file: Path) -> ProjectDefinition:

@@ -13,7 +13,7 @@ from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.moments import Now, parse_moment
 from orchestrator.domain.release import Package
-from orchestrator.domain.uploads import UPLOAD_KEPT_FOR, UploadPart
+from orchestrator.domain.uploads import UPLOAD_KEPT_FOR, UploadPart, judges_content
 from orchestrator.ports import Uploads
 
 
@@ -34,7 +34,8 @@ class PackageUploads(UseCases):
         """Add a part to the upload of the package *digest*. Returns the package once it is whole, and kept.
 
         Raises N141 if the upload does not continue at this part, N143 if the content has another digest, N144 if its
-        name and version are those of another package, and P-codes. After the last three the upload starts again.
+        name and version are those of another package, P-codes, and S-codes. After N143, N144 and P-codes the upload
+        starts again; after S-codes its last part can be repeated.
         """
         at = parse_moment(self._parts.services.clock.now())
         self._parts.uploads.append(digest, part, data, at)
@@ -44,8 +45,9 @@ class PackageUploads(UseCases):
         """The package *digest*, which is whole."""
         try:
             package = self._verified(self._parts.uploads.file(digest), digest)
-        except OrchestratorError:
-            self._parts.uploads.discard(digest)
+        except OrchestratorError as error:
+            if judges_content(error):
+                self._parts.uploads.discard(digest)
             raise
         record_builder(self._parts.acting_as(actor), digest)
         kept = self._parts.packages.keep(self._parts.uploads.file(digest))

@@ -43,3 +43,8 @@ def parse_content_range(text: str, length: int) -> UploadPart:
 def wrong_offset(expected: int, start: int) -> OrchestratorError:
     """The error for a part that does not continue an upload."""
     return OrchestratorError("N141", f"the upload continues at byte {expected}, and not at {start}")
+
+
+def judges_content(error: OrchestratorError) -> bool:
+    """Whether *error* is about the content of an upload. After an error of a store (S-codes) nothing is known of it."""
+    return not error.code.startswith("S")

@@ -2,7 +2,9 @@
 
 import base64
 import json
+import logging
 import secrets
+import traceback
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
@@ -15,10 +17,12 @@ from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
 from orchestrator.domain.moments import parse_moment
 from orchestrator.domain.worker_calls import CALLS_KEPT_FOR, CLAIM_LASTS, WorkerCall
 from orchestrator.management.use_cases import UseCase, use_case_called
+from orchestrator.secret_values import process_secrets
 
 if TYPE_CHECKING:
     from orchestrator.management.application import ManagedApplication
 
+log = logging.getLogger("orchestrator.calls")
 EXTEND_EVERY_S = CLAIM_LASTS.total_seconds() / 4
 
 
@@ -72,6 +76,10 @@ def _ended(app: "ManagedApplication", call: WorkerCall) -> dict[str, Any]:
         return {"errors": tuple(each.to_json() for each in errors.errors)}
     except OrchestratorError as error:
         return {"errors": (error.to_json(),)}
+    except Exception:  # noqa: BLE001 - a mistake of ours, which every worker would repeat while the client waits
+        log.error("call %s failed: %s", call.id, process_secrets().text(traceback.format_exc()))  # noqa: TRY400
+        failed = OrchestratorError("M199", f"the call {call.id} failed; the log of the worker has the details")
+        return {"errors": (failed.to_json(),)}
 
 
 def _kept(app: "ManagedApplication", call: WorkerCall, case: UseCase, result: Any) -> dict[str, Any]:

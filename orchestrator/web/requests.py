@@ -4,7 +4,7 @@ import hmac
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from fastapi import Query, Request
 from pydantic import ValidationError
@@ -163,7 +163,7 @@ def require_writer(request: Request) -> SignedIn:
 def check_origin(request: Request) -> None:
     """Return if a page of this server has sent the form, by the headers that a page cannot set. Raises N122."""
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    own = origin is not None and urlsplit(origin).netloc == request.url.netloc
+    own = origin is not None and origin.partition("://")[2] == request.url.netloc
     if site == "same-origin" or (site is None and own):
         return
     raise OrchestratorError("N122", "the form was sent from another site")
@@ -208,6 +208,4 @@ async def _body(request: Request, largest: int) -> bytes:
 
 def own_path(text: str) -> str:
     """*text* if it is a path of this server, otherwise the first page."""
-    parts = urlsplit(text)
-    plain = text.startswith("/") and not text.startswith(("//", "/\\")) and text.isprintable()
-    return text if plain and not parts.scheme and not parts.netloc else "/"
+    return text if text.startswith("/") and not text.startswith(("//", "/\\")) and text.isprintable() else "/"

@@ -140,6 +140,25 @@ def test_a_new_password_ends_all_sessions(door: Authentication, desk: Desk) -> N
         door.sign_in("viewer", GOOD, HERE)
 
 
+def test_a_sign_in_with_a_password_that_is_replaced_meanwhile_is_refused(door: Authentication, desk: Desk) -> None:
+    """The session of a thief whose password was being checked when the user set another one does not outlive that."""
+
+    class Slow:
+        """Checks a password, and has it replaced before the answer."""
+
+        def hashed(self, password: str) -> str:
+            return HASHES.hashed(password)
+
+        def fits(self, hashed: str | None, password: str) -> bool:
+            found = HASHES.fits(hashed, password)
+            door.set_password(create_link(desk.acting("root"), "viewer").text, "", "another password", HERE)
+            return found
+
+    with pytest.raises(OrchestratorError, match="is wrong"):
+        replace(door, hashes=Slow()).sign_in("viewer", GOOD, HERE)
+    assert len(door.sign_ins.sessions_of("viewer")) == 1
+
+
 def test_the_first_link_creates_the_administrator() -> None:
     """In a project without bindings the first link creates a user with every right, and no second one."""
     acting = Acting(MemoryRegister(), Actor(name="machine"), Desk().clock, ENVIRONMENTS)

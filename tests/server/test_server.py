@@ -86,11 +86,32 @@ def test_a_sign_in_makes_a_new_session_and_leads_to_this_server(site: Site) -> N
 
 
 @pytest.mark.parametrize(
-    "text", ["https://evil.test", "//evil.test", "/\\evil.test", "javascript:alert(1)", "", "/a\nb"]
+    "text", ["https://evil.test", "//evil.test", "/\\evil.test", "javascript:alert(1)", "", "/a\nb", "//["]
 )
 def test_a_next_page_elsewhere_is_not_used(text: str) -> None:
     """Addresses of other servers lead to the first page."""
     assert own_path(text) == "/"
+
+
+def test_addresses_that_are_none_are_refused(site: Site) -> None:
+    """A next page and an origin that no address has are refused as those of other servers are."""
+    there = site.browser()
+    page = there.get("/sign-in?next=//[", **HTML)
+    assert (page.status_code, 'name="next" value="/"' in page.text) == (200, True)
+    refused = there.request("POST", "/sign-in", data={"name": "ann"}, headers={"origin": "http://["})
+    assert (refused.status_code, refused.json()["code"]) == (403, "N122")
+
+
+def test_a_sign_out_removes_the_cookie_behind_tls(site: Site) -> None:
+    """A browser takes no cookie whose name starts with `__Host-` without `Secure`, also not one that removes it."""
+    ann = site.user("ann", "viewer")
+    value, token = ann.cookies["orchestrator"], ann.form_token
+    cookie = {"cookie": f"__Host-orchestrator={value}", "origin": ORIGIN.replace("http:", "https:")}
+    data = {"form_token": token}
+    done = site.browser().request("POST", f"{cookie['origin']}/sign-out", data=data, headers=cookie)
+    assert done.status_code == 303
+    removed = done.headers["set-cookie"]
+    assert ("__Host-orchestrator=" in removed, "Max-Age=0" in removed, "Secure" in removed) == (True, True, True)
 
 
 def test_a_token_authenticates_the_api(site: Site) -> None:

@@ -77,6 +77,21 @@ def refused(app: App, file: Path, digest: str, start: int = 0) -> str:
     return found.value.code
 
 
+def test_an_upload_survives_a_store_that_is_away(
+    there: App, sealed: tuple[Path, str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the store of packages is away at the last part, nothing that has arrived is lost: the part can be repeated."""
+    monkeypatch.setenv("ORCHESTRATOR_ARTIFACTS", str(tmp_path / "store"))
+    _, digest, file = sealed
+    app = open_app(there.root)
+    assert refused(app, file, digest) == "S143"
+    (tmp_path / "store").mkdir()
+    size = file.stat().st_size
+    assert app.uploading.upload_offset(app.actor, digest) == (size, False)
+    upload(app, file, digest, (size - 1) // PART_BYTES * PART_BYTES)
+    assert app.uploading.upload_offset(app.actor, digest) == (0, True)
+
+
 def test_an_upload_continues_where_it_ended(there: App, sealed: tuple[Path, str, Path]) -> None:
     """Parts follow each other: another place is refused, a repeated part is not, and the whole package is kept with its builder."""
     _, digest, file = sealed

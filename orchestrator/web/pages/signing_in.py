@@ -143,7 +143,7 @@ def _sign_out(request: Request, form: dict[str, str]) -> Response:
         application(request).authentication.sign_out(who.session)
     origin = who.session.origin if who.session is not None else None
     response = after_form(f"/sign-in?{urlencode({'ended': origin.provider})}" if origin is not None else "/sign-in")
-    response.delete_cookie(cookie_name(request), path="/", httponly=True, samesite="lax")
+    remove_cookie(request, response, cookie_name(request))
     return response
 
 
@@ -163,3 +163,9 @@ def with_cookie(request: Request, response: Response, session: NewSession) -> Re
     secure = request.url.scheme == "https"
     response.set_cookie(cookie_name(request), session.value, path="/", secure=secure, httponly=True, samesite="lax")
     return response
+
+
+def remove_cookie(request: Request, response: Response, name: str) -> None:
+    """Have the browser remove the cookie *name*: with TLS it ignores a `__Host-` cookie that is not `Secure`."""
+    secure = request.url.scheme == "https"
+    response.delete_cookie(name, path="/", secure=secure, httponly=True, samesite="lax")

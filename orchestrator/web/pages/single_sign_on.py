@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from orchestrator.app.provider_accounts import ProviderRefusal
 from orchestrator.domain.error_codes import ATTEMPT_OVER
 from orchestrator.web.pages.rendering import after_form
-from orchestrator.web.pages.signing_in import with_cookie
+from orchestrator.web.pages.signing_in import remove_cookie, with_cookie
 from orchestrator.web.problems import problem_response
 from orchestrator.web.requests import application, full_address, own_path, read_form, request_source, signed_in
 
@@ -44,7 +44,7 @@ def return_from_provider(request: Request, provider: str) -> Response:
     if before is not None and before.session is not None:
         application(request).authentication.sign_out(before.session)
     response = with_cookie(request, after_form(made.next), made.session)
-    response.delete_cookie(_cookie(request), path="/", httponly=True, samesite="lax")
+    remove_cookie(request, response, _cookie(request))
     return response
 
 
