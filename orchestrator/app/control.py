@@ -4,12 +4,12 @@ import secrets
 from typing import Literal
 
 from orchestrator.app.authorize import UseCases, use_case
-from orchestrator.app.journal import open_runs
+from orchestrator.app.journal import is_past_start, open_runs
 from orchestrator.app.parts import Parts
 from orchestrator.app.rights import control_rights
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor
-from orchestrator.domain.journal import ControlVerb, Entry, Lease, Run, add_seconds
+from orchestrator.domain.journal import DEFAULT_QUEUE, ControlVerb, Entry, Lease, Run, add_seconds
 from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.locks import lock_run
 from orchestrator.ports import Store
@@ -40,6 +40,20 @@ class Control(UseCases):
     def request(self, actor: Actor, run: Run, verb: ControlVerb, why: str = "") -> None:
         """Record a control request for *run*: pause, cancel or abort; empty: continue after all."""
         record_control(self._parts.store, str(actor), run, verb, why)
+
+    @use_case(control_rights)
+    def transfer(self, actor: Actor, run: Run) -> bool:
+        """Leave the request of *run* to the workers of the queue `default`, if its own process has ended.
+
+        Returns whether that was done: not for a request that is done or belongs to workers, nor for one whose process
+        works or has just been started. Raises R101.
+        """
+        store = self._parts.store
+        work = store.work(run.root)
+        has_process = self._parts.engine.works_on(work)
+        if work.done or has_process or not is_past_start(work, run, self._parts.services.clock.now()):
+            return False
+        return store.transfer(run.root, DEFAULT_QUEUE)
 
     @use_case(Action.LOCK)
     def lock(self, actor: Actor, environment: str, why: str, duration: float | None = None) -> Lease:

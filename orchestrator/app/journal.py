@@ -3,10 +3,12 @@
 from orchestrator.app.parts import Parts
 from orchestrator.app.requests import Request, parse_request
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import LOCK_KINDS, Run, busy, queued
+from orchestrator.domain.journal import LOCK_KINDS, QueuedRequest, Run, add_seconds, busy, is_past, queued
 from orchestrator.domain.listing import RunFilter
 from orchestrator.ports import Store
 from orchestrator.ports.lists import each_run, queue_of
+
+GRACE_S = 15.0  # a process has this time between requesting something and starting it
 
 
 def recorded_request(store: Store, root: str) -> Request:
@@ -27,6 +29,11 @@ def current_run(store: Store, root: str) -> Run:
         raise OrchestratorError("R101", f"there is no run {root!r}")
     whole = next((run for run in runs if run.kind == "waves"), None)
     return whole or next((run for run in runs if not run.ended), runs[0])
+
+
+def is_past_start(work: QueuedRequest, run: Run, now: str) -> bool:
+    """Whether a process has executed *work*, or had the time to start it: *run* is its run that continues."""
+    return work.epoch > 0 or is_past(add_seconds(run.requested_at, GRACE_S), now)
 
 
 def open_runs(store: Store, root: str) -> list[Run]:

@@ -12,7 +12,7 @@ from orchestrator.app.run_requests import request_promotion
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.approval.policy import Requirement, stricter
 from orchestrator.domain.approval.requests import Rollout, RunRequest
-from orchestrator.domain.journal import run_id
+from orchestrator.domain.journal import DEFAULT_QUEUE, run_id
 from orchestrator.domain.moments import parse_moment
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.risk.kinds import ChangeKind
@@ -20,8 +20,6 @@ from orchestrator.domain.wave_plan import WavePlan
 
 if TYPE_CHECKING:
     from orchestrator.app.application import Application
-
-DEFAULT_QUEUE = "default"
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 from orchestrator.app.control import Control
 from orchestrator.app.front_end import ApplicationParts
+from orchestrator.app.journal import is_past_start
 from orchestrator.app.queries import Queries
 from orchestrator.app.recovery import Recovery
 from orchestrator.app.requests import RunRequest
 from orchestrator.domain.access.principals import SYSTEM_ACTOR
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import QueuedRequest, Run, add_seconds, is_past
+from orchestrator.domain.journal import QueuedRequest, Run
 from orchestrator.ports.lists import queue_entry, queue_of
 
-GRACE_S = 15.0  # a process has this time between requesting something and starting it
 PAUSE_S = 2.0  # between two checks of what a waiting run waits for
 AGAIN_S = 60.0  # after this time a run that was resumed, and whose process ended again, is resumed again
 
@@ -93,8 +93,7 @@ class Resumption:
         elsewhere = work.host not in {"", self._parts.engine.here}
         if elsewhere and self._parts.shared is None and not self._leaves(run):
             return False
-        now = self._parts.services.clock.now()
-        started = work.epoch > 0 or is_past(add_seconds(run.requested_at, GRACE_S), now)
+        started = is_past_start(work, run, self._parts.services.clock.now())
         paused = (
             self._queries.is_paused(self._parts.actor, work.root) if run.kind == "waves" else run.control == "pause"
         )

@@ -26,6 +26,7 @@ def stop_run(app: Application, wanted: str, verb: ControlVerb, why: str, *, as_j
     app.control.request(app.actor, run, verb, why)
     has_worker = app.queries.has_worker(app.actor, run.root)
     if not has_worker and not app.executes_here:
+        app.control.transfer(app.actor, run)
         note(f"{run.id} has no active worker; a worker of the server ends it")
     elif not has_worker:
         note(f"{run.id} has no active worker; ending it now")

@@ -3,7 +3,6 @@
 import os
 
 from orchestrator.app.application import Application
-from orchestrator.app.planned_requests import DEFAULT_QUEUE
 from orchestrator.app.requests import RunRequest
 from orchestrator.cli import output
 from orchestrator.cli.execution import execute, exit_of, note_without_worker
@@ -11,7 +10,7 @@ from orchestrator.cli.situation import hosts_summary, remedy_lines
 from orchestrator.cli.words import duration_text, state_words, waves
 from orchestrator.domain.access.principals import SYSTEM_ACTOR
 from orchestrator.domain.facts import remedies
-from orchestrator.domain.journal import Run
+from orchestrator.domain.journal import DEFAULT_QUEUE, Run
 from orchestrator.domain.promotion import State
 from orchestrator.domain.run_reason import ending_reason
 from orchestrator.domain.story import RunView

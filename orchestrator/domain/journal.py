@@ -136,6 +136,10 @@ class Lease(Model):
 LOCK = "lock:"
 
 
+DEFAULT_QUEUE = "default"
+"""The queue of workers where no other is named."""
+
+
 class QueuedRequest(Model):
     """A submitted request, and the process that has claimed it.
 

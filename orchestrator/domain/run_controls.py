@@ -7,14 +7,16 @@ from orchestrator.domain.journal import ControlVerb
 ControlRequest = Literal["pause", "continue", "cancel", "abort"]
 
 
-def possible_requests(control: ControlVerb, *, going_back: bool) -> tuple[ControlRequest, ...]:
+def possible_requests(
+    control: ControlVerb, *, going_back: bool, interrupted: bool = False
+) -> tuple[ControlRequest, ...]:
     """What can be requested of a run that has not ended: *control* was requested last; *going_back*: it rolls back.
 
     A run that is to be cancelled is not paused: that would replace the request. A rollback is not cancelled. It can be
-    paused and, in a second step, aborted.
+    paused and, in a second step, aborted. One that is *interrupted* can be continued: no process works on it.
     """
     found: list[ControlRequest] = []
-    if control == "pause":
+    if control == "pause" or (interrupted and (control == "" or going_back)):
         found.append("continue")
     elif control == "" or going_back:
         found.append("pause")

@@ -16,7 +16,7 @@ from orchestrator.app.acting import Acting
 from orchestrator.app.admission import Promotion
 from orchestrator.app.calendar import states
 from orchestrator.app.clients import ProjectFacts
-from orchestrator.app.planned_requests import DEFAULT_QUEUE, RequestOptions
+from orchestrator.app.planned_requests import RequestOptions
 from orchestrator.app.plans import Plans
 from orchestrator.app.queries import Queries
 from orchestrator.app.recovery import Recovery
@@ -32,6 +32,7 @@ from orchestrator.domain.calendar.rules import CalendarRule
 from orchestrator.domain.calendar.state import EnvironmentCalendar
 from orchestrator.domain.environment import Environment, unknown_environment
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors, Where, catalogue
+from orchestrator.domain.journal import DEFAULT_QUEUE
 from orchestrator.domain.moments import moment_text
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.risk.kinds import ChangeKind

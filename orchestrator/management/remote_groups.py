@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.app.opening import this_machine
-from orchestrator.app.planned_requests import DEFAULT_QUEUE
 from orchestrator.app.plans import Plans
 from orchestrator.app.queries import Queries
 from orchestrator.app.recovery import Recovery
@@ -17,7 +16,7 @@ from orchestrator.app.submit import AnyRequest, Submissions
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.error_codes import UNKNOWN_RELEASE
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import Run
+from orchestrator.domain.journal import DEFAULT_QUEUE, Run
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.release import Package
 from orchestrator.domain.wave_plan import WavePlan

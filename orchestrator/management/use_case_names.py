@@ -191,7 +191,7 @@ GROUP_READS: dict[str, tuple[str, ...]] = {
 }
 """The methods of groups that read, by the names that the application has for the groups."""
 GROUP_CHANGES: dict[str, tuple[str, ...]] = {
-    "control": ("lock", "unlock", "request"),
+    "control": ("lock", "unlock", "request", "transfer"),
     "releases": ("remove",),
     "plans": ("keep_document",),
     "recovery": ("reap",),

@@ -123,6 +123,12 @@ class Requests(Protocol):
     def release_claim(self, root: str, worker: str, *, done: bool) -> None:
         """Work on it no longer. Without effect when another worker has it."""
 
+    def transfer(self, root: str, queue: str) -> bool:
+        """Leave a request to the workers of *queue* that is not done, and that its own process was to execute.
+
+        Returns False, with nothing changed, if it is done, or was left to workers before. Raises R101.
+        """
+
 
 class Store(RunJournal, Leases, WaitingRuns, Requests, Lists, Protocol):
     """The journal and what is folded from it. Every method is one transaction."""

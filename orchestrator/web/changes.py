@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.app.access import Question, can_i
 from orchestrator.app.acting import Acting
-from orchestrator.app.planned_requests import DEFAULT_QUEUE, RequestOptions, request_planned
+from orchestrator.app.planned_requests import RequestOptions, request_planned
 from orchestrator.app.request_duties import Shows
 from orchestrator.app.requests import Promote, Rehearse, RollBack, RunRequest
 from orchestrator.app.run_requests import RequestView, show_request, withdraw_request
@@ -14,7 +14,7 @@ from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.approval.votes import Decision
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import ControlVerb, Run
+from orchestrator.domain.journal import DEFAULT_QUEUE, ControlVerb, Run
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.risk.assessment import Risk
 from orchestrator.domain.wave_plan import WavePlan
@@ -61,6 +61,8 @@ def control_run(app: "Application", actor: Actor, run: str, verb: str, reason: s
     if found.ended:
         raise OrchestratorError("R141", f"{found.id} has ended: {found.state}")
     app.control.request(actor, found, ACCEPTED_VERBS[verb], reason.strip())
+    if verb != "pause":
+        app.control.transfer(actor, found)  # the process of a command may have ended: workers do the rest
     return found
 
 

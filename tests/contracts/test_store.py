@@ -360,6 +360,20 @@ def test_a_process_that_was_replaced_gets_no_place(store: Store) -> None:
     assert store.enqueue("staging", made, supersede=False, worker="second").run == "r1-staging"
 
 
+def test_a_request_is_handed_over_to_workers_once(store: Store) -> None:
+    """A request that its own process was to execute is left to workers, who can take it then; one that is done or theirs is not."""
+    for root, queue in (("r1", ""), ("r2", "other"), ("r3", "")):
+        store.submit(QueuedRequest(root=root, request={"targets": [root]}, queue=queue), run(f"{root}-{root}", root))
+    store.release_claim("r3", "", done=True)
+    assert takeable(store) == []
+    assert [store.transfer(root, "q") for root in ("r1", "r2", "r3", "r1")] == [True, False, False, False]
+    assert [store.work(root).queue for root in ("r1", "r2", "r3")] == ["q", "other", ""]
+    assert takeable(store) == ["r1"]
+    with pytest.raises(OrchestratorError) as refused:
+        store.transfer("r4", "q")
+    assert refused.value.code == "R101"
+
+
 def takeable(store: Store, queue: str = "q") -> list[str]:
     return [work.root for work in each_takeable(store, queue, lambda _root, _why: None)]
 

@@ -20,6 +20,7 @@ from orchestrator.cli.places import PLACES, Place
 from orchestrator.domain.access.actions import BUILT_IN
 from orchestrator.domain.access.principals import Binding, User
 from orchestrator.wiring import open_app
+from tests.inside import Said
 from tests.server.test_process import free_port
 
 PATIENCE_S = 120.0
@@ -32,6 +33,14 @@ def is_remote(words: tuple[str, ...]) -> bool:
     """Whether the command of *words* acts at a server."""
     name = " ".join(words[:2]) if " ".join(words[:2]) in PLACES else words[0]
     return PLACES.get(name) is Place.REMOTE
+
+
+class BuildRefused(Exception):
+    """A folder cannot be built: *said* is what the command said."""
+
+    def __init__(self, said: Said) -> None:
+        super().__init__(said.err)
+        self.said = said
 
 
 @dataclass
@@ -56,7 +65,10 @@ class JourneyServer:
         return {**plain, "ORCHESTRATOR_SERVER": f"http://127.0.0.1:{self.port}", "ORCHESTRATOR_TOKEN": self.token}
 
     def named(self, words: tuple[str, ...], plain: Mapping[str, str]) -> tuple[str, ...]:
-        """*words* with the names of packages in the place of folders, which are built and uploaded for that."""
+        """*words* with the names of packages in the place of folders, which are built and uploaded for that.
+
+        Raises `BuildRefused`.
+        """
         if words[0] == "build":
             return words
         return tuple(self._built(word, plain) if FOLDER.fullmatch(word) else word for word in words)
@@ -82,7 +94,8 @@ class JourneyServer:
         done = subprocess.run(
             words, cwd=self.root, env=self.environ(plain), capture_output=True, check=False, text=True
         )
-        assert done.returncode == 0, done.stderr
+        if done.returncode != 0:
+            raise BuildRefused(Said(done.returncode, done.stdout, done.stderr))
         ref = json.loads(done.stdout)["release"]
         return f"{ref['name']}-{ref['version']}"
 

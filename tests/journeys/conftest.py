@@ -23,7 +23,7 @@ from orchestrator.hosts import loopback
 from orchestrator.processes import kill_tree
 from orchestrator.wiring import App, open_app
 from tests.inside import Said, reads, say
-from tests.journeys.at_server import JourneyServer, is_chosen, is_remote
+from tests.journeys.at_server import BuildRefused, JourneyServer, is_chosen, is_remote
 from tests.postgres import Server
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,7 +72,10 @@ class Project:
     def _run_at_server(self, *words: str) -> Said:
         plain = self.environ()
         self.server = self.server or JourneyServer(self.root)
-        named = self.server.named(words, plain)
+        try:
+            named = self.server.named(words, plain)
+        except BuildRefused as refused:
+            return refused.said
         return self._start_and_end(*named, environ=self.server.environ(plain))
 
     def _start_and_end(self, *words: str, environ: dict[str, str] | None = None) -> Said:

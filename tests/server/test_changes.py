@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from orchestrator.domain.access.actions import BUILT_IN
+from orchestrator.domain.journal import QueuedRequest, Run
 from orchestrator.web.api import (
     definitions,
     hook_rules,
@@ -179,6 +180,28 @@ def test_promotions_and_rollbacks_are_queued(office: RequestProject, site: Site)
     assert office.store.run(run).control == ""
     assert offered(ann, run) == ["pause", "cancel", "abort"]
     assert offered(site.signed_in("vic"), run) == []
+
+
+@pytest.mark.parametrize("way", ["page", "api", "command"])
+def test_a_run_whose_process_has_ended_is_left_to_workers(office: RequestProject, site: Site, way: str) -> None:
+    """A run that a command executed, and whose process was killed, is continued by a worker once a user requests that at the server."""
+    run = Run(id="0000a1-staging", root="0000a1", kind="promotion", environment="staging", by="ann")
+    asked = {"root": run.root, "kind": run.kind, "targets": [run.environment]}
+    office.store.submit(QueuedRequest(root=run.root, request=asked), run)
+    office.store.claim(run.root, "dead", "here", 0.0)
+    office.store.acquire(run.environment, run.id, "ann", run.kind, worker="dead")
+    office.store.release_claim(run.root, "dead", done=False)
+    ann = site.signed_in("ann")
+    assert ann.get(f"/api/v1/runs/{run.id}").json()["interrupted"]
+    assert offered(ann, run.id) == ["continue", "cancel", "abort"]
+    if way == "page":
+        assert ann.form(f"/runs/{run.id}/control", verb="continue").status_code == 303
+    elif way == "api":
+        assert ann.post(f"/api/v1/runs/{run.id}/control", {"verb": "continue"}).status_code == 202
+    else:
+        order = {"arguments": {"run": run.id}}
+        assert ann.post("/api/v1/use-cases/control.transfer", order).status_code == 200
+    assert office.store.work(run.root).queue == "default"
 
 
 def offered(browser: Browser, run: str) -> list[str]:

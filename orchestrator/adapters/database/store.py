@@ -259,6 +259,20 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
                 work = decode(QueuedRequest, row.data)
                 _keep(db, work.model_copy(update={"worker": "", "until": None, "done": done}))
 
+    @retry_on_disconnect
+    def transfer(self, root: str, queue: str) -> bool:
+        """Leave it to the workers of *queue*."""
+        with translate_errors(), self._engine.begin() as db:
+            query = sa.select(queued_requests.c.data).where(queued_requests.c.root == root)
+            row = db.execute(query.with_for_update()).first()
+            if row is None:
+                raise OrchestratorError("R101", f"there is no run {root!r}")
+            work = decode(QueuedRequest, row.data)
+            if work.done or work.queue:
+                return False
+            _keep(db, work.model_copy(update={"queue": queue}))
+            return True
+
     def figures(self) -> StoreFigures:
         """What monitoring reads."""
         c = run_list.c

@@ -332,5 +332,13 @@ class MemoryStore(MemoryLists):
         if work.worker == worker:
             self._works[root] = work.model_copy(update={"worker": "", "until": None, "done": done})
 
+    def transfer(self, root: str, queue: str) -> bool:
+        """Leave it to the workers of *queue*."""
+        work = self.work(root)
+        if work.done or work.queue:
+            return False
+        self._works[root] = work.model_copy(update={"queue": queue})
+        return True
+
     def close(self) -> None:
         """Nothing is open."""

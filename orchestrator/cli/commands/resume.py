@@ -49,6 +49,8 @@ def command(run: str, background: bool, as_json: bool) -> int:
     if not background and app.queries.has_worker(actor, request.root):
         note(f"another process executes {request.root}; following it")
         return report_end(app, request, follow(app, request), as_json=as_json)
+    if not app.executes_here:
+        app.control.transfer(app.actor, present)
     note(f"resuming {request.root}")
     return (
         _when_free(app, request, as_json=as_json) if background else execute_and_report(app, request, as_json=as_json)

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from orchestrator.app.planned_requests import DEFAULT_QUEUE, RequestOptions, request_planned
+from orchestrator.app.planned_requests import RequestOptions, request_planned
 from orchestrator.app.request_duties import Shows
 from orchestrator.domain.error_codes import NOTHING_TO_PROMOTE
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import run_id
+from orchestrator.domain.journal import DEFAULT_QUEUE, run_id
 from orchestrator.domain.moments import parse_moment
 from orchestrator.domain.register import REQUESTS
 from orchestrator.domain.release import Package

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from orchestrator.app.planned_requests import DEFAULT_QUEUE, RequestOptions, request_planned
+from orchestrator.app.planned_requests import RequestOptions, request_planned
 from orchestrator.app.request_duties import Shows
 from orchestrator.app.requests import RollBack
 from orchestrator.app.run_requests import withdraw_request
 from orchestrator.domain.access.principals import SYSTEM_ACTOR, Actor
 from orchestrator.domain.approval.request_state import RequestState
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import STORE_FAILURES, Run, run_id
+from orchestrator.domain.journal import DEFAULT_QUEUE, STORE_FAILURES, Run, run_id
 from orchestrator.domain.moments import parse_moment
 from orchestrator.domain.promotion import State
 from orchestrator.domain.register import REQUESTS

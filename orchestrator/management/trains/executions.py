@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 
 from orchestrator.app.application import Application
-from orchestrator.app.planned_requests import DEFAULT_QUEUE, RequestOptions, request_planned
+from orchestrator.app.planned_requests import RequestOptions, request_planned
 from orchestrator.app.request_duties import Shows
 from orchestrator.app.requests import RollBack
 from orchestrator.domain.access.principals import SYSTEM_ACTOR
 from orchestrator.domain.admission.conditions import TOO_EARLY
 from orchestrator.domain.approval.request_state import RequestState
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import Run, run_id
+from orchestrator.domain.journal import DEFAULT_QUEUE, Run, run_id
 from orchestrator.domain.promotion import State
 from orchestrator.domain.register import REQUESTS
 from orchestrator.domain.text import with_reason

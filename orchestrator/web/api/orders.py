@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from orchestrator.app.planned_requests import DEFAULT_QUEUE
 from orchestrator.domain.approval.votes import Decision
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.journal import DEFAULT_QUEUE
 from orchestrator.domain.moments import Moment
 
 Text = Annotated[str, Field(max_length=2000)]

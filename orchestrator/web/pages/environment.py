@@ -8,10 +8,10 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
 from orchestrator.app.acting import Acting, Right
-from orchestrator.app.planned_requests import DEFAULT_QUEUE
 from orchestrator.app.requests import Observe
 from orchestrator.app.rights import comparison_rights
 from orchestrator.domain.access.actions import Action
+from orchestrator.domain.journal import DEFAULT_QUEUE
 from orchestrator.domain.listing import RunFilter
 from orchestrator.management.application import ManagedApplication
 from orchestrator.management.bookings.queries import BookingFilter, find_slots, list_bookings

@@ -6,8 +6,8 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from orchestrator.app.planned_requests import DEFAULT_QUEUE
 from orchestrator.domain.access.actions import Action
+from orchestrator.domain.journal import DEFAULT_QUEUE
 from orchestrator.domain.promotion import State
 from orchestrator.domain.story import RunView
 from orchestrator.web.changes import is_allowed

@@ -40,11 +40,12 @@ def story_page(request: Request, who: Who, run: str, part: Part = None) -> Respo
         story = app.queries.story(who.actor, run)
     except OrchestratorError as error:
         return _to_request(app, who, run, error)
+    facts = app.queries.run_facts(who.actor, story.run)
     about: dict[str, Any] = {
         "story": story,
-        "facts": app.queries.run_facts(who.actor, story.run),
+        "facts": facts,
         "reason": ending_reason(story),
-        "controls": _controls(app, who, story),
+        "controls": _controls(app, who, story, interrupted=facts.interrupted),
         "part": part,
         "going_on": going_on,
         "rehearsal": rehearsal_of(story),
@@ -78,12 +79,14 @@ def _is_current(app: "Application", who: SignedIn, story: RunView) -> bool:
     return release is not None and release.digest == run.release.digest
 
 
-def _controls(app: "Application", who: SignedIn, story: RunView) -> tuple[ControlRequest, ...] | None:
+def _controls(
+    app: "Application", who: SignedIn, story: RunView, *, interrupted: bool
+) -> tuple[ControlRequest, ...] | None:
     """What the actor can request of the run; None if it has ended, or without the right."""
     place = None if story.run.kind == "waves" else story.run.environment
     if story.run.ended or not is_allowed(app.acting_as(who.actor), Action.CONTROL_RUN, place):
         return None
-    return possible_requests(story.run.control, going_back=story.going_back)
+    return possible_requests(story.run.control, going_back=story.going_back, interrupted=interrupted)
 
 
 def _to_request(app: "Application", who: SignedIn, run: str, error: OrchestratorError) -> Response:
