@@ -1,8 +1,9 @@
 """What the scheduler does about notifications: the ends of runs become facts, and what is due is given to a worker."""
 
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from orchestrator.app.acting import Acting, Change, change, read_own, read_register
@@ -14,7 +15,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run
 from orchestrator.domain.listing import FeedEntry
 from orchestrator.domain.moments import Now, parse_moment
-from orchestrator.domain.notifications import Fact, FeedPlace, Notification
+from orchestrator.domain.notifications import Fact, FeedPlace, Notification, NotificationRule
 from orchestrator.domain.register import FEED_PLACES, NOTIFICATION_RULES, NOTIFICATIONS
 from orchestrator.domain.worker_calls import WorkerCall
 from orchestrator.register_ports import Records, WorkerCalls
@@ -149,22 +150,44 @@ def send_notifications(acting: Acting, sources: NotificationSources) -> int:
 
 
 def _send(acting: Acting, sources: NotificationSources, found: tuple[Notification, ...]) -> int:
-    """Send *found*, which have one message, and record how that went; how many were sent."""
-    rule = acting.register.reading(lambda records: records.get(NOTIFICATION_RULES, found[0].rule))
-    error = "the rule was removed"
-    if rule is not None:
-        try:
-            sources.deliver(rule, target_of(sources, rule), found)
-            error = ""
-        except OrchestratorError as failure:
-            error = failure.message
+    """Send *found*, which have one message, and record how that went; how many were sent. In quiet hours they wait.
+
+    What is from before its rule was of another one, which was removed, and had the same name.
+    """
+    name = found[0].rule
+    rule, now = acting.register.reading(lambda records: (records.get(NOTIFICATION_RULES, name), acting.now(records)))
+    current = tuple(each for each in found if rule is not None and each.fact.at >= rule.created_at)
+    stale = [each for each in found if each not in current]
+    if stale:
+        _record(acting, stale, lambda each, at: each.failed(at, "the rule was removed"))
+    if rule is None or not current:
+        return 0
+    later = rule.not_quiet(now.earliest)
+    if later > now.earliest:
+        _record(acting, current, lambda each, _at: each.model_copy(update={"due_at": later}))
+        return 0
+    error = _delivered(sources, rule, current)
+    _record(acting, current, lambda each, at: each.failed(at, error) if error else each.sent(at))
+    return 0 if error else len(current)
+
+
+def _delivered(sources: NotificationSources, rule: NotificationRule, found: tuple[Notification, ...]) -> str:
+    """Send *found* to the target of *rule*; why that failed, empty if it did not."""
+    try:
+        sources.deliver(rule, target_of(sources, rule), found)
+    except OrchestratorError as failure:
+        return failure.message
+    return ""
+
+
+def _record(
+    acting: Acting, found: Iterable[Notification], after: Callable[[Notification, datetime], Notification]
+) -> None:
+    """Write what each of *found* is *after* an attempt, unless it was sent, retried or ended by another process."""
 
     def work(task: Change) -> None:
-        at = task.now.earliest
         for each in found:
-            current = task.records.get(NOTIFICATIONS, each.id)
-            if current == each:  # not sent, retried or ended by another process meanwhile
-                task.put(NOTIFICATIONS, each.failed(at, error) if error else each.sent(at), rule=each.rule)
+            if task.records.get(NOTIFICATIONS, each.id) == each:
+                task.put(NOTIFICATIONS, after(each, task.now.earliest), rule=each.rule)
 
     change(acting, Action.RUN_WORKER, work)
-    return 0 if error else len(found)

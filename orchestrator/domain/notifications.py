@@ -147,6 +147,10 @@ class NotificationRule(RuleDraft):
     created_at: Moment
     created_by: str
 
+    def not_quiet(self, at: datetime) -> datetime:
+        """*at*, or the end of the quiet hours that contain it."""
+        return self.quiet.end_after(at) if self.quiet is not None else at
+
     def notification(self, fact: Fact, roles_of: "RolesOf") -> "Notification | None":
         """What is sent of *fact*; None if it is from before the rule, or the rule is not about it."""
         if fact.at < self.created_at or not self.is_about(fact, roles_of):
@@ -156,7 +160,7 @@ class NotificationRule(RuleDraft):
         if self.digest != "none":
             due = _next(due, DIGESTS[self.digest])
             group = f"{self.name} {moment_text(due)}"
-        due = self.quiet.end_after(due) if self.quiet is not None else due
+        due = self.not_quiet(due)
         id_ = _id(self.name, fact.id)
         message = _id("digest", group) if group else id_
         return Notification(id=id_, message=message, rule=self.name, fact=fact, due_at=due)

@@ -131,7 +131,9 @@ BOOKING_EVENTS: dict[str, BookingCall] = {
     "extend": lambda app, acting, key, how: bookings.extend_booking(
         acting, key, _until(how.until), app.booking_sources
     ),
-    "hand-over": lambda _, acting, key, how: bookings.hand_over_booking(acting, key, _holder(how.holder), how.reason),
+    "hand-over": lambda app, acting, key, how: bookings.hand_over_booking(
+        acting, key, _holder(how.holder), app.booking_sources, how.reason
+    ),
     "end": lambda app, acting, key, how: bookings.end_booking(acting, key, app.booking_sources, how.reason),
     "cancel": lambda app, acting, key, how: bookings.cancel_booking(acting, key, app.booking_sources, how.reason),
 }

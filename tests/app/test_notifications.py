@@ -186,6 +186,40 @@ def test_a_digest_is_one_message_and_quiet_hours_are_kept(office: Office, receiv
     assert {each.message for each in office.all()} == {only.header("webhook-id")}
 
 
+def test_nothing_is_sent_late_in_quiet_hours(office: Office, receiver: HttpReceiver) -> None:
+    """A retry that falls into quiet hours, and what was not sent before them, is sent at their end with the same id."""
+    office.add("ops", receiver.url, quiet=QuietHours(start="12:02", end="14:30"))
+    office.tell("R-1")
+    receiver.statuses[:] = [500]
+    assert office.send() == 0
+    office.desk.clock.sleep(5 * 60)
+    assert (office.send(), len(receiver.received)) == (0, 1)
+    assert [(each.due_at, each.tries) for each in office.all()] == [(NOON + timedelta(hours=2, minutes=30), 1)]
+    office.desk.clock.sleep(3 * 3600)
+    assert office.send() == 1
+    assert len({each.header("webhook-id") for each in receiver.received}) == 1
+
+
+def test_a_new_rule_sends_nothing_of_an_earlier_one_with_its_name(office: Office, receiver: HttpReceiver) -> None:
+    """What a removed rule has not sent is not sent by another one that gets its name, whether it waits or is retried."""
+    office.add("ops", receiver.url, digest="hourly")
+    office.tell("R-1")
+    remove_notification_rule(office.desk.acting("root"), "ops")
+    office.desk.clock.sleep(60)
+    office.add("ops", receiver.url, digest="hourly")
+    office.tell("R-2")
+    office.desk.clock.sleep(3600)
+    assert office.send() == 1
+    assert [each["text"] for got in receiver.received for each in json.loads(got.body)["data"]["facts"]] == ["see R-2"]
+    for pause in RETRIES:
+        office.desk.clock.sleep(pause.total_seconds() + 1)
+        assert office.send() == 0
+    dead = next(each for each in office.all() if each.fact.id == "message R-1")
+    assert (dead.state, dead.error) == ("dead", "the rule was removed")
+    retry_notification(office.desk.acting("root"), dead.id)
+    assert (office.send(), len(receiver.received)) == (0, 1)
+
+
 @pytest.mark.parametrize(
     ("at", "end"), [("21:59", None), ("22:00", "07:00"), ("23:30", "07:00"), ("06:59", "07:00"), ("07:00", None)]
 )

@@ -197,7 +197,7 @@ BOOKING_COMMANDS: dict[str, Command] = {
     "cancel booking": lambda w, n: bookings.cancel_booking(w.acting("operator"), _id("B", n), w.facts),
     "end booking": lambda w, n: bookings.end_booking(w.acting("operator"), _id("B", n), w.facts),
     "extend": lambda w, n: bookings.extend_booking(w.acting("operator"), _id("B", n), w.time + 5 * HOUR, w.facts),
-    "hand over": lambda w, n: bookings.hand_over_booking(w.manager, _id("B", n), "user:operator"),
+    "hand over": lambda w, n: bookings.hand_over_booking(w.manager, _id("B", n), "user:operator", w.facts),
     "use": lambda w, n: w.use(("staging", "production")[n % 2]),
 }
 RELEASE_COMMANDS: dict[str, Command] = {

@@ -220,7 +220,7 @@ MANAGEMENT_CALLS: dict[str, Call] = {
     "bookings.end_booking": lambda a, e: booking.end_booking(a, ACTIVE[e], FACTS),
     "bookings.extend_booking": possible(lambda a, e: booking.extend_booking(a, IDS[e], NOON + 5 * HOUR, FACTS)),
     "bookings.find_slots": lambda a, e: bookings.find_slots(a, e, HOUR, 9 * HOUR, FACTS),
-    "bookings.hand_over_booking": lambda a, e: booking.hand_over_booking(a, IDS[e], "user:root"),
+    "bookings.hand_over_booking": lambda a, e: booking.hand_over_booking(a, IDS[e], "user:root", FACTS),
     "bookings.list_bookings": lambda a, _: bookings.list_bookings(a),
     "bookings.list_quotas": lambda a, _: bookings.list_quotas(a),
     "bookings.set_quota": lambda a, e: booking.set_quota(a, "red", e, 1.0),

@@ -74,7 +74,7 @@ def test_the_holder_promotes_and_others_see_who_and_until_when() -> None:
     with pytest.raises(OrchestratorError, match="booked by operator until") as error:
         check_promotion(acting(desk, "release-manager"), Promotion("staging", SHOP))
     assert error.value.code == "A301"
-    decisions.hand_over_booking(acting(desk, "operator"), "B-1", "team:blue")
+    decisions.hand_over_booking(acting(desk, "operator"), "B-1", "team:blue", SOURCES)
     assert (refused(desk, "release-manager"), "booked by team:blue" in refused(desk, "operator")) == ("", True)
     verdict = verdicts(acting(desk, "viewer"))["staging"]
     assert not verdict.is_open
@@ -124,7 +124,7 @@ def test_a_taken_time_is_refused_with_the_next_free_slot_or_waits() -> None:
         book(desk, "release-manager", NOON + 2 * HOUR, 2)
     assert error.value.hint == "the next free slot is 2026-11-29 17:00 UTC to 2026-11-29 19:00 UTC"
     assert book(desk, "release-manager", NOON + 2 * HOUR, 2, wait=True).state == "waiting"
-    decisions.hand_over_booking(acting(desk, "operator"), "B-1", "user:viewer", "on leave")
+    decisions.hand_over_booking(acting(desk, "operator"), "B-1", "user:viewer", SOURCES, "on leave")
     assert ("release-manager", "B-1 was handed over to user:viewer; B-2 waits for it") in messages(desk)
     decisions.cancel_booking(acting(desk, "operator"), "B-1", SOURCES)
     assert queries.show_booking(desk.acting("viewer"), "B-2").state == "confirmed"
@@ -161,7 +161,7 @@ def test_each_booking_that_waits_is_named_when_its_time_is_handed_over() -> None
     book(desk, "operator", hours=8)
     for hour in (1, 4):
         book(desk, "release-manager", NOON + hour * HOUR, 2, wait=True)
-    decisions.hand_over_booking(acting(desk, "operator"), "B-1", "user:viewer")
+    decisions.hand_over_booking(acting(desk, "operator"), "B-1", "user:viewer", SOURCES)
     text = "B-1 was handed over to user:viewer; {} waits for it"
     assert {("release-manager", text.format(each)) for each in ("B-2", "B-3")} <= set(messages(desk))
 
@@ -187,7 +187,7 @@ def test_only_owner_holder_and_managers_change_a_booking() -> None:
     with pytest.raises(OrchestratorError, match="bookings:manage"):
         decisions.cancel_booking(acting(desk, "operator"), "B-1", SOURCES)
     with pytest.raises(OrchestratorError, match="there is no team green"):
-        decisions.hand_over_booking(acting(desk, "platform-engineer"), "B-1", "team:green")
+        decisions.hand_over_booking(acting(desk, "platform-engineer"), "B-1", "team:green", SOURCES)
     assert decisions.cancel_booking(acting(desk, "release-manager"), "B-1", SOURCES).has_ended
 
 
@@ -207,6 +207,21 @@ def test_an_unused_booking_expires_and_frees_its_time() -> None:
     assert advance_bookings(system(desk), SOURCES) == ("B-2: release-manager was reminded that it starts",)
     assert advance_bookings(system(desk), SOURCES) == ()
     assert ("operator", "B-1 has expired: not used within 30 minutes") in messages(desk)
+
+
+def test_a_hand_over_passes_no_quota() -> None:
+    """A booking is not handed over to a team whose quota it would exceed; within the same team the hours stay the same."""
+    desk = Desk()
+    desk.write(USERS, *(User(name=name, team="red") for name in ("operator", "viewer")))
+    decisions.set_quota(acting(desk, "release-manager"), "red", "staging", 4)
+    book(desk, "operator", NOON, 4)
+    book(desk, "platform-engineer", NOON + 5 * HOUR, 2)
+    for holder in ("team:red", "user:operator"):
+        with pytest.raises(OrchestratorError, match="the quota of team red is 4 h") as error:
+            decisions.hand_over_booking(acting(desk, "platform-engineer"), "B-2", holder, SOURCES)
+        assert error.value.code == "G301"
+    assert queries.show_booking(desk.acting("viewer"), "B-2").holder == "user:platform-engineer"
+    assert decisions.hand_over_booking(acting(desk, "operator"), "B-1", "user:viewer", SOURCES).state == "confirmed"
 
 
 def test_lists_and_quotas() -> None:

@@ -16,7 +16,8 @@ from orchestrator.management.measures.charts import length_text, measures_report
 from orchestrator.management.measures.compute import compute_measures
 from orchestrator.management.measures.deployments import RunDetails, deployments_of
 from orchestrator.management.measures.model import Measure, Measures, MeasureSpan
-from tests.app.desk import NOON
+from orchestrator.management.measures.queries import MeasureFilter, show_measures
+from tests.app.desk import NOON, Desk
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 SPAN = MeasureSpan(since=NOON, until=NOON + 30 * DAY)
@@ -89,6 +90,40 @@ def test_rework_follows_a_rollback_of_the_same_package(days: int, rework: int) -
     ]
     found = of(measured(runs), "rework-rate")
     assert (found.count, found.of) == (rework, 3)
+
+
+@dataclass
+class Journal:
+    """The runs of production, of which those that ended after a moment are read."""
+
+    runs: list[Run]
+
+    def previous(self) -> dict[str, str | None]:
+        return {"production": None}
+
+    def ended_runs(self, environment: str, since: datetime) -> tuple[Run, ...]:
+        assert environment == "production"
+        return tuple(run for run in self.runs if run.ended_at is not None and run.ended_at >= moment_text(since))
+
+    def failures(self, runs: tuple[str, ...]) -> dict[str, datetime]:
+        return dict.fromkeys(runs, NOON)
+
+    def commit_times(self, releases: frozenset[PackageRef]) -> dict[str, datetime]:
+        return {release.digest: NOON for release in releases}
+
+
+def test_the_start_of_the_period_does_not_decide_what_is_rework() -> None:
+    """A promotion after a manual rollback is rework, although what was rolled back ended more than 7 days before the period."""
+    runs = [
+        run(1, "1.0.0", State.SUCCEEDED, -20 * DAY),
+        run(2, "1.1.0", State.SUCCEEDED, -8 * DAY),
+        run(3, "1.0.0", State.SUCCEEDED, -2 * DAY, "rollback"),
+        run(4, "1.2.0", State.SUCCEEDED, DAY),
+    ]
+    viewer, journal = Desk().acting("viewer"), Journal(runs)
+    for since in (NOON, NOON - 30 * DAY):
+        found = show_measures(viewer, journal, MeasureFilter(since=since, until=NOON + 30 * DAY))
+        assert [each.run for each in of(found, "rework-rate").runs] == ["000004-production"]
 
 
 def test_an_emergency_is_rework() -> None:

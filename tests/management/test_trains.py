@@ -108,6 +108,19 @@ def test_the_scheduler_makes_the_next_train_of_a_line() -> None:
     assert found.refused(lambda: decisions.create_train(found.acting(), "weekly")) == "G601"
 
 
+def test_a_departure_gets_one_train_from_the_scheduler() -> None:
+    """A cancelled train is not made again for its departure, and a train for a later one keeps no earlier one away."""
+    found = Station(aboard=False)
+    decisions.cancel_train(found.acting(), "T-1", "the shop stays as it is")
+    assert found.tick() == []
+    later = decisions.create_train(found.acting(), "weekly", NOON + 52 * HOUR)
+    assert (later.id, found.tick()) == ("T-2", [])
+    assert found.tick(5 * HOUR) == ["T-3 of weekly is boarding"]
+    assert queries.show_train(found.acting("viewer"), "T-3").departs_at == NOON + 28 * HOUR
+    decisions.edit_train(found.acting(), "T-3", decisions.TrainChange(departs_at=NOON + 40 * HOUR), "later that day")
+    assert found.tick() == []
+
+
 def test_the_times_of_a_train_move() -> None:
     """A departure and a cut-off move before the departure, and boarding opens again; a past time and a taken one are refused."""
     found = Station()

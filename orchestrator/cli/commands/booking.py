@@ -69,7 +69,7 @@ def hand_over_command(booking: str, holder: str, message: str, as_json: bool) ->
     from orchestrator.management.bookings.decisions import hand_over_booking
 
     app = open_managed(Path.cwd())
-    print_booking(hand_over_booking(app.acting, booking, holder, message.strip()), as_json=as_json)
+    print_booking(hand_over_booking(app.acting, booking, holder, app.booking_sources, message.strip()), as_json=as_json)
 
 
 @command.command("end")

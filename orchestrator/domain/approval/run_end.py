@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from orchestrator.domain.admission.conditions import CODES, ConditionKind
+from orchestrator.domain.admission.conditions import CODES, TOO_EARLY, ConditionKind
 from orchestrator.domain.approval.request_state import RequestEvent
 from orchestrator.domain.promotion import State
 
 CHANGED = "R120"
 """The error code of a plan that no longer holds."""
-HOLDING = frozenset({*CODES.values(), "A101", "A201"} - {CODES[ConditionKind.PLAN], CODES[ConditionKind.REQUEST]})
+HOLDING = frozenset({*CODES.values(), TOO_EARLY} - {CODES[ConditionKind.PLAN], CODES[ConditionKind.REQUEST]})
 """The error codes of conditions that did not hold at the start of the run, and that can hold later."""
 
 

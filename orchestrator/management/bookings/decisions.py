@@ -17,10 +17,12 @@ from orchestrator.management.bookings.conflicts import (
     WEEK,
     BookingFacts,
     Conflict,
+    ConflictKind,
     closed_by,
     conflicts,
     free_slots,
     next_moment,
+    team_of,
 )
 from orchestrator.management.bookings.model import LONGEST, BookingDraft, EnvironmentBooking, Quota
 from orchestrator.management.bookings.ports import BookingSources
@@ -90,13 +92,19 @@ def extend_booking(acting: Acting, key: str, end: datetime, sources: BookingSour
 
 
 @forwarded
-def hand_over_booking(acting: Acting, key: str, holder: str, reason: str = "") -> EnvironmentBooking:
-    """Give a booking with its time to another *holder*. Those who wait for it are notified. Raises A110 and G101."""
+def hand_over_booking(
+    acting: Acting, key: str, holder: str, sources: BookingSources, reason: str = ""
+) -> EnvironmentBooking:
+    """Give a booking with its time to another *holder*. Those who wait for it are notified.
+
+    Raises A110, G101, and G301 if the quota of another team would be exceeded.
+    """
 
     def work(task: Change, booking: EnvironmentBooking) -> EnvironmentBooking:
         before = (*booking.handed_over, booking.holder)
         after = booking.after(BookingEvent.HAND_OVER, holder=holder, handed_over=before, note=reason)
         _check_names(task, after)
+        _check_quota(task, booking, after, sources)
         done = _put(task, after, BookingEvent.HAND_OVER)
         for each in _waiting(task, done):
             text = f"{done.id} was handed over to {holder}; {each.id} waits for it"
@@ -270,6 +278,16 @@ def _check_names(view: View, booking: EnvironmentBooking) -> None:
         view.existing(PLANNED_RELEASES, name)
     if kind == "train":
         view.existing(TRAINS, name)
+
+
+def _check_quota(view: View, before: EnvironmentBooking, after: EnvironmentBooking, sources: BookingSources) -> None:
+    """Raise G301 if *after* has another team than *before*, whose quota it exceeds."""
+    facts = booking_facts(view, sources, (after.environment,))
+    if team_of(before, facts.teams) == team_of(after, facts.teams):
+        return
+    found = [each.text for each in conflicts(after, facts) if each.kind is ConflictKind.QUOTA]
+    if found:
+        raise OrchestratorError("G301", f"{after.id} cannot be handed over to {after.holder}: {'; '.join(found)}")
 
 
 def _put(task: Change, booking: EnvironmentBooking, event: BookingEvent) -> EnvironmentBooking:

@@ -40,7 +40,7 @@ def show_measures(acting: Acting, sources: MeasureSources, chosen: MeasureFilter
     def work(view: View) -> tuple[MeasureSpan, frozenset[str]]:
         until = wanted.until or view.now.latest
         span = MeasureSpan(since=wanted.since or until - DEFAULT_PERIOD, until=until)
-        start = moment_text(span.since - REWORK_TIME - LONGEST_WAIT)
+        start = moment_text(span.since - 2 * REWORK_TIME - LONGEST_WAIT)
         return span, frozenset(review.run for review in each_record(view.records, REVIEWS, start=start))
 
     span, emergencies = read_register(acting, Action.VIEW, work)
@@ -50,7 +50,8 @@ def show_measures(acting: Acting, sources: MeasureSources, chosen: MeasureFilter
             raise unknown("environment", name, sorted(previous))
     last = wanted.environments or tuple(name for name in previous if name not in previous.values())
     before = _before(last, previous)
-    runs = {name: sources.ended_runs(name, span.since - REWORK_TIME) for name in (*last, *before)}
+    # Rework follows a rollback, which counts against a deployment: each at most one rework time before the other.
+    runs = {name: sources.ended_runs(name, span.since - 2 * REWORK_TIME) for name in (*last, *before)}
     details = _details(sources, runs, last, emergencies)
     found = [each for name in runs for each in deployments_of(runs[name], details)]
     return compute_measures(found, span, last, before)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from orchestrator.app.acting import Acting, Change, View, change, read_own, read_register
 from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
-from orchestrator.domain.moments import Now
-from orchestrator.domain.register import OPEN
+from orchestrator.domain.moments import Now, moment_text
+from orchestrator.domain.register import ENDED, OPEN
 from orchestrator.domain.text import with_reason
 from orchestrator.management.trains.decisions import put_new_train
 from orchestrator.management.trains.driving import MOVING, drive, put_due
@@ -39,9 +39,12 @@ def _bare_lines(view: View) -> list[str]:
 
 
 def _needs_train(view: View, line: TrainLine) -> bool:
-    coming = departures(line, view.now.earliest)
-    open_ = list(each_record(view.records, TRAINS, [OPEN], about=line.name))
-    return bool(coming) and not any(train.departs_at >= coming[0] for train in open_)
+    coming = departures(line, view.now.earliest, 2)
+    if not coming:
+        return False
+    # One that was moved or has ended, early or because it was cancelled, was the train of its departure as well.
+    trains = each_record(view.records, TRAINS, [OPEN, ENDED], about=line.name, start=moment_text(coming[0]))
+    return not any(train.departs_at < coming[-1] or len(coming) == 1 for train in trains)
 
 
 def _made(acting: Acting, name: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from orchestrator.domain.access.directory import Access, Directory
+from orchestrator.domain.admission.conditions import CODES, TOO_EARLY
 from orchestrator.domain.admission.may_start import subject_of
 from orchestrator.domain.approval.policy import Requirement
 from orchestrator.domain.approval.request_state import (
@@ -29,8 +30,10 @@ from orchestrator.domain.approval.requests import (
     timers,
 )
 from orchestrator.domain.approval.reviews import EmergencyReview, overdue, passed_over, review_verdict
+from orchestrator.domain.approval.run_end import RunEnd, event_after
 from orchestrator.domain.approval.votes import ApprovalVerdict, Vote, satisfied
 from orchestrator.domain.moments import ClockReading, Now, current_time, moment_text, parse_moment
+from orchestrator.domain.promotion import State
 
 PLAN, RENDERED = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
 START = parse_moment("2026-11-29T12:00:00Z")
@@ -110,6 +113,13 @@ def test_a_new_plan_needs_new_votes() -> None:
     again = ready.replanned(other, RENDERED, ready.requirement)
     assert (again.state, again.round, again.plan) == (RequestState.WAITING, 2, other)
     assert state(again, votes("bob"), 1) is RequestState.WAITING
+
+
+@pytest.mark.parametrize("code", sorted({*CODES.values(), TOO_EARLY} - {"A206"}))
+def test_a_condition_that_did_not_hold_at_the_start_of_a_run_holds_its_request(code: str) -> None:
+    """A run that ended at its entrance by any condition leaves a request that starts later, or gets a new plan."""
+    expected = RequestEvent.FINISH if code == "A224" else RequestEvent.HOLD
+    assert event_after(RunEnd(State.FAILED, code)) is expected
 
 
 def test_an_emergency_needs_a_reason_and_an_incident() -> None:
