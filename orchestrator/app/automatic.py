@@ -7,6 +7,7 @@ from orchestrator.app.acting import Acting, Change, View, access_of, change
 from orchestrator.app.admission import admission
 from orchestrator.app.parts import Parts
 from orchestrator.app.requests import Promote
+from orchestrator.app.scheduler import do_each
 from orchestrator.app.submit import record_request
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.admission.conditions import Admission
@@ -43,9 +44,8 @@ class AutomaticPromotions:
     def do(self, acting: Acting, now: Now) -> Iterable[str]:
         """Request each promotion that may start."""
         del now
-        for name, (environment, _) in self._parts.environments.items():
-            if environment.promote == "automatic":
-                yield from self._promote(acting, name)
+        places = [name for name, (each, _) in self._parts.environments.items() if each.promote == "automatic"]
+        yield from do_each(places, lambda name: self._promote(acting, name))
 
     def _promote(self, acting: Acting, name: str) -> Iterator[str]:
         package = self._candidate(name)

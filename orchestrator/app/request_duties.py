@@ -6,6 +6,7 @@ from functools import partial
 
 from orchestrator.app.acting import Acting, Change, View, access_of, change
 from orchestrator.app.request_facts import RequestRules, advance, approval_of, make_move, start_admission
+from orchestrator.app.scheduler import do_each
 from orchestrator.app.starts import Queue, start_request, submit_started
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import SYSTEM_ACTOR
@@ -73,10 +74,17 @@ class MoveRequests:
         """Make the moves that are due."""
         del now
         rules = self.context.rules()
-        for request in self.context.open_requests():
+
+        def work(request: RunRequest) -> Iterator[str]:
             if acting.register.reading(partial(_has_moves, acting, request)):
                 moved = _change(acting, request, lambda task, current: advance(task, current, rules))
                 yield f"{moved.id} is {moved.state}: {moved.note}"
+
+        yield from do_each(self.context.open_requests(), work, _id_of)
+
+
+def _id_of(request: RunRequest) -> str:
+    return request.id
 
 
 def _has_moves(acting: Acting, request: RunRequest, records: Records) -> bool:
@@ -112,19 +120,21 @@ class StartRequests:
         """Start them, and record their runs."""
         del now
         rules = self.context.rules()
-        for request in self.context.open_requests():
-            started = request
-            if request.is_startable:
-                if not acting.register.reading(partial(_may_start, acting, request, rules)):
-                    continue
-                planned = renew_plan(acting, self.context, request)
-                if planned is not None:
-                    yield with_reason(f"{planned.id} is {planned.state}", planned.note)
-                    continue
-                started = start_request(acting, request.id, rules).request
-            recorded = self._submit(acting, started) if started.state is RequestState.STARTED else None
-            if recorded is not None:
-                yield f"{recorded.id} started as {recorded.run}, for the workers of {recorded.queue}"
+        yield from do_each(self.context.open_requests(), lambda each: self._start(acting, each, rules), _id_of)
+
+    def _start(self, acting: Acting, request: RunRequest, rules: RequestRules) -> Iterator[str]:
+        started = request
+        if request.is_startable:
+            if not acting.register.reading(partial(_may_start, acting, request, rules)):
+                return
+            planned = renew_plan(acting, self.context, request)
+            if planned is not None:
+                yield with_reason(f"{planned.id} is {planned.state}", planned.note)
+                return
+            started = start_request(acting, request.id, rules).request
+        recorded = self._submit(acting, started) if started.state is RequestState.STARTED else None
+        if recorded is not None:
+            yield f"{recorded.id} started as {recorded.run}, for the workers of {recorded.queue}"
 
     def _submit(self, acting: Acting, request: RunRequest) -> RunRequest | None:
         services, first = self.context.services, request.first[0]
@@ -152,10 +162,13 @@ class SettleRequests:
     def do(self, acting: Acting, now: Now) -> Iterator[str]:
         """Settle what has ended."""
         del now
-        for request in self.context.open_requests():
-            settled = settle_request(acting, self.context, request) if request.state is RequestState.STARTED else None
-            if settled is not None:
-                yield with_reason(f"{settled.id} is {settled.state}", settled.note)
+        started = [each for each in self.context.open_requests() if each.state is RequestState.STARTED]
+        yield from do_each(started, lambda each: self._follow(acting, each), _id_of)
+
+    def _follow(self, acting: Acting, request: RunRequest) -> Iterator[str]:
+        settled = settle_request(acting, self.context, request)
+        if settled is not None:
+            yield with_reason(f"{settled.id} is {settled.state}", settled.note)
 
 
 def settle_request(acting: Acting, context: Context, request: RunRequest) -> RunRequest | None:

@@ -4,18 +4,21 @@ A duty is a small class: it checks whether it is due, and does it. Duties change
 fencing token of the lease, so that a process that woke up too late changes nothing.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from orchestrator.app.acting import Acting
+from orchestrator.domain.error_codes import TAKEN_OVER
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.journal import STORE_FAILURES
 from orchestrator.domain.moments import Now, parse_moment
 from orchestrator.domain.register import SchedulerLease
 
 LEASE_LASTS = timedelta(seconds=30)
 """After which another process may take the lease."""
+T = TypeVar("T")
 
 
 class Duty(Protocol):
@@ -30,6 +33,26 @@ class Duty(Protocol):
 
     def do(self, acting: Acting, now: Now) -> Iterable[str]:
         """Do what is due, as *acting*. Yields a phrase for each thing that was done; twice is as once."""
+
+
+def do_each(items: Iterable[T], work: Callable[[T], Iterable[str]], name_of: Callable[[T], str] = str) -> Iterator[str]:
+    """What *work* yields for each of *items*. One that fails keeps no other from being done.
+
+    Raises the first error at the end, with the names of all that failed. An error of the database, and the loss of the
+    lease, end it at once.
+    """
+    failed: list[tuple[T, OrchestratorError]] = []
+    for item in items:
+        try:
+            yield from work(item)
+        except OrchestratorError as error:
+            if error.code in {*STORE_FAILURES, TAKEN_OVER}:
+                raise
+            failed.append((item, error))
+    if failed:
+        code = failed[0][1].code
+        texts = [f"{name_of(item)}: {e.message}{'' if e.code == code else f' ({e.code})'}" for item, e in failed]
+        raise OrchestratorError(code, "; ".join(texts))
 
 
 @dataclass(frozen=True)

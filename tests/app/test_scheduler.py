@@ -9,7 +9,7 @@ import pytest
 from orchestrator.adapters.memory.register import MemoryRegister
 from orchestrator.adapters.memory.store import ManualClock
 from orchestrator.app.acting import Acting, change
-from orchestrator.app.scheduler import LEASE_LASTS, DutyReport, Scheduler, is_running
+from orchestrator.app.scheduler import LEASE_LASTS, DutyReport, Scheduler, do_each, is_running
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import SYSTEM_ACTOR
 from orchestrator.domain.errors import OrchestratorError
@@ -82,3 +82,26 @@ def test_a_duty_that_fails_is_reported(clock: ManualClock) -> None:
         DutyReport("first", "S112: the database is away", failed=True),
         DutyReport("second", "noted"),
     ]
+
+
+def test_an_object_that_fails_keeps_no_other_from_being_done() -> None:
+    """A duty does the others, and fails at the end with the names of all that failed; a database that is away ends it at once."""
+    done: list[str] = []
+
+    def work(name: str) -> Iterable[str]:
+        done.append(name)
+        if name.startswith("bad"):
+            raise OrchestratorError("G203" if name == "bad 1" else "R101", f"why of {name}")
+        if name == "away":
+            raise OrchestratorError("S112", "the database is away")
+        yield f"{name} is done"
+
+    found = do_each(["a", "bad 1", "b", "bad 2", "c"], work, lambda name: name.upper())
+    with pytest.raises(OrchestratorError) as error:
+        list(found)
+    assert done == ["a", "bad 1", "b", "bad 2", "c"]
+    assert (error.value.code, error.value.message) == ("G203", "BAD 1: why of bad 1; BAD 2: why of bad 2 (R101)")
+    done.clear()
+    with pytest.raises(OrchestratorError, match="the database is away"):
+        list(do_each(["bad 1", "away", "a"], work))
+    assert done == ["bad 1", "away"]

@@ -199,6 +199,28 @@ def test_a_slip_moves_bookings_and_says_whom_it_hits() -> None:
     assert error.value.code == "G206"
 
 
+def test_a_release_that_cannot_be_followed_keeps_no_other_from_it() -> None:
+    """A release whose late phase needs an environment that the project no longer has fails by name; another one is frozen."""
+    late = Phase(
+        name="watch",
+        planned=Span(start=RELEASE + 4 * HOUR, end=RELEASE + 8 * HOUR),
+        environment="staging",
+        after=("deploy",),
+    )
+    phases = (*standard_phases(NOON + HOUR, FREEZE, RELEASE, "production")[:3], late)
+    plan = Plan(phases=phases)
+    plan.confirm()
+    other = plan.draft(Scope((), ("pay-2.0.0",)), freeze_at=NOON + 29 * HOUR, release_at=NOON + 30 * HOUR)
+    plan.confirm(other.id)
+    plan.run(PlaceState.RUNNING, "a")
+    plan.desk.clock.sleep(29 * 3600)
+    plan.sources.places["shop"] = PackagePlace(PlaceState.VERIFIED, "a", NOON + 29 * HOUR, OTHER)
+    system = replace(plan.acting("system"), environments=("production",))
+    with pytest.raises(OrchestratorError, match="REL-1: there is no environment staging"):
+        advance_releases(system, plan.sources)
+    assert plan.release(other.id).frozen_at is not None
+
+
 def test_requirements_that_are_not_met_are_a_conflict() -> None:
     """The newest report of a package in the environment of a phase refuses the plan, until a newer one is met."""
     plan = Plan()

@@ -121,6 +121,20 @@ def test_a_departure_gets_one_train_from_the_scheduler() -> None:
     assert found.tick() == []
 
 
+def test_a_train_that_cannot_depart_keeps_no_other_in_the_station() -> None:
+    """While the facts of one train cannot be read, the trains after it depart, and the failure names it."""
+    found = Station()
+    line_decisions.add_line(found.acting(), draft(name="other"))
+    found.tick()
+    decisions.board_train(found.acting(), "T-2", "shop-3.0.0", found.facts)
+    found.facts.unread = "database"
+    with pytest.raises(OrchestratorError, match="T-1: the project has no environment edge") as error:
+        found.tick(4 * HOUR)
+    assert error.value.code == "R103"
+    states = {key: queries.show_train(found.acting("viewer"), key).state.value for key in ("T-1", "T-2")}
+    assert states == {"T-1": "boarding", "T-2": "departed"}
+
+
 def test_the_times_of_a_train_move() -> None:
     """A departure and a cut-off move before the departure, and boarding opens again; a past time and a taken one are refused."""
     found = Station()

@@ -41,6 +41,8 @@ class TrainFacts(BookingFacts):
     requirement: Requirement = field(default_factory=Requirement)
     running: dict[tuple[str, str], PackageRef | None] = field(default_factory=dict)
     undone: tuple[PackageRef, ...] = ()
+    unread: str = ""
+    """The package whose facts cannot be read."""
 
     def built(self) -> tuple[PackageRef, ...]:
         return tuple(ref(name, version) for name in NAMES for version in ("1.0.0", "2.0.0", "3.0.0"))
@@ -49,6 +51,8 @@ class TrainFacts(BookingFacts):
         return self.shapes.get(package.name, ReleaseShape(ENVIRONMENTS))
 
     def path(self, environment: str, package: PackageRef) -> PathFacts:
+        if package.name == self.unread:
+            raise OrchestratorError("R103", "the project has no environment edge")
         previous = "staging" if environment == "production" else ""
         return self.paths.get((environment, package.name), PathFacts(previous=previous))
 

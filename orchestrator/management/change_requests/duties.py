@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from orchestrator.app.acting import Acting, View, change, read_register
 from orchestrator.app.followed_records import FollowedRecords
 from orchestrator.app.forwarding import forwarded
+from orchestrator.app.scheduler import do_each
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.moments import Now
 from orchestrator.management.change_requests.decisions import is_over, recompute, recomputed
@@ -86,10 +87,12 @@ class RankRequests:
             return _outdated_of(view, self.sources, [each for each in every if _may_move(each, changes, view.now)])
 
         outdated = read_register(acting, Action.DECIDE_REQUESTS, work)
-        for key, facts in outdated.items():
-            request = _recompute(acting, key, facts, self.sources)
-            yield f"{request.id} is {request.state}, rank {request.rank:.2f}"
+        yield from do_each(outdated, lambda key: self._computed(acting, key, outdated[key]))
         self._cursor = cursor
+
+    def _computed(self, acting: Acting, key: str, facts: ChangeFacts) -> Iterator[str]:
+        request = _recompute(acting, key, facts, self.sources)
+        yield f"{request.id} is {request.state}, rank {request.rank:.2f}"
 
 
 def _may_move(request: ChangeRequest, changes: FactChanges | None, now: Now) -> bool:

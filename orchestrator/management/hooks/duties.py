@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from orchestrator.app.acting import Acting, Change, change, read_own
+from orchestrator.app.scheduler import do_each
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import STORE_FAILURES
@@ -32,8 +33,8 @@ class FollowDeliveries:
     def do(self, acting: Acting, now: Now) -> Iterable[str]:
         """Do it."""
         del now
-        for delivery in acting.register.reading(lambda records: records.all(DELIVERIES, OPEN)):
-            yield from self._follow(acting, delivery)
+        waiting = acting.register.reading(lambda records: records.all(DELIVERIES, OPEN))
+        yield from do_each(waiting, lambda each: self._follow(acting, each), lambda each: each.id)
 
     def _follow(self, acting: Acting, delivery: Delivery) -> Iterator[str]:
         hook = acting.register.reading(lambda records: records.get(HOOKS, delivery.hook))

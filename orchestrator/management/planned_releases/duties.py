@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from orchestrator.app.acting import Acting, Change, View, change, read_own, read_register
 from orchestrator.app.forwarding import forwarded
+from orchestrator.app.scheduler import do_each
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.moments import Now
 from orchestrator.management.planned_releases.model import PlannedRelease
@@ -24,9 +25,12 @@ from orchestrator.management.planned_releases.store import PLANNED_RELEASES
 
 @forwarded
 def advance_releases(acting: Acting, sources: ReleaseSources) -> tuple[str, ...]:
-    """Do everything that time and runs require of planned releases. A phrase for each step; nothing happens twice."""
+    """Do everything that time and runs require of planned releases. A phrase for each step; nothing happens twice.
+
+    Raises at the end what kept a release from being followed; the others were.
+    """
     due = read_register(acting, Action.PLAN_RELEASES, lambda view: _due(view, sources))
-    return tuple(text for key in due for text in _advance(acting, key, sources))
+    return tuple(do_each(due, lambda key: _advance(acting, key, sources)))
 
 
 def _due(view: View, sources: ReleaseSources) -> list[str]:

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Iterator
 
 from orchestrator.app.acting import Acting, Change, change
+from orchestrator.app.scheduler import do_each
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import STORE_FAILURES
@@ -38,8 +39,7 @@ MEMBERS = {TrainEvent.ARRIVE: BoardingEvent.ARRIVE, TrainEvent.COMPLETE_ROLLBACK
 def drive(executions: TrainExecutions, acting: Acting) -> Iterator[str]:
     """Start and follow the runs of trains that have departed. A phrase for each change."""
     moving = acting.register.reading(lambda records: [train.id for train in records.all(TRAINS, OPEN)])
-    for key in moving:
-        yield from _drive(executions, acting, key)
+    yield from do_each(moving, lambda key: _drive(executions, acting, key))
 
 
 def _drive(executions: TrainExecutions, acting: Acting, key: str) -> Iterator[str]:

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from orchestrator.app.acting import Acting, Change, View, change, read_own, read_register
 from orchestrator.app.forwarding import forwarded
+from orchestrator.app.scheduler import do_each
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.moments import Now, moment_text
 from orchestrator.domain.register import ENDED, OPEN
@@ -21,10 +23,14 @@ from orchestrator.register_ports import each_record
 
 @forwarded
 def advance_trains(acting: Acting, sources: TrainSources) -> tuple[str, ...]:
-    """Do what the time requires of trains that have not departed. A phrase for each step; nothing happens twice."""
+    """Do what the time requires of trains that have not departed. A phrase for each step; nothing happens twice.
+
+    Raises at the end what kept a train or line from it; the others were done.
+    """
     due, lines = read_register(acting, Action.MANAGE_TRAINS, lambda view: (_due_trains(view), _bare_lines(view)))
-    made = [text for line in lines for text in _made(acting, line)]
-    return (*made, *(text for key in due for text in _advanced(acting, key, sources)))
+    work = {line: partial(_made, acting, line) for line in lines}
+    work |= {key: partial(_advanced, acting, key, sources) for key in due}
+    return tuple(do_each(work, lambda name: work[name]()))
 
 
 def _due_trains(view: View) -> list[str]:
