@@ -17,7 +17,7 @@ from orchestrator.domain.audit.chain import record_by
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.lookups import object_hint
 from orchestrator.domain.model import Model, digest_of
-from orchestrator.domain.moments import ClockReading, Now, current_time, parse_moment
+from orchestrator.domain.moments import ClockReading, Now, current_time, parse_moment, require_possible_times
 from orchestrator.domain.notifications import Fact, notifications_of
 from orchestrator.domain.register import (
     ACCESS_KINDS,
@@ -186,7 +186,8 @@ class Change(View):
         return self.action not in {Action.VIEW, Action.PLAN}
 
     def put(self, kind: RecordKind[T], value: T, **detail: object) -> T:
-        """Write *value*, and record its digests before and after."""
+        """Write *value*, and record its digests before and after. Raises N110 if it has a time of no possible year."""
+        require_possible_times(value)
         key = kind.key(value)
         before = self.records.get(kind, key)
         self.records.put(kind, value)

@@ -9,11 +9,13 @@ from orchestrator.app.parts import Parts
 from orchestrator.app.rights import control_rights
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor
+from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import DEFAULT_QUEUE, ControlVerb, Entry, Lease, Run, add_seconds
 from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.locks import lock_run
 from orchestrator.ports import Store
 
+LONGEST_LOCK_S = 10 * 366 * 86400.0
 DETACHED = "detached"  # the key of the entry that a run was detached
 
 
@@ -57,7 +59,9 @@ class Control(UseCases):
 
     @use_case(Action.LOCK)
     def lock(self, actor: Actor, environment: str, why: str, duration: float | None = None) -> Lease:
-        """Keep every run out of *environment*, for *duration* seconds or until it is unlocked. Raises S101."""
+        """Keep every run out of *environment*, for *duration* seconds or until it is unlocked. Raises N110 and S101."""
+        if duration is not None and not 0 < duration <= LONGEST_LOCK_S:
+            raise OrchestratorError("N110", "duration: a lock lasts more than 0 seconds and at most 10 years")
         self._parts.services.environment(environment)
         until = add_seconds(self._parts.services.clock.now(), duration) if duration else None
         return self._parts.store.lock(self._fresh("lock", environment, actor), why, until)

@@ -1,15 +1,20 @@
 """Moments in UTC, and a current time that may be uncertain because a clock has jumped."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, PlainSerializer
+from pydantic import AfterValidator, BaseModel, PlainSerializer
 
+from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.quantities import seconds
 
 TOLERANCE_S = 5.0
 """How far a clock may differ from the time that has passed before it has jumped: 5 s."""
+
+EARLIEST_YEAR, LATEST_YEAR = 1970, 2999
+"""The years of the times that are recorded: others cannot be shown in every zone, or counted to."""
 
 
 def utc(moment: datetime) -> datetime:
@@ -28,6 +33,20 @@ def moment_text(moment: datetime) -> str:
 def parse_moment(text: str) -> datetime:
     """The moment that *text* (ISO 8601 with an offset) names. Raises `ValueError` otherwise."""
     return utc(datetime.fromisoformat(text))
+
+
+def require_possible_times(value: object) -> None:
+    """Return if every time in *value*, a record or a part of one, is of a possible year. Raises N110."""
+    if isinstance(value, datetime):
+        if not EARLIEST_YEAR <= value.year <= LATEST_YEAR:
+            years = f"from {EARLIEST_YEAR} to {LATEST_YEAR}"
+            raise OrchestratorError("N110", f"{value.isoformat()}: a time {years} is possible")
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            require_possible_times(getattr(value, name))
+    elif isinstance(value, Mapping | list | tuple):
+        for each in value.values() if isinstance(value, Mapping) else value:
+            require_possible_times(each)
 
 
 def whole_minute(moment: datetime) -> datetime:

@@ -21,6 +21,8 @@ from orchestrator.management.bookings.waits import passing_of, with_requests
 from orchestrator.register_ports import each_record, page_of_fitting
 
 SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=366)
+MOST_SLOTS, MOST_WEEKS = 1000, 52
+"""How many free slots and weeks a client can request."""
 """The times that free slots can have, and in which they are searched for."""
 
 
@@ -93,6 +95,8 @@ def find_slots(
 
     With *after* only those that start then or later. Raises A110, and N110 for a time that is too short or too long.
     """
+    if not 1 <= most <= MOST_SLOTS:
+        raise OrchestratorError("N110", f"between 1 and {MOST_SLOTS} free slots are possible")
     if not (SHORTEST <= length <= LONGEST and SHORTEST <= within <= LONGEST):
         raise OrchestratorError(
             "N110", "a free slot, and the time that is searched, has at least 1 minute and at most 366 days"
@@ -130,7 +134,10 @@ def show_contention(
     """The demand for each environment in the last week and the next *weeks*, by environment and week.
 
     With *names* only for those environments, with *booked_only* only for those with bookings: others have no demand.
+    Raises N110 for more than a year.
     """
+    if not 1 <= weeks <= MOST_WEEKS:
+        raise OrchestratorError("N110", f"weeks: between 1 and {MOST_WEEKS} are possible")
 
     def work(view: View) -> tuple[WeekDemand, ...]:
         first = next(iter(weeks_of(Interval(view.now.earliest - WEEK, view.now.earliest))))

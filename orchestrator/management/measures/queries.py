@@ -8,7 +8,7 @@ from orchestrator.app.acting import Acting, View, read_register, unknown
 from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.journal import Run
-from orchestrator.domain.moments import Moment, moment_text
+from orchestrator.domain.moments import Moment, moment_text, require_possible_times
 from orchestrator.domain.promotion import State
 from orchestrator.domain.register import REVIEWS
 from orchestrator.management.measures.compute import LONGEST_WAIT, REWORK_TIME, compute_measures
@@ -34,8 +34,9 @@ class MeasureFilter:
 
 @forwarded
 def show_measures(acting: Acting, sources: MeasureSources, chosen: MeasureFilter | None = None) -> Measures:
-    """The five measures with the runs behind each. Raises A110 for an unknown environment."""
+    """The five measures with the runs behind each. Raises A110 for an unknown environment, and N110."""
     wanted = chosen or MeasureFilter()
+    require_possible_times((wanted.since, wanted.until))
 
     def work(view: View) -> tuple[MeasureSpan, frozenset[str]]:
         until = wanted.until or view.now.latest

@@ -40,7 +40,8 @@ from orchestrator.web.record_events import SHOWN
 from orchestrator.web.requests import ReleaseCursor, RequestCursor, application, managed_application
 from orchestrator.web.searching import search
 
-FEED_CURSOR = re.compile(r"[0-9]{1,20}\.[0-9]{1,18}")
+FEED_CURSOR = re.compile(r"[0-9]{1,18}\.[0-9]{1,18}")
+"""Numbers that a database compares: the largest one has 19 digits."""
 Filter = Annotated[str | None, Query(max_length=200)]
 Requested = Literal["requested", "-requested"]
 MATRIX_COLUMNS = 50
