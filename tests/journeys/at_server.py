@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from orchestrator.app import access, people, tokens
 from orchestrator.cli.places import PLACES, Place
@@ -90,11 +91,11 @@ class JourneyServer:
         return sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
     def _built(self, folder: str, plain: Mapping[str, str]) -> str:
-        words = [sys.executable, "-m", "orchestrator", "build", folder, "--json"]
-        done = subprocess.run(
-            words, cwd=self.root, env=self.environ(plain), capture_output=True, check=False, text=True
-        )
+        words = [sys.executable, "-m", "orchestrator", "build", folder]
+        how: dict[str, Any] = {"cwd": self.root, "env": self.environ(plain), "capture_output": True, "text": True}
+        done = subprocess.run([*words, "--json"], check=False, **how)
         if done.returncode != 0:
+            done = subprocess.run(words, check=False, **how)  # the error as users read it
             raise BuildRefused(Said(done.returncode, done.stdout, done.stderr))
         ref = json.loads(done.stdout)["release"]
         return f"{ref['name']}-{ref['version']}"
