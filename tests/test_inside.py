@@ -5,9 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.journeys.at_server import IN_THE_FOLDER
+
 ROOT = Path(__file__).parents[1]
 PROGRAM = """
 from pathlib import Path
+
+from tests.journeys.at_server import IN_THE_FOLDER
+from tests.journeys.at_server import IN_THE_FOLDER
 from tests.inside import say
 
 said = say(Path(), {}, "history", "--json")
@@ -28,3 +33,9 @@ def test_a_campaign_reads_a_project_as_the_command_does(tmp_path: Path) -> None:
     )
     assert '"runs": []' in done.stdout
     assert done.stdout.split()[-1] == "0"
+
+
+def test_journeys_that_stay_in_the_folder_exist() -> None:
+    """Every journey that is told in the folder also with `SERVER=1` exists, and has a reason."""
+    text = "".join(path.read_text() for path in (ROOT / "tests" / "journeys").glob("test_*.py"))
+    assert {name: reason for name, reason in IN_THE_FOLDER.items() if f"def {name}(" not in text or not reason} == {}

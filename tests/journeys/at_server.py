@@ -30,6 +30,12 @@ DEFINITIONS = ("orchestrator.yaml", "environments/*/environment.yaml", "environm
 """What a server reads when it starts."""
 
 
+IN_THE_FOLDER = {
+    "test_an_interrupted_run_goes_on_by_itself": "the next command of the folder resumes it, and a command at a server acts in no folder",
+}
+"""The journeys that are told in the folder also with `SERVER=1`, with the reason."""
+
+
 def is_remote(words: tuple[str, ...]) -> bool:
     """Whether the command of *words* acts at a server."""
     name = " ".join(words[:2]) if " ".join(words[:2]) in PLACES else words[0]

@@ -23,7 +23,7 @@ from orchestrator.hosts import loopback
 from orchestrator.processes import kill_tree
 from orchestrator.wiring import App, open_app
 from tests.inside import Said, reads, say
-from tests.journeys.at_server import BuildRefused, JourneyServer, is_chosen, is_remote
+from tests.journeys.at_server import IN_THE_FOLDER, BuildRefused, JourneyServer, is_chosen, is_remote
 from tests.postgres import Server
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -214,6 +214,15 @@ def store(request: pytest.FixtureRequest) -> Callable[[], dict[str, str]]:
     server: Server = request.getfixturevalue("postgres")
     path = f"{server.programs}{os.pathsep}{os.environ['PATH']}"  # a backup wants a pg_dump that is as new as the server
     return lambda: {"ORCHESTRATOR_STORE": server.fresh(), "PATH": path}
+
+
+@pytest.fixture(autouse=True)
+def _place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tell a journey of `IN_THE_FOLDER` there."""
+    if is_chosen() and request.node.originalname in IN_THE_FOLDER:
+        monkeypatch.setenv("SERVER", "0")
+        if "running" in request.fixturenames:
+            monkeypatch.setattr(request.getfixturevalue("running"), "is_served", False)
 
 
 @pytest.fixture
