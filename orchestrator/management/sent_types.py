@@ -152,7 +152,7 @@ def to_data(kind: Any, value: Any) -> Any:
         return value.to_json()
     if kind is Package:
         value = value.model_copy(update={"path": "", "root": None, "home": None})
-    return adapter(kind).dump_python(value, mode="json")
+    return adapter(kind).dump_python(value, mode="json", by_alias=True)
 
 
 def from_data(kind: Any, data: Any) -> Any:

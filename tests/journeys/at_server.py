@@ -31,6 +31,7 @@ DEFINITIONS = ("orchestrator.yaml", "environments/*/environment.yaml", "environm
 
 
 IN_THE_FOLDER = {
+    "test_the_database_stays": "the process of a command dies in the middle of its promotion",
     "test_an_interrupted_run_goes_on_by_itself": "the next command of the folder resumes it, and a command at a server acts in no folder",
 }
 """The journeys that are told in the folder also with `SERVER=1`, with the reason."""

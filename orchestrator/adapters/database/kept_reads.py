@@ -49,6 +49,10 @@ class ReadCache:
             self._single = deque()
         return reads
 
+    def forget(self) -> None:
+        """Forget all results."""
+        self._newest, self._records, self._single = (None, {}), 0, deque()
+
     def add(self, records: int) -> None:
         """Count a result with so many *records*."""
         self._records += max(1, records)
