@@ -14,7 +14,7 @@ from orchestrator.domain.journal import LOCK, add_seconds
 from orchestrator.domain.plan import PlannedGate, PlaySpec
 from orchestrator.domain.quantities import seconds
 from orchestrator.domain.release import Package
-from orchestrator.domain.step import HostResult, StepResult
+from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.domain.task_work import CommandTask, GateTask, PlaybookTask
 from orchestrator.domain.text import with_reason
 from orchestrator.inspect.release_history import last_verified
@@ -95,10 +95,12 @@ def host_evidence(result: StepResult, work: CommandTask | PlaybookTask | GateTas
 def _host_line(host: HostResult, *, changes: bool) -> str:
     """*host* in a line; *changes* is whether the work can change it."""
     facts = [host.outcome.value]
-    if changes and not host.outcome.good:
-        facts.append("may have been changed" if host.touched else "not changed")
+    if changes and host.outcome is Outcome.SUCCEEDED:
+        facts.append(
+            f"changed by {host.changed} task{'s' if host.changed > 1 else ''}" if host.changed else "not changed"
+        )
     elif changes:
-        facts.append(f"{host.changed} tasks changed it" if host.changed else "no task changed it")
+        facts.append("may have been changed" if host.touched else "not changed")
     where = f"{host.task}: " if host.task and host.message else host.task
     return with_reason(f"{host.host}: {', '.join(facts)}", f"{where}{host.message}")
 

@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import FilePayload, expect
 
 from tests.browser.conftest import Served, picture
+from tests.browser.test_pages import faults_of
 from tests.server.release_scene import lay_plan
 from tests.server.test_task_pages import MEASURED
 
@@ -54,6 +55,31 @@ def test_a_plan_is_carried_out_by_clicks(served: Served, scripts: bool) -> None:
     manager.get_by_role("button", name="Abort").click()
     expect(manager.locator(".head .badge")).to_contain_text("aborted")
     expect(manager.get_by_text("wrong day")).to_be_visible()
+    assert served.problems == []
+
+
+def test_an_automated_task_is_added_by_clicks(served: Served) -> None:
+    """A release manager adds a promotion before a task that waits; the open form is accessible, and fits a phone."""
+    lay_plan(served.office)
+    page = served.page("ann", bypass_csp=True)
+    page.goto(served.address + PLAN)
+    page.get_by_text("Add a task", exact=True).click()
+    form = page.locator('form[action$="/tasks"]')
+    form.get_by_text("Promotion, rollback or task of a template").click()
+    assert faults_of(page) == []
+    picture(page, "task-added")
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert faults_of(page) == []
+    form.get_by_label("Name, such as announce").fill("promote")
+    form.get_by_label("What it is").select_option("promotion")
+    form.get_by_label("Package, such as shop-1.5.0").fill("shop-1.5.0")
+    form.get_by_label("To", exact=True).select_option("production")
+    form.get_by_label("Before, separated by commas").fill("check")
+    form.get_by_label("Reason (required for an automated task)").fill("announced together")
+    form.get_by_role("button", name="Add the task").click()
+    row = page.locator("tr#promote")
+    expect(row).to_contain_text("promote shop-1.5.0 to production")
+    expect(page.locator("tr#check")).to_contain_text("waits for announce, promote")
     assert served.problems == []
 
 

@@ -126,7 +126,7 @@ def test_a_run_that_waited_for_long_begins_another(jobs: LocalJobs, server: Serv
     begin(prober, server.url)
     until(lambda: counted(jobs, 2, '"up": true') == 2)
     found = prober.end(PROBE, JOB, since)
-    assert [1.0 <= gap.seconds < 10 for gap in found.gaps] == [True]
+    assert 1.0 <= found.gaps[-1].seconds < 10, "the first one may be before its start"
     assert "not measured" in found.text
 
 
