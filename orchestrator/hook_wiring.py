@@ -1,18 +1,22 @@
-"""The parts of a project that react to what happens: hooks, drift that was found, and runs that are reviewed."""
+"""The parts of a project that react to what happens: hooks, what inspections find, and runs that are reviewed."""
 
 import base64
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
+from orchestrator.domain.parity import KINDS
+
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from orchestrator.app.acting import Acting
     from orchestrator.app.front_end import ApplicationParts
     from orchestrator.app.request_duties import Shows
     from orchestrator.app.scheduler import Duty
     from orchestrator.domain.access.principals import Actor
     from orchestrator.domain.drift import Drift
     from orchestrator.domain.journal import Run
+    from orchestrator.domain.parity import Parity
     from orchestrator.domain.release import PackageRef
     from orchestrator.management.application import ManagedApplication
     from orchestrator.management.hooks.model import HookEvent
@@ -27,21 +31,19 @@ else:
 
 
 class HookParts(Base):
-    """What `App` has of hooks, and what follows from drift. Each part is made when it is first used."""
+    """What `App` has of hooks, and what follows from findings. Each part is made when it is first used."""
 
     @cached_property
     def hook_sources(self) -> "HookSources":
         """The project, as hooks need it."""
         return ProjectHookSources(self)
 
-    def follow_drift(self, drift: "Drift") -> None:
-        """Open and close change requests by *drift*, as the system, unless a run is changing its environment."""
+    @property
+    def findings(self) -> "ProjectFindings":
+        """Keeps what inspections find, as found for the system."""
         from orchestrator.domain.access.principals import SYSTEM_ACTOR
-        from orchestrator.inspect.drift import is_changing
-        from orchestrator.management.change_requests.drifts import follow_drift
 
-        if not is_changing(self.store, drift.environment):
-            follow_drift(self.acting_as(SYSTEM_ACTOR), drift, cast("ManagedApplication", self).change_sources)
+        return ProjectFindings(self, str(SYSTEM_ACTOR))
 
     @cached_property
     def hook_receiver(self) -> "HookReceiver":
@@ -57,6 +59,52 @@ class HookParts(Base):
         from orchestrator.management.hooks.executions import ApplicationHooks
 
         return FollowDeliveries(self.acting, ApplicationHooks(cast("ManagedApplication", self), shows))
+
+
+class ProjectFindings:
+    """The `Findings` of a project, for the actor *by* or the run *run* of this actor."""
+
+    def __init__(self, app: "ApplicationParts", by: str, run: str = "") -> None:
+        self._app, self._by, self._run = app, by, run
+
+    def of(self, by: str, run: str) -> "ProjectFindings":
+        """The same for the plan of a run."""
+        return ProjectFindings(self._app, by, run)
+
+    def found_drift(self, found: "Drift") -> None:
+        """Keep the drift; open and close change requests by it unless a run is changing the environment."""
+        from orchestrator.app.environment_reports import keep_drift
+        from orchestrator.domain.environment_reports import drift_report
+        from orchestrator.inspect.drift import is_changing
+        from orchestrator.management.change_requests.drifts import drift_reference, follow_drift
+        from orchestrator.management.change_requests.queries import drift_request
+
+        acting = self._acting
+        if not is_changing(self._app.store, found.environment):
+            follow_drift(acting, found, cast("ManagedApplication", self._app).change_sources)
+        opened = drift_request(acting, drift_reference(found)) if found.findings else None
+        request = opened.id if opened is not None else ""
+        keep_drift(acting, drift_report(found, self._now, self._by, run=self._run, request=request))
+
+    def found_parity(self, found: "Parity", kinds: "tuple[str, ...]" = KINDS) -> None:
+        """Keep how two environments differ, for each of them."""
+        from orchestrator.app.environment_reports import keep_parity
+        from orchestrator.domain.environment_reports import parity_reports
+
+        for report in parity_reports(found, self._now, self._by, run=self._run, kinds=kinds):
+            keep_parity(self._acting, report)
+
+    @property
+    def _acting(self) -> "Acting":
+        from orchestrator.domain.access.principals import SYSTEM_ACTOR
+
+        return self._app.acting_as(SYSTEM_ACTOR)
+
+    @property
+    def _now(self) -> "datetime":
+        from orchestrator.domain.moments import parse_moment
+
+        return parse_moment(self._app.services.clock.now())
 
 
 class ProjectHookSources:

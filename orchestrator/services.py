@@ -1,6 +1,6 @@
 """What is the same for every run of a project: the ports, and the files that describe it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -9,6 +9,7 @@ from orchestrator.domain.drift import Drift
 from orchestrator.domain.environment import Environment, Project, unknown_environment
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run
+from orchestrator.domain.parity import KINDS, Parity
 from orchestrator.ports import (
     Artifacts,
     Clock,
@@ -62,6 +63,34 @@ class AlwaysOpen:
         return ()
 
 
+class Findings(Protocol):
+    """Keeps what inspections find, for all users who may view the environment, and for release management."""
+
+    def of(self, by: str, run: str) -> "Findings":
+        """The same for what the plan of *run* finds, which the actor *by* requested."""
+
+    def found_drift(self, found: Drift) -> None:
+        """Keep the drift of an environment, and open and close change requests by it."""
+
+    def found_parity(self, found: Parity, kinds: tuple[str, ...] = KINDS) -> None:
+        """Keep how two environments differ in *kinds*, in the place of what was found of each before."""
+
+
+class NullFindings:
+    """`Findings` that keep nothing."""
+
+    def of(self, by: str, run: str) -> Findings:
+        """The same."""
+        del by, run
+        return self
+
+    def found_drift(self, found: Drift) -> None:
+        """Nothing is kept."""
+
+    def found_parity(self, found: Parity, kinds: tuple[str, ...] = KINDS) -> None:
+        """Nothing is kept."""
+
+
 @dataclass(frozen=True)
 class Services:
     """What is the same for every run of a project: the ports, and the files that describe it.
@@ -72,8 +101,7 @@ class Services:
     environments, where these are not all: those made for one release, and that of the side which a run is about.
     *entrance* refuses promotions into a closed environment, and holds those that have changed nothing yet.
     *definition* is the digest of the project definition that they come from; empty if that is the project's folder.
-    *refusal* is why no run can start with them, if it is known before. *follow_drift* records what follows from drift
-    that was found, for release management.
+    *refusal* is why no run can start with them, if it is known before. *findings* keeps what inspections find.
     """
 
     project: Project
@@ -99,7 +127,7 @@ class Services:
     entrance: Entrance = field(default_factory=AlwaysOpen)
     definition: str = ""
     refusal: OrchestratorError | None = None
-    follow_drift: Callable[[Drift], None] = lambda _drift: None
+    findings: Findings = field(default_factory=NullFindings)
 
     def environment(self, name: str) -> tuple[Environment, Path]:
         """An environment and its folder. Raises R103 when the project has none of that name."""

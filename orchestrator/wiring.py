@@ -59,7 +59,7 @@ class App(
             entrance=self.entrance,
             definition=self.definition,
             refusal=self.refusal,
-            follow_drift=self.follow_drift,
+            findings=self.findings,
         )
 
     def duties(self, shows: "Shows") -> "tuple[Duty, ...]":

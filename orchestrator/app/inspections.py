@@ -14,6 +14,7 @@ from orchestrator.domain.parity import Parity
 from orchestrator.domain.release import Package
 from orchestrator.domain.requirements.check import RequirementReport
 from orchestrator.inspect import drift, parity, requirements
+from orchestrator.services import Findings
 
 
 class Inspections(UseCases):
@@ -27,7 +28,7 @@ class Inspections(UseCases):
     def drift(self, actor: Actor, environment: str) -> Drift:
         """What has changed in *environment* since its last release. Raises R103 and R180.
 
-        Changes nothing outside. Release management opens and closes change requests by it.
+        Changes nothing outside. The result is kept, and release management opens and closes change requests by it.
         """
         try:
             found = drift.find_drift(
@@ -35,7 +36,7 @@ class Inspections(UseCases):
             )
         finally:
             self._parts.deployer.close()
-        self._parts.follow_drift(found)
+        self._findings(actor).found_drift(found)
         return found
 
     @use_case(Action.OBSERVE, recorded=False)
@@ -64,10 +65,16 @@ class Inspections(UseCases):
 
     @use_case(comparison_rights, recorded=False)
     def parity(self, actor: Actor, left: str, right: str) -> Parity:
-        """How two environments differ. Changes nothing. Raises R103."""
+        """How two environments differ. Changes nothing outside; the result is kept. Raises R103."""
         try:
-            return parity.find_differences(
+            found = parity.find_differences(
                 self._parts.services, left, right, f"parity-{secrets.token_hex(4)}", lambda _entry: None
             )
         finally:
             self._parts.deployer.close()
+        self._findings(actor).found_parity(found)
+        return found
+
+    def _findings(self, actor: Actor) -> Findings:
+        """Keeps what is found for *actor*."""
+        return self._parts.findings.of(str(actor), "")

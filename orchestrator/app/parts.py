@@ -10,7 +10,6 @@ from orchestrator.app.authorize import Rights
 from orchestrator.app.requests import RunRequest
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.calendar.rules import CalendarRule
-from orchestrator.domain.drift import Drift
 from orchestrator.domain.environment import Environment, Project
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import QueuedRequest
@@ -20,7 +19,7 @@ from orchestrator.flow.prune import Records
 from orchestrator.ports import Artifacts, Deployer, Engines, Keys, Packages, Provisioner, Store, Uploads
 from orchestrator.register_ports import DefinitionArchives
 from orchestrator.secret_values import SecretValues
-from orchestrator.services import Services
+from orchestrator.services import Findings, Services
 
 Warn = Callable[[OrchestratorError], object]
 
@@ -168,8 +167,9 @@ class Parts(Protocol):
     ) -> Promotion:
         """What a promotion of *package* into *environment* is checked with. Raises R103."""
 
-    def follow_drift(self, drift: Drift) -> None:
-        """Record what follows from *drift* for release management, unless a run is changing its environment."""
+    @property
+    def findings(self) -> Findings:
+        """Keeps what inspections find, as found for the system."""
 
     @property
     def store(self) -> Store:

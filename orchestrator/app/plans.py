@@ -34,6 +34,7 @@ from orchestrator.planning.rollback_plan import current_rollback_plan, preview_r
 from orchestrator.planning.rollback_target import left_over
 from orchestrator.planning.survey import PlanRequest
 from orchestrator.planning.targets import targets as find_targets
+from orchestrator.services import Services
 
 AT_ONCE = 4  # environments whose plans are made side by side
 
@@ -80,11 +81,15 @@ class Plans(UseCases):
             coming=coming,
         )
         self._require_roles(actor, (environment,) if action == "promote" else ())
-        services = leftovers.with_ephemeral_stack(self._parts.services, environment, package.ref)
+        services = leftovers.with_ephemeral_stack(self._services(actor), environment, package.ref)
         made = make.make(services, wanted, job, lambda _entry: None)
         plan_store.save(self._parts.services, made)
         self._parts.deployer.close()
         return made
+
+    def _services(self, actor: Actor) -> Services:
+        """What plans for *actor* are made with."""
+        return replace(self._parts.services, findings=self._parts.findings.of(str(actor), ""))
 
     def _require_roles(self, actor: Actor, environments: Iterable[str]) -> None:
         """Return if the project has every role that the rules of *environments* name. Raises F140 with the places."""
@@ -163,7 +168,9 @@ class Plans(UseCases):
                 return PlannedEnvironment(environment=name)
             deployer = self._parts.engines.deployer(f"process {os.getpid()}, {name}")
             services = leftovers.with_ephemeral_stack(
-                replace(isolated(self._parts, name), deployer=deployer), name, package.ref
+                replace(isolated(self._parts, name), deployer=deployer, findings=self._services(actor).findings),
+                name,
+                package.ref,
             )
             request = PlanRequest(package, name, check=check, named=named, coming=waves.before(name))
             plan = make.make(services, request, f"plan-{secrets.token_hex(4)}", lambda _entry: None)

@@ -172,6 +172,7 @@ class _Column:
             "activity": run.activity if run is not None else None,
             "drifted": list(self._drifted(digest)),
             "marks": marks_of(self._facts.hosts, digest).to_json(),
+            "drift": None,
         }
 
     def _drifted(self, digest: str) -> tuple[str, ...]:

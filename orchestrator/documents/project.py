@@ -15,6 +15,7 @@ from orchestrator.domain.authentication import FIELD
 from orchestrator.domain.calendar.state import EnvironmentCalendar
 from orchestrator.domain.downtime import AvailabilityReport
 from orchestrator.domain.drift import Finding
+from orchestrator.domain.environment_reports import DriftMark
 from orchestrator.domain.facts import Activity, EnvironmentFacts, Problem, Remedy, RunFacts
 from orchestrator.domain.journal import Lease, QueueEntry, Run
 from orchestrator.domain.model import DIGEST, Digest, Model
@@ -99,7 +100,8 @@ class MatrixCell(Model):
     that needs manual intervention. A run that changed nothing, such as a refused one, does not count. *by* requested
     the run that brought the release, if it runs on a host. *open_run* is a run of the release that has not ended, and
     *activity* what that does. *drifted* are hosts that lost the release that was verified last. *marks* are the numbers
-    of hosts on which the release is declared, seen, and serves.
+    of hosts on which the release is declared, seen, and serves. *drift* is the newest check of drift since the
+    release was verified there, if it is the one that was verified last.
     """
 
     state: Literal["current", "partly", "standby", "verified", "rolled back", "needs intervention", "absent"]
@@ -113,6 +115,7 @@ class MatrixCell(Model):
     activity: Activity | None
     drifted: tuple[str, ...]
     marks: ReleaseMarks
+    drift: DriftMark | None
 
 
 class Row(Model):

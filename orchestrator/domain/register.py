@@ -18,6 +18,7 @@ from orchestrator.domain.approval.votes import Vote
 from orchestrator.domain.calendar.feed import CalendarAddress
 from orchestrator.domain.calendar.rules import CalendarRule
 from orchestrator.domain.calendar.verdict import Calendar, LineStop
+from orchestrator.domain.environment_reports import DriftReport, ParityReport
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import Digest, Model
 from orchestrator.domain.moments import Moment, moment_text
@@ -191,6 +192,8 @@ REQUIREMENT_REPORTS = RecordKind(
     lambda report: report.environment,
     noun="requirements",
 )
+DRIFT_REPORTS = RecordKind("drift_reports", DriftReport, lambda report: report.environment, noun="drift")
+PARITY_REPORTS = RecordKind("parity_reports", ParityReport, lambda report: report.environment, noun="parity")
 FEED_PLACES = RecordKind("feed_places", FeedPlace, lambda place: place.name, noun="feed-place")
 
 KINDS = (
@@ -198,6 +201,7 @@ KINDS = (
     CALENDAR_RULES, LINE_STOPS, REQUESTS, VOTES, OVERRIDES, REVIEWS, OUTBOX, PLAN_TEXTS, BUILDERS,
     PASSWORDS, SIGN_IN_LINKS, ACCOUNTS, CALENDAR_ADDRESSES,
     NOTIFICATION_RULES, NOTIFICATIONS, FEED_PLACES, PROJECT_DEFINITIONS, REQUIREMENT_REPORTS,
+    DRIFT_REPORTS, PARITY_REPORTS,
 )  # fmt: skip
 """Every kind of record. The database has one table for each."""
 

@@ -89,6 +89,11 @@ def coloured(text: str) -> str:
     return "".join(part if _COLOURS.fullmatch(part) else clean_text(part) for part in _COLOURS.split(text))
 
 
+def ago(at: datetime, now: datetime) -> str:
+    """`3 s ago`, `5 h ago`: how long before *now* it was *at*; `0 s ago` for a later time."""
+    return f"{age(max(0.0, (now - at).total_seconds()))} ago"
+
+
 def counted(number: int, noun: str) -> str:
     """`1 host`, `2 hosts`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -6,7 +6,7 @@ entries carry keys: what is written again on a replay is written once.
 
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from orchestrator.domain.context import Context, Outputs
@@ -87,6 +87,10 @@ class RunContext:
     _moves: int = 0
     _outputs: Outputs | None = None
     _inventory: Inventory | None = None
+
+    def __post_init__(self) -> None:
+        findings = self.services.findings.of(self.run.by, self.run.id)
+        self.services = replace(self.services, findings=findings)
 
     # -- what was settled by an earlier verb -------------------------------------------------------------------------
 

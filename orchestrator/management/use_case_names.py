@@ -33,6 +33,7 @@ READS: dict[str, tuple[str, ...]] = {
     "measures.queries": ("show_measures",),
     "projects.queries": ("list_projects",),
     "requirement_reports": ("requirement_reports",),
+    "environment_reports": ("environment_reports",),
     "reviews.queries": ("overdue_actions", "list_reviews", "show_review", "list_actions"),
     "hooks.queries": ("list_hooks", "show_hook", "list_deliveries", "test_hook"),
     "trains.queries": ("list_lines", "show_line", "list_trains", "show_train", "show_prognosis"),

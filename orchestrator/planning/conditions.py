@@ -29,7 +29,7 @@ def check_conditions(
     found = []
     if rule.require.no_drift:
         seen = drift.find_drift(services, environment, f"{job}.drift", emit)
-        services.follow_drift(seen)
+        services.findings.found_drift(seen)
         found.append(Condition(name="drift", holds=seen.is_empty, why=seen.reasons[:NAMED]))
     if rule.require.parity:
         found.append(_parity(services, rule, job, emit))
@@ -46,6 +46,7 @@ def _parity(services: Services, rule: Environment, job: str, emit: Emit) -> Cond
             name="parity", holds=False, why=("there is no environment to compare it with: write parity.with",)
         )
     seen = parity.find_differences(services, other, rule.name, f"{job}.parity", emit, GATED)
+    services.findings.found_parity(seen, GATED)
     return Condition(name="parity", holds=seen.is_empty, why=seen.reasons[:NAMED])
 
 

@@ -6,6 +6,7 @@ The table has no rights of its own: `tests/app/rights.yaml` has those of each us
 from dataclasses import dataclass
 
 from orchestrator.web.calendar_routes import CALENDAR_PAGES
+from orchestrator.web.environment_routes import ENVIRONMENT_ROUTES
 from orchestrator.web.setting_routes import DEFINITION_ROUTES, HOOK_ROUTES, READING
 
 
@@ -248,19 +249,7 @@ ROUTES: dict[str, tuple[str, ...] | Public | UseCaseRoute] = {
     "GET /runs/{run}": ("queries.story", "queries.run_facts", "run_requests.show_request", "queries.facts"),
     "GET /requests": ("run_requests.list_requests",),
     "GET /requests/{run}": ("run_requests.show_request",),
-    "GET /environments": ("queries.facts_of_all",),
-    "GET /environments/{environment}": (
-        "queries.facts",
-        "queries.run_page",
-        "bookings.find_slots",
-        "bookings.list_bookings",
-    ),
-    "POST /environments/{environment}/observe": ("submissions.submit(Observe)",),
-    "GET /environments/{environment}/requirements": ("requirement_reports.requirement_reports", "releases.kept_refs"),
-    "POST /environments/{environment}/requirements": ("releases.kept_package", "inspections.requirements"),
-    "POST /environments/{environment}/drift": ("inspections.drift",),
-    "POST /environments/{environment}/parity": ("inspections.parity",),
-    "GET /environments/{environment}/rollback": ("queries.facts", "releases.rollback_package"),
+    **ENVIRONMENT_ROUTES,
     "GET /releases/{release}": (
         "releases.kept_package",
         "queries.releases",
@@ -333,9 +322,6 @@ ROUTES: dict[str, tuple[str, ...] | Public | UseCaseRoute] = {
     "POST /environments/{environment}/unlock": ("control.unlock",),
     "GET /api/v1/me": ("access.own_bindings",),
     "GET /api/v1/can-i": ("access.can_i",),
-    "GET /api/v1/environments": ("queries.facts_of_all",),
-    "GET /api/v1/environments/{environment}": ("queries.facts",),
-    "GET /api/v1/environments/{environment}/requirements": ("requirement_reports.requirement_reports",),
     "GET /api/v1/matrix": ("queries.facts_of_all", "queries.releases", "queries.release_rows"),
     "GET /api/v1/runs": ("queries.run_page",),
     "GET /api/v1/runs/{run}": ("queries.story", "queries.run_facts"),

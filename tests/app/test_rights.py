@@ -24,6 +24,7 @@ from orchestrator.app import (
     audit,
     calendar,
     calendar_addresses,
+    environment_reports,
     notification_duties,
     notification_rules,
     people,
@@ -56,9 +57,12 @@ from orchestrator.domain.audit.export import AuditFilter
 from orchestrator.domain.calendar.feed import CalendarAddress
 from orchestrator.domain.calendar.rules import CalendarRule, RuleKind
 from orchestrator.domain.calendar.verdict import LineStop
+from orchestrator.domain.drift import Drift
+from orchestrator.domain.environment_reports import DriftReport, ParityReport, drift_report, parity_reports
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run
 from orchestrator.domain.notifications import ChannelKind, Fact, Notification, NotificationRule, RuleDraft, Target
+from orchestrator.domain.parity import Parity
 from orchestrator.domain.register import (
     ABSENCES,
     ACCOUNTS,
@@ -165,6 +169,16 @@ def report(environment: str) -> RequirementReport:
     return RequirementReport(environment=environment, release="shop 1.0.0", digest=SHOP.digest, at=NOON)
 
 
+def drift_of(environment: str) -> DriftReport:
+    """A report without drift."""
+    return drift_report(Drift(environment=environment, release=SHOP, run="r1", since=""), NOON, "ann")
+
+
+def parity_of(environment: str) -> ParityReport:
+    """A report without differences from itself."""
+    return parity_reports(Parity(left=environment, right=environment), NOON, "ann")[0]
+
+
 def request(environment: str, name: str = "shop") -> RunRequest:
     return RunRequest(
         id=f"r-{environment}", project="shop", environment=environment, package=SHOP.digest, plan=SHOP.digest,
@@ -191,6 +205,10 @@ REGISTER_CALLS: dict[str, Call] = {
     "audit.list_entries": lambda a, _: audit.list_entries(a, FILTER),
     "audit.show_entry": lambda a, _: audit.show_entry(a, 1),
     "audit.verify_stream": lambda a, _: audit.verify_stream(a, audit.KeptAudit(MemoryKeys()), ()),
+    "environment_reports.environment_reports": environment_reports.environment_reports,
+    "environment_reports.keep_drift": lambda a, e: environment_reports.keep_drift(a, drift_of(e)),
+    "environment_reports.keep_parity": lambda a, e: environment_reports.keep_parity(a, parity_of(e)),
+    "environment_reports.with_drift_marks": lambda a, _: environment_reports.with_drift_marks(a, [], []),
     "requirement_reports.keep_report": lambda a, e: requirement_reports.keep_report(a, report(e)),
     "requirement_reports.requirement_reports": requirement_reports.requirement_reports,
     "calendar_addresses.calendar_address": lambda a, _: calendar_addresses.calendar_address(a),

@@ -140,12 +140,13 @@ KEPT_SHORT = frozenset(
         "HOOKS",
         "NOTIFICATION_RULES",
         "PROJECT_DEFINITIONS",
+        "DRIFT_REPORTS",
         "kind",
     }
 )
 """Kinds that administrators edit one by one, which are read as a whole. *kind* is one of those of `ACCESS_KINDS`.
 
-Project definitions that no run needs are pruned."""
+Project definitions that no run needs are pruned, and each environment has one report of drift."""
 PARTS_THAT_END = {
     "PENDING": "a notification that was sent is in another part",
     "OPEN": "what has ended is in another part",

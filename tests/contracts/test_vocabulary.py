@@ -50,6 +50,7 @@ WORDS = {
     "0033": "sha256:2cff4f40e29ec1256330c64049dceeb225ceb0e9f8bfb24cfb1a175171e5ae8d",
     "0034": "sha256:c79966142a01ec145003dd1ba899a6d84b6b3c09c3634a6b07cefbe600914b70",
     "0035": "sha256:c79966142a01ec145003dd1ba899a6d84b6b3c09c3634a6b07cefbe600914b70",
+    "0036": "sha256:c79966142a01ec145003dd1ba899a6d84b6b3c09c3634a6b07cefbe600914b70",
 }
 """The digest of all words for each schema. A new word needs a new schema, with a migration that may do nothing else."""
 

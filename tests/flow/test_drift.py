@@ -18,9 +18,23 @@ from orchestrator.domain.promotion import State
 from orchestrator.flow import promotion
 from orchestrator.inspect import drift
 from orchestrator.inspect.release_history import last_verified
+from orchestrator.services import NullFindings
 from tests.flow.test_promotion import Stage, release
 
 PLACE = "production"
+
+
+@dataclasses.dataclass
+class KeepingFindings(NullFindings):
+    """`Findings` in memory."""
+
+    drifts: list[Drift] = dataclasses.field(default_factory=list)
+
+    def of(self, by: str, run: str) -> "KeepingFindings":  # noqa: ARG002 - the port's
+        return self
+
+    def found_drift(self, found: Drift) -> None:
+        self.drifts.append(found)
 
 
 @pytest.fixture
@@ -167,11 +181,11 @@ def test_a_plan_reports_the_drift_that_it_finds(stage: Stage) -> None:
     gated(stage)
     stage.promote("1.1.0", "staging")
     stage.world.edited.add("p1")
-    reported: list[Drift] = []
+    kept = KeepingFindings()
     ctx = stage.ctx(stage.packages.put(release("1.1.0")), PLACE)
-    ctx.services = dataclasses.replace(ctx.services, follow_drift=reported.append)
+    ctx.services = dataclasses.replace(ctx.services, findings=kept)
     assert promotion(ctx).state is State.FAILED
-    assert [str(found.findings[0]) for found in reported] == ["resource host p1 is another in size"]
+    assert [str(found.findings[0]) for found in kept.drifts] == ["resource host p1 is another in size"]
 
 
 @pytest.mark.parametrize(("state", "changing"), [(None, False), ("planning", False), ("deploying", True)])

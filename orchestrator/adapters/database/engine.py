@@ -21,7 +21,7 @@ from orchestrator.resources import full
 if TYPE_CHECKING:
     from alembic.config import Config
 
-SCHEMA = "0035"
+SCHEMA = "0036"
 UPGRADE_LOCK = 7259301
 """The advisory lock of Postgres that a migration has for itself, and that all changes share."""
 PATIENCE = 30.0  # seconds for which a server that has gone away is waited for

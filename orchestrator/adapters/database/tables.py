@@ -154,7 +154,7 @@ REGISTER = (
     "users", "user_groups", "service_accounts", "own_roles", "bindings", "absences", "tokens",
     "calendar_rules", "line_stops", "votes", "outbox",
     "plan_texts", "package_builders", "passwords", "sign_in_links", "accounts", "calendar_addresses",
-    "notification_rules", "feed_places", "requirement_reports",
+    "notification_rules", "feed_places", "requirement_reports", "drift_reports", "parity_reports",
 )  # fmt: skip
 """The kinds of management records that are found by their key or part; `domain/register.py` describes them."""
 

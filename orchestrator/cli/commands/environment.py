@@ -15,7 +15,6 @@ from orchestrator.cli.output import (
     note_folded,
     out,
     out_folded,
-    paint,
     print_json,
     replace_option,
     revealed,
@@ -75,14 +74,19 @@ def list_(as_json: bool) -> None:
 @click.argument("environment", shell_complete=completing.environments)
 @json_option
 def show(environment: str, as_json: bool) -> None:
-    """Show one environment: its file, its stack, its holder, and whether it is open."""
-    from orchestrator.cli.situation import calendar_lines
+    """Show one environment: its file, its stack, its holder, its calendar, and the newest findings of drift and parity.
+
+    The findings are kept, also those of other users; `drift` and `parity` check again.
+    """
+    from orchestrator.app.environment_reports import environment_reports
+    from orchestrator.cli.shown_environment import print_definition, print_reports
 
     app = _open(environment)
     item, folder = app.require_environment(environment)
     spec = app.stacks.stack(app.actor, environment)
     calendar = app.calendar_state(environment)
     lease = app.queries.leases(app.actor, (environment,)).get(environment)
+    found = environment_reports(app.acting, environment)
     if as_json:
         data = {
             "environment": item.to_json(),
@@ -91,18 +95,13 @@ def show(environment: str, as_json: bool) -> None:
             "definition": spec.definition if spec else None,
             "lease": lease.to_json() if lease else None,
             "calendar": calendar.to_json(),
+            "drift": found.drift.to_json() if found.drift else None,
+            "parity": found.parity.to_json() if found.parity else None,
         }
         print_json("EnvironmentDetail", data)
         return
-    out(f"{paint(item.name, bold=True)}  {item.description}")
-    out(f"  folder      {folder.relative_to(app.root)}")
-    out(f"  after       {item.after or '– (the first of the path)'}")
-    both = f", live of {item.sides.blue} (blue) and {item.sides.green} (green)" if item.sides else ""
-    out(f"  stack       {spec.stack if spec else 'none: no Pulumi program'}{both}")
-    out(f"  definition  {spec.definition if spec else '–'}")
-    out(f"  rollback    {'automatic' if item.rollback.automatic else 'only on request'}")
-    out(f"  held by     {f'{lease.holder} ({lease.reason})' if lease else '–'}")
-    out(f"  calendar    {'; '.join(calendar_lines(calendar)) or 'open'}")
+    print_definition(item, str(folder.relative_to(app.root)), spec, lease, calendar)
+    print_reports(found)
 
 
 @command.command("preview")

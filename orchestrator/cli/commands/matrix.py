@@ -50,7 +50,8 @@ def command(chosen: tuple[str, ...], name: str | None, limit: int, cursor: str |
     """Show the releases of all environments: one row for each release, one column for each environment of the path.
 
     Problems come first. A release is listed in an environment if it had an effect in it.
-    The newest releases come first. A cell also shows a run of the release that has not ended, and hosts that drifted.
+    The newest releases come first. A cell also shows a run of the release that has not ended, hosts that drifted,
+    and what the newest check of drift has found, with its age.
     """
     from orchestrator.app.opening import open_application
     from orchestrator.cli.recovery import remind
@@ -118,7 +119,19 @@ def _cell(place: dict[str, Any]) -> Cell:
         colour = colour if colour and colour != "bright_black" else "cyan"
     if place["drifted"]:
         text, colour = f"{text}, {len(place['drifted'])} drifted", "yellow"
+    if (mark := place["drift"]) is not None and (mark["differences"] or mark["unknown"]):
+        text, colour = f"{text}, {_drift(mark)}", "yellow"
     return (text, colour) if colour else text
+
+
+def _drift(mark: dict[str, Any]) -> str:
+    """What the newest check of drift has found, and how long ago."""
+    from datetime import UTC, datetime
+
+    from orchestrator.domain.text import ago
+
+    found = counted(mark["differences"], "difference") if mark["differences"] else f"{mark['unknown']} unknown"
+    return f"drift: {found} ({ago(datetime.fromisoformat(mark['at']), datetime.now(UTC))})"
 
 
 def _doing(place: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from orchestrator.domain.approval.request_state import RequestState
 from orchestrator.domain.approval.requests import RunRequest
 from orchestrator.domain.approval.votes import Vote
 from orchestrator.domain.calendar.verdict import LineStop
+from orchestrator.domain.environment_reports import EnvironmentReports
 from orchestrator.domain.facts import EnvironmentFacts, RunFacts
 from orchestrator.domain.journal import Lease, Record
 from orchestrator.domain.log_lines import OutputPart
@@ -136,6 +137,7 @@ READING: dict[str, Answers] = {
     "GET /can-i": {200: register.VerdictDocument},
     "GET /environments": {200: document_of("Environments", environments=tuple[EnvironmentFacts, ...], cursor=Cursor)},
     "GET /environments/{environment}": {200: document_of("Environment", EnvironmentFacts)},
+    "GET /environments/{environment}/reports": {200: document_of("EnvironmentReports", EnvironmentReports)},
     "GET /environments/{environment}/requirements": {
         200: document_of("Requirements", environment=str, reports=tuple[project.CheckedRelease, ...], cursor=Cursor)
     },

@@ -10,6 +10,7 @@ from fastapi.responses import Response, StreamingResponse
 
 from orchestrator.app.access import Question, allowed_environments, can_i, own_bindings
 from orchestrator.app.calendar import recorded_overrides, show_calendar, states
+from orchestrator.app.environment_reports import environment_reports
 from orchestrator.app.requirement_reports import requirement_reports
 from orchestrator.app.run_requests import RequestFilter, RequestView, list_requests, show_request
 from orchestrator.domain.access.actions import Action
@@ -88,6 +89,18 @@ def get_environment(request: Request, who: Who, environment: str) -> Response:
     """The current state of one environment."""
     facts = application(request).queries.facts(who.actor, environment)
     return tagged_document(request, "Environment", facts.to_json())
+
+
+@router.get("/environments/{environment}/reports", tags=["environments"])
+def get_environment_reports(request: Request, who: Who, environment: str) -> Response:
+    """The newest findings of drift and of parity of the environment, of all users; null without any.
+
+    The use cases `inspections.drift` and `inspections.parity` check again.
+    """
+    app = application(request)
+    app.require_environment(environment)
+    found = environment_reports(app.acting_as(who.actor), environment)
+    return tagged_document(request, "EnvironmentReports", found.to_json())
 
 
 @router.get("/environments/{environment}/requirements", tags=["environments"])

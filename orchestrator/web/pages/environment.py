@@ -8,6 +8,8 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
 from orchestrator.app.acting import Acting, Right
+from orchestrator.app.environment_reports import environment_reports
+from orchestrator.app.planned_requests import DEFAULT_QUEUE
 from orchestrator.app.requests import Observe
 from orchestrator.app.rights import comparison_rights
 from orchestrator.domain.access.actions import Action
@@ -40,7 +42,10 @@ SLOT, SEARCHED = timedelta(hours=1), timedelta(days=14)
 def environment_page(
     request: Request, who: Who, environment: str, drift: Short = "", parity: Short = "", part: Short = ""
 ) -> HTMLResponse:
-    """One environment: hosts, queue, bookings and next release; with the calls *drift* and *parity* their findings."""
+    """One environment: hosts, queue, bookings, next release, and the newest findings of drift and parity.
+
+    *drift* and *parity* are the calls of a worker that checks them.
+    """
     app = managed_application(request)
     item = app.queries.facts(who.actor, environment)
     acting = app.acting_as(who.actor)
@@ -54,6 +59,7 @@ def environment_page(
         "checking": any(each is not None and not each.has_ended for each in (drifts, compared)),
         "others": comparable(app, acting, environment),
         "worker": app.scheduler_runs(),
+        "kept": environment_reports(acting, environment),
     }
     if part:
         return rendered(request, "environment_findings", who, **about)

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
 from markupsafe import Markup
 
-from orchestrator.domain.text import counted, few
+from orchestrator.domain.text import ago, counted, few
 from orchestrator.web.pages.drawn_signs import sign_svg
 
 DEPLOYED = {"current": "yes", "verified": "no, another release runs", "rolled back": "no, rolled back", "absent": "no"}
@@ -85,10 +86,33 @@ def _broken(cell: Mapping[str, Any]) -> str:
     return f"{few(cell['drifted'])} drifted" if cell["drifted"] else ""
 
 
+def drift_tag(cell: Mapping[str, Any]) -> Markup:
+    """What the newest check of drift has found, with its age; nothing where none was made since the release came."""
+    mark = cell["drift"]
+    if mark is None:
+        return Markup()
+    text, sign = _drift(mark)
+    passed = ago(datetime.fromisoformat(mark["at"]), datetime.now(UTC))
+    return Markup('<small class="drift" title="{}">{}{}, {}</small>').format(
+        mark["at"], sign_svg(sign, text, True), text, passed
+    )
+
+
+def _drift(mark: Mapping[str, Any]) -> tuple[str, str]:
+    """What was found, in words, and the sign of it."""
+    if mark["differences"]:
+        return f"drift: {counted(mark['differences'], 'difference')}", "bad"
+    if mark["unknown"]:
+        return f"drift: {mark['unknown']} unknown", "warn"
+    return "no drift", "good"
+
+
 def cell_class(cell: Mapping[str, Any]) -> str:
     """The class of the cell: what needs attention, or is under way, has a background."""
     if cell["problem"] or cell["activity"] == "interrupted":
         return " is-bad"
     if cell["activity"]:
         return " is-run"
-    return " is-warn" if cell["drifted"] or cell["state"] == "partly" else ""
+    found = cell["drift"]
+    has_drift = found is not None and bool(found["differences"])
+    return " is-warn" if cell["drifted"] or has_drift or cell["state"] == "partly" else ""
