@@ -18,7 +18,7 @@ T = TypeVar("T")
 class DriftReport(Model):
     """What was found of the drift of *environment*, at the time *at* for the actor *by*.
 
-    *run* is the run whose plan needed the check; empty if it was requested by itself. *request* is the change request
+    *run* is the run whose plan needed the check; empty for a check without one. *request* is the change request
     about these differences that was open; empty without one. *found* has at most `MOST_DIFFERENCES` of each list;
     *differences* and *unknown* are how many there were.
     """
