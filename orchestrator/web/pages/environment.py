@@ -9,7 +9,6 @@ from fastapi.responses import HTMLResponse, Response
 
 from orchestrator.app.acting import Acting, Right
 from orchestrator.app.environment_reports import environment_reports
-from orchestrator.app.planned_requests import DEFAULT_QUEUE
 from orchestrator.app.requests import Observe
 from orchestrator.app.rights import comparison_rights
 from orchestrator.domain.access.actions import Action
