@@ -1,7 +1,6 @@
 """The newest reports of drift and parity of each environment."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from orchestrator.app.acting import Acting, Change, View, change, read_register
 from orchestrator.app.forwarding import forwarded
@@ -50,25 +49,20 @@ def environment_reports(acting: Acting, environment: str) -> EnvironmentReports:
     return read_register(acting, Action.VIEW, work, environment=environment)
 
 
-def with_drift_marks(
-    acting: Acting, rows: list[dict[str, Any]], facts: Iterable[EnvironmentFacts]
-) -> list[dict[str, Any]]:
-    """The *rows* of the matrix with the newest check of drift in the cell of each environment's current release.
+def drift_marks(acting: Acting, facts: Iterable[EnvironmentFacts]) -> dict[str, DriftMark]:
+    """The newest check of drift of each environment with a current release, by its name, for the cell of that release.
 
-    Reports about an earlier release, or from before the current one was verified, are left out. The cells themselves
-    are shared with other readers, and stay as they are.
+    Reports about an earlier release, or from before the current one was verified, are left out.
     """
     reports = {each.environment: each for each in read_register(acting, Action.VIEW, _every_report)}
+    found = {}
     for item in facts:
         report = reports.get(item.name)
-        if report is None or item.release is None or not _is_about(report, item):
-            continue
-        names = ("at", "differences", "unknown", "request")
-        mark = DriftMark(**{name: getattr(report, name) for name in names}).to_json()
-        for row in rows:
-            if row["release"]["digest"] == item.release.digest:
-                row["in"][item.name] = {**row["in"][item.name], "drift": mark}
-    return rows
+        if report is not None and _is_about(report, item):
+            found[item.name] = DriftMark(
+                at=report.at, differences=report.differences, unknown=report.unknown, request=report.request
+            )
+    return found
 
 
 def _every_report(view: View) -> tuple[DriftReport, ...]:

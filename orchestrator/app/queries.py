@@ -9,7 +9,7 @@ from orchestrator.app.admission import why
 from orchestrator.app.authorize import UseCases, use_case
 from orchestrator.app.calendar import states
 from orchestrator.app.control import DETACHED
-from orchestrator.app.environment_reports import with_drift_marks
+from orchestrator.app.environment_reports import drift_marks
 from orchestrator.app.journal import current_run, has_process, is_paused, open_runs
 from orchestrator.app.parts import Parts
 from orchestrator.app.release_matrix import find_releases, release_page, release_rows
@@ -124,8 +124,8 @@ class Queries(UseCases):
         self, actor: Actor, refs: list[PackageRef], facts: list[EnvironmentFacts]
     ) -> list[dict[str, object]]:
         """What each of the releases *refs* is in the environments of *facts*, as JSON data."""
-        rows = release_rows(self._parts, refs, facts, self._kept)
-        return with_drift_marks(self._parts.acting_as(actor), rows, facts)
+        marks = drift_marks(self._parts.acting_as(actor), facts)
+        return release_rows(self._parts, refs, facts, self._kept, marks)
 
     @use_case(Action.VIEW)
     def last_verified(self, actor: Actor, environment: str) -> PackageRef | None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from orchestrator.app.parts import Parts
+from orchestrator.domain.environment_reports import DriftMark
 from orchestrator.domain.facts import EnvironmentFacts, RunFacts
 from orchestrator.domain.listing import (
     ALL_RELEASES,
@@ -21,6 +22,7 @@ from orchestrator.inspect.release_history import hosts_without
 from orchestrator.planning.guard import rolled_back_releases
 
 PAGE = 200  # releases
+NO_MARKS: Mapping[str, DriftMark] = {}
 
 
 def release_page(
@@ -81,17 +83,30 @@ def _shown(parts: Parts, refs: tuple[PackageRef, ...], kept: Mapping[str, Packag
 
 
 def release_rows(
-    parts: Parts, refs: list[PackageRef], facts: list[EnvironmentFacts], kept: KeptFacts | None = None
+    parts: Parts,
+    refs: list[PackageRef],
+    facts: list[EnvironmentFacts],
+    kept: KeptFacts | None = None,
+    marks: Mapping[str, DriftMark] = NO_MARKS,
 ) -> list[dict[str, object]]:
     """The row of each release, as JSON data. Environments and releases are each read once, and not for each cell.
 
-    What *kept* has of these *facts* is not read again.
+    What *kept* has of these *facts* is not read again. *marks* are for the cells of the current releases, by environment.
     """
     known = {item.name: kept.cells(item) if kept is not None else {} for item in facts}
     for at in range(0, len(refs), PAGE):
         _add_cells(parts, tuple(ref.digest for ref in refs[at : at + PAGE]), facts, known)
+    marked = {
+        (item.name, item.release.digest): {"drift": marks[item.name].to_json()}
+        for item in facts
+        if item.release is not None and item.name in marks
+    }
     return [
-        {"release": ref.to_json(), "in": {name: cells[ref.digest] for name, cells in known.items()}} for ref in refs
+        {
+            "release": ref.to_json(),
+            "in": {name: cells[ref.digest] | marked.get((name, ref.digest), {}) for name, cells in known.items()},
+        }
+        for ref in refs
     ]
 
 

@@ -208,7 +208,7 @@ REGISTER_CALLS: dict[str, Call] = {
     "environment_reports.environment_reports": environment_reports.environment_reports,
     "environment_reports.keep_drift": lambda a, e: environment_reports.keep_drift(a, drift_of(e)),
     "environment_reports.keep_parity": lambda a, e: environment_reports.keep_parity(a, parity_of(e)),
-    "environment_reports.with_drift_marks": lambda a, _: environment_reports.with_drift_marks(a, [], []),
+    "environment_reports.drift_marks": lambda a, _: environment_reports.drift_marks(a, []),
     "requirement_reports.keep_report": lambda a, e: requirement_reports.keep_report(a, report(e)),
     "requirement_reports.requirement_reports": requirement_reports.requirement_reports,
     "calendar_addresses.calendar_address": lambda a, _: calendar_addresses.calendar_address(a),

@@ -16,6 +16,7 @@ NOT_LISTS = {
     "/me": "the actor",
     "/can-i": "one verdict",
     "/measures": "five figures",
+    "/environments/{environment}/reports": "one report of drift and one of parity",
     "/trains/{train}/prognosis": "of one train",
     "/search": "at most a few hits of each kind",
     "/hooks/{hook}/check": "one check for each condition of a hook",
