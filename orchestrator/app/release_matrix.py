@@ -91,7 +91,7 @@ def release_rows(
 ) -> list[dict[str, object]]:
     """The row of each release, as JSON data. Environments and releases are each read once, and not for each cell.
 
-    What *kept* has of these *facts* is not read again. *marks* are for the cells of the current releases, by environment.
+    What *kept* has of these *facts* is not read again. *marks* are those of the current releases, by environment.
     """
     known = {item.name: kept.cells(item) if kept is not None else {} for item in facts}
     for at in range(0, len(refs), PAGE):
