@@ -16,6 +16,7 @@ from orchestrator.domain.admission.may_start import AdmissionFacts, PathFacts, S
 from orchestrator.domain.admission.overrides import Override, Passing, overridden, require_passable
 from orchestrator.domain.admission.refusal import not_admitted
 from orchestrator.domain.approval.policy import Requirement
+from orchestrator.domain.approval.request_state import RequestState
 from orchestrator.domain.approval.requests import RunRequest
 from orchestrator.domain.calendar.fit import Estimate
 from orchestrator.domain.calendar.rules import CalendarRule
@@ -84,7 +85,7 @@ def check_promotion(acting: Acting, promotion: Promotion) -> None:
         view.require(Action.REHEARSE if promotion.rehearsal else Action.PROMOTE, promotion.environment)
         if promotion.overrun:
             view.require(Action.OVERRUN, promotion.environment)
-        found = admission(view, promotion, acting.actor)
+        found = admission(view, promotion, acting.actor, own=not promotion.requested)
         why_not = not_admitted(found, str(promotion.package), promotion.environment, promotion.ignored)
         if why_not is not None:
             raise why_not
@@ -101,9 +102,13 @@ def view_at(records: Records, acting: Acting) -> View:
     return View(acting, records, access_of(records), acting.now(records))
 
 
-def admission(view: View, promotion: Promotion, actor: Actor) -> Admission:
-    """Every condition for *actor* to start *promotion* at this time. Only this function combines them."""
-    request = _request(view.records, promotion)
+def admission(view: View, promotion: Promotion, actor: Actor, *, own: bool = False) -> Admission:
+    """Every condition for *actor* to start *promotion* at this time. Only this function combines them.
+
+    They are those of the newest request for the release. With *own* only of one by *actor*, or that has started: a
+    direct promotion does not pass by what another user has requested, and is not kept by it.
+    """
+    request = _request(view.records, promotion, actor if own else None)
     start = Start(
         view.acting.project,
         promotion.environment,
@@ -140,14 +145,15 @@ def facts_at(view: View, promotion: Promotion, start: Start, actor: Actor) -> Ad
     )
 
 
-def _request(records: Records, promotion: Promotion) -> RunRequest | None:
-    """The newest open run request for this release in the environment."""
+def _request(records: Records, promotion: Promotion, actor: Actor | None) -> RunRequest | None:
+    """The newest open run request for this release in the environment; with *actor* only its own, or a started one."""
     found = [
         request.part(promotion.environment)
         for request in records.all(REQUESTS, OPEN)
         if promotion.environment in request.environments
         and request.package == promotion.package.digest
         and not request.rehearsal
+        and (actor is None or request.requester == str(actor) or request.state is RequestState.STARTED)
     ]
     return max(found, key=lambda request: (request.requested_at, request.id), default=None)
 

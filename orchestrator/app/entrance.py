@@ -97,7 +97,7 @@ class RunEntrance:
 
         def work(records: Records) -> Admission:
             now = current_time(self._reading(), self._first, records.newest_time())
-            return admission(View(acting, records, access_of(records), now), promotion, actor)
+            return admission(View(acting, records, access_of(records), now), promotion, actor, own=True)
 
         return self._register.reading(work)
 

@@ -11,13 +11,14 @@ from orchestrator.app.acting import Acting
 from orchestrator.app.admission import Promotion, check_promotion, why
 from orchestrator.app.calendar import verdicts
 from orchestrator.app.entrance import RunEntrance
-from orchestrator.domain.access.principals import SYSTEM_ACTOR, Absence, Actor, User
+from orchestrator.domain.access.principals import SYSTEM_ACTOR, Absence, Actor, Binding, User
 from orchestrator.domain.approval.policy import Requirement
 from orchestrator.domain.approval.request_state import RequestState
 from orchestrator.domain.approval.requests import RunRequest
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run
-from orchestrator.domain.register import ABSENCES, OUTBOX, REQUESTS, USERS
+from orchestrator.domain.moments import moment_text
+from orchestrator.domain.register import ABSENCES, BINDINGS, OUTBOX, REQUESTS, USERS
 from orchestrator.domain.release import PackageRef
 from orchestrator.management.bookings import decisions, queries
 from orchestrator.management.bookings.admission import RegisterBookings
@@ -78,6 +79,28 @@ def test_the_holder_promotes_and_others_see_who_and_until_when() -> None:
     assert (refused(desk, "release-manager"), "booked by team:blue" in refused(desk, "operator")) == ("", True)
     verdict = verdicts(acting(desk, "viewer"))["staging"]
     assert not verdict.is_open
+
+
+@pytest.mark.parametrize("holder", ["operator", "release-manager"])
+def test_a_request_of_another_user_decides_no_direct_promotion(holder: str) -> None:
+    """The holder promotes although another user has requested the same release, and no user passes by a request of the holder."""
+    desk = Desk()
+    desk.write(BINDINGS, Binding(role="release-manager", to="user:operator"))
+    (other,) = {"operator", "release-manager"} - {holder}
+    book(desk, holder)
+    entrance = RunEntrance(desk.register, desk.clock, tuple, RegisterBookings(SOURCES.depends_on))
+    about = {"id": "abc123-staging", "project": "shop", "environment": "staging", "package": SHOP.digest}
+    made = {"plan": SHOP.digest, "rendered": SHOP.digest, "requirement": {}, "requested_at": moment_text(NOON)}
+    for requester in (holder, other):
+        desk.write(
+            REQUESTS, RunRequest.from_json({**about, **made, "requested_by": {"name": requester}, "name": "shop"})
+        )
+        check_promotion(acting(desk, holder), Promotion("staging", SHOP))
+        with pytest.raises(OrchestratorError, match=f"booked by {holder} until"):
+            check_promotion(acting(desk, other), Promotion("staging", SHOP))
+        for by, closed in ((holder, ""), (other, f"booked by {holder}")):
+            run = Run(id="x-staging", root="x", kind="promotion", environment="staging", release=SHOP, by=by)
+            assert entrance.closed(run)[: len(closed) or None] == closed
 
 
 def test_a_run_of_the_holder_is_the_check_in() -> None:
