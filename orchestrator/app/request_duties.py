@@ -5,7 +5,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from orchestrator.app.acting import Acting, Change, View, access_of, change
-from orchestrator.app.request_facts import RequestRules, advance, approval_of, make_move, start_admission
+from orchestrator.app.request_facts import (
+    RequestRules,
+    advance,
+    approval_of,
+    make_move,
+    notify_approvers,
+    start_admission,
+)
 from orchestrator.app.scheduler import do_each
 from orchestrator.app.starts import Queue, start_request, submit_started
 from orchestrator.domain.access.actions import Action
@@ -267,7 +274,9 @@ def _with_plan(
         new = current.replanned(plan.digest, shown.digest, needed, risk, changed)
         noted = new.model_copy(update={"note": f"the plan no longer held: {', '.join(changed)}"})
         task.put(REQUESTS, noted, event="replan", plan=noted.plan, changed=list(changed))
-        return advance(task, noted, rules)
+        done = advance(task, noted, rules)
+        notify_approvers(task, done)
+        return done
 
     return _change(acting, request, work)
 

@@ -13,15 +13,17 @@ from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.admission.conditions import Admission, ConditionKind, merged_admission
 from orchestrator.domain.admission.may_start import AdmissionFacts, PathFacts, may_start, start_of, subject_of
 from orchestrator.domain.approval.policy import ApprovalRules, Requirement, stricter
-from orchestrator.domain.approval.request_state import RequestEvent
+from orchestrator.domain.approval.request_state import RequestEvent, RequestState
 from orchestrator.domain.approval.requests import RunRequest, due_moves
 from orchestrator.domain.approval.votes import ApprovalVerdict, approval_everywhere, satisfied
 from orchestrator.domain.calendar.fit import Estimate
 from orchestrator.domain.calendar.rules import CalendarRule
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import QueueEntry
+from orchestrator.domain.notifications import Fact
 from orchestrator.domain.register import ENDED, OPEN, REQUESTS
 from orchestrator.domain.risk.kinds import ChangeKind
+from orchestrator.domain.text import with_reason
 from orchestrator.planning.admission import approval_rules
 from orchestrator.planning.durations import estimated_by_ref
 from orchestrator.planning.path_facts import path_facts_of_record
@@ -187,8 +189,49 @@ def request_of(acting: Acting, wanted: str) -> RunRequest:
 
 
 def make_move(task: Change, request: RunRequest, event: RequestEvent, note: str = "") -> RunRequest:
-    """Write *request* after *event*, with why."""
-    return task.put(REQUESTS, request.after(event, note), event=event.value, plan=request.plan)
+    """Write *request* after *event*, with why. Users are notified of its end, and of votes that are missing."""
+    moved = task.put(REQUESTS, request.after(event, note), event=event.value, plan=request.plan)
+    if event in ENDS and moved.requester != str(task.acting.actor):
+        text = with_reason(f"the promotion of {moved.release} to {moved.environment} is {moved.state}", moved.note)
+        _notify(task, moved, f"request.{moved.state}", "", text)
+    if event is RequestEvent.LAPSE:
+        notify_approvers(task, moved)
+    return moved
+
+
+ENDS = frozenset({RequestEvent.REJECT, RequestEvent.EXPIRE, RequestEvent.SUPERSEDE, RequestEvent.WITHDRAW})
+"""The ends of a request before it has a run: the end of a run is a fact of its own."""
+
+
+def notify_approvers(task: Change, request: RunRequest) -> None:
+    """Notify each user who could give a vote that *request*, which now waits for votes, lacks."""
+    if request.state is not RequestState.WAITING:
+        return
+    text = f"{request.release} needs your approval for {request.environment}, requested by {request.requester}"
+    for user in approval_of(task, request).could:
+        _notify(task, request, "approval.needed", user, text)
+
+
+def _notify(task: Change, request: RunRequest, kind: str, to: str, text: str) -> None:
+    """One fact about this version of *request*; none of a rehearsal."""
+    if request.rehearsal:
+        return
+    version = task.records.version(REQUESTS, request.id)
+    task.notify(
+        Fact(
+            id=f"request {request.id} {version} {kind} {to}".strip(),
+            kind=kind,
+            at=task.now.earliest,
+            about=request.id,
+            environment=request.environment,
+            to=to,
+            by=request.requester,
+            text=text,
+            state=request.state.value,
+            cause=request.note,
+            path=f"/requests/{request.id}",
+        )
+    )
 
 
 NOTES = {

@@ -11,6 +11,7 @@ from orchestrator.app.request_facts import (
     approval_of,
     find_request,
     make_move,
+    notify_approvers,
     request_of,
     start_admission,
 )
@@ -142,7 +143,10 @@ def request_promotion(
             if supersede and other not in same and RequestEvent.SUPERSEDE in REQUEST_TABLE[other.state]:
                 make_move(task, other, RequestEvent.SUPERSEDE, f"superseded by {new.id}")
         recorded = _replanned(task, same[0], new) if same else task.put(REQUESTS, new, event="request", plan=new.plan)
-        return advance(task, recorded, rules)
+        done = advance(task, recorded, rules)
+        if not same or recorded.round != same[0].round:
+            notify_approvers(task, done)
+        return done
 
     action = action_of(request)
     return change(acting, action, work, environment=request.environments[0], reason=request.reason)
