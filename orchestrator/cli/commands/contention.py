@@ -17,7 +17,7 @@ def command(weeks: int, as_json: bool) -> None:
     """Show the demand for each environment in the last week and the next ones.
 
     Booked and requested hours come from bookings. Used hours are those of runs within bookings. Waited hours are those
-    that runs of other users waited while the environment was booked.
+    for which promotions waited while others had booked the environment.
     """
     from orchestrator.management.application import open_managed
     from orchestrator.management.bookings.queries import show_contention
