@@ -56,9 +56,9 @@ tasks:
 """
 LATE = {
     "abort": ("", "30m"),
-    "own": ("", "20s"),
-    "fail": ("{timeout: 20s, on_timeout: fail}", "30m"),
-    "continue": ("{timeout: 20s, on_timeout: continue}", "40s"),
+    "own": ("", "90s"),
+    "fail": ("{timeout: 90s, on_timeout: fail}", "30m"),
+    "continue": ("{timeout: 20s, on_timeout: continue}", "90s"),
 }
 """What the task states of its timeout, and the timeout of its playbook."""
 
@@ -131,13 +131,13 @@ def _ended_playbook(shop: Project, plan: str, name: str, first: Path, second: Pa
     assert not (second / f"begun-{name}").exists()
     with shop.opened() as app:
         assert app.store.lease("staging") is None, "the environment is free again"
-    note = {"own": "ran longer than 20 s", "fail": "the timeout of the task has ended"}.get(name, "")
+    note = {"own": "ran longer than 90 s", "fail": "the timeout of the task has ended"}.get(name, "")
     assert note in task["note"], task
     after = {"abort": "aborted", "continue": "ready"}.get(name, "pending")
     assert task_of(shop, plan, "after")["state"] == after
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_a_playbook_is_ended_by_an_abort_and_by_its_timeouts(moving: Project) -> None:
     """A playbook on real hosts is aborted while it runs, runs longer than its timeout, or its task does: its processes end, each host is named with what may have happened, and what is declared happens then."""
     first, second = places(moving)
