@@ -28,7 +28,8 @@ def stop_run(app: Application, wanted: str, verb: ControlVerb, why: str, *, as_j
     if not has_worker and not app.executes_here:
         app.control.transfer(app.actor, run)
         note(f"{run.id} has no active worker; a worker of the server ends it")
-    elif not has_worker:
+        return execute_and_report(app, request, as_json=as_json)  # it waits until a worker has done that
+    if not has_worker:
         note(f"{run.id} has no active worker; ending it now")
         try:
             return execute_and_report(app, request, as_json=as_json)

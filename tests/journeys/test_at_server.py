@@ -9,9 +9,10 @@ import pytest
 from orchestrator.domain.journal import Run
 from orchestrator.ports import Store
 from orchestrator.processes import command_line, family
-from tests.journeys.conftest import Project, lay_small_shop
+from tests.journeys.conftest import AGAIN, Project, lay_small_shop
 
 PATIENCE_S = 240.0
+DIES = "staging.deploy.1:recorded"
 
 
 def _deploys(store: Store, run: Run) -> bool:
@@ -22,7 +23,7 @@ def _deploys(store: Store, run: Run) -> bool:
 
 @pytest.mark.long
 def test_a_release_goes_through_and_back_at_a_server(project: Project) -> None:
-    """At a server of the folder a release is built, uploaded, planned, promoted and rolled back with the words of local mode."""
+    """At a server of the folder a release is built, uploaded, planned, promoted and rolled back with the words of local mode, and a promotion whose command was killed is cancelled."""
     project.is_served = True
     lay_small_shop(project)
     said = project.run("promote", "releases/1.0.0", "--to", "staging")
@@ -37,6 +38,14 @@ def test_a_release_goes_through_and_back_at_a_server(project: Project) -> None:
     assert (story["run"]["kind"], story["run"]["state"]) == ("rollback", "rolled back")
     document = project.run("show", story["run"]["id"], "--json").json
     assert document["run"]["id"] == story["run"]["id"]
+    died = project.start(
+        "promote", *AGAIN, "shop-1.1.0", "--to", "staging", environ={**project.environ(), "ORCHESTRATOR_CRASH": DIES}
+    )
+    died.communicate(timeout=PATIENCE_S)
+    assert died.returncode < 0
+    said = project.run("cancel", project.status("staging")["last_run"]["id"], code=4)
+    assert "a worker of the server ends it" in said.err
+    assert project.releases("staging") == {"web1": "1.0.0"}
     project.run("environment", "destroy", "staging", "--yes")
 
 
