@@ -12,6 +12,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from orchestrator.app.access import Question, can_i
+from orchestrator.domain.access.actions import Action
 from orchestrator.domain.admission.conditions import CALENDAR
 from orchestrator.domain.calendar.zones import zone_of
 from orchestrator.domain.errors import OrchestratorError, lookup
@@ -22,7 +24,7 @@ from orchestrator.web.addresses import prefix_of, route_path, with_prefix
 from orchestrator.web.pages import matrix_cells
 from orchestrator.web.pages.drawn_signs import exact_time, minute_in, moment_of, sign_svg, texts_in, time_in
 from orchestrator.web.problems import status_of
-from orchestrator.web.requests import UTC_NAME, SignedIn, reader_zone, require_actor, signed_in
+from orchestrator.web.requests import UTC_NAME, SignedIn, application, reader_zone, require_actor, signed_in
 
 Who = Annotated[SignedIn, Depends(require_actor)]
 HERE = files("orchestrator.web.pages")
@@ -75,12 +77,8 @@ PLACES = (
     ),
 )
 """The pages of the navigation. The key of each follows `g`."""
-KEY_LIST = (
-    ("/", "Search"),
-    *((f"g {key}", text) for _, entries in PLACES for _, text, key in entries),
-    ("?", "This list"),
-)
-"""The keys of every page: `keys.js` reads those of pages from the navigation."""
+RESTRICTED = {"/audit": Action.READ_AUDIT}
+"""The pages that need more than the right to view the project. Others do not have them in their navigation."""
 SIGNS = {
     "verified": "good",
     "current": "good",
@@ -282,9 +280,25 @@ templates.globals.update(
     token_signs=TOKEN_SIGNS,
     sent_signs=SENT_SIGNS,
     delivery_signs=DELIVERY_SIGNS,
-    places=PLACES,
-    key_list=KEY_LIST,
 )
+
+
+def places_for(request: Request, who: SignedIn | None) -> tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...]:
+    """The pages of the navigation that the reader may see. All of them, if the rights cannot be read now."""
+    if who is None or not request.app.state.of_project:
+        return ()
+    try:
+        acting = application(request).acting_as(who.actor)
+        hidden = {path for path, action in RESTRICTED.items() if not can_i(acting, Question(action=action)).allowed}
+    except OrchestratorError:
+        hidden = set()
+    return tuple((name, tuple(entry for entry in entries if entry[0] not in hidden)) for name, entries in PLACES)
+
+
+def key_list(places: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...]) -> tuple[tuple[str, str], ...]:
+    """The keys of a page whose navigation has *places*: `keys.js` reads those of pages from the navigation."""
+    named = ((f"g {key}", text) for _, entries in places for _, text, key in entries)
+    return (("/", "Search"), *named, ("?", "This list"))
 
 
 def rendered(
@@ -294,6 +308,8 @@ def rendered(
     zone = zone or reader_zone(request)
     prefix, state = prefix_of(request.scope), request.app.state
     own = {"who": who, "project": state.title, "here": route_path(request.scope), "zone": zone, "prefix": prefix}
+    places = places_for(request, who)
+    own |= {"places": places, "key_list": key_list(places)}
     before = ZONE.set(zone)
     try:
         page = templates.get_template(f"{name}.html").render(**own, of_project=state.of_project, **values)
