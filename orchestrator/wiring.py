@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orchestrator.config as files
+from orchestrator.app.sign_in_links import SignInPlace
 from orchestrator.definition_wiring import DefinitionParts
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.engine_wiring import EngineParts
@@ -79,6 +80,11 @@ class App(
         assert self.engine is not None
         assert self.services is not None
 
+    @cached_property
+    def sign_in_place(self) -> SignInPlace:
+        """Users sign in at this project, unless a server has another one for that."""
+        return SignInPlace()
+
     def serve_with(self, home: ManagedApplication, projects: "tuple[ServedProject, ...]") -> None:
         """From now on, be one of the *projects* of a server, whose users sign in at *home*.
 
@@ -94,6 +100,7 @@ class App(
             self.share_secrets(home.secrets)
             self.__dict__["authentication"] = replace(home.authentication, own=lambda: self.register)
             self.__dict__["single_sign_on"] = home.single_sign_on
+            self.__dict__["sign_in_place"] = SignInPlace(home.project.name)
 
     @property
     def _parts(self) -> "ApplicationParts":

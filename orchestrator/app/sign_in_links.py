@@ -19,9 +19,18 @@ class NewLink:
     text: str
 
 
+@dataclass(frozen=True)
+class SignInPlace:
+    """Where the users of a project sign in: in *elsewhere*, another project of their server; empty: in their own."""
+
+    elsewhere: str = ""
+
+
 @forwarded
-def create_link(acting: Acting, user: str) -> NewLink:
-    """A new link for *user*; earlier unused ones end. Raises A110."""
+def create_link(acting: Acting, user: str, place: SignInPlace = SignInPlace()) -> NewLink:
+    """A new link for *user*; earlier unused ones end. Raises A110, and N129 if users sign in at another project."""
+    if place.elsewhere:
+        raise OrchestratorError("N129", f"the users of this server sign in at the project {place.elsewhere}")
 
     def work(task: Change) -> NewLink:
         task.existing(USERS, user)

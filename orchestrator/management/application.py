@@ -8,6 +8,7 @@ from orchestrator.app.opening import open_application
 
 if TYPE_CHECKING:
     from orchestrator.app.notification_rules import NotificationSources
+    from orchestrator.app.sign_in_links import SignInPlace
     from orchestrator.management.bookings.ports import BookingSources
     from orchestrator.management.change_requests.ports import ChangeSources, ImportFiles
     from orchestrator.management.hooks.ports import HookSources
@@ -78,6 +79,10 @@ class ManagedApplication(Application):
         @property
         def project_sources(self) -> ProjectSources:
             """The projects that are served together."""
+
+        @property
+        def sign_in_place(self) -> SignInPlace:
+            """Where the users of the project sign in."""
 
         def serve_with(self, home: "ManagedApplication", projects: tuple[ServedProject, ...]) -> None:
             """From now on, be one of the *projects* of a server, whose users sign in at *home*."""

@@ -181,6 +181,7 @@ class RemoteApplication(ManagedApplication):
     """
 
     executes_here = False
+    sign_in_place: Any = None  # the server supplies it
 
     def __init__(self, forwarder: RemoteUseCases, clock: Clock, here: ClientParts) -> None:
         self._forwarder, self._clock, self._here = forwarder, clock, here

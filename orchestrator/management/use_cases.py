@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from orchestrator.app.audit import KeptAudit
 from orchestrator.app.notification_rules import NotificationSources
 from orchestrator.app.request_facts import RequestRules
+from orchestrator.app.sign_in_links import SignInPlace
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import first_fault
 from orchestrator.management.bookings.ports import BookingSources
@@ -140,6 +141,7 @@ SUPPLIED: dict[Any, Callable[["ManagedApplication"], Any]] = {
     TrainSources: lambda app: app.train_sources,
     HookSources: lambda app: app.hook_sources,
     NotificationSources: lambda app: app.notification_sources,
+    SignInPlace: lambda app: app.sign_in_place,
     ProjectSources: lambda app: app.project_sources,
     KeptAudit: lambda app: app.kept_audit,
 }

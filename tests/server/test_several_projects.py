@@ -83,6 +83,18 @@ def test_a_user_signs_in_once_and_has_the_rights_of_each_project(stored: Several
     assert ann.get("/p/shop/api/v1/me").status_code == 401
 
 
+def test_a_one_time_link_is_made_where_users_sign_in(site: SeveralSite) -> None:
+    """A link of a project whose users sign in at another one is refused, with the name of that one, by page and by command."""
+    root = site.user("ann", hub="administrator", shop="administrator")
+    refused = root.post("/p/shop/api/v1/use-cases/sign_in_links.create_link", {"arguments": {"user": "ann"}})
+    assert (refused.status_code, refused.json()["code"]) == (422, "N129")
+    assert "the project hub" in refused.json()["detail"]
+    page = root.form("/p/shop/users/ann/link")
+    assert (page.status_code, "/link/" in page.text, "N129" in page.text) == (422, False, True)
+    made = root.post("/p/hub/api/v1/use-cases/sign_in_links.create_link", {"arguments": {"user": "ann"}})
+    assert made.status_code == 200
+
+
 def test_a_project_without_roles_gives_no_right_to_a_session(site: SeveralSite, tmp_path: Path) -> None:
     """In a project without bindings the local user has every right, and a user of the server has none."""
     bare = project_at(tmp_path / "bare", "bare")

@@ -122,6 +122,13 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.NOT_ALLOWED,
     ),
     ErrorCode(
+        "N129",
+        "users sign in at another project",
+        "A server of several projects has one sign-in, that of its first project. A one-time link of another project would lead nowhere.",
+        "Make the link in the project that the message names.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
         "N130",
         "command is local only",
         "The command changes or reads this machine, and `--server`, `--profile` or a variable chooses a server.",

@@ -151,7 +151,7 @@ async def send_link(request: Request, user: str) -> Response:
 
     def work(app: Any, who: SignedIn, form: Form) -> HTMLResponse:
         del form
-        made = create_link(app.acting_as(who.actor), user)
+        made = create_link(app.acting_as(who.actor), user, app.sign_in_place)
         about: dict[str, Any] = {
             "heading": f"One-time link for {user}",
             "label": "Link",

@@ -284,7 +284,7 @@ templates.globals.update(
 
 
 def places_for(request: Request, who: SignedIn | None) -> tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...]:
-    """The pages of the navigation that the reader may see. All of them, if the rights cannot be read now."""
+    """The pages of the navigation that the reader may see. All of them, if the rights cannot be read."""
     if who is None or not request.app.state.of_project:
         return ()
     try:
