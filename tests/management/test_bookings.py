@@ -85,6 +85,8 @@ def test_each_conflict_has_its_kind() -> None:
     earlier = booking(2, start=0, hours=2, state=BookingState.COMPLETED)
     assert kinds(booking(), quotas=(quota,), teams=teams, past=(earlier,)) == ["quota"]
     assert kinds(booking(start=7 * 24), quotas=(quota,), teams=teams, past=(earlier,)) == []
+    released = earlier.model_copy(update={"ended_at": MONDAY + HOUR})
+    assert kinds(booking(), quotas=(quota,), teams=teams, past=(released,)) == [], "the hours that it was kept count"
     assert [str(kind) for kind in ConflictKind] == [
         "booked", "dependency-booked", "frozen", "outside-windows", "absent", "approvers-absent", "quota",
     ]  # fmt: skip

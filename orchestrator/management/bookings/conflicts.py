@@ -168,7 +168,7 @@ def _over_quota(booking: EnvironmentBooking, facts: BookingFacts) -> Iterator[Co
     ]
     for quota in (quota for quota in facts.quotas if (quota.team, quota.environment) == (team, place)):
         for week in weeks_of(booking.interval):
-            hours = sum(hours_in(each.interval, week) for each in (*others, booking))
+            hours = sum(hours_in(lasting(each), week) for each in (*others, booking))
             if hours > quota.hours:
                 limit = f"the quota of team {team} is {quota.hours:g} h in the week of {week.start:%Y-%m-%d}"
                 yield Conflict(kind=ConflictKind.QUOTA, text=f"{limit}, and this would make {hours:g} h")
@@ -187,6 +187,12 @@ def weeks_of(lasts: Interval) -> Iterator[Interval]:
     while start < lasts.end:
         yield Interval(start, start + WEEK)
         start += WEEK
+
+
+def lasting(booking: EnvironmentBooking) -> Interval:
+    """The time for which *booking* was, or is, kept: until it ended early."""
+    end = min(booking.end, booking.ended_at or booking.end)
+    return interval(booking.start, end) or booking.interval
 
 
 def hours_in(lasts: Interval, within: Interval) -> float:

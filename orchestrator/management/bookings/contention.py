@@ -7,7 +7,7 @@ from typing import Any
 from orchestrator.domain.calendar.intervals import Interval, interval, merged_intervals
 from orchestrator.domain.model import Model
 from orchestrator.domain.moments import Moment
-from orchestrator.management.bookings.conflicts import hours_in
+from orchestrator.management.bookings.conflicts import hours_in, lasting
 from orchestrator.management.bookings.model import EnvironmentBooking
 from orchestrator.management.bookings.ports import Use
 from orchestrator.management.bookings.state import HOLDING, BookingState
@@ -75,12 +75,6 @@ def _waited(
     wait = interval(use.requested, use.start)
     others = [each for each in kept if not _passes(use, each, passing)]
     return _common([wait], others, week) if wait is not None else 0.0
-
-
-def lasting(booking: EnvironmentBooking) -> Interval:
-    """The time for which *booking* was, or is, kept: until it ended early."""
-    end = min(booking.end, booking.ended_at or booking.end)
-    return interval(booking.start, end) or booking.interval
 
 
 def _passes(use: Use, booking: EnvironmentBooking, passing: Mapping[str, frozenset[str]]) -> bool:
