@@ -26,6 +26,7 @@ from orchestrator.management.bookings.duties import AdvanceBookings, advance_boo
 from orchestrator.management.bookings.model import EnvironmentBooking
 from orchestrator.management.bookings.ports import Use
 from orchestrator.management.bookings.queries import BookingFilter
+from orchestrator.management.bookings.store import BOOKINGS
 from tests.app.desk import ENVIRONMENTS, NOON, Desk
 from tests.management.sources import BookingFacts
 
@@ -230,6 +231,36 @@ def test_an_unused_booking_expires_and_frees_its_time() -> None:
     assert advance_bookings(system(desk), SOURCES) == ("B-2: release-manager was reminded that it starts",)
     assert advance_bookings(system(desk), SOURCES) == ()
     assert ("operator", "B-1 has expired: not used within 30 minutes") in messages(desk)
+
+
+def test_a_booking_that_cannot_be_confirmed_keeps_no_other_from_its_turn() -> None:
+    """While the facts of one environment cannot be read, bookings of another one expire and are confirmed, and the failure names the one that waits."""
+
+    class Unread(BookingFacts):
+        """The project no longer has staging."""
+
+        def approvals_needed(self, environment: str) -> int:
+            if environment == "staging":
+                raise OrchestratorError("R103", "there is no environment staging")
+            return super().approvals_needed(environment)
+
+    desk = Desk()
+    desk.write(ABSENCES, Absence(user="viewer", deputy="operator", start=NOON - HOUR, end=NOON + HOUR))
+    book(desk, "operator", NOON + HOUR)
+    book(desk, "release-manager", NOON + HOUR, wait=True)
+    book(desk, "operator", environment="production")
+    book(desk, "release-manager", NOON + HOUR, 2, environment="production", wait=True)
+    desk.clock.sleep(31 * 60)
+    with pytest.raises(OrchestratorError, match="B-2: there is no environment staging") as error:
+        advance_bookings(system(desk), Unread())
+    assert error.value.code == "R103"
+    found = desk.register.reading(lambda records: records.all(BOOKINGS))
+    assert {each.id: each.state.value for each in found} == {
+        "B-1": "confirmed",
+        "B-2": "waiting",
+        "B-3": "expired",
+        "B-4": "confirmed",
+    }
 
 
 def test_a_hand_over_passes_no_quota() -> None:

@@ -103,6 +103,27 @@ def test_a_rollback_opens_one_review(office: Office) -> None:
     assert [each.to for each in messages] == ["ann"]
 
 
+def test_a_review_that_cannot_be_opened_keeps_no_other_from_it(office: Office) -> None:
+    """While the facts of one run cannot be read, the review of another one opens and an owner is reminded, and the failure names the run."""
+
+    class Unread(ReviewJournal):
+        """The evidence of one run is gone."""
+
+        def run_facts(self, run: str) -> ReviewFacts:
+            if run == RUN:
+                raise OrchestratorError("S110", "its records cannot be read")
+            return super().run_facts(run)
+
+    other = "00000b-production"
+    open_review(office.acting, "00000c-production", journal(ended(run="00000c-production")))
+    add_action(office.acting, "00000c-production", "Size the disk", "operator", NOON - HOUR)
+    runs = tuple(ReviewedRun(ended(run=run), "rollback") for run in (RUN, other))
+    with pytest.raises(OrchestratorError, match=f"{RUN}: its records cannot be read"):
+        open_due_reviews(office.acting, Unread(runs))
+    assert {each.id for each in list_reviews(office.acting).items} == {other, "00000c-production"}
+    assert "A-1 of the review of 00000c-production is overdue: Size the disk" in {m.text for m in office.messages()}
+
+
 @pytest.mark.parametrize(
     ("state", "reviewed"),
     [(ReleaseState.RELEASED, ["REL-1"]), (ReleaseState.ROLLED_BACK, ["REL-1"]), (ReleaseState.IN_PROGRESS, [])],

@@ -1,6 +1,6 @@
 """Use cases that change bookings and quotas. Each change has an entry in the audit stream."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -203,23 +203,31 @@ def refused_booking(
     return OrchestratorError("G301", f"{booking.environment} cannot be booked: {why}", hint=hint)
 
 
-def confirm_waiting(task: Change, sources: BookingSources, near: EnvironmentBooking | None = None) -> Iterator[str]:
+def confirm_waiting(task: Change, sources: BookingSources, near: EnvironmentBooking | None = None) -> None:
     """Confirm the bookings that wait and whose time is free, the oldest first; with *near* those that it blocked."""
     closed, places = closed_by(sources.depends_on()), None if near is None else (near.environment,)
     found = open_bookings(task.records, closed, places)
-    waiting = sorted((each for each in found if each.state is BookingState.WAITING), key=lambda each: each.number)
+    waiting = [each for each in found if each.state is BookingState.WAITING]
     if not waiting:
         return
     facts = booking_facts(task, sources, tuple({each.environment for each in waiting}))
-    for each in waiting:
-        if task.now.may_have_reached(each.end) or conflicts(each, facts):
-            continue
-        done = _put(
-            task, each.after(BookingEvent.CONFIRM, confirmed_at=task.now.earliest, note=""), BookingEvent.CONFIRM
-        )
-        facts = replace(facts, bookings=(*facts.bookings, done))
-        _notify(task, done.owner, done, f"{done.id} is confirmed: its time became free")
-        yield f"{done.id} is confirmed"
+    for each in sorted(waiting, key=lambda each: each.number):
+        if is_confirmable(task, each, facts):
+            facts = replace(facts, bookings=(*facts.bookings, confirm_free(task, each)))
+
+
+def is_confirmable(view: View, booking: EnvironmentBooking, facts: BookingFacts) -> bool:
+    """Whether *booking* waits, and by the *facts* its time is free."""
+    is_over = booking.state is not BookingState.WAITING or view.now.may_have_reached(booking.end)
+    return not is_over and not conflicts(booking, facts)
+
+
+def confirm_free(task: Change, booking: EnvironmentBooking) -> EnvironmentBooking:
+    """Confirm *booking*, which waited, and notify its owner."""
+    after = booking.after(BookingEvent.CONFIRM, confirmed_at=task.now.earliest, note="")
+    done = _put(task, after, BookingEvent.CONFIRM)
+    _notify(task, done.owner, done, f"{done.id} is confirmed: its time became free")
+    return done
 
 
 def expire(task: Change, booking: EnvironmentBooking, why: str) -> EnvironmentBooking:
@@ -297,8 +305,7 @@ def _put(task: Change, booking: EnvironmentBooking, event: BookingEvent) -> Envi
 
 
 def _freed(task: Change, booking: EnvironmentBooking, sources: BookingSources) -> EnvironmentBooking:
-    for _ in confirm_waiting(task, sources, booking):
-        pass
+    confirm_waiting(task, sources, booking)
     return booking
 
 

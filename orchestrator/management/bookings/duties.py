@@ -1,16 +1,26 @@
 """What the scheduler does for bookings: unused ones expire, others end at their end, waiting ones are confirmed."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
-from orchestrator.app.acting import Acting, Change, change
+from orchestrator.app.acting import Acting, Change, View, change, read_register
 from orchestrator.app.followed_records import FollowedRecords
+from orchestrator.app.scheduler import do_each
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.audit.chain import AuditHead
 from orchestrator.domain.moments import Now, minute_text
 from orchestrator.domain.register import OPEN, OUTBOX
-from orchestrator.management.bookings.decisions import NOUN, complete, confirm_waiting, expire, remind_owner
+from orchestrator.management.bookings.decisions import (
+    NOUN,
+    booking_facts,
+    complete,
+    confirm_free,
+    expire,
+    is_confirmable,
+    remind_owner,
+)
 from orchestrator.management.bookings.model import EnvironmentBooking
 from orchestrator.management.bookings.ports import BookingSources
 from orchestrator.management.bookings.state import HOLDING, BookingState
@@ -39,15 +49,45 @@ def due_step(booking: EnvironmentBooking, now: Now) -> str:
 def advance_bookings(acting: Acting, sources: BookingSources, keys: Iterable[str] | None = None) -> tuple[str, ...]:
     """Do everything that time requires of bookings, and confirm those whose time became free. A phrase for each.
 
-    With *keys* time requires nothing of the other bookings.
+    With *keys* time requires nothing of the other bookings. Each has its own transaction. Raises at the end what
+    kept one from it; the others were.
     """
+    due = read_register(acting, Action.MANAGE_BOOKINGS, lambda view: _due(view, keys))
 
-    def work(task: Change) -> tuple[str, ...]:
-        chosen = _open(task.records) if keys is None else [*_named(task.records, keys)]
-        done = [text for booking in chosen for text in _advance(task, booking)]
-        return (*done, *confirm_waiting(task, sources))
+    def steps() -> Iterator[tuple[str, Work]]:
+        yield from ((key, _advance) for key in due)
+        waiting = acting.register.reading(_waiting)  # after what has ended has freed its time
+        yield from ((key, partial(_confirm, sources)) for key in waiting)
 
-    return change(acting, Action.MANAGE_BOOKINGS, work)
+    return tuple(do_each(steps(), lambda step: _done(acting, *step), lambda step: step[0]))
+
+
+Work = Callable[[Change, EnvironmentBooking], Iterator[str]]
+"""What is done with one booking, in a transaction of its own. A phrase if it was changed."""
+
+
+def _done(acting: Acting, key: str, work: Work) -> tuple[str, ...]:
+    def whole(task: Change) -> tuple[str, ...]:
+        return tuple(work(task, task.existing(BOOKINGS, key)))
+
+    return change(acting, Action.MANAGE_BOOKINGS, whole)
+
+
+def _due(view: View, keys: Iterable[str] | None) -> list[str]:
+    """Those of *keys*, or of all bookings, of which time requires something."""
+    found = _open(view.records) if keys is None else _named(view.records, keys)
+    return [each.id for each in found if _is_due(view.records, each, view.now)]
+
+
+def _waiting(records: Records) -> list[str]:
+    """The bookings that wait, the oldest first."""
+    found = (each for each in _open(records) if each.state is BookingState.WAITING)
+    return [each.id for each in sorted(found, key=lambda each: each.number)]
+
+
+def _confirm(sources: BookingSources, task: Change, booking: EnvironmentBooking) -> Iterator[str]:
+    if is_confirmable(task, booking, booking_facts(task, sources, (booking.environment,))):
+        yield f"{confirm_free(task, booking).id} is confirmed"
 
 
 def _advance(task: Change, booking: EnvironmentBooking) -> Iterator[str]:

@@ -120,5 +120,4 @@ def give_up(task: Change, phases: Iterable[Phase], reason: str) -> frozenset[str
 
 def let_others_in(task: Change, sources: BookingSources) -> None:
     """Confirm the bookings whose time became free."""
-    for _ in confirm_waiting(task, sources):
-        pass
+    confirm_waiting(task, sources)

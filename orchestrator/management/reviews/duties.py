@@ -1,10 +1,12 @@
 """What the scheduler does for reviews: it opens them after runs and releases, and reminds the owners of actions."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
-from orchestrator.app.acting import Acting, Change, View, change, read_own
+from orchestrator.app.acting import Acting, Change, View, change, read_own, read_register
+from orchestrator.app.scheduler import do_each
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.moments import Now, moment_text
 from orchestrator.domain.register import OPEN, REQUESTS, REVIEWS
@@ -29,23 +31,45 @@ REVIEWED = frozenset({ReleaseState.RELEASED, ReleaseState.ROLLED_BACK, ReleaseSt
 
 
 def open_due_reviews(acting: Acting, sources: ReviewSources) -> tuple[str, ...]:
-    """Open the reviews that are due, and remind the owners of overdue actions. A phrase for each; nothing twice."""
+    """Open the reviews that are due, and remind the owners of overdue actions. A phrase for each; nothing twice.
 
-    def work(task: Change) -> tuple[str, ...]:
-        return tuple(_done(task, sources))
+    Raises at the end what kept a review from being opened; the others were.
+    """
+    work = read_register(acting, Action.PLAN_RELEASES, lambda view: _due_work(view, sources))
 
-    return change(acting, Action.PLAN_RELEASES, work)
+    def done(name: str) -> tuple[str, ...]:
+        return change(acting, Action.PLAN_RELEASES, lambda task: tuple(work[name](task)))
+
+    return tuple(do_each(work, done))
 
 
-def _done(task: Change, sources: ReviewSources) -> Iterator[str]:
-    for each in _due_runs(task, sources):
-        opened_for_run(task, each.run, each.kind, sources)
-        yield f"the review of {each.run.id} was opened: {each.kind}"
-    for release in _due_releases(task):
-        opened_for_release(task, release, sources)
+Work = Callable[[Change], Iterator[str]]
+"""Does one thing, unless another process has done it meanwhile. A phrase if it did."""
+
+
+def _due_work(view: View, sources: ReviewSources) -> dict[str, Work]:
+    """What is to be done, by what it is about."""
+    work: dict[str, Work] = {each.run.id: partial(_open_for_run, sources, each) for each in _due_runs(view, sources)}
+    work |= {each.id: partial(_open_for_release, sources, each) for each in _due_releases(view)}
+    return work | {each.id: partial(_remind, each) for each in _unnoticed(view)}
+
+
+def _open_for_run(sources: ReviewSources, found: ReviewedRun, task: Change) -> Iterator[str]:
+    if task.records.get(RELEASE_REVIEWS, found.run.id) is None:
+        opened_for_run(task, found.run, found.kind, sources)
+        yield f"the review of {found.run.id} was opened: {found.kind}"
+
+
+def _open_for_release(sources: ReviewSources, release: PlannedRelease, task: Change) -> Iterator[str]:
+    if task.records.get(RELEASE_REVIEWS, release.id) is None:
+        opened_for_release(task, task.existing(PLANNED_RELEASES, release.id), sources)
         yield f"the review of {release.id} was opened"
-    for action in _unnoticed(task):
-        yield remind_action_owner(task, action)
+
+
+def _remind(action: ReviewAction, task: Change) -> Iterator[str]:
+    current = task.existing(REVIEW_ACTIONS, action.id)
+    if current.is_overdue(task.now.earliest) and not has_message(task, current.owner, overdue_message(current)):
+        yield remind_action_owner(task, current)
 
 
 def _due_runs(view: View, sources: ReviewSources) -> list[ReviewedRun]:
