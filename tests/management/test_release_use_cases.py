@@ -19,6 +19,7 @@ from orchestrator.domain.release import PackageRef
 from orchestrator.domain.requirements.check import Check, CheckedHost, RequirementReport
 from orchestrator.management.bookings import decisions as bookings
 from orchestrator.management.bookings.admission import RegisterBookings
+from orchestrator.management.bookings.duties import advance_bookings
 from orchestrator.management.bookings.model import BookingDraft
 from orchestrator.management.bookings.queries import show_booking
 from orchestrator.management.bookings.state import BookingState
@@ -266,6 +267,30 @@ def test_resources_are_checked() -> None:
     )
     assert plan.confirm(wait=True).phases[2].booking == "B-2"
     assert show_booking(plan.acting("viewer"), "B-2").state == "waiting"
+
+
+def test_the_owner_of_a_release_is_there_for_a_booking_made_by_hand() -> None:
+    """A booking by hand for a release is refused, or waits, while the owner is absent; for that of a phase, who carries it out counts."""
+    plan = Plan()
+    plan.desk.write(ABSENCES, Absence(user="operator", deputy="root", start=RELEASE, end=RELEASE + 6 * HOUR))
+    manager = plan.acting("release-manager")
+
+    def by_hand(hours: float) -> BookingDraft:
+        start = RELEASE + hours * HOUR
+        about: BookingDraft = {"environment": "staging", "start": start, "end": start + HOUR, "purpose": "load test"}
+        return {**about, "holder": "release:REL-1"}
+
+    with pytest.raises(OrchestratorError, match="operator is absent until") as error:
+        bookings.book(manager, by_hand(1), plan.sources)
+    assert error.value.code == "G301"
+    waiting = bookings.book(manager, by_hand(1), plan.sources, wait=True)
+    assert (waiting.state, "operator is absent" in waiting.note) == (BookingState.WAITING, True)
+    assert advance_bookings(plan.acting("system"), plan.sources) == ()
+    later = bookings.book(manager, by_hand(5.5), plan.sources)
+    assert later.state is BookingState.CONFIRMED
+    phase_decisions.set_phase(manager, "REL-1", PhaseChange("deploy", responsible="approver"), plan.sources)
+    deploy = plan.confirm().phases[2]
+    assert show_booking(plan.acting("viewer"), deploy.booking).state is BookingState.CONFIRMED
 
 
 def test_phases_start_and_end_in_their_order() -> None:

@@ -54,6 +54,7 @@ class BookingFacts:
     teams: Mapping[str, str] = field(default_factory=dict)
     approvers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     needed: Mapping[str, int] = field(default_factory=dict)
+    owners: Mapping[str, str] = field(default_factory=dict)
 
 
 def covered(environment: str, depends_on: Mapping[str, tuple[str, ...]]) -> frozenset[str]:
@@ -127,9 +128,9 @@ def _closed(booking: EnvironmentBooking, facts: BookingFacts) -> Iterator[Confli
 
 
 def _absent(booking: EnvironmentBooking, facts: BookingFacts) -> Iterator[Conflict]:
-    """The user who holds the booking, or the owner of one of a team or train, is available at some time of it."""
+    """Who holds the booking, or the owner of one of a team or train, or of its release, is there at some time of it."""
     kind, _, name = booking.holder.partition(":")
-    user = {"user": name, "team": booking.owner, "train": booking.owner}.get(kind, "")
+    user = {"user": name, "team": booking.owner, "train": booking.owner}.get(kind) or facts.owners.get(booking.id, "")
     away = [absence for absence in facts.absences if absence.user == user]
     if away and not _is_there(user, booking.interval, facts.absences):
         text = f"{user} is absent until {minute_text(max(a.end for a in away))}"

@@ -47,7 +47,11 @@ def book(acting: Acting, draft: BookingDraft, sources: BookingSources, *, wait: 
     time that is past.
     """
     place = str(draft["environment"])
-    return change(acting, Action.BOOK, lambda task: make_booking(task, draft, sources, wait=wait), environment=place)
+
+    def work(task: Change) -> EnvironmentBooking:
+        return make_booking(task, draft, sources, wait=wait, is_of_phase=False)
+
+    return change(acting, Action.BOOK, work, environment=place)
 
 
 @forwarded
@@ -83,6 +87,7 @@ def extend_booking(acting: Acting, key: str, end: datetime, sources: BookingSour
             raise OrchestratorError("G302", f"{booking.id} would be longer than {LONGEST.days} days")
         after = booking.after(BookingEvent.EXTEND, end=end)
         facts = booking_facts(task, sources, (after.environment,))
+        facts = replace(facts, owners=_release_owners(task, after))
         found = conflicts(after, facts)
         if found:
             raise refused_booking(after, found, facts, task.now)
@@ -134,9 +139,12 @@ def set_quota(acting: Acting, team: str, environment: str, hours: float | None) 
 
 
 def make_booking(
-    task: Change, draft: BookingDraft, sources: BookingSources, *, wait: bool = False
+    task: Change, draft: BookingDraft, sources: BookingSources, *, wait: bool = False, is_of_phase: bool = True
 ) -> EnvironmentBooking:
-    """Book an environment within the transaction of *task*; see `book`."""
+    """Book an environment within the transaction of *task*; see `book`.
+
+    For a booking that *is_of_phase* the owner of the release does not count.
+    """
     owner = str(task.acting.actor)
     about = {"holder": f"user:{owner}", **draft, "number": next_number(task.records, NOUN), "owner": owner}
     made = EnvironmentBooking.model_validate({**about, "created_at": task.now.earliest})
@@ -144,6 +152,8 @@ def make_booking(
     if task.now.may_have_reached(made.end):
         raise OrchestratorError("G302", f"the time ended at {minute_text(made.end)}")
     facts = booking_facts(task, sources, (made.environment,))
+    if not is_of_phase:
+        facts = replace(facts, owners=_release_owners(task, made))
     found = conflicts(made, facts)
     if found and not wait:
         raise refused_booking(made, found, facts, task.now)
@@ -176,6 +186,15 @@ def booking_facts(view: View, sources: BookingSources, environments: Sequence[st
         approvers={name: approvers_in(view, name) for name, count in needed.items() if count},
         needed=needed,
     )
+
+
+def _release_owners(view: View, booking: EnvironmentBooking) -> dict[str, str]:
+    """The owner of the planned release that holds *booking*, by its id; empty if a phase has made it."""
+    kind, _, name = booking.holder.partition(":")
+    release = view.records.get(PLANNED_RELEASES, name) if kind == "release" else None
+    if release is None or any(phase.booking == booking.id for phase in release.phases):
+        return {}
+    return {booking.id: release.owner}
 
 
 def approvers_in(view: View, environment: str) -> tuple[str, ...]:
@@ -219,7 +238,7 @@ def confirm_waiting(task: Change, sources: BookingSources, near: EnvironmentBook
 def is_confirmable(view: View, booking: EnvironmentBooking, facts: BookingFacts) -> bool:
     """Whether *booking* waits, and by the *facts* its time is free."""
     is_over = booking.state is not BookingState.WAITING or view.now.may_have_reached(booking.end)
-    return not is_over and not conflicts(booking, facts)
+    return not is_over and not conflicts(booking, replace(facts, owners=_release_owners(view, booking)))
 
 
 def confirm_free(task: Change, booking: EnvironmentBooking) -> EnvironmentBooking:
