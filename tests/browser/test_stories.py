@@ -67,6 +67,7 @@ def test_an_event_is_shown_without_a_reload(served: Served) -> None:
     office = served.office
     office.packages.put(office.release("1.2.0"))
     run = office.request("staging", "1.2.0")
+    office.store.claim(run.root, "a process", "here", 600.0)
     page = served.page("olga")
     page.goto(f"{served.address}/runs/{run.id}")
     expect(page.get_by_text("No step has started.")).to_be_visible()
