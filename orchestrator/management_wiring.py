@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from orchestrator.app.application import Application
     from orchestrator.app.bookings import Bookings
     from orchestrator.app.front_end import ApplicationParts
+    from orchestrator.app.package_uses import PackageUses
     from orchestrator.app.request_duties import Shows
     from orchestrator.app.scheduler import Duty
     from orchestrator.domain.admission.may_start import PathFacts
@@ -102,6 +103,13 @@ class ManagementParts(HookParts, Base):
         from orchestrator.management.bookings.admission import RegisterBookings
 
         return RegisterBookings(self.booking_sources.depends_on)
+
+    @property
+    def package_uses(self) -> "PackageUses":
+        """What has a package that no environment has seen."""
+        from orchestrator.management.package_uses import RegisterPackageUses
+
+        return RegisterPackageUses()
 
     def management_duties(self, shows: "Shows") -> "tuple[Duty, ...]":
         """What the scheduler does for release management. New plans are shown to approvers by *shows*."""

@@ -7,6 +7,7 @@ from typing import Protocol
 from orchestrator.app.acting import Acting
 from orchestrator.app.admission import Promotion
 from orchestrator.app.authorize import Rights
+from orchestrator.app.package_uses import PackageUses
 from orchestrator.app.requests import RunRequest
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.calendar.rules import CalendarRule
@@ -151,6 +152,10 @@ class Parts(Protocol):
 
     def acting_as(self, actor: Actor) -> Acting:
         """The *actor* at the register."""
+
+    @property
+    def package_uses(self) -> PackageUses:
+        """What release management knows of packages."""
 
     def declared_rules(self) -> tuple[CalendarRule, ...]:
         """The windows, freezes and holidays that the files of the environments declare."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import orchestrator.config as files
 from orchestrator.app.acting import Right
 from orchestrator.app.authorize import UseCases, use_case
+from orchestrator.app.package_uses import refuse_used
 from orchestrator.app.parts import Parts, Warn
 from orchestrator.app.run_requests import record_builder
 from orchestrator.domain.access.actions import Action
@@ -192,14 +193,18 @@ class Releases(UseCases):
     ) -> Package:
         """Seal a *release* of the files below *root*; None: of the project's folder.
 
-        Other packages of its version that no environment has seen are removed. Raises P106.
+        Other packages of its version that no environment has seen are removed. Raises P106 and P123.
         """
-        versions = Versions(self._parts.packages, self._parts.store, release)
+        acting, uses = self._parts.acting_as(actor), self._parts.package_uses
+        raised = f"raise the version {release.version}"
+        versions = Versions(
+            self._parts.packages, self._parts.store, release, lambda ref: refuse_used(acting, uses, ref, raised)
+        )
         built = self._parts.packages.build(
             root or self._parts.root, source, release, file, admit=versions.admit, warn=warn
         )
         versions.supersede(built.digest)
-        record_builder(self._parts.acting_as(actor), built.digest)
+        record_builder(acting, built.digest)
         return built
 
     def _published(self, name: str, version: str) -> Path:
@@ -208,12 +213,16 @@ class Releases(UseCases):
 
     @use_case(Action.BUILD)
     def remove(self, actor: Actor, wanted: str) -> tuple[PackageRef, bool]:
-        """Remove a package that no environment has seen; whether its file in `dist/` is removed too. Raises P123."""
+        """Remove a package that no environment has seen; whether its file in `dist/` is removed too.
+
+        Raises P123 for one in use, also by a train, planned release or run request that has not ended.
+        """
         ref = self._reference(wanted)
         found = uses(self._parts.store, ref.digest)
         if found:
             hint = "raise the version of the next release; packages that an environment has had are kept"
             raise OrchestratorError("P123", f"{ref} is used by {', '.join(found[:5])}", hint=hint)
+        refuse_used(self._parts.acting_as(actor), self._parts.package_uses, ref)
         self._parts.packages.remove(ref)
         file = self._published(ref.name, ref.version)
         with contextlib.suppress(OrchestratorError):

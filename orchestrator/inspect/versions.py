@@ -1,6 +1,6 @@
 """A version identifies one content once an environment has seen it. Until then another build may replace it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.facts import had_effect
@@ -44,18 +44,29 @@ def _counts(run: Run) -> bool:
 
 
 class Versions:
-    """The kept *packages* of one version of a *release*, of which the journal *store* knows the use."""
+    """The kept *packages* of one version of a *release*, of which the journal *store* knows the use.
 
-    def __init__(self, packages: Packages, store: Store, release: Release) -> None:
-        self._packages, self._store = packages, store
+    *keep* raises an error for one that is needed although no environment has seen it.
+    """
+
+    def __init__(
+        self, packages: Packages, store: Store, release: Release, keep: Callable[[PackageRef], object]
+    ) -> None:
+        self._packages, self._store, self._keep = packages, store, keep
         refs = packages.refs()
         self._others = [ref for ref in refs if (ref.name, ref.version) == (release.name, release.version)]
 
     def admit(self, manifest: Manifest, named: frozenset[str]) -> None:
-        """Raise P106 if an environment has seen another content under the version; the files that differ are named."""
+        """Raise P106 if an environment has seen another content under the version; the files that differ are named.
+
+        Raises what *keep* raises.
+        """
         for ref in self._others:
-            if ref.digest != manifest.digest and uses(self._store, ref.digest):
+            if ref.digest == manifest.digest:
+                continue
+            if uses(self._store, ref.digest):
                 raise _taken(ref, self._packages.fetch(ref.digest).manifest, manifest, named)
+            self._keep(ref)
 
     def supersede(self, digest: str) -> None:
         """Remove the other packages of the version, now that *digest* is built."""

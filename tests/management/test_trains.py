@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator.app.package_uses import refuse_used
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.moments import moment_text
 from orchestrator.domain.register import OUTBOX
+from orchestrator.management.package_uses import RegisterPackageUses
 from orchestrator.management.trains import decisions, departure, line_decisions, queries
 from orchestrator.management.trains.decisions import TrainChange
 from orchestrator.management.trains.lines import departures
@@ -28,7 +30,7 @@ from orchestrator.management.trains.state import (
 from orchestrator.register_ports import Register
 from tests.app.desk import NOON
 from tests.contracts.test_register import opened, register
-from tests.management.trains import HOUR, NAMES, DiedError, Station, draft, dying_at
+from tests.management.trains import HOUR, NAMES, DiedError, Station, draft, dying_at, ref
 
 __all__ = ["opened", "register"]  # the fixtures
 AT = moment_text(NOON)
@@ -89,6 +91,25 @@ def test_packages_board_until_the_cut_off(register: Register) -> None:
     assert (train.state, train.aboard[-1].late) == ("closed", "the fix of the outage")
     texts = [e.detail for e in register.reading(lambda r: r.audit()) if e.detail.get("event") == "board late"]
     assert [(each["package"], each["late"]) for each in texts] == [("website 2.0.0", "the fix of the outage")]
+
+
+def test_a_package_aboard_is_kept_until_the_end() -> None:
+    """A package aboard is not removed, and the error has how it leaves: by a command before the departure, then by the end of the train."""
+    found = Station()
+
+    def hint() -> str | None:
+        with pytest.raises(OrchestratorError, match="is aboard T-1") as error:
+            refuse_used(found.acting(), RegisterPackageUses(), ref("shop"))
+        return error.value.hint
+
+    assert hint() == "orchestrator train leave T-1 shop"
+    refuse_used(found.acting(), RegisterPackageUses(), ref("shop", "3.0.0"))
+    found.desk.clock.jump(4 * 3600)
+    departure.depart(found.acting(), "T-1", found.facts)
+    assert hint() == "wait for the end of T-1: orchestrator train show T-1"
+    found.tick()
+    assert found.train.has_ended
+    refuse_used(found.acting(), RegisterPackageUses(), ref("shop"))
 
 
 def test_the_scheduler_makes_the_next_train_of_a_line() -> None:

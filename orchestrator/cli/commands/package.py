@@ -117,7 +117,8 @@ def remove(package: str, as_json: bool) -> None:
     """Remove PACKAGE from this project's store, and its file in dist/.
 
     Only a package that no environment has seen can be removed: no run with it had an effect, and neither a host nor a
-    request in a queue uses it. If several machines share packages, it is removed for all of them.
+    request in a queue uses it. No run request, train or planned release that has not ended may have it either. If
+    several machines share packages, it is removed for all of them.
     """
     from orchestrator.app.opening import open_application
 
