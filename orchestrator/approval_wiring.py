@@ -54,11 +54,16 @@ class ApprovalParts:
         return plans.make(request.requested_by, package, request.environment, named=old.acknowledgements)
 
     def request_duties(self, shows: "Shows") -> "tuple[Duty, ...]":
-        """The ends of runs, moves that are due, and starts, in this order."""
-        from orchestrator.app.request_duties import MoveRequests, SettleRequests, StartRequests
+        """The ends of runs, moves that are due, starts, and reminders of votes, in this order."""
+        from orchestrator.app.request_duties import MoveRequests, RemindApprovers, SettleRequests, StartRequests
 
         context = self.request_context(shows)
-        return SettleRequests(context), MoveRequests(context), StartRequests(context)
+        return (
+            SettleRequests(context),
+            MoveRequests(context),
+            StartRequests(context),
+            RemindApprovers(self.acting),
+        )
 
     def refuse_rolled_back(self, plan: "Plan", allow_rolled_back: str) -> None:
         """Raise R203 if the release of *plan* was rolled back there, and *allow_rolled_back* is empty."""

@@ -3,15 +3,18 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeVar
 
-from orchestrator.app.acting import Acting, Change, View, access_of, change
+from orchestrator.app.acting import Acting, Change, View, access_of, change, read_own
 from orchestrator.app.request_facts import (
     RequestRules,
     advance,
     approval_of,
     make_move,
     notify_approvers,
+    remind_approvers,
     start_admission,
+    waits_long,
 )
 from orchestrator.app.scheduler import do_each
 from orchestrator.app.starts import Queue, start_request, submit_started
@@ -36,6 +39,7 @@ from orchestrator.ports import Store
 from orchestrator.register_ports import Records, Register
 from orchestrator.services import Services
 
+R = TypeVar("R")
 Shows = Callable[[Plan | WavePlan], str]
 """The text of a plan as it is shown to approvers."""
 
@@ -90,6 +94,34 @@ class MoveRequests:
         yield from do_each(self.context.open_requests(), work, _id_of)
 
 
+@dataclass(frozen=True)
+class RemindApprovers:
+    """Users who could give a vote that a promotion has lacked for a day are reminded once."""
+
+    acting: Acting
+    name: str = "reminders"
+
+    def due(self, now: Now) -> bool:
+        """Whether a request has waited for so long, and a user was not reminded."""
+        del now
+        return bool(read_own(self.acting, waits_long))
+
+    def do(self, acting: Acting, now: Now) -> Iterator[str]:
+        """Remind them."""
+        del now
+
+        def work(request: RunRequest) -> Iterator[str]:
+            for user in _change(acting, request, _reminded):
+                yield f"{request.id}: {user} was reminded that it waits for a vote"
+
+        yield from do_each(read_own(acting, waits_long), work, _id_of)
+
+
+def _reminded(task: Change, request: RunRequest) -> tuple[str, ...]:
+    """The users who were reminded, unless *request* has changed meanwhile."""
+    return remind_approvers(task, request) if request in waits_long(task) else ()
+
+
 def _id_of(request: RunRequest) -> str:
     return request.id
 
@@ -99,10 +131,10 @@ def _has_moves(acting: Acting, request: RunRequest, records: Records) -> bool:
     return next(due_moves(request, approval_of(view, request), view.now), None) is not None
 
 
-def _change(acting: Acting, request: RunRequest, work: Callable[[Change, RunRequest], RunRequest]) -> RunRequest:
-    """Change *request*, as it is in the transaction, as the system."""
+def _change(acting: Acting, request: RunRequest, work: Callable[[Change, RunRequest], R]) -> R:
+    """What *work* returns of *request*, as it is in the transaction, after its changes as the system."""
 
-    def whole(task: Change) -> RunRequest:
+    def whole(task: Change) -> R:
         return work(task, task.existing(REQUESTS, request.id))
 
     return change(acting, Action.PROMOTE, whole, environment=request.environments[0])

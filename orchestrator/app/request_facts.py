@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import partial, reduce
 from itertools import islice
 
@@ -21,7 +22,7 @@ from orchestrator.domain.calendar.rules import CalendarRule
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import QueueEntry
 from orchestrator.domain.notifications import Fact
-from orchestrator.domain.register import ENDED, OPEN, REQUESTS
+from orchestrator.domain.register import ENDED, OPEN, OUTBOX, REQUESTS, Message
 from orchestrator.domain.risk.kinds import ChangeKind
 from orchestrator.domain.text import with_reason
 from orchestrator.planning.admission import approval_rules
@@ -203,6 +204,10 @@ ENDS = frozenset({RequestEvent.REJECT, RequestEvent.EXPIRE, RequestEvent.SUPERSE
 """The ends of a request before it has a run: the end of a run is a fact of its own."""
 
 
+REMIND_AFTER = timedelta(hours=24)
+"""After which users are reminded of a vote."""
+
+
 def notify_approvers(task: Change, request: RunRequest) -> None:
     """Notify each user who could give a vote that *request*, which now waits for votes, lacks."""
     if request.state is not RequestState.WAITING:
@@ -210,6 +215,46 @@ def notify_approvers(task: Change, request: RunRequest) -> None:
     text = f"{request.release} needs your approval for {request.environment}, requested by {request.requester}"
     for user in approval_of(task, request).could:
         _notify(task, request, "approval.needed", user, text)
+
+
+def waits_long(view: View) -> list[RunRequest]:
+    """The requests that wait for votes, and were not changed for `REMIND_AFTER`; no rehearsals."""
+    since = view.now.earliest - REMIND_AFTER
+    found = [each for each in view.records.all(REQUESTS, OPEN) if each.state is RequestState.WAITING]
+    found = [each for each in found if not each.rehearsal and each.requested_at <= since]
+    changed = {each.id for each in view.records.written_since(REQUESTS, since)} if found else set()
+    return [each for each in found if each.id not in changed and _unreminded(view, each)]
+
+
+def remind_approvers(task: Change, request: RunRequest) -> tuple[str, ...]:
+    """Notify each user who could give a vote that *request* still lacks, once for each of its versions. These users."""
+    text = f"{request.release} still needs your approval for {request.environment}, requested by {request.requester}"
+    users = _unreminded(task, request)
+    for user in users:
+        message = Message(
+            dedup=_reminder(task, request, user),
+            at=task.now.earliest,
+            to=user,
+            kind="approval",
+            environment=request.environment,
+            text=text,
+            by=request.requester,
+            object_state=request.state.value,
+            path=f"/requests/{request.id}",
+        )
+        task.put(OUTBOX, message)
+    return users
+
+
+def _unreminded(view: View, request: RunRequest) -> tuple[str, ...]:
+    """The users who could give a vote that *request* lacks, and were not reminded of that."""
+    could = approval_of(view, request).could
+    return tuple(user for user in could if view.records.get(OUTBOX, _reminder(view, request, user)) is None)
+
+
+def _reminder(view: View, request: RunRequest, user: str) -> str:
+    """What identifies the message about this version of *request*."""
+    return f"{request.id} {view.records.version(REQUESTS, request.id)} approval {user}"
 
 
 def _notify(task: Change, request: RunRequest, kind: str, to: str, text: str) -> None:

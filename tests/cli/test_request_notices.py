@@ -1,9 +1,18 @@
 """What users are notified of about the requests of promotions: votes that they could give, and ends without a run."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from orchestrator.adapters.clock import SystemClock
+from orchestrator.domain.access.principals import Actor
+from orchestrator.domain.approval.requests import RunRequest
+from orchestrator.domain.audit.chain import record_by
+from orchestrator.domain.moments import moment_text, parse_moment
+from orchestrator.domain.register import NOTIFICATIONS, OUTBOX, REQUESTS
+from orchestrator.register_ports import Changes
+from orchestrator.wiring import App
 from tests.cli.request_project import PLACE, RequestProject, office
 
 __all__ = ["office"]  # the fixture
@@ -64,3 +73,52 @@ def test_a_new_rule_sends_nothing_of_requests_that_wait(office: RequestProject) 
     office.duties()
     office.by("cid", "approve", run)
     assert facts(office, "all") == []
+
+
+class LaterClock(SystemClock):
+    """The clock of this machine, *ahead* of it."""
+
+    ahead = timedelta(0)
+
+    def now(self) -> str:
+        """The time."""
+        return moment_text(parse_moment(super().now()) + self.ahead)
+
+
+def reminders(project: RequestProject, hours: float = 0) -> list[str]:
+    """Whom the scheduler reminds of votes after this time."""
+    with project.patch.context() as patch:
+        patch.setattr(LaterClock, "ahead", timedelta(hours=hours))
+        patch.setattr(App, "clock", LaterClock())
+        return [text.split()[1] for text in project.duties() if "reminded" in text]
+
+
+def test_approvers_are_reminded_once_of_a_vote_that_is_missing_for_a_day(heard: RequestProject) -> None:
+    """A promotion that has waited for a day reminds each user who could vote once, by one message and one notification, and a rehearsal reminds nobody."""
+    run = heard.ask("1.0.0")["request"]["id"]
+    assert reminders(heard, 23.9) == []
+    app = heard.app()
+
+    def write(request: RunRequest) -> None:
+        entry = {"project": "demo", "at": request.requested_at, "action": "test", "object": "request"}
+
+        def work(changes: Changes) -> None:
+            changes.put(REQUESTS, request)
+            changes.record(record_by(Actor(name="test"), **entry))
+
+        app.register.changing("test", work)
+
+    request = app.register.reading(lambda records: records.get(REQUESTS, run))
+    assert request is not None
+    write(request.model_copy(update={"rehearsal": True}))
+    assert reminders(heard, 25) == []
+    write(request)
+    assert reminders(heard, 25) == ["bob", "cid"]
+    assert [reminders(heard, hours) for hours in (25, 60)] == [[], []]
+    sent = [each.fact for each in app.register.reading(lambda records: records.all(NOTIFICATIONS))]
+    found = sorted((fact.to, fact.text) for fact in sent if fact.kind == "message.approval")
+    text = "shop 1.0.0 still needs your approval for production, requested by ann"
+    assert found == [("bob", text)] * 2 + [("cid", text)], "one for each rule that is about it"
+    messages = app.register.reading(lambda records: records.all(OUTBOX))
+    assert [(each.to, each.path) for each in messages] == [("bob", f"/requests/{run}"), ("cid", f"/requests/{run}")]
+    app.register.close()
