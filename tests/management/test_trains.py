@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -11,8 +11,14 @@ from hypothesis import strategies as st
 
 from orchestrator.app.package_uses import refuse_used
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.journal import Run
 from orchestrator.domain.moments import moment_text
 from orchestrator.domain.register import OUTBOX
+from orchestrator.management.bookings import decisions as bookings
+from orchestrator.management.bookings.admission import RegisterBookings
+from orchestrator.management.bookings.duties import advance_bookings
+from orchestrator.management.bookings.model import BookingDraft, EnvironmentBooking
+from orchestrator.management.bookings.queries import show_booking
 from orchestrator.management.package_uses import RegisterPackageUses
 from orchestrator.management.trains import decisions, departure, line_decisions, queries
 from orchestrator.management.trains.decisions import TrainChange
@@ -255,6 +261,37 @@ def test_a_departed_train_that_is_cancelled_goes_back() -> None:
     early = Station()
     assert decisions.cancel_train(early.acting(), "T-1", "no").state == "cancelled"
     assert early.tick(5 * HOUR)[:1] == ["T-2 of weekly is boarding"]
+
+
+@pytest.mark.parametrize(("bad", "ended"), [("", "arrived"), ("rolled back", "rolled-back"), ("cancel", "cancelled")])
+def test_the_bookings_of_a_train_end_with_it(bad: str, ended: str) -> None:
+    """When a train arrives, is rolled back or cancelled, its bookings end, and those who wait get the time and are notified."""
+    found = Station()
+    if bad == "rolled back":
+        found.runs.bad["production", "website"] = bad
+
+    def book(name: str, environment: str = "production", **about: Any) -> EnvironmentBooking:
+        fields = {"environment": environment, "start": NOON + HOUR, "end": NOON + 50 * HOUR, "purpose": "test", **about}
+        return bookings.book(found.acting(name), cast("BookingDraft", fields), found.facts, wait=True)
+
+    used = book("release-manager", "staging", holder="train:T-1")
+    unused = book("release-manager", holder="train:T-1", grace_minutes=1440)
+    waiting = book("operator")
+    assert (used.state, unused.state, waiting.state) == ("confirmed", "confirmed", "waiting")
+    found.desk.clock.jump(HOUR.total_seconds())
+    aboard = Run(id="a-staging", root="a", kind="promotion", environment="staging", by="root", release=ref("shop"))
+    RegisterBookings(found.facts.depends_on).use(found.acting("system"), aboard)
+    if bad == "cancel":
+        decisions.cancel_train(found.acting(), "T-1", "no")
+    else:
+        found.leave_station()
+    assert found.train.state == ended
+    done = [show_booking(found.acting("viewer"), each.id) for each in (used, unused)]
+    assert [each.state for each in done] == ["completed", "cancelled"]
+    assert {each.ended_at for each in done} == {found.train.ended_at}
+    assert advance_bookings(found.acting("system"), found.facts) == (f"{waiting.id} is confirmed",)
+    texts = [(m.to, m.text) for m in found.desk.register.reading(lambda records: records.all(OUTBOX))]
+    assert ("operator", f"{waiting.id} is confirmed: its time became free") in texts
 
 
 def test_a_train_that_is_held_does_not_depart() -> None:

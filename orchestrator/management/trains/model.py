@@ -217,6 +217,11 @@ class Train(Model):
         return f"T-{self.number}"
 
     @property
+    def holder(self) -> str:
+        """What its bookings name as their holder."""
+        return f"train:{self.id}"
+
+    @property
     def has_ended(self) -> bool:
         """Whether nothing happens to it any more."""
         return self.state in TRAIN_TABLE.ends

@@ -4,7 +4,10 @@ from typing import Any
 
 from orchestrator.app.acting import Change
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.register import OPEN
 from orchestrator.domain.text import with_reason
+from orchestrator.management.bookings.decisions import stop_booking
+from orchestrator.management.bookings.store import BOOKINGS
 from orchestrator.management.messages import Subject, notify_once
 from orchestrator.management.trains.model import Train, TrainLine
 from orchestrator.management.trains.state import TrainEvent
@@ -23,14 +26,25 @@ TEXTS = {
 
 
 def put_train(change: Change, after: Train, event: TrainEvent | str, /, **detail: Any) -> Train:
-    """Write *after*, with the event in the audit stream, and notify its users of what concerns all of them."""
+    """Write *after*, with the event in the audit stream, and notify its users of what concerns all of them.
+
+    The bookings of a train that has ended end with it. The worker confirms those that wait for their time.
+    """
     before = change.records.get(TRAINS, after.id)
     was = {"was": before.state.value} if before is not None else {}
     done = change.put(TRAINS, after, event=str(event), **was, state=after.state.value, **detail)
     text = TEXTS.get(event) if isinstance(event, TrainEvent) else None
     if text:
         _notify(change, done, with_reason(f"{done.id} {text}", after.note))
+    if done.has_ended:
+        _release_bookings(change, done)
     return done
+
+
+def _release_bookings(change: Change, train: Train) -> None:
+    for booking in change.records.all(BOOKINGS, OPEN):
+        if booking.holder == train.holder:
+            stop_booking(change, booking, f"{train.id} is {train.state}")
 
 
 def users_of(train: Train) -> tuple[str, ...]:
