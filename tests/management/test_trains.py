@@ -9,11 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator.adapters.memory.store import ManualClock, MemoryStore
+from orchestrator.app.application import Application
 from orchestrator.app.package_uses import refuse_used
+from orchestrator.domain.access.principals import Actor
+from orchestrator.domain.approval.policy import Requirement
+from orchestrator.domain.approval.request_state import RequestState
+from orchestrator.domain.approval.requests import RunRequest
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import Run
-from orchestrator.domain.moments import moment_text
-from orchestrator.domain.register import OUTBOX
+from orchestrator.domain.journal import Entry, Run
+from orchestrator.domain.moments import moment_text, parse_moment
+from orchestrator.domain.register import OUTBOX, REQUESTS
 from orchestrator.management.bookings import decisions as bookings
 from orchestrator.management.bookings.admission import RegisterBookings
 from orchestrator.management.bookings.duties import advance_bookings
@@ -22,8 +28,10 @@ from orchestrator.management.bookings.queries import show_booking
 from orchestrator.management.package_uses import RegisterPackageUses
 from orchestrator.management.trains import decisions, departure, line_decisions, queries
 from orchestrator.management.trains.decisions import TrainChange
+from orchestrator.management.trains.executions import ApplicationTrains
 from orchestrator.management.trains.lines import departures
-from orchestrator.management.trains.model import Train
+from orchestrator.management.trains.model import Train, TrainRun
+from orchestrator.management.trains.ports import RunReport
 from orchestrator.management.trains.state import (
     BOARDING_TABLE,
     TRAIN_RUN_TABLE,
@@ -292,6 +300,43 @@ def test_the_bookings_of_a_train_end_with_it(bad: str, ended: str) -> None:
     assert advance_bookings(found.acting("system"), found.facts) == (f"{waiting.id} is confirmed",)
     texts = [(m.to, m.text) for m in found.desk.register.reading(lambda records: records.all(OUTBOX))]
     assert ("operator", f"{waiting.id} is confirmed: its time became free") in texts
+
+
+@pytest.mark.parametrize("ended", [timedelta(minutes=250), timedelta(0), timedelta(days=9), None])
+def test_the_times_of_runs_are_those_of_the_journal(ended: timedelta | None) -> None:
+    """A run of a train has ended when its journal has it, and not when the worker reads it; never before its start or after now."""
+    found = Station()
+    found.runs.bad["staging", "database"] = "waits"
+    found.tick(4 * HOUR)
+    del found.runs.bad["staging", "database"]
+    found.runs.ended_at = NOON + ended if ended is not None else None
+    found.tick(HOUR)
+    first = found.train.runs[0]
+    assert first.ended_at is not None
+    at = timedelta(hours=5) if ended is None else min(max(ended, timedelta(hours=4)), timedelta(hours=5))
+    assert timedelta(0) <= first.ended_at - (NOON + at) < timedelta(seconds=1)
+
+
+@pytest.mark.parametrize("kind", ["promotion", "rollback"])
+def test_the_report_of_a_run_has_the_end_of_its_journal(kind: Any) -> None:
+    """What became of a promotion or a rollback of a train has the time at which the journal ended the run."""
+    found, store, package = Station(aboard=False), MemoryStore(ManualClock(NOON)), ref("shop")
+    fields = {"id": "ab12cd-staging", "environment": "staging"}
+    digests = dict.fromkeys(("package", "plan", "rendered"), package.digest)
+    made = {"project": "demo", "requirement": Requirement(), "requested_by": Actor(name="ann"), "requested_at": NOON}
+    request = {"name": "shop", "version": "2.0.0", "state": RequestState.FINISHED, "run": fields["id"]}
+    found.desk.write(REQUESTS, RunRequest.model_validate({**fields, **digests, **made, **request}))
+    store.create(Run.model_validate({**fields, "root": "ab12cd", "kind": kind, "release": package, "by": "ann"}))
+    about = {"stop": 1, "kind": kind, "environment": "staging", "package": "shop", "root": "ab12cd"}
+    run = TrainRun.model_validate({**about, "followed": fields["id"], "started_at": NOON})
+    executions = ApplicationTrains(cast("Application", found.desk), store, lambda *_: "")
+    assert executions.current(run) == RunReport(fields["id"])
+    store.clock.jump(600)
+    store.append(fields["id"], [Entry(kind="ended", data={"state": "succeeded", "exit": 0})])
+    store.clock.jump(600)
+    report = executions.current(run)
+    assert (report.ended, report.ended_at is not None) == ("succeeded", True)
+    assert report.ended_at == parse_moment(store.run(fields["id"]).ended_at or "")
 
 
 def test_a_train_that_is_held_does_not_depart() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -99,6 +99,7 @@ class MemoryTrains:
     """Runs that are recorded by their roots, and the releases that they leave in each environment.
 
     A promotion of *bad* (environment and package) fails in the way it names. *dies* is called before and after each.
+    Runs have *ended_at*; None: that is not known.
     """
 
     places: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -106,6 +107,7 @@ class MemoryTrains:
     requested: dict[str, TrainRun] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)
     dies: Callable[[str], None] = lambda _where: None
+    ended_at: datetime | None = None
 
     def begin(self, train: Train, run: TrainRun) -> RunReport:
         self.dies(f"before {run.root}")
@@ -116,6 +118,9 @@ class MemoryTrains:
         return RunReport(f"run-{run.root}")
 
     def current(self, run: TrainRun) -> RunReport:
+        return replace(self._became(run), ended_at=self.ended_at)
+
+    def _became(self, run: TrainRun) -> RunReport:
         how = self.bad.get((run.environment, run.package or run.kind), "") if run.kind != "rollback" else ""
         how = self.bad.get((run.environment, f"back {run.package}"), how)
         if run.kind == "rollback" and not how.startswith("back"):

@@ -6,6 +6,7 @@ leaves a run that the next one continues under the same key.
 
 import secrets
 from collections.abc import Iterator
+from datetime import datetime
 
 from orchestrator.app.acting import Acting, Change, change
 from orchestrator.app.scheduler import do_each
@@ -136,7 +137,7 @@ def _record(acting: Acting, key: str, run: TrainRun, report: RunReport) -> Train
             return next(each for each in train.runs if each.key == run.key)
         event = EVENTS[report.ended] if report.ended is not None else TrainRunEvent.FOLLOW
         fields = {"followed": report.followed, "note": report.note[:2000], "touched": report.touched}
-        ended = {"ended_at": task.now.earliest} if report.ended is not None else {}
+        ended = {"ended_at": _end_of(task, current, report)} if report.ended is not None else {}
         after = current.after_event(event, train.id, **fields, **ended)
         changed = train.after_event(TrainEvent.FOLLOW, runs=train.with_run(after))
         put_train(
@@ -145,6 +146,12 @@ def _record(acting: Acting, key: str, run: TrainRun, report: RunReport) -> Train
         return after
 
     return change(acting, Action.MANAGE_TRAINS, work)
+
+
+def _end_of(task: Change, run: TrainRun, report: RunReport) -> datetime:
+    """When *run* has ended, by its journal, which a worker may read much later. Never before its start."""
+    now = task.now.earliest
+    return max(run.started_at, min(report.ended_at or now, now))
 
 
 def put_due(task: Change, train: Train, sources: TrainSources) -> Iterator[Train]:

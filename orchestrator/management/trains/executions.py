@@ -1,6 +1,7 @@
 """The runs of trains through the application: promotions as run requests, rollbacks as requests for workers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from orchestrator.app.application import Application
 from orchestrator.app.planned_requests import RequestOptions, request_planned
@@ -11,6 +12,7 @@ from orchestrator.domain.admission.conditions import TOO_EARLY
 from orchestrator.domain.approval.request_state import RequestState
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import DEFAULT_QUEUE, Run, run_id
+from orchestrator.domain.moments import parse_moment
 from orchestrator.domain.promotion import State
 from orchestrator.domain.register import REQUESTS
 from orchestrator.domain.text import with_reason
@@ -48,7 +50,7 @@ class ApplicationTrains:
             return RunReport(run.followed, "failed", note=f"the run request {run.followed} does not exist")
         if request.state in {RequestState.STARTED, RequestState.FINISHED}:
             found = self._ran(request.run, State.SUCCEEDED)
-            return RunReport(run.followed, found.ended, found.touched, found.note)
+            return replace(found, followed=run.followed)
         ended = "failed" if request.has_ended else None
         note = with_reason(f"{request.id} is {request.state}", request.note)
         return RunReport(run.followed, ended, note=note if ended else "")  # type: ignore[arg-type]
@@ -102,10 +104,14 @@ class ApplicationTrains:
             help_ = run is not None and run.state is State.NEEDS_INTERVENTION
             return RunReport(name, "needs-help" if help_ else None, touched=help_)
         if run.state is State.NEEDS_INTERVENTION:
-            return RunReport(name, "needs-help", touched=True, note=f"{name} needs intervention")
+            return RunReport(name, "needs-help", touched=True, note=f"{name} needs intervention", ended_at=_end(run))
         succeeded = run.state in {good, State.SUCCEEDED}
         touched = run.state is not State.FAILED
-        return RunReport(name, "succeeded" if succeeded else "failed", touched, f"{name} {run.state}")
+        return RunReport(name, "succeeded" if succeeded else "failed", touched, f"{name} {run.state}", _end(run))
 
     def _run(self, name: str) -> Run | None:
         return next(iter(self.store.runs_named((name,))), None)
+
+
+def _end(run: Run) -> datetime | None:
+    return parse_moment(run.ended_at) if run.ended_at else None

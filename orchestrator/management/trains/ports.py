@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, Protocol
 
 from orchestrator.domain.admission.may_start import PathFacts
@@ -52,13 +53,15 @@ class TrainSources(BookingSources, Protocol):
 class RunReport:
     """What became of a run of a train: the id under which it is *followed*, and how it *ended* (None: it runs).
 
-    *touched* is whether it has changed the environment. *note* is the result in words.
+    *touched* is whether it has changed the environment. *note* is the result in words. *ended_at* is when it ended;
+    None: that is not known.
     """
 
     followed: str = ""
     ended: Literal["succeeded", "failed", "needs-help"] | None = None
     touched: bool = False
     note: str = ""
+    ended_at: datetime | None = None
 
 
 class TrainExecutions(Protocol):
