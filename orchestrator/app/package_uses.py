@@ -4,11 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from orchestrator.app.acting import Acting
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.register import OPEN, REQUESTS
 from orchestrator.domain.release import PackageRef
-from orchestrator.register_ports import Records
+from orchestrator.register_ports import Records, Register
 
 SHOWN = 5  # uses that a message names
 
@@ -28,12 +27,12 @@ class PackageUses(Protocol):
         """What has not ended and has exactly the package *ref*."""
 
 
-def refuse_used(acting: Acting, uses: PackageUses, ref: PackageRef, remedy: str = "") -> None:
+def refuse_used(register: Register, uses: PackageUses, ref: PackageRef, remedy: str = "") -> None:
     """Raise P123 if a train, planned release or run request that has not ended has the package *ref*.
 
     *remedy* is another one, which comes first.
     """
-    found = acting.register.reading(lambda records: (*_requested(records, ref), *uses.uses(records, ref)))
+    found = register.reading(lambda records: (*_requested(records, ref), *uses.uses(records, ref)))
     if found:
         shown = found[:SHOWN]
         text = f"{ref} ({ref.digest[:19]}) is {', '.join(use.place for use in shown)}"

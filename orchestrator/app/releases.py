@@ -198,7 +198,10 @@ class Releases(UseCases):
         acting, uses = self._parts.acting_as(actor), self._parts.package_uses
         raised = f"raise the version {release.version}"
         versions = Versions(
-            self._parts.packages, self._parts.store, release, lambda ref: refuse_used(acting, uses, ref, raised)
+            self._parts.packages,
+            self._parts.store,
+            release,
+            lambda ref: refuse_used(acting.register, uses, ref, raised),
         )
         built = self._parts.packages.build(
             root or self._parts.root, source, release, file, admit=versions.admit, warn=warn
@@ -222,7 +225,7 @@ class Releases(UseCases):
         if found:
             hint = "raise the version of the next release; packages that an environment has had are kept"
             raise OrchestratorError("P123", f"{ref} is used by {', '.join(found[:5])}", hint=hint)
-        refuse_used(self._parts.acting_as(actor), self._parts.package_uses, ref)
+        refuse_used(self._parts.acting_as(actor).register, self._parts.package_uses, ref)
         self._parts.packages.remove(ref)
         file = self._published(ref.name, ref.version)
         with contextlib.suppress(OrchestratorError):

@@ -113,17 +113,17 @@ def test_a_package_aboard_is_kept_until_the_end() -> None:
 
     def hint() -> str | None:
         with pytest.raises(OrchestratorError, match="is aboard T-1") as error:
-            refuse_used(found.acting(), RegisterPackageUses(), ref("shop"))
+            refuse_used(found.desk.register, RegisterPackageUses(), ref("shop"))
         return error.value.hint
 
     assert hint() == "orchestrator train leave T-1 shop"
-    refuse_used(found.acting(), RegisterPackageUses(), ref("shop", "3.0.0"))
+    refuse_used(found.desk.register, RegisterPackageUses(), ref("shop", "3.0.0"))
     found.desk.clock.jump(4 * 3600)
     departure.depart(found.acting(), "T-1", found.facts)
     assert hint() == "wait for the end of T-1: orchestrator train show T-1"
     found.tick()
     assert found.train.has_ended
-    refuse_used(found.acting(), RegisterPackageUses(), ref("shop"))
+    refuse_used(found.desk.register, RegisterPackageUses(), ref("shop"))
 
 
 def test_the_scheduler_makes_the_next_train_of_a_line() -> None:
