@@ -4,6 +4,7 @@ Usage: python -m tests.campaigns.load_promotions FOLDER PAUSE_S. It promotes unt
 """
 
 import os
+import secrets
 import sys
 import time
 from dataclasses import replace
@@ -24,7 +25,7 @@ def promote(app: App, stage: Stage, number: int, pause: float) -> Run:
         time.sleep(pause)
 
     ref = stage.packages.put(release(f"9.{number}.0")).ref
-    root = f"f{number:07x}"
+    root = secrets.token_hex(4)  # the folder may have the promotions of an earlier measurement
     at = app.services.clock.now()
     run = Run(
         id=f"{root}-staging", root=root, kind="promotion", environment="staging", release=ref, by="ann", requested_at=at
