@@ -10,6 +10,7 @@ import pytest
 from orchestrator.adapters.memory.keys import MemoryKeys
 from orchestrator.app.acting import Acting
 from orchestrator.app.audit import KeptAudit
+from orchestrator.app.sign_in_links import SignInPlace
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.management.remote_application import RemoteUseCases
 from orchestrator.management.use_cases import use_case_called, use_cases
@@ -47,6 +48,7 @@ class Wire:
             request_rules=lambda: RULES,
             change_sources=SOURCES,
             kept_audit=KeptAudit(MemoryKeys()),
+            sign_in_place=SignInPlace(),
             booking_sources=FACTS,
             release_sources=RELEASES,
             implementation_sources=PLANS,
