@@ -8,7 +8,7 @@ import click
 from orchestrator.app.refusal import plan_refusal
 from orchestrator.cli import output
 from orchestrator.cli.configuration import configuration_lines
-from orchestrator.cli.words import again_lines, duration_text, play_lines, release_of, short, skipped_lines, when
+from orchestrator.cli.words import duration_text, play_lines, release_of, when
 from orchestrator.domain.gate import Flaky
 from orchestrator.domain.plan import (
     ObservationWindow,
@@ -24,8 +24,9 @@ from orchestrator.domain.plan import (
 )
 from orchestrator.domain.plays import PlannedPlay
 from orchestrator.domain.quantities import seconds as seconds_of
+from orchestrator.domain.rollback_text import again_lines, skipped_lines
 from orchestrator.domain.sides import SIDES
-from orchestrator.domain.text import LISTED, clean_text, counted, few, list_names
+from orchestrator.domain.text import LISTED, clean_text, counted, few, list_names, short
 from orchestrator.domain.wave_plan import WavePlan
 
 SIGNS = {

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.cli.output import out_folded, print_json
-from orchestrator.cli.words import short
 from orchestrator.domain.admission.conditions import ConditionKind
 from orchestrator.domain.approval.request_state import RequestState
 from orchestrator.domain.moments import minute_text, moment_text
+from orchestrator.domain.text import short
 
 if TYPE_CHECKING:
     from orchestrator.app.application import Application

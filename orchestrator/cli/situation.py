@@ -4,14 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.cli.output import Cell, folded, paint, screen, table
-from orchestrator.cli.words import activity_words, release_of, short, side_of, truth_of, when
+from orchestrator.cli.words import activity_words, release_of, side_of, truth_of, when
 from orchestrator.domain.admission.conditions import ConditionState
 from orchestrator.domain.admission.documents import NextPromotion
 from orchestrator.domain.calendar.state import EnvironmentCalendar
 from orchestrator.domain.facts import EnvironmentFacts, Problem, Remedy, RunFacts
 from orchestrator.domain.moments import minute_text
 from orchestrator.domain.plan import HostState
-from orchestrator.domain.text import LISTED, clean_text, counted, few, list_names
+from orchestrator.domain.text import LISTED, clean_text, counted, few, list_names, short
 
 if TYPE_CHECKING:
     from orchestrator.app.application import Application

@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from orchestrator.cli import output
-from orchestrator.cli.words import duration_text, mark, rollback_lines, state_words, when
+from orchestrator.cli.words import duration_text, mark, state_words, when
 from orchestrator.domain.journal import PROMOTION_KINDS, Record
 from orchestrator.domain.promotion import Event, State
+from orchestrator.domain.rollback_text import rollback_lines
 from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.domain.story import RunView, StepStory, reason_of
 from orchestrator.domain.text import counted, first_line

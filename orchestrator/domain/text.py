@@ -130,6 +130,11 @@ def list_names(names: Sequence[str], most: int = LISTED) -> str:
     return ", ".join(names) if len(names) <= most else f"{counted(len(names), 'host')} ({few(names, 3)})"
 
 
+def short(digest: str | None) -> str:
+    """The first 12 digits of a digest: enough to recognise it, and to name it to a command."""
+    return digest.removeprefix("sha256:")[:12] if digest else "–"
+
+
 def in_number_order(text: str) -> list[tuple[int, str]]:
     """A key that sorts numbers in texts by value: `1.9.0` before `1.10.0`."""
     parts = re.split(r"([0-9]+)", text)

@@ -13,6 +13,7 @@ from orchestrator.domain.journal import Entry, Run
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Release
 from orchestrator.domain.rollback_plan import RollbackPlan
+from orchestrator.domain.rollback_text import rollback_lines
 from orchestrator.flow import WORKFLOWS, going_back, promotion
 from orchestrator.flow.run_context import RunContext
 from orchestrator.inspect import drift, release_history
@@ -576,7 +577,7 @@ def test_the_plan_of_a_way_back_lists_its_plays(second: Stage, switched: bool) -
     assert {play.on for play in plan.restore_plays["deploy"]} == {plan.restore[0].limit}
     assert [(play.where, play.on) for play in plan.switch_plays] == ([("switch.yml:1", ("p1",))] if switched else [])
     assert "    play deploy (deploy.yml:1): web → p3" in "\n".join(
-        f"  {line}" for line in words.rollback_lines(data, plays=True)
+        f"  {line}" for line in rollback_lines(data, words.listed_plays)
     )
 
 

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from orchestrator.adapters.memory.durable import MemoryDurable
 from orchestrator.adapters.memory.store import MemoryStore
-from orchestrator.cli import words
 from orchestrator.cli.words import outlook
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Entry, Run
 from orchestrator.domain.plan import Acknowledgements, Loss, SkippedStep, differences
 from orchestrator.domain.promotion import State
 from orchestrator.domain.rollback_plan import RollbackForecast, RollbackPlan
+from orchestrator.domain.rollback_text import rollback_lines
 from orchestrator.flow import promotion
 from orchestrator.flow.run_context import RunContext
 from orchestrator.planning import rollback_plan
@@ -110,7 +110,7 @@ def test_steps_that_are_left_out_are_named(tmp_path: Path) -> None:
     assert run.plan is not None
     planned, back = load_plan(stage.services(), run.plan), _recorded(stage, run)
     assert [_skipped(item) for item in (planned.rollback_target.skipped, back.skipped)] == [skipped, skipped]
-    lines = words.rollback_lines(back.document())
+    lines = rollback_lines(back.document())
     assert "seed of shop 1.0.0: not run again (undo: impossible)" in lines
     assert "two of shop 1.1.0: not undone (undo: nothing)" in lines
     assert planned.rollback_target.release is not None

@@ -157,7 +157,8 @@ def _outlook(app: "Application", plan: "Plan | RollbackPlan | WavePlan") -> "Rol
 
 def _print(plan: "Plan | RollbackPlan | WavePlan", seen: "RollbackForecast | None") -> None:
     from orchestrator.cli.planned import print_plan, print_waves
-    from orchestrator.cli.words import outlook, rollback_lines
+    from orchestrator.cli.words import listed_plays, outlook
+    from orchestrator.domain.rollback_text import rollback_lines
 
     if plan.kind == "Plan":
         print_plan(plan)
@@ -166,7 +167,7 @@ def _print(plan: "Plan | RollbackPlan | WavePlan", seen: "RollbackForecast | Non
         print_waves(plan)
         return
     out_folded(paint(f"If {plan.run} fails now: roll {plan.environment} back to {plan.release}", bold=True))
-    for line in rollback_lines(plan.document(), plays=True):
+    for line in rollback_lines(plan.document(), listed_plays):
         out_folded(f"  {line}")
     for line in outlook(seen):
         out_folded(f"  {line}")

@@ -79,7 +79,9 @@ def _remedies(story: "RunView") -> "tuple[Remedy, ...]":
 
 
 def _print(story: "RunView", facts: "RunFacts") -> None:
-    from orchestrator.cli.words import release_of, rollback_lines, short, truth_of, waves, when
+    from orchestrator.cli.words import release_of, truth_of, waves, when
+    from orchestrator.domain.rollback_text import rollback_lines
+    from orchestrator.domain.text import short
 
     run = story.run
     what = f"{run.release or run.environment} in {run.environment}"
@@ -141,8 +143,9 @@ def _end(story: "RunView", facts: "RunFacts") -> None:
 
 def _print_rehearsal(found: dict[str, Any]) -> None:
     """Print the evidence of a rehearsal: how long each leg took, and what was not restored."""
-    from orchestrator.cli.words import duration_text, short
+    from orchestrator.cli.words import duration_text
     from orchestrator.domain.rehearsal import Rehearsal
+    from orchestrator.domain.text import short
 
     document = Rehearsal.from_json(found["document"])
     legs = ", ".join(f"{leg.name} {duration_text(leg.seconds)}" for leg in document.legs)

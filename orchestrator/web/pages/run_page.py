@@ -12,6 +12,7 @@ from orchestrator.domain.error_codes import RUN_NOT_FOUND
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import PROMOTION_KINDS
 from orchestrator.domain.promotion import State
+from orchestrator.domain.rollback_text import rollback_lines
 from orchestrator.domain.run_controls import ControlRequest, possible_requests
 from orchestrator.domain.run_reason import ending_reason
 from orchestrator.domain.story import RunView
@@ -19,7 +20,7 @@ from orchestrator.web.changes import is_allowed
 from orchestrator.web.pages.dossier import request_behind
 from orchestrator.web.pages.rendering import Who, rendered
 from orchestrator.web.pages.retries import retry_steps
-from orchestrator.web.pages.shown_run import going_on, rehearsal_of, rollback_texts
+from orchestrator.web.pages.shown_run import going_on, rehearsal_of
 from orchestrator.web.requests import SignedIn, application
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def story_page(request: Request, who: Who, run: str, part: Part = None) -> Respo
         "part": part,
         "going_on": going_on,
         "rehearsal": rehearsal_of(story),
-        "rollback_texts": rollback_texts(story),
+        "rollback_texts": rollback_lines(story.rollback_plan),
     }
     if part is not None:
         return rendered(request, "run_part", who, **about)

@@ -1,4 +1,4 @@
-"""What the page of a run shows of its story: a step that is under way, a rehearsal, and the plan of a rollback."""
+"""What the page of a run shows of its story: a step that is under way, and a rehearsal."""
 
 from dataclasses import dataclass
 
@@ -41,24 +41,3 @@ def going_on(step: StepStory) -> UnderWay:
 def rehearsal_of(story: RunView) -> Rehearsal | None:
     """The evidence of the rehearsal of a run; None without one."""
     return Rehearsal.from_json(story.rehearsed["document"]) if story.rehearsed else None
-
-
-def rollback_texts(story: RunView) -> list[str]:
-    """What the rollback of a run does, one part a text, in its order; empty before there is a plan of it."""
-    plan = story.rollback_plan
-    if not plan:
-        return []
-    switch = [f"switch back to {plan['live']}: {plan['switch']['playbook']}"] if plan.get("switch") else []
-    undone = [f"undo {each['step']}: implementation plan {each['template']}" for each in plan.get("reversals", ())]
-    undone += [f"undo {_play(each['play'])}" for each in plan["undo"]]
-    restored = [f"restore by {_play(play)}" for play in plan["restore"]]
-    stack = ["the infrastructure as it was then, after the hosts"] if plan["definition"] else []
-    kept = [f"not changed: {', '.join(plan['untouched'])}"] if plan["untouched"] else []
-    tested = [f"verified by {', '.join(suite['name'] for suite in plan['verify'])}"]
-    return [*switch, *undone, *restored, *stack, *tested, *kept]
-
-
-def _play(play: dict[str, object]) -> str:
-    limit = play["limit"]
-    assert isinstance(limit, list)
-    return f"{play['step']}: {play['playbook']} on {', '.join(map(str, limit)) or play['hosts']}"
