@@ -307,21 +307,17 @@ def change(
 
 def expecting(acting: Acting, kind: RecordKind[T], value: T) -> Acting:
     """*acting*, whose changes are refused (N145) if the record of *value* has another content when they start."""
-    key = kind.key(value)
-
-    def check(records: Records) -> None:
-        if records.get(kind, key) != value:
-            raise OrchestratorError("N145", f"{noun_of(kind).replace('-', ' ')} {key} has changed since it was read")
-
-    return replace(acting, precondition=check)
+    return _expecting(acting, kind, kind.key(value), lambda found: found == value)
 
 
 def expecting_version(acting: Acting, kind: RecordKind[T], key: str, version: str) -> Acting:
     """*acting*, whose changes are refused (N145) unless the record *key* has the content with the digest *version*."""
+    return _expecting(acting, kind, key, lambda found: found is not None and digest_of(found.to_json()) == version)
 
+
+def _expecting(acting: Acting, kind: RecordKind[T], key: str, is_it: Callable[[T | None], bool]) -> Acting:
     def check(records: Records) -> None:
-        found = records.get(kind, key)
-        if found is None or digest_of(found.to_json()) != version:
+        if not is_it(records.get(kind, key)):
             raise OrchestratorError("N145", f"{noun_of(kind).replace('-', ' ')} {key} has changed since it was read")
 
     return replace(acting, precondition=check)

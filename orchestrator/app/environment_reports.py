@@ -1,35 +1,35 @@
 """The newest reports of drift and parity of each environment."""
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 from orchestrator.app.acting import Acting, Change, View, change, read_register
 from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.environment_reports import DriftMark, DriftReport, EnvironmentReports, ParityReport
 from orchestrator.domain.facts import EnvironmentFacts
-from orchestrator.domain.register import DRIFT_REPORTS, PARITY_REPORTS
+from orchestrator.domain.register import DRIFT_REPORTS, PARITY_REPORTS, RecordKind
+
+R = TypeVar("R", DriftReport, ParityReport)
 
 
 def keep_drift(acting: Acting, report: DriftReport) -> None:
     """Keep *report* in the place of an older one."""
-
-    def work(task: Change) -> None:
-        known = task.records.get(DRIFT_REPORTS, report.environment)
-        if known is None or known.at <= report.at:
-            about = {"differences": report.differences, "unknown": report.unknown, "by": report.by}
-            task.put(DRIFT_REPORTS, report, **about)
-
-    change(acting, Action.OBSERVE, work, environment=report.environment)
+    _keep(acting, DRIFT_REPORTS, report)
 
 
 def keep_parity(acting: Acting, report: ParityReport) -> None:
     """Keep *report* in the place of an older one."""
+    _keep(acting, PARITY_REPORTS, report, other=report.other)
+
+
+def _keep(acting: Acting, kind: RecordKind[R], report: R, **more: object) -> None:
+    about = {**more, "differences": report.differences, "unknown": report.unknown, "by": report.by}
 
     def work(task: Change) -> None:
-        known = task.records.get(PARITY_REPORTS, report.environment)
+        known = task.records.get(kind, report.environment)
         if known is None or known.at <= report.at:
-            about = {"differences": report.differences, "unknown": report.unknown, "by": report.by}
-            task.put(PARITY_REPORTS, report, other=report.other, **about)
+            task.put(kind, report, **about)
 
     change(acting, Action.OBSERVE, work, environment=report.environment)
 
