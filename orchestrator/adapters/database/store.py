@@ -218,12 +218,7 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
     def claim(self, root: str, worker: str, host: str, ttl: float, *, dead: bool = False) -> QueuedRequest:
         """Work on it."""
         with translate_errors(), self._engine.begin() as db:
-            row = db.execute(
-                sa.select(queued_requests.c.data).where(queued_requests.c.root == root).with_for_update()
-            ).first()
-            if row is None:
-                raise OrchestratorError("R101", f"there is no run {root!r}")
-            work, now = decode(QueuedRequest, row.data), self._clock.now()
+            work, now = _locked_request(db, root), self._clock.now()
             if work.worker != worker and work.is_claimed(now) and not dead:
                 raise taken(work)
             other = work.worker != worker
@@ -263,11 +258,7 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
     def transfer(self, root: str, queue: str) -> bool:
         """Leave it to the workers of *queue*."""
         with translate_errors(), self._engine.begin() as db:
-            query = sa.select(queued_requests.c.data).where(queued_requests.c.root == root)
-            row = db.execute(query.with_for_update()).first()
-            if row is None:
-                raise OrchestratorError("R101", f"there is no run {root!r}")
-            work = decode(QueuedRequest, row.data)
+            work = _locked_request(db, root)
             if work.done or work.queue:
                 return False
             _keep(db, work.model_copy(update={"queue": queue}))
@@ -298,6 +289,15 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
     def _read(self, query: "sa.Select[Any]", values: Mapping[str, Any] | None = None) -> list[str]:
         with translate_errors():
             return [str(row[0]) for row in self._threads.rows(query, values)]
+
+
+def _locked_request(db: sa.Connection, root: str) -> QueuedRequest:
+    """The request *root*, which no other transaction changes until this one has ended. Raises R101."""
+    query = sa.select(queued_requests.c.data).where(queued_requests.c.root == root)
+    row = db.execute(query.with_for_update()).first()
+    if row is None:
+        raise OrchestratorError("R101", f"there is no run {root!r}")
+    return decode(QueuedRequest, row.data)
 
 
 def _create(db: sa.Connection, run: Run) -> None:
