@@ -7,11 +7,12 @@ import orchestrator.config as files
 from orchestrator.app.acting import Change, change, unknown
 from orchestrator.app.authorize import UseCases, use_case
 from orchestrator.app.parts import Parts
+from orchestrator.app.uploads import judging
 from orchestrator.config.implementation import implementation_files, load_implementation
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.environment import PUSHED
-from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
+from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.listing import PAGE_SIZE, Page
 from orchestrator.domain.moments import parse_moment
 from orchestrator.domain.project_definition import (
@@ -25,7 +26,7 @@ from orchestrator.domain.project_definition import (
 )
 from orchestrator.domain.register import PROJECT_DEFINITIONS
 from orchestrator.domain.release import Revision
-from orchestrator.domain.uploads import UploadPart, judges_content
+from orchestrator.domain.uploads import UploadPart
 from orchestrator.register_ports import Records
 from orchestrator.trees import temporary_folder
 
@@ -84,15 +85,8 @@ class Definitions(UseCases):
         uploads.append(digest, part, data, parse_moment(self._parts.services.clock.now()))
         if not part.is_last:
             return None
-        try:
+        with judging(uploads, digest):
             kept = self._keep(actor, digest, uploads.file(digest).read_bytes())
-        except OrchestratorError as error:
-            if judges_content(error):
-                uploads.discard(digest)
-            raise
-        except OrchestratorErrors:
-            uploads.discard(digest)
-            raise
         uploads.discard(digest)
         return kept
 

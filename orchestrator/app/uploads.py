@@ -1,6 +1,7 @@
 """Packages that clients upload: parts are kept until the package is whole, and its digest is checked."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +11,22 @@ from orchestrator.app.parts import Parts
 from orchestrator.app.run_requests import record_builder
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor
-from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
 from orchestrator.domain.moments import Now, parse_moment
 from orchestrator.domain.release import Package
 from orchestrator.domain.uploads import UPLOAD_KEPT_FOR, UploadPart, judges_content
 from orchestrator.ports import Uploads
+
+
+@contextmanager
+def judging(uploads: Uploads, digest: str) -> Iterator[None]:
+    """Discard the upload *digest* if the block raises an error about its content, which then starts again."""
+    try:
+        yield
+    except (OrchestratorError, OrchestratorErrors) as error:
+        if isinstance(error, OrchestratorErrors) or judges_content(error):
+            uploads.discard(digest)
+        raise
 
 
 class PackageUploads(UseCases):
@@ -43,12 +55,8 @@ class PackageUploads(UseCases):
 
     def _kept(self, actor: Actor, digest: str) -> Package:
         """The package *digest*, which is whole."""
-        try:
+        with judging(self._parts.uploads, digest):
             package = self._verified(self._parts.uploads.file(digest), digest)
-        except OrchestratorError as error:
-            if judges_content(error):
-                self._parts.uploads.discard(digest)
-            raise
         record_builder(self._parts.acting_as(actor), digest)
         kept = self._parts.packages.keep(self._parts.uploads.file(digest))
         self._parts.uploads.discard(digest)
