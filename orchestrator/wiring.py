@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orchestrator.config as files
-from orchestrator.app.sign_in_links import SignInPlace
 from orchestrator.definition_wiring import DefinitionParts
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.engine_wiring import EngineParts
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.app.front_end import ApplicationParts, RunFeed
     from orchestrator.app.request_duties import Shows
     from orchestrator.app.scheduler import Duty
+    from orchestrator.app.sign_in_links import SignInPlace
     from orchestrator.domain.listing import StoreFigures
     from orchestrator.management.projects.served import ServedProject
     from orchestrator.services import Services
@@ -81,8 +81,10 @@ class App(
         assert self.services is not None
 
     @cached_property
-    def sign_in_place(self) -> SignInPlace:
+    def sign_in_place(self) -> "SignInPlace":
         """Users sign in at this project, unless a server has another one for that."""
+        from orchestrator.app.sign_in_links import SignInPlace
+
         return SignInPlace()
 
     def serve_with(self, home: ManagedApplication, projects: "tuple[ServedProject, ...]") -> None:
@@ -92,6 +94,7 @@ class App(
         """
         from dataclasses import replace
 
+        from orchestrator.app.sign_in_links import SignInPlace
         from orchestrator.management.projects.served import ServerProjects
 
         assert isinstance(home, App)
