@@ -16,6 +16,7 @@ from orchestrator.domain.approval.votes import Decision
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import DEFAULT_QUEUE, ControlVerb, Run
 from orchestrator.domain.plan import Plan
+from orchestrator.domain.release import Package
 from orchestrator.domain.risk.assessment import Risk
 from orchestrator.domain.wave_plan import WavePlan
 
@@ -61,9 +62,19 @@ def control_run(app: "Application", actor: Actor, run: str, verb: str, reason: s
     if found.ended:
         raise OrchestratorError("R141", f"{found.id} has ended: {found.state}")
     app.control.request(actor, found, ACCEPTED_VERBS[verb], reason.strip())
-    if verb != "pause":
+    if verb != "pause" and not app.queries.has_worker(actor, found.root):
         app.control.transfer(actor, found)  # the process of a command may have ended: workers do the rest
     return found
+
+
+def _without_approvals(app: "Application", actor: Actor, release: str, environment: str, hint: str) -> Package:
+    """The kept package of *release*, for which the environment requires no approvals. Raises A201 with the *hint*."""
+    package = app.releases.kept_package(actor, release)
+    app.require_environment(environment)
+    if app.request_rules().approvals.govern(package.ref.name, environment):
+        what = hint.format(name=f"{package.ref.name}-{package.ref.version}", environment=environment)
+        raise OrchestratorError("A201", f"{environment} requires approvals, which are for a plan", hint=what)
+    return package
 
 
 def promote(
@@ -80,12 +91,8 @@ def promote(
     Raises the code of the first condition that is not met, and A201 if the environment requires approvals: then a plan
     is requested with `request_plan`.
     """
-    package = app.releases.kept_package(actor, release)
-    app.require_environment(environment)
-    if app.request_rules().approvals.govern(package.ref.name, environment):
-        name = f"{package.ref.name}-{package.ref.version}"
-        hint = f"orchestrator promote {name} --to {environment}, or request a plan that was made before"
-        raise OrchestratorError("A201", f"{environment} requires approvals, which are for a plan", hint=hint)
+    hint = "orchestrator promote {name} --to {environment}, or request a plan that was made before"
+    package = _without_approvals(app, actor, release, environment, hint)
     targets = app.plans.targets(actor, package, environment, allow_rolled_back=bool(allow_rolled_back))
     return app.submissions.submit(
         actor, Promote(package=package.ref, targets=targets, reason=allow_rolled_back), queue=queue
@@ -99,11 +106,8 @@ def rehearse(
 
     Raises A201 if the environment requires approvals, and the code of the first condition that is not met.
     """
-    package = app.releases.kept_package(actor, release)
-    app.require_environment(environment)
-    if app.request_rules().approvals.govern(package.ref.name, environment):
-        hint = f"orchestrator rehearse {package.ref.name}-{package.ref.version} --in {environment}"
-        raise OrchestratorError("A201", f"{environment} requires approvals, which are for a plan", hint=hint)
+    hint = "orchestrator rehearse {name} --in {environment}"
+    package = _without_approvals(app, actor, release, environment, hint)
     targets = app.plans.targets(actor, package, environment, redeploy=True, rehearsal=True)
     return app.submissions.submit(actor, Rehearse(package=package.ref, targets=targets), queue=queue)
 

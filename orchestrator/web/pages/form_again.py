@@ -59,7 +59,7 @@ def _page_of(request: Request, fields: dict[str, str]) -> str:
 
 
 async def _read_page(request: Request, address: str) -> str | None:
-    """The HTML page at *address*, as the reader sees it; None if there is none."""
+    """The HTML page at *address*, as the reader sees it; None if that is not one."""
     parts = urlsplit(address)
     headers = [(name, value) for name, value in request.scope["headers"] if name not in OF_A_BODY]
     scope: dict[str, Any] = {

@@ -12,7 +12,6 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from orchestrator.app.access import Question, can_i
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.admission.conditions import CALENDAR
 from orchestrator.domain.calendar.zones import zone_of
@@ -21,6 +20,7 @@ from orchestrator.domain.facts import EnvironmentFacts
 from orchestrator.domain.model import Model, digest_of
 from orchestrator.domain.task_inputs import input_text
 from orchestrator.web.addresses import prefix_of, route_path, with_prefix
+from orchestrator.web.changes import is_allowed
 from orchestrator.web.pages import matrix_cells
 from orchestrator.web.pages.drawn_signs import exact_time, minute_in, moment_of, sign_svg, texts_in, time_in
 from orchestrator.web.problems import status_of
@@ -289,7 +289,7 @@ def places_for(request: Request, who: SignedIn | None) -> tuple[tuple[str, tuple
         return ()
     try:
         acting = application(request).acting_as(who.actor)
-        hidden = {path for path, action in RESTRICTED.items() if not can_i(acting, Question(action=action)).allowed}
+        hidden = {path for path, action in RESTRICTED.items() if not is_allowed(acting, action)}
     except OrchestratorError:
         hidden = set()
     return tuple((name, tuple(entry for entry in entries if entry[0] not in hidden)) for name, entries in PLACES)
