@@ -1,7 +1,7 @@
 """The facts of an environment, from the journal alone: nothing is inspected, and nothing is changed."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.facts import (
@@ -35,8 +35,11 @@ from orchestrator.services import Services
 Working = Callable[[str], bool]
 """Whether a process works on the runs of a root."""
 
-OUTLINES = SETTLING_STEPS[::-1]
-"""The steps that record all hosts of an environment; of one run, the newest first."""
+OUTLINES = tuple(f"{step}:finished" for step in SETTLING_STEPS[::-1])
+"""The entries that record all hosts of an environment; of one run, the newest first."""
+ABOUT_HOSTS = (GONE, *OUTLINES)
+AT_ONCE = 100
+"""The runs whose entries are read at once where the newest one has none: many may have failed before their hosts."""
 PAGE = 5
 """The newest runs that are read first: the newest one has mostly left nothing open."""
 
@@ -48,7 +51,7 @@ def facts_of_all(
 
     *open_work* is not read again, if it was just read.
     """
-    reader = FactsReader(services.store, names, (GONE, *(f"{step}:finished" for step in OUTLINES)), open_work)
+    reader = FactsReader(services.store, names, ABOUT_HOSTS, open_work)
     return [facts_of(services, name, working, reader) for name in names]
 
 
@@ -158,15 +161,17 @@ def _hosts(store: FactsStore, name: str, runs: list[Run], holder: RunFacts | Non
     )
 
 
-def recorded_hosts(store: FactsStore, runs: Iterable[Run]) -> tuple[str, ...]:
+def recorded_hosts(store: FactsStore, runs: Sequence[Run]) -> tuple[str, ...]:
     """All hosts of the environment as the newest of its *runs* recorded them; none after its stack was destroyed."""
-    for run in runs:
-        if (run.kind == "destroy" and had_effect(run)) or store.has_entry(run.id, GONE):
-            return ()
-        for step in OUTLINES:
-            record = store.entry(run.id, f"{step}:finished")
-            if record is not None and "outline" in (record.data.get("data") or {}):
-                return tuple(Inventory.from_json(record.data["data"]["outline"]).hosts)
+    for some in (runs[:1], *(runs[start : start + AT_ONCE] for start in range(1, len(runs), AT_ONCE))):
+        entries = {(each.run, each.key): each for each in store.entries_of(tuple(run.id for run in some), ABOUT_HOSTS)}
+        for run in some:
+            if (run.kind == "destroy" and had_effect(run)) or (run.id, GONE) in entries:
+                return ()
+            for key in OUTLINES:
+                record = entries.get((run.id, key))
+                if record is not None and "outline" in (record.data.get("data") or {}):
+                    return tuple(Inventory.from_json(record.data["data"]["outline"]).hosts)
     return ()
 
 

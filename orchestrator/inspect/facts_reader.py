@@ -46,11 +46,8 @@ class FactsStore(Protocol):
     def records(self, run: str, after: int = 0, limit: int | None = None) -> list[Record]:
         """The run's records."""
 
-    def has_entry(self, run: str, key: str) -> bool:
-        """Whether an entry with this key has been written."""
-
-    def entry(self, run: str, key: str) -> Record | None:
-        """The entry of *run* with this key."""
+    def entries_of(self, runs: tuple[str, ...], keys: tuple[str, ...]) -> list[Record]:
+        """The entries of several runs that have one of *keys*."""
 
     def work(self, root: str) -> QueuedRequest:
         """The request *root*."""
@@ -139,15 +136,12 @@ class FactsReader:
         """The run's records."""
         return self._store.records(run, after, limit)
 
-    def has_entry(self, run: str, key: str) -> bool:
-        """Whether an entry with this key has been written."""
-        return self.entry(run, key) is not None
-
-    def entry(self, run: str, key: str) -> Record | None:
-        """The entry of *run* with this key."""
-        if key in self._keys and run in self._read:
-            return self._entries.get((run, key))
-        return self._store.entry(run, key)
+    def entries_of(self, runs: tuple[str, ...], keys: tuple[str, ...]) -> list[Record]:
+        """The entries of several runs that have one of *keys*."""
+        if self._read.issuperset(runs) and set(keys) <= set(self._keys):
+            found = (self._entries.get((run, key)) for run in runs for key in keys)
+            return [record for record in found if record is not None]
+        return self._store.entries_of(runs, keys)
 
     def work(self, root: str) -> QueuedRequest:
         """The request *root*."""

@@ -1,6 +1,6 @@
 """Facts that a process keeps: at every entry of the journal they are those that are read anew."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import pytest
 from orchestrator.adapters.memory.store import MemoryStore
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.facts import EnvironmentFacts
-from orchestrator.domain.journal import Entry, Run
+from orchestrator.domain.journal import Entry, Record, Run
 from orchestrator.domain.promotion import State
 from orchestrator.inspect.facts import facts_of, facts_of_all
 from orchestrator.inspect.kept_facts import KeptFacts
@@ -158,3 +158,39 @@ def test_a_changed_definition_is_noticed(stage: Stage) -> None:
     again = kept.read(services, NAMES, idle)
     assert again[0] is first[0]
     assert (first[1].after, again[1].after) == ("staging", None)
+
+
+class CountingStore(MemoryStore):
+    """A journal that counts how often entries are read."""
+
+    reads = 0
+
+    def entry(self, run: str, key: str) -> Record | None:
+        self.reads += 1
+        return super().entry(run, key)
+
+    def entries_of(self, runs: tuple[str, ...], keys: tuple[str, ...]) -> list[Record]:
+        self.reads += 1
+        return super().entries_of(runs, keys)
+
+
+def test_many_failed_runs_are_read_together(tmp_path: Path) -> None:
+    """The hosts of an environment in which many runs have failed before they had hosts are read in few queries."""
+    store = CountingStore()
+    stage = Stage(tmp_path, store=store)
+    stage.promote("1.0.0", "staging")
+    known = facts_of(stage.services(), "staging", idle).hosts
+    for number in range(350):
+        run = Run(id=f"f{number}-staging", root=f"f{number}", kind="promotion", environment="staging")
+        store.create(run)
+        store.append(run.id, [Entry(kind="ended", data={"state": State.FAILED.value, "exit": 1})])
+    reads: dict[str, Callable[[Services], EnvironmentFacts]] = {
+        "one": lambda services: facts_of(services, "staging", idle),
+        "all": lambda services: facts_of_all(services, NAMES, idle)[0],
+    }
+    for read in reads.values():
+        store.reads = 0
+        found = read(stage.services())
+        assert (found.hosts, found.last_run is not None and found.last_run.state) == (known, State.FAILED)
+        assert known
+        assert store.reads <= 10
