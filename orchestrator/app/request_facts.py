@@ -1,6 +1,6 @@
 """What run requests are decided by: the votes, the calendar, the reviews and the rules of the project's files."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial, reduce
@@ -163,17 +163,24 @@ def _named(records: Records, wanted: str) -> list[RunRequest]:
     return list(found.values()) or list(islice(ended, 1))
 
 
-def request_of_run(records: Records, run: str, root: str = "") -> RunRequest | None:
+def renamed_requests(records: Records) -> dict[str, RunRequest]:
+    """The newest requests by their runs: the run of a request that got a new plan has a name of its own."""
+    newest = records.page(REQUESTS, [OPEN, ENDED], newest_first=True, limit=MOST_NAMES).items
+    return {request.run: request for request in reversed(newest) if request.run}
+
+
+def request_of_run(
+    records: Records, run: str, root: str = "", renamed: Mapping[str, RunRequest] | None = None
+) -> RunRequest | None:
     """The request that *run* executes, or whose rollout has the *root*; None without one.
 
-    A run of a request that got a new plan has a name of its own: it is searched for among the newest requests.
+    *renamed* are the `renamed_requests`, for a caller with many runs.
     """
     for key in (run, root):
         found = records.get(REQUESTS, key) if key else None
         if found is not None:
             return found
-    newest = records.page(REQUESTS, [OPEN, ENDED], newest_first=True, limit=MOST_NAMES).items
-    return next((request for request in newest if request.run == run), None)
+    return (renamed_requests(records) if renamed is None else renamed).get(run)
 
 
 def request_of(acting: Acting, wanted: str) -> RunRequest:

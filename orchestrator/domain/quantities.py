@@ -23,6 +23,12 @@ def seconds(duration: str) -> float:
     return float(found[1]) * _SECONDS[found[2]]
 
 
+def duration_of(value: int) -> str:
+    """*value* in seconds as `seconds` reads it, in the largest unit that divides it: `90m`, `2h`, `1d`."""
+    unit = next((unit for unit in ("d", "h", "m") if value % _SECONDS[unit] == 0), "s")
+    return f"{value // _SECONDS[unit]:.0f}{unit}"
+
+
 def _duration(text: str) -> str:
     seconds(text)
     return text

@@ -21,9 +21,9 @@ from orchestrator.management.bookings.waits import passing_of, with_requests
 from orchestrator.register_ports import each_record, page_of_fitting
 
 SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=366)
+"""The times that free slots can have, and in which they are searched for."""
 MOST_SLOTS, MOST_WEEKS = 1000, 52
 """How many free slots and weeks a client can request."""
-"""The times that free slots can have, and in which they are searched for."""
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from orchestrator.app.acting import View
+from orchestrator.app.request_facts import renamed_requests, request_of_run
 from orchestrator.domain.approval.request_state import RequestState
 from orchestrator.domain.approval.requests import RunRequest
-from orchestrator.domain.register import ENDED, OPEN, REQUESTS, VOTES
+from orchestrator.domain.register import OPEN, REQUESTS, VOTES
 from orchestrator.management.bookings.model import EnvironmentBooking
 from orchestrator.management.bookings.ports import Use
 from orchestrator.management.planned_releases.store import PLANNED_RELEASES
@@ -15,7 +16,6 @@ from orchestrator.management.trains.store import TRAINS
 
 READY = frozenset({RequestState.READY, RequestState.HELD})
 """Requests that wait for the environment, and not for votes."""
-NEWEST = 200  # requests among which the one of a run with another name is searched for
 
 
 def passing_of(view: View, bookings: Iterable[EnvironmentBooking]) -> dict[str, frozenset[str]]:
@@ -38,8 +38,7 @@ def _passing(view: View, booking: EnvironmentBooking, teams: Mapping[str, set[st
 
 def with_requests(view: View, uses: Mapping[str, Iterable[Use]]) -> dict[str, tuple[Use, ...]]:
     """*uses* of each environment, each waiting since its run request was ready, and the requests that still wait."""
-    newest = view.records.page(REQUESTS, [OPEN, ENDED], newest_first=True, limit=NEWEST).items
-    renamed = {request.run: request for request in newest if request.run}
+    renamed = renamed_requests(view.records)
     found = {name: [_since_ready(view, use, renamed) for use in runs] for name, runs in uses.items()}
     now = view.now.earliest
     for request in view.records.all(REQUESTS, OPEN):
@@ -50,10 +49,8 @@ def with_requests(view: View, uses: Mapping[str, Iterable[Use]]) -> dict[str, tu
 
 
 def _since_ready(view: View, use: Use, renamed: Mapping[str, RunRequest]) -> Use:
-    """*use*, waiting since its request was ready. The run of a request that got a new plan has another name."""
-    keys = (key for key in (use.run, use.root) if key)
-    found = next((request for key in keys if (request := view.records.get(REQUESTS, key)) is not None), None)
-    request = found or renamed.get(use.run)
+    """*use*, waiting since its request was ready."""
+    request = request_of_run(view.records, use.run, use.root, renamed)
     return use if request is None else replace(use, requested=min(use.requested, _ready_at(view, request)))
 
 

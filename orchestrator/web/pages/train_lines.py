@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
 from orchestrator.domain.access.actions import Action
+from orchestrator.domain.quantities import duration_of
 from orchestrator.management.trains.line_decisions import edit_line, remove_line
 from orchestrator.management.trains.model import LineDraft, TrainLine
 from orchestrator.management.trains.queries import show_line
@@ -30,7 +31,7 @@ def train_line_page(request: Request, who: Who, line: str) -> HTMLResponse:
         "coming": coming,
         "stops": "\n".join(map(stop_text, found.stops)),
         "dates": "\n".join(date.isoformat() for date in found.dates),
-        "boarding": short_span(found.boarding_s) if found.boarding_s else "",
+        "boarding": duration_of(found.boarding_s) if found.boarding_s else "",
         "manages": is_allowed(acting, Action.MANAGE_TRAINS) and not found.is_archived,
     }
     return rendered(request, "train_line", who, **about)
@@ -38,16 +39,8 @@ def train_line_page(request: Request, who: Who, line: str) -> HTMLResponse:
 
 def stop_text(stop: Any) -> str:
     """*stop* as its field has it: `staging, qa+2h`."""
-    after = f"+{short_span(stop.after_s)}" if stop.after_s else ""
+    after = f"+{duration_of(stop.after_s)}" if stop.after_s else ""
     return ", ".join(stop.environments) + after
-
-
-def short_span(seconds: int) -> str:
-    """*seconds* as a field of a form has them, in the largest unit that divides them: `90m`, `2h`, `1d`."""
-    for size, unit in ((86_400, "d"), (3600, "h"), (60, "m")):
-        if seconds % size == 0:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"
 
 
 @router.post("/train-lines/{line}/edit")
