@@ -20,6 +20,7 @@ from orchestrator.app import access, people, tokens
 from orchestrator.cli import main
 from orchestrator.domain.access.actions import BUILT_IN
 from orchestrator.domain.access.principals import Actor, Binding, User
+from orchestrator.domain.errors import Exit
 from orchestrator.wiring import open_app
 from tests.server.several import project_at
 from tests.server.test_process import answer, free_port
@@ -52,14 +53,16 @@ def ready(port: int, name: str) -> bool:
     return bool(json.loads(answer(port, "GET", f"/p/{name}/readyz")[2])["worker"])
 
 
-def check_printed_addresses(shop: list[str], port: int, capsys: pytest.CaptureFixture[str]) -> None:
+def check_printed_addresses(hub: list[str], shop: list[str], port: int, capsys: pytest.CaptureFixture[str]) -> None:
     """Check that commands at a project of several print whole addresses, with its prefix."""
     url = f"http://127.0.0.1:{port}"
     assert main([*shop, "calendar", "subscribe"]) == 0
     address = capsys.readouterr().out.strip()
     assert address.startswith(f"{url}/p/shop/calendars/")
     assert answer(port, "GET", address.removeprefix(url))[0] == 200
-    assert main([*shop, "people", "reset-password", "root"]) == 0
+    assert main([*shop, "people", "reset-password", "root"]) == Exit.USAGE
+    assert "error[N129]: the users of this server sign in at the project hub" in capsys.readouterr().err
+    assert main([*hub, "people", "reset-password", "root"]) == 0
     assert f"root sets a password at {url}/link/" in capsys.readouterr().out
     hook = ["hook", "add", "main", "--form", "github", "--for", "ci", "--release", "shop", "--then", "build"]
     assert main([*shop, "service-account", "add", "ci"]) == 0
@@ -102,7 +105,8 @@ def test_two_projects_in_one_server(
         connection.request("GET", "/p/shop/api/v1/events", headers=headers)
         events = connection.getresponse()
         assert (events.status, events.readline()) == (200, b"retry: 1000\n")
-        shop = ["--profile", f"127.0.0.1-{port}-shop"]
+        assert main(["login", f"{url}/p/hub"]) == 0
+        hub, shop = (["--profile", f"127.0.0.1-{port}-{name}"] for name in ("hub", "shop"))
         assert main([*shop, "package", "verify", str(sealed[2]), "--keep"]) == 0
         main([*shop, "observe", "staging"])
         data = next(line for line in events if line.startswith(b"data:"))
@@ -111,7 +115,7 @@ def test_two_projects_in_one_server(
         capsys.readouterr()
         assert main([*shop, "projects", "--json"]) == 0
         assert [each["path"] for each in json.loads(capsys.readouterr().out)["projects"]] == ["/p/hub", "/p/shop"]
-        check_printed_addresses(shop, port, capsys)
+        check_printed_addresses(hub, shop, port, capsys)
         runs = {
             name: json.loads(answer(port, "GET", f"/p/{name}/api/v1/runs", **headers)[2])["runs"]
             for name in ("hub", "shop")
