@@ -11,7 +11,10 @@ from orchestrator.app.acting import Acting, View, read_register
 from orchestrator.app.followed_records import FollowedRecords
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.model import Model
+from orchestrator.domain.moments import minute_text
 from orchestrator.domain.register import ENDED, OPEN, RecordKind
+from orchestrator.management.bookings.model import EnvironmentBooking
+from orchestrator.management.bookings.store import BOOKINGS
 from orchestrator.management.change_requests.model import ChangeRequest
 from orchestrator.management.change_requests.state import ChangeState
 from orchestrator.management.change_requests.store import CHANGE_REQUESTS
@@ -21,6 +24,8 @@ from orchestrator.management.planned_releases.model import PlannedRelease
 from orchestrator.management.planned_releases.store import PLANNED_RELEASES
 from orchestrator.management.reviews.model import Review, ReviewAction
 from orchestrator.management.reviews.store import RELEASE_REVIEWS, REVIEW_ACTIONS
+from orchestrator.management.trains.model import Train, TrainLine
+from orchestrator.management.trains.store import TRAIN_LINES, TRAINS
 from orchestrator.register_ports import Records
 
 T = TypeVar("T", bound=Model)
@@ -89,6 +94,9 @@ class SearchIndex:
             _Lines(CHANGE_REQUESTS, tuple(state.value for state in ChangeState), _of_change),
             _Lines(RELEASE_REVIEWS, both, _of_review),
             _Lines(REVIEW_ACTIONS, both, _of_action),
+            _Lines(TRAIN_LINES, both, _of_line),
+            _Lines(TRAINS, both, _of_train),
+            _Lines(BOOKINGS, both, _of_booking),
         )
 
     def find(self, acting: Acting, words: Iterable[str], limit: int) -> list[Hit]:
@@ -130,6 +138,23 @@ def _of_change(each: ChangeRequest) -> Iterator[Hit]:
 def _of_review(review: Review) -> Iterator[Hit]:
     state = review.close_code.value if review.close_code is not None else review.state.value
     yield Hit("review", review.id, f"of {review.title}, {state}", f"/reviews/{quote(review.id)}")
+
+
+def _of_line(each: TrainLine) -> Iterator[Hit]:
+    about = f"{'archived' if each.is_archived else 'active'}, to {', '.join(map(str, each.stops))}"
+    yield Hit("train line", each.name, about, f"/train-lines/{quote(each.name)}")
+
+
+def _of_train(each: Train) -> Iterator[Hit]:
+    packages = ", ".join(str(member.release) for member in each.members)
+    about = f"{each.state.value}, departs {minute_text(each.departs_at)}" + (f": {packages}" if packages else "")
+    yield Hit("train", f"{each.id} of {each.line or 'no line'}", about, f"/trains/{quote(each.id)}")
+
+
+def _of_booking(each: EnvironmentBooking) -> Iterator[Hit]:
+    holder = each.holder.removeprefix("user:")
+    about = f"{each.environment}, {each.state.value}, of {holder}, from {minute_text(each.start)}"
+    yield Hit("booking", f"{each.id} {each.purpose}", about, f"/bookings/{quote(each.id)}")
 
 
 def _of_action(each: ReviewAction) -> Iterator[Hit]:

@@ -37,6 +37,9 @@ SEARCHING = (
     "change_requests.list_changes",
     "reviews.list_reviews",
     "reviews.list_actions",
+    "trains.list_lines",
+    "trains.list_trains",
+    "bookings.list_bookings",
 )
 NEEDED = (
     "implementation_plans.own_tasks",

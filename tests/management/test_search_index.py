@@ -1,16 +1,24 @@
 """The search in release management: each object is read once, and again when it has changed."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from pydantic_core import to_json
 
 from orchestrator.app.acting import Acting
 from orchestrator.domain.access.principals import Actor, Binding, User
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.register import BINDINGS, USERS
+from orchestrator.management.bookings.decisions import book
+from orchestrator.management.bookings.model import BookingDraft
 from orchestrator.management.change_requests import decisions
 from orchestrator.management.search_index import SearchIndex
-from tests.app.desk import ENVIRONMENTS, Desk
+from orchestrator.management.trains.decisions import create_train
+from orchestrator.management.trains.line_decisions import add_line
+from orchestrator.management.trains.model import LineDraft
+from tests.app.desk import ENVIRONMENTS, NOON, Desk
+from tests.management.calls import FACTS
 from tests.management.sources import DRAFT, Sources
 
 
@@ -60,6 +68,34 @@ def test_the_limit_counts_for_each_kind_in_its_order() -> None:
         "R-2 Change of 1",
     ]
     assert [hit.name for hit in index.find(desk.acting("viewer"), ("last",), 2)] == ["R-6 The last one"]
+
+
+def test_trains_lines_and_bookings_are_found_with_their_pages() -> None:
+    """A train is found by its line, its packages and its state, a booking by its purpose, environment and holder."""
+    desk, index = Desk(), SearchIndex()
+    stops = ({"environments": ["staging"], "after_s": 0},)
+    line = {
+        "name": "weekly",
+        "stops": stops,
+        "start": f"{NOON + timedelta(days=3):%Y-%m-%dT%H:%M:%S}",
+        "rule": "FREQ=WEEKLY",
+    }
+    add_line(desk.acting("release-manager"), LineDraft.model_validate_json(to_json(line)))
+    create_train(desk.acting("release-manager"), "weekly")
+    start = NOON + timedelta(days=3)
+    booked = BookingDraft(environment="staging", start=start, end=start + timedelta(hours=2), purpose="load test")
+    book(desk.acting("release-manager"), booked, FACTS)
+    viewer = desk.acting("viewer")
+
+    def found(*words: str) -> list[tuple[str, str, str]]:
+        return [(hit.kind, hit.name, hit.path) for hit in index.find(viewer, words, 20)]
+
+    assert found("weekly") == [
+        ("train line", "weekly", "/train-lines/weekly"),
+        ("train", "T-1 of weekly", "/trains/T-1"),
+    ]
+    assert found("t-1", "boarding") == [("train", "T-1 of weekly", "/trains/T-1")]
+    assert found("load", "staging", "release-manager") == [("booking", "B-1 load test", "/bookings/B-1")]
 
 
 def test_a_user_who_may_view_nothing_finds_nothing() -> None:

@@ -35,7 +35,7 @@ def test_an_error_is_shown_at_its_field(site: Site) -> None:
     assert 'aria-invalid="true"' in after.split(">")[0]
     assert after.split(">", 1)[1].lstrip().startswith("staging")
     assert after.split("</textarea>")[1].startswith('<p class="bad small" role="alert" id="form-error">')
-    assert "is not a duration such as 2h (N110)" in after.split("</p>")[0]
+    assert 'is not a duration such as 2h (<a class="link" href="/errors/N110">N110</a>)' in after.split("</p>")[0]
     assert page.count('role="alert"') == 1
     assert 'value="FREQ=WEEKLY"' in page
     assert 'name="rehearse" value="yes" checked=""' in page

@@ -16,7 +16,8 @@ CHOSEN = {"checkbox": "checked", "radio": "checked"}
 class SentForm:
     """The *fields* that were sent to *action*, the address of the *page* with the form, and the error in words.
 
-    *name* is the field that the error is about; empty if it is about the whole form.
+    *name* is the field that the error is about; empty if it is about the whole form. *code* is that of the error, which
+    the page at *about* explains.
     """
 
     action: str
@@ -24,6 +25,8 @@ class SentForm:
     fields: dict[str, str]
     message: str
     name: str = ""
+    code: str = ""
+    about: str = ""
 
 
 @dataclass
@@ -143,7 +146,7 @@ class FormFiller(HTMLParser):
     def _error(self, name: str, end: int) -> None:
         if self._form is not None and name and name == self._sent.name and not self._form.has_field:
             self._form.has_field = True
-            self._edit(end, end, _error(self._sent.message))
+            self._edit(end, end, _error(self._sent))
 
     def _edit(self, start: int, end: int, text: str) -> None:
         if self._form is not None:
@@ -160,7 +163,7 @@ def filled_page(page: str, sent: SentForm) -> str | None:
     place = f'<input type="hidden" name="{PAGE_FIELD}" value="{escape(sent.page)}">'
     edits = [*form.around, *form.edits, *((end, end, place) for end in read.posting)]
     if not form.has_field:
-        edits.append((form.end, form.end, _error(sent.message)))
+        edits.append((form.end, form.end, _error(sent)))
     for start, end, text in sorted(edits, key=lambda edit: edit[:2], reverse=True):
         page = page[:start] + text + page[end:]
     return page
@@ -175,8 +178,9 @@ CHANGING = frozenset({"form_token", "shown", PAGE_FIELD})
 """Hidden fields that differ between two readings of one page."""
 
 
-def _error(message: str) -> str:
-    return f'<p class="bad small" role="alert" id="{ERROR_ID}">{escape(message)}</p>'
+def _error(sent: SentForm) -> str:
+    link = f' (<a class="link" href="{escape(sent.about)}">{escape(sent.code)}</a>)' if sent.about else ""
+    return f'<p class="bad small" role="alert" id="{ERROR_ID}">{escape(sent.message)}{link}</p>'
 
 
 def _tag(name: str, attributes: dict[str, str]) -> str:

@@ -9,6 +9,8 @@ from fastapi.responses import HTMLResponse
 from starlette.types import Message
 
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.project_addresses import client_address
+from orchestrator.web.addresses import prefix_of
 from orchestrator.web.pages.filled_form import PAGE_FIELD, SentForm, filled_page
 from orchestrator.web.problems import status_of
 from orchestrator.web.requests import own_path
@@ -35,14 +37,16 @@ async def form_again(request: Request, error: OrchestratorError) -> HTMLResponse
     name = name.split(".")[0]
     about = name if text and name in fields else ""
     message = error_text(error, text if about else error.message)
-    filled = filled_page(page, SentForm(request.scope["path"], address, fields, message, about))
+    explained = client_address(prefix_of(request.scope), f"/errors/{error.code}")
+    sent = SentForm(request.scope["path"], address, fields, message, about, error.code, explained)
+    filled = filled_page(page, sent)
     return HTMLResponse(filled, int(status)) if filled is not None else None
 
 
 def error_text(error: OrchestratorError, message: str) -> str:
-    """The text of *error* in a form: the line of a file, the *message*, the code, and what to do if it is known."""
+    """The text of *error* in a form: the line of a file, the *message*, and what to do if it is known."""
     line = f"line {error.where.line}: " if error.where is not None and error.where.line else ""
-    return f"{line}{message} ({error.code})" + (f": {error.hint}" if error.hint else "")
+    return f"{line}{message}" + (f": {error.hint}" if error.hint else "")
 
 
 def _page_of(request: Request, fields: dict[str, str]) -> str:
