@@ -1,5 +1,6 @@
 """Forms in a real browser: an error at its field, an edit of a train line, an exception to the calendar, and live pages that keep what is typed."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -102,4 +103,22 @@ def test_a_page_shows_what_another_user_does_and_keeps_what_is_typed(served: Ser
     expect(page.locator(".head .badge")).to_contain_text("in-progress")
     expect(page.get_by_role("status").filter(has_text="The state was scheduled, and is in-progress")).to_be_visible()
     expect(page.get_by_label("Title")).to_have_value("A title that is not sent yet")
+    assert served.problems == []
+
+
+def test_nothing_moves_away_under_the_pointer(served: Served) -> None:
+    """While the pointer moves on a link of a live part, the part is not updated; it is once the pointer rests."""
+    page = served.page("ann")
+    page.goto(f"{served.address}/")
+    parts = list[str]()
+    page.on("request", lambda request: parts.append(request.url) if "part=all" in request.url else None)
+    box = page.locator("#part table a").first.bounding_box()
+    assert box is not None
+    served.office.request("staging", "1.3.0")
+    for number in range(20):
+        page.mouse.move(box["x"] + 2 + number % 4, box["y"] + box["height"] / 2)
+        page.wait_for_timeout(100)
+    assert parts == []
+    expect(page.get_by_role("link", name=re.compile("1.3.0 → staging"))).to_be_visible()
+    assert parts
     assert served.problems == []

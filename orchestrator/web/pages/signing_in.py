@@ -27,7 +27,7 @@ from orchestrator.web.requests import (
     signed_in,
 )
 
-STATIC = {name: (HERE / "static" / name).read_bytes() for name in ("app.css", "icon.svg", "keys.js")}
+STATIC = {name: (HERE / "static" / name).read_bytes() for name in ("app.css", "icon.svg", "keys.js", "steady.js")}
 ZONE_LASTS_S = 400 * 86400
 """Browsers keep cookies no longer than 400 days."""
 TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
