@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Served, picture
+from tests.browser.conftest import WAIT_MS, Served, picture
 from tests.browser.test_pages import faults_in_all_looks
 from tests.server.release_scene import lay_account, lay_line, lay_release
 
@@ -100,7 +100,7 @@ def test_a_page_shows_what_another_user_does_and_keeps_what_is_typed(served: Ser
     page.get_by_text("Edit the plan").click()
     page.get_by_label("Title").fill("A title that is not sent yet")
     office.by("ann", "release", "start", "REL-1", "build")
-    expect(page.locator(".head .badge")).to_contain_text("in-progress")
+    expect(page.locator(".head .badge")).to_contain_text("in-progress", timeout=WAIT_MS)  # a part every 5 s
     expect(page.get_by_role("status").filter(has_text="The state was scheduled, and is in-progress")).to_be_visible()
     expect(page.get_by_label("Title")).to_have_value("A title that is not sent yet")
     assert served.problems == []
