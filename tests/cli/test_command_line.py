@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -197,3 +198,33 @@ def test_what_init_makes_for_its_owner(tmp_path: Path) -> None:
     """The state folder that `init` makes can be read by its owner only."""
     assert main(["init", str(tmp_path / "shop")]) == 0
     assert oct((tmp_path / "shop/.orchestrator").stat().st_mode & 0o777) == "0o700"
+
+
+def _leaves(command: click.Command, context: click.Context) -> Iterator[click.Command]:
+    if not isinstance(command, click.Group):
+        yield command
+        return
+    for name in command.list_commands(context):
+        found = command.get_command(context, name)
+        assert found is not None
+        yield from _leaves(found, click.Context(found, parent=context, info_name=name))
+
+
+def test_help_names_the_default_of_each_option() -> None:
+    """An option that has a value without being given says which, except for `--wait`, which is off."""
+    options = [
+        (command.name, option)
+        for command in _leaves(cli, click.Context(cli))
+        for option in command.params
+        if isinstance(option, click.Option) and not option.is_flag and not option.multiple and option.name != "wait"
+    ]
+    assert len(options) > 300
+    silent = [
+        (command, option.opts[0])
+        for command, option in options
+        if isinstance(option.default, str | int | float)
+        and option.default != ""
+        and not option.show_default
+        and "default" not in (option.help or "")
+    ]
+    assert silent == []

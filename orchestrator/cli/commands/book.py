@@ -26,7 +26,11 @@ if TYPE_CHECKING:
     help="user:NAME, team:NAME, release:ID or train:ID (default: you). The holder's promotions pass.",
 )
 @click.option(
-    "--grace", type=DURATION, default="30m", metavar="TIME", help="Expire if it was not used so long after its start."
+    "--grace",
+    type=DURATION,
+    default="30m",
+    metavar="TIME",
+    help="Expire if it was not used so long after its start (default: 30m).",
 )
 @click.option("--wait", is_flag=True, help="Wait for the time if it cannot be booked.")
 @json_option

@@ -43,7 +43,8 @@ def command() -> None:
     """Start and carry out implementation plans: tasks with owners, an order and evidence.
 
     The files `implementation/*.yaml` are templates with parameters. A plan has manual tasks, decisions, and automated
-    tasks that promote or roll back. Its state is in the database: no process waits for a task.
+    tasks: promotions, rollbacks, commands, playbooks and gates. Its state is in the database: no process waits for a
+    task.
     """
 
 

@@ -29,7 +29,9 @@ def command() -> None:
 @click.option("--name", default="", metavar="TEXT", help="What the token is for.")
 @click.option("--lifetime", type=DURATION, default="90d", metavar="TIME", help="How long it is valid (default: 90d).")
 @click.option("--action", "actions", multiple=True, metavar="ACTION", help="Only this action. May be repeated.")
-@click.option("--environment", default="*", metavar="PATTERN", help="Only environments that match; needs --action.")
+@click.option(
+    "--environment", default="*", metavar="PATTERN", help="Only environments that match (default: all); needs --action."
+)
 @json_option
 def create(
     owner: str | None, name: str, lifetime: float, actions: tuple[str, ...], environment: str, as_json: bool
