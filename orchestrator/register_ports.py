@@ -191,13 +191,16 @@ class SignIns(Protocol):
         """The text under *key*, which is not kept any more; None if there is none. Of two callers one gets it."""
 
     def failures(self, source: str) -> Failures | None:
-        """The failures of an account or address (*source*) since its last successful sign-in."""
+        """The failures of *source*: an account, an address, or both together. None if there are none."""
 
     def fail(self, source: str, at: datetime) -> Failures:
         """Count one more failure. Of several at the same moment each is counted."""
 
     def succeed(self, source: str) -> None:
         """Forget the failures."""
+
+    def forgive(self, source: str, part: str) -> None:
+        """Forget the failures of *part*, and as many of *source*. Its others stay, with the time of the last one."""
 
     def remove_before(self, started: datetime, failed: datetime, kept: datetime) -> None:
         """Remove sessions that started before *started*, failures before *failed*, and what is kept until *kept*."""

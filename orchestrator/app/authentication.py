@@ -99,16 +99,18 @@ class Authentication:
 
     def sign_in(self, name: str, password: str, source: Source) -> NewSession:
         """A new session of the user *name*. Raises N121 for a wrong name or password, N123 after many failures."""
-        places = (self._account_of(name), f"address:{network_of(source.address)}")
+        account, address = self._account_of(name), f"address:{network_of(source.address)}"
+        own, places = f"{account} {address}", (account, address)
         for place in places:
             self._refuse_delayed(self.sign_ins.failures(place))
         stored = self._password(name)
         fits = self.hashes.fits(stored.hash if stored else None, password[: LONGEST_PASSWORD + 1])
         if not fits or not self._is_active(name):
             self._failed(name, places)
+            if account.startswith("user:"):
+                self.sign_ins.fail(own, self.now().earliest)
             raise OrchestratorError("N121", REFUSED)
-        for place in places:
-            self.sign_ins.succeed(place)
+        self._succeeded(account, address, own)
         made = self.start(name, source)
         if self._password(name) != stored:  # set meanwhile, which may have ended the sessions before this one was kept
             self.sign_out(made.session)
@@ -194,6 +196,14 @@ class Authentication:
 
     def _password(self, name: str) -> Password | None:
         return self.register.reading(lambda records: records.get(PASSWORDS, name))
+
+    def _succeeded(self, account: str, address: str, own: str) -> None:
+        """Forget the failures of the account, and of those of the address its *own* ones.
+
+        Those of other names stay: otherwise one account would be enough to guess the passwords of all others.
+        """
+        self.sign_ins.succeed(account)
+        self.sign_ins.forgive(address, own)
 
     def _failed(self, name: str, places: tuple[str, ...]) -> None:
         """Count the failure. The audit stream gets the first one that has a delay, and not every attempt."""

@@ -18,7 +18,7 @@ from orchestrator.domain.access.directory import Access
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import PROMOTION_KINDS
-from orchestrator.domain.plan import NOTHING, Acknowledgements, Plan
+from orchestrator.domain.plan import NOTHING, Acknowledgements, Plan, PlanAction
 from orchestrator.domain.release import Package
 from orchestrator.domain.risk.assessment import Risk
 from orchestrator.domain.rollback_plan import RollbackForecast, RollbackPlan
@@ -53,7 +53,7 @@ class Plans(UseCases):
         package: Package,
         environment: str,
         *,
-        action: str = "promote",
+        action: PlanAction = "promote",
         check: bool = True,
         skip_irreversible: bool = False,
         all_at_once: bool = False,

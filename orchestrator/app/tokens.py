@@ -11,6 +11,7 @@ from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor, ActorKind, Method, Scope, ServiceAccount, Trust
 from orchestrator.domain.access.tokens import (
     GRACE,
+    MAX_LIFETIME,
     SECRET_BYTES,
     Token,
     exceeding,
@@ -79,7 +80,12 @@ def list_tokens(acting: Acting, owner: str | None = None) -> tuple[Token, ...]:
 
 @forwarded
 def rotate_token(acting: Acting, prefix: str, grace: timedelta = GRACE) -> NewToken:
-    """A new token with the name, scopes and lifetime of the one with *prefix*, which is valid for the *grace* time."""
+    """A new token with the name, scopes and lifetime of the one with *prefix*, which is valid for the *grace* time.
+
+    Raises A109 and A110.
+    """
+    if not timedelta() <= grace <= MAX_LIFETIME:
+        raise OrchestratorError("A109", f"a rotated token stays valid for at most {MAX_LIFETIME.days} days")
     text, owner = new_token_text(), _owner_of(acting, prefix)
 
     def work(task: Change) -> NewToken:

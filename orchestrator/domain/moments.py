@@ -18,10 +18,13 @@ EARLIEST_YEAR, LATEST_YEAR = 1970, 2999
 
 
 def utc(moment: datetime) -> datetime:
-    """*moment* in UTC, to the millisecond. Raises `ValueError` for a time without an offset."""
+    """*moment* in UTC, to the millisecond. Raises `ValueError` without an offset, and for a year that UTC has not."""
     if moment.tzinfo is None:
         raise ValueError("must have an offset, such as 2026-11-29T18:00:00Z")
-    whole = moment.astimezone(UTC)
+    try:
+        whole = moment.astimezone(UTC)
+    except OverflowError:  # the first and the last hours that a clock of another zone can show
+        raise ValueError("is outside of the years that can be shown in UTC") from None
     return whole.replace(microsecond=whole.microsecond // 1000 * 1000)
 
 
@@ -33,6 +36,17 @@ def moment_text(moment: datetime) -> str:
 def parse_moment(text: str) -> datetime:
     """The moment that *text* (ISO 8601 with an offset) names. Raises `ValueError` otherwise."""
     return utc(datetime.fromisoformat(text))
+
+
+def moment_of(seconds_since_1970: float) -> datetime:
+    """The moment that is *seconds_since_1970*, in UTC. Raises N110 unless it is of a possible year."""
+    try:
+        found = datetime.fromtimestamp(seconds_since_1970, UTC)
+    except (ValueError, OverflowError, OSError):
+        years = f"from {EARLIEST_YEAR} to {LATEST_YEAR}"
+        raise OrchestratorError("N110", f"{seconds_since_1970:g} seconds: a time {years} is possible") from None
+    require_possible_times(found)
+    return found
 
 
 def require_possible_times(value: object) -> None:

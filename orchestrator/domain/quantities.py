@@ -15,12 +15,19 @@ _BYTES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
+LONGEST_S = 36_525 * 86_400.0
+"""The longest duration, in seconds: 100 years. A time that is so far from now can still be counted to."""
+
+
 def seconds(duration: str) -> float:
     """`90s`, `1.5m`, `2h`, `7d` or `250ms` in seconds. Raises `ValueError` on anything else."""
     found = DURATION.fullmatch(duration)
     if not found:
         raise ValueError("must be a duration such as 30s, 5m, 1h or 2d")
-    return float(found[1]) * _SECONDS[found[2]]
+    length = float(found[1]) * _SECONDS[found[2]]
+    if length > LONGEST_S:
+        raise ValueError("must be at most 100 years, 36525d")
+    return length
 
 
 def duration_of(value: int) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from functools import cache
 from types import GenericAlias
 from typing import TYPE_CHECKING, Any, get_args, get_origin
@@ -15,6 +16,7 @@ from orchestrator.app.submit import AnyRequest
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run
 from orchestrator.domain.model import Model
+from orchestrator.domain.moments import Moment, require_possible_times
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.release import Package, PackageRef
 from orchestrator.domain.rollback_plan import RollbackPlan
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from orchestrator.management.application import ManagedApplication
 
 PLANS = frozenset({Plan, WavePlan})
+MOMENTS: dict[Any, Any] = {datetime: Moment, datetime | None: Moment | None}
+"""The types of times, each with that by which it is sent: an offset is needed."""
 
 
 class PromotionReference(Model):
@@ -77,6 +81,8 @@ def sent_type(kind: Any) -> Any:
         return str | None
     if kind in {RollbackPlan, Run}:
         return str
+    if kind in MOMENTS:
+        return MOMENTS[kind]
     return GenericAlias(tuple, (get_args(kind)[0], ...)) if is_iterable(kind) else kind
 
 
@@ -101,6 +107,7 @@ def argument_of(app: "ManagedApplication", actor: "Actor", kind: Any, data: Any)
     Raises `pydantic.ValidationError` on another form, N110, and what is raised where it is not kept.
     """
     value = from_data(sent_type(kind), data)
+    require_possible_times(value)
     if kind is Promotion:
         package = app.releases.kept_package(actor, value.package.digest)
         how = {"overrun": value.overrun, "rehearsal": value.rehearsal, "requested": value.requested}

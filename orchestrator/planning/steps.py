@@ -9,6 +9,7 @@ from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.plan import (
     ObservationWindow,
+    PlanAction,
     PlannedCanary,
     PlannedGate,
     PlannedImplementation,
@@ -29,7 +30,7 @@ from orchestrator.ports import Emit
 from orchestrator.services import Services
 
 
-def steps_of(release: Release, action: str) -> tuple[Step, ...]:
+def steps_of(release: Release, action: PlanAction) -> tuple[Step, ...]:
     """The release's steps with a playbook; when it is restored, those which are their own undo."""
     steps = release.playbook_steps
     return steps if action == "promote" else tuple(step for step in steps if step.undo is None)

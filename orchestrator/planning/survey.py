@@ -11,7 +11,17 @@ from orchestrator.domain.error_codes import DEFINITION_NOT_KEPT, INSPECTION_FAIL
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.model import digest_of
-from orchestrator.domain.plan import NOTHING, Acknowledgements, HostState, Loss, Plan, StackPreview, StackSpec, losses
+from orchestrator.domain.plan import (
+    NOTHING,
+    Acknowledgements,
+    HostState,
+    Loss,
+    Plan,
+    PlanAction,
+    StackPreview,
+    StackSpec,
+    losses,
+)
 from orchestrator.domain.release import Package, PackageRef
 from orchestrator.domain.requirements.check import CheckedHost
 from orchestrator.domain.step import HostResult, Outcome, StepResult
@@ -38,7 +48,7 @@ class PlanRequest:
 
     package: Package
     environment: str
-    action: str = "promote"
+    action: PlanAction = "promote"
     check: bool = False
     approved: Plan | None = None
     fence: int = 0

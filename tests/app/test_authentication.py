@@ -113,6 +113,33 @@ def test_an_address_is_delayed_for_all_names(door: Authentication) -> None:
     assert door.sign_in("viewer", GOOD, replace(HERE, address="192.0.2.2"))
 
 
+def test_a_success_takes_away_the_failures_of_its_own_name_only(door: Authentication, desk: Desk) -> None:
+    """With one account of their own, attackers cannot go on guessing the passwords of others from an address."""
+    door.set_password(create_link(desk.acting("root"), "operator").text, "", GOOD, HERE)
+    for count in range(5):
+        with pytest.raises(OrchestratorError, match="is wrong"):
+            door.sign_in("viewer" if count % 2 else "nobody", "wrong", HERE)
+        assert door.sign_in("operator", GOOD, HERE)
+    with pytest.raises(OrchestratorError, match="is wrong"):
+        door.sign_in("nobody", "wrong", HERE)
+    with pytest.raises(OrchestratorError, match="too many"):
+        door.sign_in("operator", GOOD, HERE)
+    desk.clock.sleep(1)
+    assert door.sign_in("operator", GOOD, HERE)
+    with pytest.raises(OrchestratorError, match="is wrong"):
+        door.sign_in("viewer", "wrong", HERE)
+    with pytest.raises(OrchestratorError, match="too many"):
+        door.sign_in("operator", GOOD, HERE)
+
+
+def test_users_behind_one_address_are_not_delayed_by_mistakes_that_they_corrected(door: Authentication) -> None:
+    """Each wrong password that its user follows with the correct one is no guess any more."""
+    for _ in range(20):
+        with pytest.raises(OrchestratorError, match="is wrong"):
+            door.sign_in("viewer", "wrong", HERE)
+        assert door.sign_in("viewer", GOOD, HERE)
+
+
 def test_a_link_works_once_and_for_an_hour(door: Authentication, desk: Desk) -> None:
     """A link sets one password within an hour; a second use, a late use and an older link are refused."""
     older = create_link(desk.acting("root"), "operator").text

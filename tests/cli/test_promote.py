@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cli.planned import print_plan
-from orchestrator.domain.plan import Plan
+from orchestrator.domain.plan import Plan, PlanAction
 from orchestrator.domain.text import undated
 from orchestrator.domain.wave_plan import PlannedEnvironment, WavePlan
 from orchestrator.planning import make
@@ -130,7 +130,7 @@ def test_many_hosts_are_counted(project: MemoryProject) -> None:
     assert "web150" in project.say("status", PLACE, "--hosts")
 
 
-def _plan(project: MemoryProject, version: str, action: str = "promote") -> Plan:
+def _plan(project: MemoryProject, version: str, action: PlanAction = "promote") -> Plan:
     package = project.packages.put(project.release(version))
     return make.make(project.services(), PlanRequest(package, PLACE, action), "p", lambda _entry: None)
 

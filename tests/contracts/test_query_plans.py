@@ -203,6 +203,7 @@ def test_no_list_of_sessions_reads_a_whole_table(tmp_path: Path) -> None:
 
 def used_sign_ins(opened: DatabaseSignIns) -> tuple[object, ...]:
     once = (opened.keep_once("a", "", datetime.now(UTC)), opened.take_once("a"))
+    opened.forgive("address", "ann address")
     return (opened.sessions_of("ann"), opened.sessions_from("x"), opened.failures("ann"), once)
 
 

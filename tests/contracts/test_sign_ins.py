@@ -82,6 +82,22 @@ def test_failures_are_counted_until_a_success(kept: SignIns) -> None:
     assert (kept.failures("user:ann"), rest and rest.count) == (None, 1)
 
 
+def test_a_part_of_the_failures_is_forgotten(kept: SignIns) -> None:
+    """Of an address the failures of one name are forgotten once, the others keep their time, and none are below zero."""
+    for source, count in (("address:::1", 5), ("user:ann address:::1", 2), ("user:bob address:::1", 4)):
+        for second in range(count):
+            kept.fail(source, NOON + timedelta(seconds=second))
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: kept.forgive("address:::1", "user:ann address:::1"), range(4)))
+    rest = kept.failures("address:::1")
+    assert rest is not None
+    assert (rest.count, rest.last_at) == (3, NOON + timedelta(seconds=4))
+    assert kept.failures("user:ann address:::1") is None
+    kept.forgive("address:::1", "user:bob address:::1")
+    assert kept.failures("address:::1") is None
+    kept.forgive("address:::1", "user:bob address:::1")
+
+
 def test_what_is_over_is_removed(kept: SignIns) -> None:
     """Sessions and failures from before the given times are removed, and newer ones stay."""
     kept.start(session("old", at=NOON - timedelta(days=8)))

@@ -10,6 +10,7 @@ from orchestrator.adapters.memory.durable import MemoryDurable
 from orchestrator.cli import words
 from orchestrator.cli.planned import print_plan
 from orchestrator.domain.journal import Entry, Run
+from orchestrator.domain.plan import PlanAction
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Release
 from orchestrator.domain.rollback_plan import RollbackPlan
@@ -581,7 +582,7 @@ def test_the_plan_of_a_way_back_lists_its_plays(second: Stage, switched: bool) -
     )
 
 
-def _wanted(stage: Stage, version: str, action: str, **about: Any) -> PlanRequest:
+def _wanted(stage: Stage, version: str, action: PlanAction, **about: Any) -> PlanRequest:
     package = stage.packages.put(plain.release(version, **about))
     if action == "promote":
         stage.promote(version, "staging", **about)

@@ -11,7 +11,7 @@ from orchestrator.domain.configuration import NOT_PASSED
 from orchestrator.domain.context import Context
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
-from orchestrator.domain.plan import PARTS, Plan, PlaySpec, differences, held
+from orchestrator.domain.plan import PARTS, Plan, PlanAction, PlaySpec, differences, held
 from orchestrator.domain.plays import PlannedPlay
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package
@@ -363,7 +363,8 @@ def test_a_plan_that_leaves_the_stack_has_no_second_pass(stage: Stage) -> None:
     """If the infrastructure stays as it is, no plan lists steps after it."""
     stage.walk("1.0.0")
     stage.walk("1.1.0")
-    for version, action in (("1.2.0", "promote"), ("1.0.0", "rollback")):
+    plans: tuple[tuple[str, PlanAction], ...] = (("1.2.0", "promote"), ("1.0.0", "rollback"))
+    for version, action in plans:
         stage.promote("1.2.0", "staging") if action == "promote" else None
         wanted = PlanRequest(stage.packages.put(release(version)), "production", action)
         made = make.make(stage.services(), wanted, "p", lambda _entry: None)

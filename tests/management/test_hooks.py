@@ -17,7 +17,7 @@ from orchestrator.domain.access.principals import Actor, Binding, ServiceAccount
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.moments import Now
 from orchestrator.domain.register import BINDINGS, SERVICE_ACCOUNTS
-from orchestrator.domain.standard_webhooks import new_secret, sign
+from orchestrator.domain.standard_webhooks import new_secret, sign, signature
 from orchestrator.management.hooks.decisions import add_hook, build_delivery, edit_hook, remove_hook
 from orchestrator.management.hooks.duties import FollowDeliveries
 from orchestrator.management.hooks.events import reported_event
@@ -95,6 +95,19 @@ def test_a_signed_time_counts_for_five_minutes() -> None:
         else:
             with pytest.raises(HookRefusal, match="not accepted"):
                 check_signature(HookForm.GENERIC, SECRET, received, Now.at(NOON))
+
+
+@pytest.mark.parametrize("seconds", ["0", "32503680000", "253402300800", "999999999999"])
+def test_a_signed_time_of_another_age_is_refused(seconds: str) -> None:
+    """A correctly signed number that is no time of a possible year is refused as any other wrong time is."""
+    body = body_of(PUSH)
+    headers = {
+        "webhook-id": "m-1",
+        "webhook-timestamp": seconds,
+        "webhook-signature": signature(SECRET, "m-1", seconds, body),
+    }
+    with pytest.raises(HookRefusal, match="not accepted"):
+        check_signature(HookForm.GENERIC, SECRET, Received(headers, body), Now.at(NOON))
 
 
 def test_one_of_several_signatures_is_enough() -> None:

@@ -1,9 +1,13 @@
 """Values of clients that no person enters: times of other ages, and numbers for which a server would work for minutes."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.moments import span
+from orchestrator.management.use_cases import use_case_called
 from tests.cli.request_project import PLACE, RequestProject, office
 from tests.server.site import HTML, Browser, Site
 
@@ -65,3 +69,50 @@ def test_a_cursor_of_events_is_a_number_of_the_database(site: Site) -> None:
     for path in ("/api/v1/events", "/api/v1/record-events"):
         refused = site.signed_in("vic").get(path, last_event_id=f"{'9' * 20}.0")
         assert (path, refused.status_code, refused.json()["code"]) == (path, 422, "N110")
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", EARLY, LATE, "2026-12-01T00:00:00", 1e15],
+)
+def test_a_time_without_an_offset_or_of_another_age_is_refused(site: Site, moment: object) -> None:
+    """Whatever a client sends as a time is a time of a possible year with an offset, or refused with N110."""
+    ann = site.signed_in("ann")
+    assert called(ann, "calendar.stop_line", environment=PLACE, reason="x", until=moment) == "N110"
+    assert called(ann, "people.add_absence", user="ann", deputy="bob", start=EDGES[0], end=moment) == "N110"
+    draft = {"environment": PLACE, "start": EDGES[0], "end": moment, "purpose": "x"}
+    assert called(ann, "bookings.book", draft=draft) == "N110"
+    refused = ann.post("/api/v1/bookings", draft)
+    assert (refused.status_code, refused.json()["code"]) == (422, "N110")
+    assert called(ann, "calendar.stop_line", environment=PLACE, reason="x", until=EDGES[1]) == "done"
+
+
+@pytest.mark.parametrize("grace", ["P999999999D", "-P1D", "P366D"])
+def test_a_rotated_token_stays_valid_for_a_possible_time(site: Site, grace: str) -> None:
+    """The grace time of a rotation is between nothing and a year; another one is refused, and nothing is rotated."""
+    root = site.signed_in("root")
+    made = root.post("/api/v1/use-cases/tokens.create_token", {"arguments": {"owner": "root", "lifetime": "P1D"}})
+    prefix = made.json()["result"]["token"]["prefix"]
+    assert called(root, "tokens.rotate_token", prefix=prefix, grace=grace) == "A109"
+    assert called(root, "tokens.rotate_token", prefix=prefix, grace="PT1H") == "done"
+
+
+@pytest.mark.parametrize("length", ["9" * 400 + "d", "999999999999999d", "36526d"])
+def test_a_duration_has_at_most_a_hundred_years(length: str) -> None:
+    """A longer duration is refused where it is read: no time can be counted from it."""
+    with pytest.raises(ValueError, match="36525d"):
+        span(length)
+    assert span("36525d") == timedelta(days=36525)
+
+
+@pytest.mark.parametrize("action", ["promote", "rollback", "destroy", "", None])
+def test_a_plan_is_for_a_promotion_or_a_rollback(office: RequestProject, site: Site, action: str | None) -> None:
+    """An action that no plan has is refused, and not planned as a rollback."""
+    package = office.packages.put(office.release("1.0.0"))
+    arguments = {"package": package.ref.to_json(), "environment": PLACE, "action": action}
+    plan = use_case_called("plans.make")
+    if action in {"promote", "rollback"}:
+        plan.call(site.app, site.root.actor.model_copy(update={"name": "ann"}), arguments)
+    else:
+        with pytest.raises(OrchestratorError, match="action"):
+            plan.call(site.app, site.root.actor, arguments)

@@ -113,6 +113,19 @@ class DatabaseSignIns:
             db.execute(sign_in_failures.delete().where(self._from(source)))
 
     @retry_on_disconnect
+    def forgive(self, source: str, part: str) -> None:
+        """Forget some of the failures. The part is removed with them: repeated, this changes nothing."""
+        table = sign_in_failures
+        with translate_errors(), self._engine.begin() as db:
+            db.execute(table.update().where(self._from(part)).values(count=table.c.count))  # two wait for each other
+            less = _failures(db, self._from(part))
+            if less is None:
+                return
+            db.execute(table.delete().where(self._from(part)))
+            db.execute(table.update().where(self._from(source)).values(count=table.c.count - less.count))
+            db.execute(table.delete().where(sa.and_(self._from(source), table.c.count <= 0)))
+
+    @retry_on_disconnect
     def remove_before(self, started: datetime, failed: datetime, kept: datetime) -> None:
         """Remove what is over."""
         with translate_errors(), self._engine.begin() as db:

@@ -76,6 +76,16 @@ class MemorySignIns:
         with self._lock:
             self._failures.pop(source, None)
 
+    def forgive(self, source: str, part: str) -> None:
+        """Forget some of the failures."""
+        with self._lock:
+            less, before = self._failures.pop(part, None), self._failures.get(source)
+            if less is None or before is None:
+                return
+            del self._failures[source]
+            if before.count > less.count:
+                self._failures[source] = before.model_copy(update={"count": before.count - less.count})
+
     def remove_before(self, started: datetime, failed: datetime, kept: datetime) -> None:
         """Remove what is over."""
         with self._lock:

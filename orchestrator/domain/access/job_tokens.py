@@ -5,12 +5,12 @@ A CI system gives each of its jobs an identity token (OIDC). Its signature is ve
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from orchestrator.domain.access.principals import ServiceAccount, Trust
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.moments import Now, minute_text
+from orchestrator.domain.moments import Now, minute_text, moment_of
 from orchestrator.domain.text import few
 
 LIFETIME = timedelta(hours=1)
@@ -57,8 +57,8 @@ def job_refusal(why: str, hint: str | None = None) -> OrchestratorError:
 
 def _moment(claims: Mapping[str, Any], name: str) -> datetime:
     try:
-        return datetime.fromtimestamp(float(claims[name]), UTC)
-    except (TypeError, ValueError, OverflowError, OSError):
+        return moment_of(float(claims[name]))
+    except (TypeError, ValueError, OverflowError, OrchestratorError):
         raise job_refusal(f"the claim {name} of the token is not a time") from None
 
 

@@ -96,7 +96,10 @@ class Session(Model):
 
 
 class Failures(Model):
-    """The failed sign-ins of one account or address since its last successful one."""
+    """The failed sign-ins of one account since its last successful one, or of one address.
+
+    A successful sign-in at an address takes away the failures of its own name there, and those of no other name.
+    """
 
     count: int = Field(ge=1)
     last_at: Moment

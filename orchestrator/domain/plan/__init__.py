@@ -6,7 +6,7 @@ and not when the plan was made. `stack`, `play`, `look`, `step`, `hosts`, `rollb
 """
 
 from orchestrator.domain.plan.changes import PARTS, SETTINGS, STACK, VERSIONS, differences, held
-from orchestrator.domain.plan.document import NOTHING, Acknowledgements, Condition, Plan
+from orchestrator.domain.plan.document import NOTHING, Acknowledgements, Condition, Plan, PlanAction
 from orchestrator.domain.plan.hosts import SILENT, HostState, Truth, after_switch
 from orchestrator.domain.plan.implementation import PlannedImplementation, PlannedReversal, at_positions
 from orchestrator.domain.plan.observation import ObservationWindow, PlannedGate, PlannedWatch
@@ -31,6 +31,7 @@ __all__ = [
     "ObservationWindow",
     "PendingHandler",
     "Plan",
+    "PlanAction",
     "PlannedArtifact",
     "PlannedCanary",
     "PlannedGate",

@@ -40,6 +40,8 @@ class Acknowledgements(Model):
         return tuple(loss for loss in losses if not {loss.name, loss.urn} & set(self.replace))
 
 
+PlanAction = Literal["promote", "rollback"]
+"""What a plan is for."""
 NOTHING = Acknowledgements()
 NOT_DECIDING: dict[str, Any] = {
     "created_at": True,
@@ -90,7 +92,7 @@ class Plan(Model):
 
     apiVersion: Literal["orchestrator/v1", "orchestrator/v2", "orchestrator/v3"] = "orchestrator/v3"
     kind: Literal["Plan"] = "Plan"
-    action: Literal["promote", "rollback"] = "promote"
+    action: PlanAction = "promote"
     at: str | None = None
     project: str
     environment: str

@@ -15,10 +15,10 @@ import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.moments import Now
+from orchestrator.domain.moments import Now, moment_of
 from orchestrator.domain.standard_webhooks import signature
 from orchestrator.management.hooks.model import HookForm
 
@@ -87,7 +87,10 @@ def _standard(secret: str, received: Received, now: Now) -> str:
     given = received.header("webhook-signature").split(" ")[:MOST_SIGNATURES]
     if not sum(_same(each, expected) for each in given):  # each is compared, also after one that fits
         raise HookRefusal("the signature in webhook-signature is missing or wrong")
-    at = datetime.fromtimestamp(int(seconds), UTC)
+    try:
+        at = moment_of(int(seconds))
+    except OrchestratorError:
+        raise HookRefusal("the time in webhook-timestamp is of no possible year") from None
     if at < now.latest - TOLERANCE or at > now.earliest + TOLERANCE:
         raise HookRefusal("the request was signed more than 5 minutes ago, or is from the future")
     return f"id {message_id}"

@@ -1,15 +1,15 @@
 """The bodies of requests that change something."""
 
 import re
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from orchestrator.domain.approval.votes import Decision
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import DEFAULT_QUEUE
-from orchestrator.domain.moments import Moment
+from orchestrator.domain.moments import Moment, require_possible_times
 
 Text = Annotated[str, Field(max_length=2000)]
 Word = Annotated[str, Field(min_length=1, max_length=200)]
@@ -24,8 +24,17 @@ def _written(value: Any) -> Any:
     return value
 
 
+def _possible(moment: datetime) -> datetime:
+    """*moment*, which can be shown and counted to. Raises ValueError."""
+    try:
+        require_possible_times(moment)
+    except OrchestratorError as error:
+        raise ValueError(error.message) from None
+    return moment
+
+
 WRITTEN = re.compile(r"\d{4}-\d\d-\d\d")
-Time = Annotated[Moment, BeforeValidator(_written)]
+Time = Annotated[Moment, BeforeValidator(_written), AfterValidator(_possible)]
 """A moment in a body or in an address."""
 Day = Annotated[date, BeforeValidator(_written)]
 """A day in a body."""
