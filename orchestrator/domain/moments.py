@@ -38,7 +38,7 @@ def parse_moment(text: str) -> datetime:
     return utc(datetime.fromisoformat(text))
 
 
-def moment_of(seconds_since_1970: float) -> datetime:
+def moment_of_seconds(seconds_since_1970: float) -> datetime:
     """The moment that is *seconds_since_1970*, in UTC. Raises N110 unless it is of a possible year."""
     try:
         found = datetime.fromtimestamp(seconds_since_1970, UTC)

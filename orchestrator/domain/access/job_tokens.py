@@ -10,7 +10,7 @@ from typing import Any
 
 from orchestrator.domain.access.principals import ServiceAccount, Trust
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.moments import Now, minute_text, moment_of
+from orchestrator.domain.moments import Now, minute_text, moment_of_seconds
 from orchestrator.domain.text import few
 
 LIFETIME = timedelta(hours=1)
@@ -57,7 +57,7 @@ def job_refusal(why: str, hint: str | None = None) -> OrchestratorError:
 
 def _moment(claims: Mapping[str, Any], name: str) -> datetime:
     try:
-        return moment_of(float(claims[name]))
+        return moment_of_seconds(float(claims[name]))
     except (TypeError, ValueError, OverflowError, OrchestratorError):
         raise job_refusal(f"the claim {name} of the token is not a time") from None
 

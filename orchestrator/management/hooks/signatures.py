@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.moments import Now, moment_of
+from orchestrator.domain.moments import Now, moment_of_seconds
 from orchestrator.domain.standard_webhooks import signature
 from orchestrator.management.hooks.model import HookForm
 
@@ -88,7 +88,7 @@ def _standard(secret: str, received: Received, now: Now) -> str:
     if not sum(_same(each, expected) for each in given):  # each is compared, also after one that fits
         raise HookRefusal("the signature in webhook-signature is missing or wrong")
     try:
-        at = moment_of(int(seconds))
+        at = moment_of_seconds(int(seconds))
     except OrchestratorError:
         raise HookRefusal("the time in webhook-timestamp is of no possible year") from None
     if at < now.latest - TOLERANCE or at > now.earliest + TOLERANCE:
