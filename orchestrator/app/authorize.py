@@ -1,7 +1,7 @@
 """Rights: one function checks the right of the actor of every use case, before it does or reads anything."""
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -65,6 +65,14 @@ class UseCases:
     def __init__(self, parts: HasRights) -> None:
         self._rights: Rights = parts.rights
 
+    def require_rights(self, actor: Actor, method: str, given: Mapping[str, object]) -> None:
+        """Return if *actor* has the rights that the use case *method* needs for the arguments *given*. Raises A101.
+
+        This is for a call that another process executes later, which checks them again.
+        """
+        needed, reason = getattr(type(self), method).needed_rights(self, actor, **given)
+        self._rights.require(actor, needed, reason, recorded=False)
+
 
 S = TypeVar("S", bound=UseCases)
 
@@ -82,21 +90,23 @@ def use_case(
     def decorate(method: Callable[Concatenate[S, Actor, P], R]) -> Callable[Concatenate[S, Actor, P], R]:
         signature = inspect.signature(method)
 
+        def needed_rights(self: S, actor: Actor, /, *args: P.args, **kwargs: P.kwargs) -> tuple[tuple[Right, ...], str]:
+            given = signature.bind(self, actor, *args, **kwargs).arguments
+            if isinstance(needs, Action):
+                return (Right(needs, given.get(ENVIRONMENT)),), str(given.get(REASON, ""))
+            return needs(*args, **kwargs), str(given.get(REASON, ""))
+
         @wraps(method)
         def asking(self: S, actor: Actor, /, *args: P.args, **kwargs: P.kwargs) -> R:
             forwarder = forwarder_of(self._rights)
             if forwarder is not None:
                 return forwarder.call(method, args, kwargs)
-            given = signature.bind(self, actor, *args, **kwargs).arguments
-            if isinstance(needs, Action):
-                rights: tuple[Right, ...] = (Right(needs, given.get(ENVIRONMENT)),)
-            else:
-                rights = needs(*args, **kwargs)
+            rights, reason = needed_rights(self, actor, *args, **kwargs)
             name = f"{type(self).__name__.lower()}.{method.__name__}"
-            self._rights.require(actor, rights, str(given.get(REASON, "")), recorded=recorded, use_case=name)
+            self._rights.require(actor, rights, reason, recorded=recorded, use_case=name)
             return method(self, actor, *args, **kwargs)
 
-        asking.__dict__["needs"] = needs
+        asking.__dict__.update(needs=needs, needed_rights=needed_rights)
         return asking
 
     return decorate

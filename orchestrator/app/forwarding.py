@@ -36,3 +36,18 @@ def forwarded(function: "Callable[Concatenate[Acting, P], R]") -> "Callable[Conc
         return acting.forwarder.call(function, args, kwargs)
 
     return calling
+
+
+def accepted_by(
+    check: "Callable[Concatenate[Acting, P], object]",
+) -> "Callable[[Callable[Concatenate[Acting, P], R]], Callable[Concatenate[Acting, P], R]]":
+    """Let a server accept a call of the function, which a worker executes later, only if *check* raises nothing.
+
+    *check* gets the same arguments, and changes nothing. What it checks is checked again when the call is executed.
+    """
+
+    def decorate(function: "Callable[Concatenate[Acting, P], R]") -> "Callable[Concatenate[Acting, P], R]":
+        function.__dict__["check_call"] = check
+        return function
+
+    return decorate

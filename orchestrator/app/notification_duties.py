@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from orchestrator.app.acting import Acting, Change, change, read_own, read_register
-from orchestrator.app.forwarding import forwarded
+from orchestrator.app.forwarding import accepted_by, forwarded
 from orchestrator.app.notification_rules import RUNS, NotificationSources, target_of
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import SYSTEM_ACTOR
@@ -134,6 +134,13 @@ class SendDue:
         return ()
 
 
+def _require_sender(acting: Acting, sources: NotificationSources) -> None:
+    """Return if the actor may send notifications, as a worker. Raises A101."""
+    del sources
+    read_register(acting, Action.RUN_WORKER, lambda _view: None)
+
+
+@accepted_by(_require_sender)
 @forwarded
 def send_notifications(acting: Acting, sources: NotificationSources) -> int:
     """Send the notifications that are due, as a worker; how many. What fails is retried later. Raises A101."""
@@ -142,7 +149,7 @@ def send_notifications(acting: Acting, sources: NotificationSources) -> int:
         found = due_notifications(records, acting.now(records))
         return tuple(sorted(found, key=lambda each: (each.fact.at, each.id)))
 
-    read_register(acting, Action.RUN_WORKER, lambda _view: None)
+    _require_sender(acting, sources)
     messages: dict[tuple[str, str], list[Notification]] = {}
     for each in acting.register.reading(due)[:AT_ONCE]:
         messages.setdefault((each.rule, each.message), []).append(each)

@@ -73,13 +73,27 @@ class UseCase:
         given = self._arguments(app, actor, data)
         try:
             if self.group is not None:
-                group = getattr(app, ATTRIBUTES.get(self.group, self.group))
-                result = getattr(group, self.function.__name__)(actor, **given)
+                result = getattr(self._group(app), self.function.__name__)(actor, **given)
             else:
                 result = self.function(app.acting_as(actor), **given)
         except ValidationError as error:  # fields that the use case itself reads
             raise _invalid(error) from error
         return to_data(self.result_type, result)
+
+    def require_acceptable(self, app: "ManagedApplication", actor: "Actor", data: Mapping[str, Any]) -> None:
+        """Return if *actor* has the rights to this call with the arguments in *data*, which a worker executes later.
+
+        Raises A101, N110, and what is raised where an argument is not kept. The worker checks the rights again.
+        """
+        given = self._arguments(app, actor, data)
+        if self.group is not None:
+            self._group(app).require_rights(actor, self.function.__name__, given)
+        else:
+            self.function.__dict__["check_call"](app.acting_as(actor), **given)
+
+    def _group(self, app: "ManagedApplication") -> Any:
+        assert self.group is not None
+        return getattr(app, ATTRIBUTES.get(self.group, self.group))
 
     def _arguments(self, app: "ManagedApplication", actor: "Actor", data: Mapping[str, Any]) -> dict[str, Any]:
         sent = {name: each for name, each in self.parameters.items() if each.annotation not in SUPPLIED}

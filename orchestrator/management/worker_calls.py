@@ -27,7 +27,11 @@ EXTEND_EVERY_S = CLAIM_LASTS.total_seconds() / 4
 
 
 def submit_call(app: "ManagedApplication", actor: Actor, case: UseCase, arguments: Mapping[str, Any]) -> WorkerCall:
-    """Record a call of *case* for a worker. Raises N140 if no worker is running, which would execute it."""
+    """Record a call of *case* for a worker, if *actor* has the rights to it.
+
+    Raises what `require_acceptable` does, and N140 if no worker is running, which would execute it.
+    """
+    case.require_acceptable(app, actor, arguments)
     if not app.scheduler_runs():
         raise OrchestratorError("N140", "no worker of the server is running, which would do this")
     call = WorkerCall(

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.app.acting import Right, require_unrecorded
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.management.application import ManagedApplication
@@ -24,11 +23,8 @@ class CallView:
     errors: tuple[dict[str, Any], ...] = ()
 
 
-def have_done(
-    app: ManagedApplication, actor: Actor, case: str, arguments: dict[str, Any], rights: tuple[Right, ...]
-) -> str:
-    """Record a call of *case* for a worker, for an actor with its *rights*; its id. Raises A101 and N140."""
-    require_unrecorded(app.acting_as(actor), rights)
+def have_done(app: ManagedApplication, actor: Actor, case: str, arguments: dict[str, Any]) -> str:
+    """Record a call of *case* for a worker, for an actor with the rights to it; its id. Raises A101 and N140."""
     return submit_call(app, actor, use_case_called(case), arguments).id
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.domain.audit.chain import AuditEntry, AuditHead
     from orchestrator.domain.audit.export import AuditFilter
 
-FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
+FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2999, 12, 31, tzinfo=UTC)  # the years of recorded times
 
 
 @click.group("audit", cls=SubcommandGroup)

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from orchestrator.app.acting import Acting, Change, change, unknown
-from orchestrator.app.forwarding import forwarded
+from orchestrator.app.acting import Acting, Change, View, change, read_register, unknown
+from orchestrator.app.forwarding import accepted_by, forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import STORE_FAILURES
@@ -100,6 +100,13 @@ def remove_hook(acting: Acting, name: str, reason: str = "") -> Hook:
     return change(acting, Action.MANAGE_TOKENS, work, reason=reason)
 
 
+def _require_builder(acting: Acting, delivery: str, sources: HookSources) -> None:
+    """Return if the actor is the service account that may build *delivery*. Raises A101, A110 and G702."""
+    del sources
+    read_register(acting, Action.BUILD, lambda view: _own_delivery(view, delivery))
+
+
+@accepted_by(_require_builder)
 @forwarded
 def build_delivery(acting: Acting, delivery: str, sources: HookSources) -> Delivery:
     """Build what *delivery* reports, as the service account of its hook, in a worker. Raises A101, A110 and G702.
@@ -120,11 +127,17 @@ def build_delivery(acting: Acting, delivery: str, sources: HookSources) -> Deliv
     return change(acting, Action.BUILD, lambda task: _ended(task, delivery, event, package=package))
 
 
-def _started(task: Change, key: str) -> tuple[Delivery, Hook]:
-    delivery = task.existing(DELIVERIES, key)
-    hook = task.existing(HOOKS, delivery.hook)
-    if task.acting.actor.principal != hook.actor.principal:
+def _own_delivery(view: View, key: str) -> tuple[Delivery, Hook]:
+    """The delivery *key*, and its hook, for the actor. Raises A110 and G702."""
+    delivery = view.existing(DELIVERIES, key)
+    hook = view.existing(HOOKS, delivery.hook)
+    if view.acting.actor.principal != hook.actor.principal:
         raise OrchestratorError("G702", f"the delivery {key} is for {hook.account}, and for no other actor")
+    return delivery, hook
+
+
+def _started(task: Change, key: str) -> tuple[Delivery, Hook]:
+    delivery, hook = _own_delivery(task, key)
     if not delivery.event.commit or not DELIVERY_TABLE.allows(delivery.state, DeliveryEvent.BUILD):
         return delivery, hook
     building = delivery.after(DeliveryEvent.BUILD, task.now.earliest)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from orchestrator.app.acting import Acting, Change, View, change, read_own, unknown
-from orchestrator.app.forwarding import forwarded
+from orchestrator.app.forwarding import accepted_by, forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.register import OPEN
@@ -82,6 +82,13 @@ def check_inside(run: str, environment: str, tasks: Iterable[Task]) -> None:
                 raise OrchestratorError(INSIDE, text)
 
 
+def _require_own_task(acting: Acting, root: str, works: TaskWorks) -> None:
+    """Return if the actor has the right to the work of the task under *root*. Raises A101, A110 and G405."""
+    del works
+    read_own(acting, lambda view: _own_task(view, root))
+
+
+@accepted_by(_require_own_task)
 @forwarded
 def run_task(acting: Acting, root: str, works: TaskWorks) -> ImplementationPlan:
     """Do the work of the task that has started under *root*, as the user who entered it. A worker calls it.
@@ -117,14 +124,20 @@ def _found(view: View, root: str) -> tuple[ImplementationPlan, Task]:
     raise unknown("task under", root, [])
 
 
-def _begun(change_: Change, root: str, machine: str) -> tuple[ImplementationPlan, Task]:
-    """The plan and the task after the record that its work starts here; failed if it was started elsewhere."""
-    plan, task = _found(change_, root)
+def _own_task(view: View, root: str) -> tuple[ImplementationPlan, Task, Direct]:
+    """The plan, the task and its work under *root*, which the actor may do. Raises A101, A110 and G405."""
+    plan, task = _found(view, root)
     work = direct_work(task)
     assert work is not None
-    change_.require(*work_right(work))
-    if task.actor is None or change_.acting.actor.principal != task.actor.principal:
+    view.require(*work_right(work))
+    if task.actor is None or view.acting.actor.principal != task.actor.principal:
         raise OrchestratorError("G405", f"{plan.id}:{task.name} is done for {task.actor}, and for no other actor")
+    return plan, task, work
+
+
+def _begun(change_: Change, root: str, machine: str) -> tuple[ImplementationPlan, Task]:
+    """The plan and the task after the record that its work starts here; failed if it was started elsewhere."""
+    plan, task, work = _own_task(change_, root)
     if task.state not in UNDER_WAY:
         return plan, task
     if task.machine and task.machine != machine and not isinstance(work, GateTask):

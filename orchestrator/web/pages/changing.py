@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse, Response
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
-from orchestrator.app.acting import Acting, Right, expecting_version
+from orchestrator.app.acting import Acting, expecting_version
 from orchestrator.app.admission import why
 from orchestrator.app.calendar import resume_line, stop_line
 from orchestrator.app.planned_requests import RequestOptions
@@ -215,8 +215,7 @@ async def send_planning(request: Request) -> Response:
         release, environment = text_of(form, "release", needed=True), text_of(form, "environment", needed=True)
         app.require_environment(environment)
         package = app.releases.kept_package(who.actor, release).ref
-        right = Right(Action.PLAN, environment)
-        call = have_done(app, who.actor, MAKING, plan_arguments(package, environment), (right,))
+        call = have_done(app, who.actor, MAKING, plan_arguments(package, environment))
         return "/promote?" + urlencode({"release": package.digest, "environment": environment, "call": call})
 
     return await submitted(request, work)

@@ -7,10 +7,9 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
-from orchestrator.app.acting import Acting, Right
+from orchestrator.app.acting import Acting
 from orchestrator.app.environment_reports import environment_reports
 from orchestrator.app.requests import Observe
-from orchestrator.app.rights import comparison_rights
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.journal import DEFAULT_QUEUE
 from orchestrator.domain.listing import RunFilter
@@ -97,8 +96,7 @@ async def send_drift_check(request: Request, environment: str) -> Response:
     def work(app: Any, who: SignedIn, form: Form) -> str:
         del form
         app.require_environment(environment)
-        right = Right(Action.OBSERVE, environment)
-        call = have_done(app, who.actor, DRIFT, {"environment": environment}, (right,))
+        call = have_done(app, who.actor, DRIFT, {"environment": environment})
         return f"/environments/{quote(environment)}?drift={call}#findings"
 
     return await submitted(request, work)
@@ -113,7 +111,7 @@ async def send_parity_check(request: Request, environment: str) -> Response:
         for name in (environment, other):
             app.require_environment(name)
         arguments = {"left": environment, "right": other}
-        call = have_done(app, who.actor, PARITY, arguments, comparison_rights(environment, other))
+        call = have_done(app, who.actor, PARITY, arguments)
         return f"/environments/{quote(environment)}?parity={call}#findings"
 
     return await submitted(request, work)

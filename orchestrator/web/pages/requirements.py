@@ -59,7 +59,7 @@ async def send_requirements_check(request: Request, environment: str) -> Respons
         require_unrecorded(app.acting_as(who.actor), rights)
         package = app.releases.kept_package(who.actor, text_of(form, "release", needed=True))
         arguments = {"package": package.ref.to_json(), "environment": environment}
-        made = have_done(app, who.actor, CHECK, arguments, rights)
+        made = have_done(app, who.actor, CHECK, arguments)
         return f"/environments/{quote(environment)}/requirements?call={made}#reports"
 
     return await submitted(request, work)
