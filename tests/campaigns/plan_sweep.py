@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from orchestrator.adapters.memory.durable import MemoryDurable
-from orchestrator.adapters.memory.register import MemoryRegister
 from orchestrator.adapters.memory.store import MemoryStore
 from orchestrator.domain.access.principals import SYSTEM_ACTOR
 from orchestrator.domain.errors import OrchestratorError
@@ -37,13 +36,12 @@ from orchestrator.management.implementation_plans.run_steps import JournalRuns, 
 from orchestrator.management.implementation_plans.state import UNDER_WAY
 from orchestrator.management.implementation_plans.store import IMPLEMENTATION_PLANS
 from orchestrator.management.implementation_plans.works import WorkResult, direct_work, run_task
-from orchestrator.register_ports import Changes
 from tests.app.desk import Desk
+from tests.campaigns.deaths import Deaths, DyingRegister, Killed
 from tests.campaigns.implementation_commands import check_tasks
 from tests.flow.test_promotion import Stage, release
 from tests.management.sources import ImplementationFacts
 
-R = TypeVar("R")
 OTHER = {"environment": "production"}
 TASKS: dict[str, tuple[dict[str, Any], ...]] = {
     "switch": (
@@ -88,40 +86,6 @@ ORDERS: dict[str, tuple[str, ...]] = {
     "stopped run": ("run", "done measure", "tick", "cancel", "run", "tick", "work", "tick", "done names", "tick", "run"),
 }  # fmt: skip
 """The events of each order, by what becomes of the plan."""
-
-
-class Killed(BaseException):
-    """The process dies."""
-
-
-class Deaths:
-    """At which write the process dies: *at*, counted from 1; *after* it was committed, or before. The dead write no more."""
-
-    def __init__(self, at: int = 0, *, after: bool = False) -> None:
-        self.at, self.after, self.writes, self.dead = at, after, 0, False
-
-    def around(self, write: Callable[[], R]) -> R:
-        """Do *write*, or die."""
-        if self.dead:
-            raise Killed
-        self.writes += 1
-        self.dead = self.writes == self.at
-        if self.dead and not self.after:
-            raise Killed
-        done = write()
-        if self.dead:
-            raise Killed
-        return done
-
-
-class DyingRegister(MemoryRegister):
-    """A register whose process dies at one of its writes."""
-
-    deaths = Deaths()
-
-    def changing(self, by: str, work: Callable[[Changes], R], fence: int | None = None) -> R:
-        """As that of memory, or death."""
-        return self.deaths.around(lambda: MemoryRegister.changing(self, by, work, fence))
 
 
 class DyingStore(MemoryStore):

@@ -9,18 +9,15 @@ Random orders with random deaths follow. The checker is that of `tests.campaigns
 import argparse
 import random
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
-from typing import TypeVar
 
-from orchestrator.adapters.memory.register import MemoryRegister
 from orchestrator.domain.approval.request_state import RequestState
 from orchestrator.domain.journal import QueuedRequest, Run
-from orchestrator.register_ports import Changes
 from tests.campaigns import plan_sweep
+from tests.campaigns.deaths import Deaths, DyingRegister, Killed
 from tests.campaigns.waiting_promotion import EVENTS, Runs, Scene, lay
 
-R = TypeVar("R")
 ORDERS = (
     ("request", "bob", "start"),
     ("request", "bob", "take back", "cid", "start"),
@@ -32,37 +29,6 @@ ORDERS = (
 """Each of them ends with exactly one effect of the last request."""
 SECOND = 12
 """The writes of a recovery at which it dies as well, at most."""
-
-
-class Killed(BaseException):
-    """The process dies."""
-
-
-class Deaths:
-    """At which write the process dies: *at*, counted from 1; *after* it was committed, or before."""
-
-    def __init__(self, at: int = 0, *, after: bool = False) -> None:
-        self.at, self.after, self.writes = at, after, 0
-
-    def around(self, write: Callable[[], R]) -> R:
-        """Do *write*, or die."""
-        self.writes += 1
-        if self.writes == self.at and not self.after:
-            raise Killed
-        done = write()
-        if self.writes == self.at:
-            raise Killed
-        return done
-
-
-class DyingRegister(MemoryRegister):
-    """A register whose process dies at one of its writes."""
-
-    deaths = Deaths()
-
-    def changing(self, by: str, work: Callable[[Changes], R], fence: int | None = None) -> R:
-        """As that of memory, or death."""
-        return self.deaths.around(lambda: MemoryRegister.changing(self, by, work, fence))
 
 
 class DyingRuns(Runs):

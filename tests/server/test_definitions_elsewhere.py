@@ -8,27 +8,15 @@ from typing import Any
 import pytest
 
 from orchestrator.cli import main
+from tests.server.test_definitions_process import LOCAL, SOURCES
 from tests.server.test_uploads import write
 
-PROJECT = "apiVersion: orchestrator/v1\nkind: Project\nname: shop\n"
-LOCAL = "store: sqlite:///{shared}/shop.db\nartifacts: {shared}/artifacts\nisolation: 'off'\ndefinition: pushed\n"
-SOURCES = {
-    "orchestrator.yaml": PROJECT,
+STAGING = "environments/staging/environment.yaml"
+DEFINED = {
+    **SOURCES,
     "ansible.cfg": "[defaults]\nvault_identity_list = team@team.txt\n",
-    "environments/staging/environment.yaml": (
-        "apiVersion: orchestrator/v1\nkind: Environment\nname: staging\nprogram: null\npreview: none\n"
-        "inventory: {files: [environments/staging/hosts.yml]}\nansible: {ledger: false, vault_ids: [own@own.txt]}\n"
-    ),
+    STAGING: SOURCES[STAGING].replace("environment: [OUT]", "vault_ids: [own@own.txt]"),
     "environments/staging/group_vars/all.yml": "greeting: hello\n",
-    "playbooks/deploy.yml": (
-        "- hosts: all\n  gather_facts: false\n  tasks:\n"
-        "  - ansible.builtin.copy: {content: '{{ greeting }}', dest: '{{ out }}'}\n"
-    ),
-    "tests/smoke/test_it.py": "def test_it(host): assert host.check_output('echo yes') == 'yes'\n",
-    "releases/shop/release.yaml": (
-        'apiVersion: orchestrator/v1\nkind: Release\nname: shop\nversion: "1.0.0"\nenvironments: [staging]\n'
-        "steps:\n- {name: deploy, playbook: playbooks/deploy.yml, undo: nothing}\nverify:\n- {name: smoke, tests: tests/smoke}\n"
-    ),
     "team.txt": "one\n",
     "own.txt": "two\n",
 }
@@ -67,9 +55,9 @@ def machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     (tmp_path / "shared/project.key").write_bytes(b"k" * 32)
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "out": str(tmp_path / "out")}
     hosts = {"environments/staging/hosts.yml": json.dumps({"all": {"hosts": {"web1": local}}})}
-    write(tmp_path / "source", {**SOURCES, **hosts})
+    write(tmp_path / "source", {**DEFINED, **hosts})
     for name in ("one", "two"):
-        settings = PROJECT + LOCAL.format(shared=tmp_path / "shared")
+        settings = LOCAL.format(shared=tmp_path / "shared")
         write(tmp_path / name, {"orchestrator.yaml": settings, "team.txt": "one\n", "own.txt": "two\n"})
     found = Machines(tmp_path, monkeypatch, capsys)
     for words in (("project", "push", str(tmp_path / "source")), ("build", "shop")):
