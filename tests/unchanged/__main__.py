@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from tests.unchanged import undo
 from tests.unchanged.compare import Comparison, Difference, compare
 from tests.unchanged.known import PENDING, SHORT, by_design
-from tests.unchanged.processes import in_a_process
+from tests.unchanged.processes import in_a_process, interrupting
 from tests.unchanged.project import Project, corpus
 from tests.unchanged.undoings import coverage
 
@@ -62,7 +62,7 @@ def unexpected(made: Comparison) -> list[Difference]:
 
 def run(projects: list[Project], jobs: int, *, verbose: bool = False) -> Iterable[Comparison]:
     """Compare *projects*, several at once, each in a process of its own; print a line for each."""
-    with ThreadPoolExecutor(jobs) as pool:
+    with ThreadPoolExecutor(jobs) as pool, interrupting(pool):
         waiting = {pool.submit(in_a_process, project): project for project in projects}
         for done in as_completed(waiting):
             made = done.result()

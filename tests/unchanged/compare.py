@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from orchestrator.hosts import loopback
+from orchestrator.processes import kill_tree
 from tests.shared_hosts import state_in
 from tests.unchanged import by_hand, effects, through
 from tests.unchanged.by_hand import Results
@@ -108,6 +109,7 @@ def _run(project: Project, folder: Path, product: str | None) -> Side:
             left = effects.of_hosts(hosts, places) | effects.of_controller(results.written, places)
             return Side(root, hosts, places, results, left)
         finally:
+            kill_tree(f"HOME={folder / 'home'}")  # what an interruption has left of the programs of this way
             for host in loopback.recorded(state):
                 loopback.remove_host(host)
 

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from tests.unchanged.compare import Comparison
-from tests.unchanged.processes import BIN, PACKAGES, in_a_process
+from tests.unchanged.processes import BIN, PACKAGES, in_a_process, interrupting
 from tests.unchanged.project import Project, corpus
 from tests.unchanged.undoings import UNDOINGS, Undoing
 
@@ -41,7 +41,7 @@ def main(names: Iterable[str], jobs: int) -> int:
 def _compared(chosen: list[Undoing], jobs: int) -> Iterator[tuple[Undoing, Project, Comparison]]:
     """Each undoing with each of its projects, several at once."""
     known = {project.name: project for project in corpus()}
-    with ThreadPoolExecutor(jobs) as pool:
+    with ThreadPoolExecutor(jobs) as pool, interrupting(pool):
         waiting = {
             pool.submit(compared, undoing, known[name]): (undoing, known[name])
             for undoing in chosen
