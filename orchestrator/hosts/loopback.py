@@ -95,13 +95,14 @@ class Host:
             "ansible_ssh_private_key_file": str(Path(self.folder).parent / "client_key"),
             "ansible_ssh_common_args": f"{known} -o IdentitiesOnly=yes",
             "ansible_python_interpreter": os.path.realpath(sys.executable),
-            "ansible_remote_tmp": self._scratch(),
+            "ansible_remote_tmp": self.scratch,
             "host_root": self.root,
             "orchestrator_root": self.root,
             "app_port": self.app_port,
         }
 
-    def _scratch(self) -> str:
+    @property
+    def scratch(self) -> str:
         """Where Ansible may put its files: it cannot copy to a folder with a blank in its path."""
         shared = "-".join(filter(None, ["/tmp/.ansible", self.user, self.word]))  # noqa: S108
         return shared if _blank(self.root) else f"{self.root}/.ansible/tmp"
@@ -226,6 +227,8 @@ def remove_host(host: Host) -> None:
         asking.ask_broker("stop", Path(host.folder).parent.name, host.name)
         return
     end_processes(host)
+    if host.word:  # without one, other hosts of the user have the same folder
+        discard(Path(host.scratch))
     _remove(Path(host.folder))
 
 

@@ -184,3 +184,15 @@ def test_nobody_else_can_know_the_folder_for_files_of_ansible() -> None:
     assert host.variables()["ansible_remote_tmp"] == "/tmp/.ansible-me-0123"
     plain = loopback.Host("web1", "127.0.0.1", 1, 2, "me", "/folder/web1", isolated=False, word="0123")
     assert plain.variables()["ansible_remote_tmp"] == "/folder/web1/root/.ansible/tmp"
+
+
+def test_what_ansible_put_on_a_host_goes_with_it(state: Path) -> None:
+    """A host in a folder with a blank in its path leaves nothing in the shared temporary folder."""
+    del state
+    host = loopback.start("a stack", "web1")
+    shared = Path(str(host.variables()["ansible_remote_tmp"]))
+    assert shared.parent == Path("/tmp")
+    shared.mkdir(mode=0o700)
+    (shared / "left").write_text("a module that was killed\n")
+    loopback.remove_host(host)
+    assert not shared.exists()
