@@ -153,16 +153,21 @@ class Operations:
 
     def export(self, spec: StackSpec) -> stack.State:
         """The stack's state, secrets in clear: held in memory only. Empty if the stack does not exist yet."""
-        words = ["stack", "export", "--stack", spec.stack, "--show-secrets", "--non-interactive"]
-        argv = [str(self.engine.path), *words]
-        done = run_query(argv, cwd=spec.program, env=self._environment(spec))
-        if done.returncode != 0 and "no stack named" not in done.stderr:
-            ended = f"it ended with {done.returncode}"
-            raise verdict.error("stack export", spec.stack, done.stderr, "its output", ended)
-        found = json.loads(done.stdout).get("deployment") or {} if done.returncode == 0 else {}
+        found = self._stack(spec).clear_state()
+        if found is None:
+            found = self._exported(spec)
         self._secrets.learn(f"stack {spec.stack}", state.marked_secrets(found))
         self._read[_key(spec)] = (time.monotonic(), found)
         return dict(found)
+
+    def _exported(self, spec: StackSpec) -> stack.State:
+        words = ["stack", "export", "--stack", spec.stack, "--show-secrets", "--non-interactive"]
+        argv = [str(self.engine.path), *words]
+        done = run_query(argv, cwd=spec.program, env=self._environment(spec))
+        if done.returncode != 0 and stack.NO_STACK not in done.stderr:
+            ended = f"it ended with {done.returncode}"
+            raise verdict.error("stack export", spec.stack, done.stderr, "its output", ended)
+        return json.loads(done.stdout).get("deployment") or {} if done.returncode == 0 else {}
 
     def isolated(self, spec: StackSpec) -> sight.Operation | None:
         """An operation on the stack, as far as it decides what is shown to it; None: it is not isolated."""

@@ -1,5 +1,8 @@
 """Where stacks are kept, and which of them is meant: as it is by hand, and one not taken for another."""
 
+import contextlib
+import dataclasses
+import json
 import subprocess
 from pathlib import Path
 
@@ -12,7 +15,7 @@ from orchestrator.domain.model import digest_of
 from orchestrator.domain.step import Outcome
 from orchestrator.ports import SavedPlan
 
-from .conftest import Infrastructure
+from .conftest import PLAIN, Infrastructure
 
 pytestmark = [pytest.mark.engines, pytest.mark.long]
 
@@ -43,6 +46,30 @@ def test_relative_backend(tmp_path: Path, where: str) -> None:
     assert made.provisioner.resources(spec) == 2  # the stack itself and its component
     assert made.provisioner.destroy(spec, "destroy", lambda _: None).outcome is Outcome.SUCCEEDED
     assert '"resources"' not in made.by_hand("staging", "stack", "export")
+
+
+@pytest.mark.parametrize(
+    ("secret", "needs_engine"), [("", False), ("pulumi.export('token', pulumi.Output.secret('s3cr3t'))", True)]
+)
+def test_a_state_as_the_engine_exports_it(tmp_path: Path, secret: str, needs_engine: bool) -> None:
+    """The state of a stack in a folder is what the engine exports with its secrets; it is asked only if there are any, or the file has a format that we do not know."""
+    made = Infrastructure(tmp_path)
+    spec = made.environment("staging", "file://.", f"{PLAIN}\n{secret}\n")
+    operations = made.provisioner._operations
+    assert operations.export(spec) == {}
+    made.by_hand("staging", "stack", "init")
+    made.by_hand("staging", "up", "--yes", "--skip-preview")
+    exported = json.loads(made.by_hand("staging", "stack", "export", "--show-secrets"))["deployment"]
+    assert operations.export(spec) == exported
+    assert ("s3cr3t" in json.dumps(exported)) == needs_engine
+
+    operations._found = dataclasses.replace(made.engine, path=tmp_path / "none")
+    with pytest.raises(OSError, match="none") if needs_engine else contextlib.nullcontext():
+        assert operations.export(spec) == exported
+    (file,) = (made.root / "environments/staging/.pulumi/stacks").glob("*/main.json")
+    file.write_text(file.read_text().replace('"version":3', '"version":4'))
+    with pytest.raises(OSError, match="none"):
+        operations.export(spec)
 
 
 @pytest.mark.parametrize("text", ["- a\n- b\n", "config: [1]\n", "config: {", "text"])

@@ -2,6 +2,8 @@
 
 The engine runs a copy of the program. Code objects hold the path of their source, and Pulumi keeps a dynamic provider
 as a pickle of its code, so the copy would count as a change of the provider. Tracebacks name the user's files, too.
+
+The engine also queries the installed packages, in a process of its own, which prints them without pip.
 """
 # ruff: noqa: INP001, PTH100, PTH120 - it lies in a folder of its own on the path, and starts with as few imports as it can
 
@@ -24,6 +26,12 @@ def _source_to_code(self: SourceFileLoader, data: Any, path: Any, **options: Any
 
 
 SourceFileLoader.source_to_code = _source_to_code  # type: ignore[method-assign,assignment]
+
+if getattr(sys, "orig_argv", [])[1:] == ["-m", "pip", "list", "-v", "--format", "json"]:  # of Pulumi's language host
+    from installed_packages import print_packages  # type: ignore[import-not-found]
+
+    if print_packages([path for path in sys.path if os.path.abspath(path) != _here]):
+        os._exit(0)
 
 # The program sees the path and the environment that it has by hand, and a `sitecustomize` of its own comes next.
 sys.path[:] = [path for path in sys.path if os.path.abspath(path) != _here]
