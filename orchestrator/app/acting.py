@@ -1,6 +1,6 @@
 """The one way to the register: an actor with a right reads it, or changes it together with the audit stream."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeVar
@@ -11,6 +11,7 @@ from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.administrators import check_administrator
 from orchestrator.domain.access.authorize import Target, Verdict, authorize, is_authorized, refusal_text
 from orchestrator.domain.access.directory import Access, Directory
+from orchestrator.domain.access.powers import Power, gained_powers, refused_power
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.access.tokens import TokenRules
 from orchestrator.domain.audit.chain import record_by
@@ -162,6 +163,12 @@ class View:
         if not verdict.allowed and not any(self.verdict(action, place).allowed for place in places):
             raise Denied(verdict, environment)
 
+    def require_giving(self, powers: Iterable[Power]) -> None:
+        """Raise `Denied` if the actor may not give *powers*: see decision 0062."""
+        verdict = refused_power(self.acting.actor, powers, self.acting.project, self.directory, self.now)
+        if verdict is not None:
+            raise Denied(verdict)
+
     def existing(self, kind: RecordKind[T], key: str) -> T:
         """The record with this key. Raises A110."""
         found = self.records.get(kind, key)
@@ -179,11 +186,6 @@ class Change(View):
     action: Action
     environment: str | None = None
     reason: str = ""
-
-    @property
-    def is_recorded(self) -> bool:
-        """Whether its use has an entry in the audit stream: to view and to plan changes nothing that others can see."""
-        return self.action not in {Action.VIEW, Action.PLAN}
 
     def put(self, kind: RecordKind[T], value: T, **detail: object) -> T:
         """Write *value*, and record its digests before and after. Raises N110 if it has a time of no possible year."""
@@ -296,6 +298,7 @@ def change(
         after = access_of(records)
         if after != view.access:
             check_administrator(view.access, after, acting.project, view.now)
+            view.require_giving(gained_powers(view.access, after, acting.project, view.now))
         return result
 
     try:

@@ -7,6 +7,7 @@ from orchestrator.app.acting import Acting, Change, View, access_of, change, rea
 from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.directory import Directory
+from orchestrator.domain.access.powers import powers_of_scopes
 from orchestrator.domain.access.principals import Actor, Method, Scope
 from orchestrator.domain.access.sign_in import VALUE, VALUE_BYTES, secret_value, value_hash
 from orchestrator.domain.calendar.feed import CalendarAddress
@@ -33,11 +34,12 @@ class NewCalendarAddress:
 
 @forwarded
 def create_calendar_address(acting: Acting) -> NewCalendarAddress:
-    """The address of the calendar of the actor. An earlier one ends. Raises A110 for an actor who is not a user."""
+    """The address of the calendar of the actor. An earlier one ends. Raises A101, and A110 for no user."""
     text = secret_value(secrets.token_bytes(VALUE_BYTES))
 
     def work(task: Change) -> NewCalendarAddress:
         user = task.existing(USERS, acting.actor.name)
+        task.require_giving(powers_of_scopes(READING))
         for earlier in task.records.all(CALENDAR_ADDRESSES, user.name):
             task.remove(CALENDAR_ADDRESSES, earlier, event="replace")
         made = CalendarAddress(sha256=value_hash(text), user=user.name, created_at=task.now.earliest)

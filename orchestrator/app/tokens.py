@@ -3,11 +3,12 @@
 import secrets
 import string
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from orchestrator.app.acting import Acting, Change, View, change, read_register, unknown
 from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
+from orchestrator.domain.access.powers import powers_of_credential, powers_of_scopes
 from orchestrator.domain.access.principals import Actor, ActorKind, Method, Scope, ServiceAccount, Trust
 from orchestrator.domain.access.tokens import (
     GRACE,
@@ -38,7 +39,10 @@ class NewToken:
 def create_token(
     acting: Acting, owner: str, *, name: str = "", lifetime: timedelta, scopes: tuple[Scope, ...] | None = None
 ) -> NewToken:
-    """A new token of *owner*. Every user may create tokens of their own. Raises A109 and A110."""
+    """A new token of *owner*. Every user may create tokens of their own. Raises A101, A109 and A110.
+
+    A token creates none that has more scopes than itself, or ends later: the new one then ends with it.
+    """
     text = new_token_text()
 
     def work(task: Change) -> NewToken:
@@ -50,6 +54,7 @@ def create_token(
         if more and task.access.bindings:
             rights = few([f"{action.value} in {environment}" for action, environment in more])
             raise OrchestratorError("A109", f"{owner} has no right to {rights}")
+        _require_giving(task, actor, scopes)
         token = Token(
             prefix=text.split("_")[1],
             sha256=token_hash(text),
@@ -58,7 +63,7 @@ def create_token(
             name=name,
             scopes=scopes,
             created_at=task.now.earliest,
-            expires_at=task.now.earliest + lifetime,
+            expires_at=_end(acting.actor, task.now.earliest + lifetime),
         )
         return NewToken(task.put(TOKENS, token), text)
 
@@ -82,7 +87,7 @@ def list_tokens(acting: Acting, owner: str | None = None) -> tuple[Token, ...]:
 def rotate_token(acting: Acting, prefix: str, grace: timedelta = GRACE) -> NewToken:
     """A new token with the name, scopes and lifetime of the one with *prefix*, which is valid for the *grace* time.
 
-    Raises A109 and A110.
+    The rule for new tokens counts, except for a token that rotates itself. Raises A101, A109 and A110.
     """
     if not timedelta() <= grace <= MAX_LIFETIME:
         raise OrchestratorError("A109", f"a rotated token stays valid for at most {MAX_LIFETIME.days} days")
@@ -94,12 +99,16 @@ def rotate_token(acting: Acting, prefix: str, grace: timedelta = GRACE) -> NewTo
             raise OrchestratorError("A109", f"the token {prefix} is of a CI job, which exchanges another one")
         if not old.is_valid(task.now):
             raise OrchestratorError("A109", f"the token {prefix} is {old.state(task.now).value}")
+        is_itself = acting.actor.credential == prefix
+        if not is_itself:
+            _require_giving(task, _owner(task, old.owner), old.scopes)
         lifetime = min(old.expires_at - old.created_at, acting.tokens.longest)
+        end = task.now.earliest + lifetime
         fields = {
             "prefix": text.split("_")[1],
             "sha256": token_hash(text),
             "created_at": task.now.earliest,
-            "expires_at": task.now.earliest + lifetime,
+            "expires_at": end if is_itself else _end(acting.actor, end),
             "grace_until": None,
             "last_used_at": None,
         }
@@ -150,6 +159,19 @@ def distrust_issuer(acting: Acting, name: str, issuer: str, *, reason: str = "")
         return task.put(SERVICE_ACCOUNTS, account.model_copy(update={"trust": kept}), issuer=issuer)
 
     return change(acting, MANAGE, work, reason=reason)
+
+
+def _require_giving(task: Change, owner: Actor, scopes: tuple[Scope, ...] | None) -> None:
+    """Raise `Denied` if a token of *owner* with *scopes* would have more power than the actor."""
+    acting, powers = task.acting, set(powers_of_scopes(scopes))
+    if owner.principal != acting.actor.principal:
+        powers |= powers_of_credential(owner, scopes, acting.project, task.directory, task.now)
+    task.require_giving(powers)
+
+
+def _end(actor: Actor, end: datetime) -> datetime:
+    """When a token ends that *actor* creates: at *end*, at the latest with the token of the actor."""
+    return end if actor.ends_at is None else min(end, actor.ends_at)
 
 
 def _about(trust: Trust) -> object:

@@ -41,6 +41,7 @@ class Basis(StrEnum):
     OUT_OF_SCOPE = "outside of the token's scopes"
     MACHINE = "service accounts do not approve"
     MISSING = "no binding"
+    EXCEEDING = "more than the actor's own"
 
 
 ALLOWING = frozenset({Basis.BINDING, Basis.NO_BINDINGS_YET, Basis.OWN, Basis.SYSTEM})
@@ -241,6 +242,7 @@ def _reason(actor: Actor, action: Action, target: Target, basis: Basis, binding:
         Basis.OUT_OF_SCOPE: f"the token of {actor} has no scope for {what}",
         Basis.MACHINE: f"{actor} is a service account, and service accounts do not approve",
         Basis.MISSING: f"{actor} has no role with {what}",
+        Basis.EXCEEDING: f"{actor} may not give {what}",
     }
     return reasons[basis]
 

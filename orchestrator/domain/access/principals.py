@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from orchestrator.domain.access.actions import BUILT_IN, JOB_ACTIONS, Action
 from orchestrator.domain.calendar.zones import ZoneName
@@ -208,6 +209,8 @@ class Actor(Model):
     method: Method = Method.LOCAL
     credential: str | None = None
     scopes: tuple[Scope, ...] | None = None
+    ends_at: SkipJsonSchema[Moment | None] = Field(default=None, exclude=True)
+    """The end of the token, in the process that has authenticated it. It is neither sent nor kept."""
 
     @property
     def principal(self) -> str:

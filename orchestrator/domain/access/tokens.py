@@ -97,7 +97,12 @@ class Token(Model):
     def actor(self) -> Actor:
         """The actor that the token authenticates."""
         return Actor(
-            name=self.owner, kind=self.owner_kind, method=self.method, credential=self.prefix, scopes=self.scopes
+            name=self.owner,
+            kind=self.owner_kind,
+            method=self.method,
+            credential=self.prefix,
+            scopes=self.scopes,
+            ends_at=self.expires_at,
         )
 
 

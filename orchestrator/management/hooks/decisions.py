@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from orchestrator.app.acting import Acting, Change, View, change, read_register, unknown
 from orchestrator.app.forwarding import accepted_by, forwarded
 from orchestrator.domain.access.actions import Action
+from orchestrator.domain.access.powers import powers_of_credential, powers_of_scopes
+from orchestrator.domain.access.principals import Actor, ActorKind, Scope
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import STORE_FAILURES
 from orchestrator.domain.register import SERVICE_ACCOUNTS
@@ -70,6 +72,10 @@ def _check_account(task: Change, draft: HookDraft) -> None:
     account = task.existing(SERVICE_ACCOUNTS, draft.account)
     if not account.is_active:
         raise OrchestratorError("G701", f"the service account {account.name} is disabled")
+    actions = (Action.BUILD,) if draft.then == "build" else (Action.BUILD, Action.PROMOTE)
+    owner, scopes = Actor(name=account.name, kind=ActorKind.SERVICE_ACCOUNT), (Scope(actions=actions),)
+    held = powers_of_credential(owner, scopes, task.acting.project, task.directory, task.now)
+    task.require_giving({*powers_of_scopes(scopes), *held})
 
 
 def _check_target(draft: HookDraft, sources: HookSources) -> None:
