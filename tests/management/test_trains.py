@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from orchestrator.adapters.memory.store import ManualClock, MemoryStore
 from orchestrator.app.application import Application
 from orchestrator.app.package_uses import refuse_used
-from orchestrator.domain.access.principals import Actor
+from orchestrator.domain.access.principals import SYSTEM_ACTOR, Actor
 from orchestrator.domain.approval.policy import Requirement
 from orchestrator.domain.approval.request_state import RequestState
 from orchestrator.domain.approval.requests import RunRequest
@@ -41,6 +41,7 @@ from orchestrator.management.trains.state import (
     TrainRunState,
     TrainState,
 )
+from orchestrator.management.trains.store import TRAINS
 from orchestrator.register_ports import Register
 from tests.app.desk import NOON
 from tests.contracts.test_register import opened, register
@@ -154,6 +155,96 @@ def test_a_departure_gets_one_train_from_the_scheduler() -> None:
     assert queries.show_train(found.acting("viewer"), "T-3").departs_at == NOON + 28 * HOUR
     decisions.edit_train(found.acting(), "T-3", decisions.TrainChange(departs_at=NOON + 40 * HOUR), "later that day")
     assert found.tick() == []
+
+
+@pytest.mark.parametrize(
+    "moves",
+    [(72,), (30,), (72, 40, 100), (2,), (100, 2)],
+    ids=["past-two", "past-the-next", "several", "earlier", "later-and-earlier"],
+)
+@pytest.mark.parametrize("end", ["", "cancel"])
+def test_a_moved_train_leaves_no_gap(moves: tuple[int, ...], end: str) -> None:
+    """Wherever a train is moved, and also if it is then cancelled, the line makes no train for the departure that it was made for."""
+    found = Station(aboard=False)
+    for hours in moves:
+        decisions.edit_train(found.acting(), "T-1", TrainChange(NOON + hours * HOUR), "the hall is not free")
+        assert found.tick() == []
+    assert found.train.planned_at == NOON + 4 * HOUR
+    if end == "cancel":
+        decisions.cancel_train(found.acting(), "T-1", "the shop stays as it is")
+    assert [text for text in found.tick(3 * HOUR) if "T-2" in text] == []
+    assert [text for text in found.tick(2 * HOUR) if "T-2" in text] == ["T-2 of weekly is boarding"]
+
+
+def test_the_next_train_that_a_user_makes_is_not_that_of_a_moved_one() -> None:
+    """Without a time `create` passes the departure of a train that was moved away; with this time it makes a train."""
+    found = Station(aboard=False)
+    decisions.edit_train(found.acting(), "T-1", TrainChange(NOON + 72 * HOUR), "the hall is not free")
+    assert decisions.create_train(found.acting(), "weekly").departs_at == NOON + 28 * HOUR
+    assert decisions.create_train(found.acting(), "weekly", NOON + 4 * HOUR).departs_at == NOON + 4 * HOUR
+
+
+def test_a_train_between_two_departures_is_in_place_of_none() -> None:
+    """A train that a user makes at a time of its own keeps the line from no departure; one at the time of a departure is its train."""
+    found = Station(aboard=False)
+    decisions.create_train(found.acting(), "weekly", NOON + 30 * HOUR)
+    decisions.create_train(found.acting(), "weekly", NOON + 52 * HOUR)
+    assert [text for text in found.tick(5 * HOUR) if "T-4" in text] == ["T-4 of weekly is boarding"]
+    assert queries.show_train(found.acting("viewer"), "T-4").departs_at == NOON + 28 * HOUR
+    assert [text for text in found.tick(24 * HOUR) if "T-5" in text] == []
+
+
+def test_a_change_of_the_cadence_makes_trains_for_its_departures_only() -> None:
+    """An edited line has trains for its new departures beside those made before, and edited back it makes none a second time."""
+    found = Station(aboard=False)
+    decisions.edit_train(found.acting(), "T-1", TrainChange(NOON + 72 * HOUR), "the hall is not free")
+    start = draft().to_json()["start"]
+    line_decisions.edit_line(found.acting(), "weekly", {"start": (NOON + 3 * HOUR).strftime("%Y-%m-%dT%H:%M:%S")})
+    assert found.tick() == ["T-2 of weekly is boarding"]
+    line_decisions.edit_line(found.acting(), "weekly", {"start": start})
+    assert found.tick() == []
+
+
+def test_a_train_of_an_older_version_is_that_of_the_departure_before_it() -> None:
+    """A train that was recorded without the departure it was made for is that of the one before its time, as it was then."""
+    found = Station(aboard=False)
+    old = found.train.model_copy(update={"planned_at": None, "departs_at": NOON + 20 * HOUR})
+    found.desk.write(TRAINS, old)
+    assert found.tick() == []
+
+
+MOVES = st.tuples(st.sampled_from(["move", "cancel", "create", "cadence"]), st.integers(1, 4), st.integers(1, 120))
+
+
+@given(st.lists(st.tuples(MOVES, st.integers(0, 30)), max_size=8))
+@settings(max_examples=60, deadline=None)
+def test_no_departure_has_two_trains_of_the_scheduler(done: list[tuple[tuple[str, int, int], int]]) -> None:
+    """Whatever users do, the scheduler makes a train for the next departure of a line, and for each departure at most once."""
+    found = Station(aboard=False)
+    for (what, number, hours), wait in done:
+        try:
+            rearrange(found, what, f"T-{number}", parse_moment(found.desk.clock.now()) + hours * HOUR)
+        except OrchestratorError as error:
+            assert error.code in {"A110", "G101", "G602"}, error
+        found.tick(wait * HOUR)
+        trains = queries.list_trains(found.acting("viewer"), ended=True, limit=1000).items
+        made = [train.planned_at for train in trains if train.created_by == str(SYSTEM_ACTOR)]
+        assert len(made) == len(set(made)), made
+        line, [coming, *_] = queries.show_line(found.acting("viewer"), "weekly")
+        assert any(coming in {train.planned_at, train.departs_at} for train in trains), line
+
+
+def rearrange(found: Station, what: str, key: str, at: datetime) -> None:
+    """What a user does with a train, or with the line, that changes what departs *at* a time."""
+    match what:
+        case "move":
+            decisions.edit_train(found.acting(), key, TrainChange(at))
+        case "cancel":
+            decisions.cancel_train(found.acting(), key, "why")
+        case "create":
+            decisions.create_train(found.acting(), "weekly", at)
+        case _:
+            line_decisions.edit_line(found.acting(), "weekly", {"start": at.strftime("%Y-%m-%dT%H:%M:%S")})
 
 
 def test_a_train_that_cannot_depart_keeps_no_other_in_the_station() -> None:

@@ -41,7 +41,8 @@ def create_train(acting: Acting, line: str, departs_at: datetime | None = None) 
 
 
 def _free_departure(task: Change, line: TrainLine) -> datetime:
-    taken = {train.departs_at for train in each_record(task.records, TRAINS, [OPEN], about=line.name)}
+    trains = each_record(task.records, TRAINS, [OPEN], about=line.name)
+    taken = {at for train in trains for at in (train.departs_at, train.planned_at)}
     free = (at for at in departures(line, task.now.earliest, len(taken) + 1) if at not in taken)
     at = next(free, None)
     if at is None:
@@ -57,6 +58,7 @@ def put_new_train(task: Change, line: TrainLine, departs_at: datetime) -> Train:
         line=line.name,
         stops=line.stops,
         departs_at=departs_at,
+        planned_at=departs_at,
         boarding_closes_at=max(min(closing_time(line, departs_at), departs_at), min(at, departs_at)),
         rehearse=line.rehearse,
         conductor=line.conductor,

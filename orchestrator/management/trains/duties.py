@@ -1,7 +1,8 @@
 """What the scheduler does for trains: it makes them, closes boarding, has them depart, and drives them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
 from orchestrator.app.acting import Acting, Change, View, change, read_own, read_register
@@ -13,8 +14,8 @@ from orchestrator.domain.register import ENDED, OPEN
 from orchestrator.domain.text import with_reason
 from orchestrator.management.trains.decisions import put_new_train
 from orchestrator.management.trains.driving import MOVING, drive, put_due
-from orchestrator.management.trains.lines import departures
-from orchestrator.management.trains.model import TrainLine
+from orchestrator.management.trains.lines import AHEAD, departures
+from orchestrator.management.trains.model import Train, TrainLine
 from orchestrator.management.trains.ports import TrainExecutions, TrainSources
 from orchestrator.management.trains.progress import next_train_step
 from orchestrator.management.trains.store import TRAIN_LINES, TRAINS
@@ -46,11 +47,25 @@ def _bare_lines(view: View) -> list[str]:
 
 def _needs_train(view: View, line: TrainLine) -> bool:
     coming = departures(line, view.now.earliest, 2)
-    if not coming:
-        return False
-    # One that was moved or has ended, early or because it was cancelled, was the train of its departure as well.
-    trains = each_record(view.records, TRAINS, [OPEN, ENDED], about=line.name, start=moment_text(coming[0]))
-    return not any(train.departs_at < coming[-1] or len(coming) == 1 for train in trains)
+    return bool(coming) and not any(_is_of(train, coming) for train in _trains_of(view, line, coming[0]))
+
+
+def _trains_of(view: View, line: TrainLine, coming: datetime) -> Iterator[Train]:
+    """The trains of *line* that can be those of its departure *coming*: also one that was moved, departed or cancelled.
+
+    Those whose time was before are read last, as only one that was moved to an earlier time can be among them. No worker
+    makes a train more than `AHEAD` before its departure, so none of those has an earlier time than that.
+    """
+    yield from each_record(view.records, TRAINS, [OPEN], about=line.name)
+    yield from each_record(view.records, TRAINS, [ENDED], about=line.name, start=moment_text(coming))
+    yield from each_record(view.records, TRAINS, [ENDED], about=line.name, start=moment_text(coming - AHEAD))
+
+
+def _is_of(train: Train, coming: tuple[datetime, ...]) -> bool:
+    """Whether *train* is that of the first of the departures *coming*, which it was made for or was moved to."""
+    if train.planned_at is None:  # of an older version, which had it be the one before its time
+        return coming[0] <= train.departs_at and (train.departs_at < coming[-1] or len(coming) == 1)
+    return coming[0] in {train.planned_at, train.departs_at}
 
 
 def _made(acting: Acting, name: str) -> tuple[str, ...]:

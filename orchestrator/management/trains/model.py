@@ -181,6 +181,7 @@ class TrainRun(Model):
 class Train(Model):
     """A release train. *conductor* is the user with whose rights it promotes.
 
+    *planned_at* is the departure that it was made for, also after it was moved (None: recorded by an older version).
     *set_digest* is that of the packages that departed together, *previous* are the earlier releases. *runs* are the
     runs that it follows, in their order, *stops_completed* counts the stops that it has reached. *note* is the reason
     of its state.
@@ -190,6 +191,7 @@ class Train(Model):
     line: str = ""
     stops: Stops
     departs_at: Moment
+    planned_at: Moment | None = None
     boarding_closes_at: Moment
     rehearse: bool = False
     conductor: Actor
