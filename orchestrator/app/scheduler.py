@@ -4,6 +4,9 @@ A duty is a small class: it checks whether it is due, and does it. Duties change
 fencing token of the lease, so that a process that woke up too late changes nothing.
 """
 
+import contextlib
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -17,7 +20,9 @@ from orchestrator.domain.moments import Now, parse_moment
 from orchestrator.domain.register import SchedulerLease
 
 LEASE_LASTS = timedelta(seconds=30)
-"""After which another process may take the lease."""
+"""After which another process may take the lease. It is extended while a duty takes longer."""
+LONGEST_DUTY = timedelta(hours=1)
+"""For how long the lease is extended for one duty. One that takes longer hangs, and another process takes over."""
 T = TypeVar("T")
 
 
@@ -66,19 +71,22 @@ class DutyReport:
 
 @dataclass(frozen=True)
 class Scheduler:
-    """Does the *duties* that are due, in their order. *acting* is the system at the register, *holder* this process."""
+    """Does the *duties* that are due, in their order. *acting* is the system at the register, *holder* this process.
+
+    Its lease *lasts* a time, and is extended while it works: the verification of an environment takes minutes.
+    """
 
     acting: Acting
     holder: str
     duties: Sequence[Duty]
+    lasts: timedelta = LEASE_LASTS
 
     def run(self) -> Iterator[DutyReport]:
         """Take or extend the lease, and do what is due. Nothing happens if another process has the lease.
 
         A duty that fails is reported, and does not keep the others from being done.
         """
-        until = parse_moment(self.acting.clock.now()) + LEASE_LASTS
-        lease = self.acting.register.take_scheduler(self.holder, until)
+        lease = self._take()
         if lease is None:
             return
         acting = replace(self.acting, fence=lease.fence)
@@ -86,9 +94,40 @@ class Scheduler:
         for duty in self.duties:
             try:
                 if duty.due(now):
-                    yield from (DutyReport(duty.name, text) for text in duty.do(acting, now))
+                    with self._extended(lease):
+                        yield from (DutyReport(duty.name, text) for text in duty.do(acting, now))
             except OrchestratorError as error:
                 yield DutyReport(duty.name, f"{error.code}: {error.message}", failed=True)
+
+    def _take(self) -> SchedulerLease | None:
+        until = parse_moment(self.acting.clock.now()) + self.lasts
+        return self.acting.register.take_scheduler(self.holder, until)
+
+    @contextlib.contextmanager
+    def _extended(self, lease: SchedulerLease) -> Iterator[None]:
+        """Extend *lease* until the end of the context, three times in its length. A process that dies does not."""
+        ended, latest = threading.Event(), time.monotonic() + LONGEST_DUTY.total_seconds()
+
+        def extend() -> None:
+            while not ended.wait(self.lasts.total_seconds() / 3) and time.monotonic() < latest:
+                with contextlib.suppress(OrchestratorError):  # the database is away for a moment
+                    taken = self._take()
+                    if taken is None or taken.fence != lease.fence:  # this process woke up too late
+                        self._give_back(taken)
+                        return
+
+        thread = threading.Thread(target=extend, name="lease of the scheduler", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()  # processes are forked from this one: it has no other thread then
+
+    def _give_back(self, taken: SchedulerLease | None) -> None:
+        """End a lease that was taken again after another process had it: what is under way has the fence of before."""
+        if taken is not None:
+            self.release_lease()
 
     def release_lease(self) -> None:
         """Let another process take the lease at once."""

@@ -53,7 +53,7 @@ def _needs_train(view: View, line: TrainLine) -> bool:
 def _trains_of(view: View, line: TrainLine, coming: datetime) -> Iterator[Train]:
     """The trains of *line* that can be those of its departure *coming*: also one that was moved, departed or cancelled.
 
-    Those whose time was before are read last, as only one that was moved to an earlier time can be among them. No worker
+    Those whose time was before are read last: only one that was moved to an earlier time can be among them. No worker
     makes a train more than `AHEAD` before its departure, so none of those has an earlier time than that.
     """
     yield from each_record(view.records, TRAINS, [OPEN], about=line.name)
