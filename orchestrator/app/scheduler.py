@@ -122,7 +122,7 @@ class Scheduler:
             yield
         finally:
             ended.set()
-            thread.join()  # processes are forked from this one: it has no other thread then
+            thread.join()  # no other thread is here when processes are forked from this one
 
     def _give_back(self, taken: SchedulerLease | None) -> None:
         """End a lease that was taken again after another process had it: what is under way has the fence of before."""

@@ -63,7 +63,7 @@ def _trains_of(view: View, line: TrainLine, coming: datetime) -> Iterator[Train]
 
 def _is_of(train: Train, coming: tuple[datetime, ...]) -> bool:
     """Whether *train* is that of the first of the departures *coming*, which it was made for or was moved to."""
-    if train.planned_at is None:  # of an older version, which had it be the one before its time
+    if train.planned_at is None:  # of an older version: it is that of the previous departure
         return coming[0] <= train.departs_at and (train.departs_at < coming[-1] or len(coming) == 1)
     return coming[0] in {train.planned_at, train.departs_at}
 
