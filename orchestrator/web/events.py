@@ -45,6 +45,20 @@ def event_of(entry: FeedEntry) -> Event:
     return Event(entry, b"id: %s\nevent: run\ndata: %s\n\n" % (entry.cursor.encode(), canonical_json(about)))
 
 
+def place_of(cursor: str) -> tuple[int, int]:
+    """The place of *cursor* in the order of the feed."""
+    first, _, second = cursor.partition(".")
+    return int(first), int(second)
+
+
+def restart_event(cursor: str, end: str) -> bytes:
+    """The event for a listener whose *cursor* is after the *end* of the feed, where it continues.
+
+    Which entries it has missed is not known: it has to read again what it shows.
+    """
+    return b"id: %s\nevent: restart\ndata: %s\n\n" % (end.encode(), canonical_json({"after": cursor, "end": end}))
+
+
 class HasFeed(Protocol):
     """A project. Its database is opened when the feed is first used, and may be away at that time."""
 
@@ -122,6 +136,8 @@ class Broadcast:
     async def listen(self, cursor: str, shown: Callable[[FeedEntry], bool]) -> AsyncIterator[bytes]:
         """The events after *cursor* that are *shown*, and a comment while there are none.
 
+        A *cursor* after the end of the feed is that of a database before a restore: a `restart` event comes first.
+
         The id comes before the first event: a listener that is cut off before any event also continues from that id.
         """
         self.listeners += 1
@@ -132,6 +148,10 @@ class Broadcast:
             self.listeners -= 1
 
     async def _events(self, cursor: str, shown: Callable[[FeedEntry], bool]) -> AsyncIterator[bytes]:
+        end_of_feed = await self._end_before(cursor)
+        if end_of_feed is not None:
+            yield restart_event(cursor, end_of_feed)
+            cursor = end_of_feed
         yield b"retry: 1000\nid: %s\n\n" % cursor.encode()
         loop = asyncio.get_running_loop()
         end = loop.time() + LASTS_S * (1 - secrets.randbelow(SPREAD) / 1000)
@@ -147,6 +167,13 @@ class Broadcast:
                 await asyncio.sleep(self._pause)  # the reader is behind, or the feed ends before the cursor
             elif not events and not await self._wait(cursor):
                 yield COMMENT
+
+    async def _end_before(self, cursor: str) -> str | None:
+        """The end of the feed if it is before *cursor*, which means that a backup was restored; None if it is not."""
+        if place_of(cursor) <= place_of(self._cursor or FIRST):
+            return None
+        end = await asyncio.to_thread(self._end)  # another server may have read further than this process
+        return end if place_of(end) < place_of(cursor) else None
 
     def _after(self, cursor: str) -> list[Event] | None:
         """The newest events after *cursor*; None if it is not one of them."""

@@ -1,9 +1,12 @@
 """Pages of release management that are updated while they are read: the part that changes, and when its state has changed."""
 
+import re
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
+from orchestrator.web.pages import rendering
 from tests.cli.request_project import RequestProject, office
 from tests.server.release_scene import EVIL, lay_all
 from tests.server.site import Site
@@ -58,3 +61,14 @@ def test_a_part_shows_what_another_user_has_done(office: RequestProject, site: S
     office.by("ann", "booking", "cancel", "B-1")
     part = vic.get("/bookings/B-1?part=all&since=confirmed").text
     assert ("cancelled" in part, NOTICE in part, LIVE in part) == (True, True, False)
+
+
+def test_every_live_part_is_requested_again_after_a_restore() -> None:
+    """A part that follows events also follows `restart`, from each stream that it follows."""
+    folder = Path(rendering.__file__).parent / "templates"
+    found = [text for file in folder.glob("*.html") for text in re.findall(r'hx-trigger="([^"]*)"', file.read_text())]
+    live = [text for text in found if " from:#live" in text]
+    assert live
+    for text in live:
+        streams = set(re.findall(r"(?:run|record) from:(#live\S*)", text.replace(",", " ")))
+        assert streams == set(re.findall(r"restart from:(#live\S*)", text.replace(",", " "))), text

@@ -239,6 +239,44 @@ def test_events_continue_where_a_listener_was(site: Site, project: MemoryProject
     assert all(one[1] < two[1] for one, two in pairwise(live))
 
 
+def test_a_listener_from_before_a_restore_begins_again(site: Site, project: MemoryProject) -> None:  # noqa: F811
+    """An id after the end of the feed gets `restart` with the end, and then every entry; one of another server does not."""
+    del site
+    store = project.store
+    end = store.feed_end()
+    assert end is not None
+    beyond = f"{int(end.partition('.')[0]) + 50}.0"
+
+    async def listened(start: str, count: int, *, reading: bool) -> list[tuple[str, str]]:
+        broadcast = Broadcast(SimpleNamespace(feed=store), 0.01)
+        task = asyncio.create_task(broadcast.run()) if reading else None
+        await asyncio.sleep(0.05)
+        found: list[tuple[str, str]] = []
+        changed = False
+        async for data in broadcast.listen(start, lambda entry: entry.environment == "staging"):
+            fields = dict(line.split(": ", 1) for line in data.decode().splitlines() if line[:1] not in {"", ":"})
+            found.append((fields.get("event", ""), fields["id"]))
+            if not changed:
+                project.go("staging", "1.3.0")
+                changed = True
+            if len(found) == count:
+                break
+        if task is not None:
+            task.cancel()
+        return found
+
+    async def within(start: str, count: int, *, reading: bool) -> list[tuple[str, str]]:
+        async with asyncio.timeout(10):
+            return await listened(start, count, reading=reading)
+
+    told = asyncio.run(within(beyond, 5, reading=True))
+    assert told[:2] == [("restart", end), ("", end)]
+    assert [cursor for _, cursor in told[2:]] == [entry.cursor for entry in store.feed(cursor=end, limit=3)]
+    newest = store.feed_end()
+    assert newest is not None
+    assert asyncio.run(within(newest, 1, reading=False)) == [("", newest)]
+
+
 def test_listeners_of_the_newest_events_do_not_read_the_feed(
     site: Site,
     project: MemoryProject,  # noqa: F811

@@ -326,7 +326,11 @@ def get_plan(request: Request, who: Who, plan: str) -> Response:
 
 @router.get("/events", tags=["live"])
 async def get_events(request: Request, who: Who, run: Filter = None, environment: Filter = None) -> StreamingResponse:
-    """Server-sent events about all runs, one run or one environment. They follow `Last-Event-ID` if it is given."""
+    """Server-sent events about all runs, one run or one environment. They follow `Last-Event-ID` if it is given.
+
+    If that is after the newest event, an earlier state of the database was restored. The first event is then `restart`,
+    and the listener reads again what it shows.
+    """
     app, broadcast = application(request), request.app.state.broadcast
     given = checked_cursor(request.headers.get("last-event-id"), FEED_CURSOR)
     cursor = given if given is not None else await broadcast.end()
@@ -345,7 +349,11 @@ async def get_events(request: Request, who: Who, run: Filter = None, environment
 
 @router.get("/record-events", tags=["live"])
 async def get_record_events(request: Request, who: Who, plan: Filter = None) -> StreamingResponse:
-    """Server-sent events about all implementation plans, or one *plan*. They follow `Last-Event-ID` if it is given."""
+    """Server-sent events about all implementation plans, or one *plan*. They follow `Last-Event-ID` if it is given.
+
+    If that is after the newest event, an earlier state of the database was restored. The first event is then `restart`,
+    and the listener reads again what it shows.
+    """
     app, broadcast = application(request), request.app.state.record_broadcast
     given = checked_cursor(request.headers.get("last-event-id"), FEED_CURSOR)
     cursor = given if given is not None else await broadcast.end()
