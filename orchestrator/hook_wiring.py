@@ -171,11 +171,11 @@ class ProjectReviewSources:
 
         return facts_of_run(self._app.services, run)
 
-    def runs_of(self, environment: str, digest: str, since: "datetime") -> "tuple[Run, ...]":
+    def runs_of(self, environment: str, name: str, digest: str, since: "datetime") -> "tuple[Run, ...]":
         """The promotions and rollbacks of a package in *environment* that were requested after *since*."""
         from orchestrator.management.reviews.facts import runs_of_package
 
-        return runs_of_package(self._app.services, environment, digest, since)
+        return runs_of_package(self._app.services, environment, name, digest, since)
 
     def run(self, run: str) -> "Run":
         """One run. Raises R101."""

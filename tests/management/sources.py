@@ -165,8 +165,8 @@ class ReviewJournal:
         del run
         return self.facts
 
-    def runs_of(self, environment: str, digest: str, since: datetime) -> tuple[Run, ...]:
-        del digest, since
+    def runs_of(self, environment: str, name: str, digest: str, since: datetime) -> tuple[Run, ...]:
+        del name, digest, since
         return tuple(each.run for each in self.runs if each.run.environment == environment)
 
     def run(self, run: str) -> Run:

@@ -2,18 +2,22 @@
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.adapters.memory.store import ManualClock, MemoryStore
 from orchestrator.app.acting import Acting
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import Run
+from orchestrator.domain.journal import Entry, Run
 from orchestrator.domain.moments import moment_text
 from orchestrator.domain.promotion import State
 from orchestrator.domain.register import OUTBOX, Message
-from orchestrator.management.planned_releases.model import PlannedRelease
+from orchestrator.domain.release import PackageRef
+from orchestrator.hook_wiring import ProjectReviewSources
+from orchestrator.management.planned_releases.model import PlannedRelease, ScopePackage
 from orchestrator.management.planned_releases.state import ReleaseState
 from orchestrator.management.planned_releases.store import PLANNED_RELEASES
 from orchestrator.management.reviews.decisions import (
@@ -36,6 +40,9 @@ from tests.management.sources import SHOP, ReviewJournal
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 RUN = "00000a-production"
+
+if TYPE_CHECKING:
+    from orchestrator.app.front_end import ApplicationParts
 
 
 @dataclass
@@ -182,3 +189,86 @@ def test_own_actions_are_pages(office: Office) -> None:
     following = list_actions(office.acting, mine=True, cursor=first.cursor, limit=1)
     assert [each.title for page in (first, following) for each in page.items] == ["Action 0", "Action 2"]
     assert following.cursor is None
+
+
+class Journal:
+    """The journal of a project with its runs, as reviews read it."""
+
+    def __init__(self) -> None:
+        self.store = MemoryStore(ManualClock(NOON))
+        self.services = self
+        self.sources = ProjectReviewSources(cast("ApplicationParts", self))
+
+    def ran(self, key: str, kind: str, package: PackageRef, state: State) -> str:
+        """A run that has ended; its id."""
+        name = f"{key}-production"
+        self.store.clock.jump(60)
+        about = {"id": name, "root": key, "kind": kind, "environment": "production", "by": "operator"}
+        at = self.store.clock.now()
+        self.store.create(Run.model_validate({**about, "release": package, "requested_at": at}))
+        self.store.clock.jump(60)
+        self.store.append(name, [Entry(kind="ended", data={"state": state.value, "exit": 0})])
+        return name
+
+
+OLDER = PackageRef(name="shop", version="1.4.0", digest=f"sha256:{'2' * 64}")
+NEWER = PackageRef(name="shop", version="1.6.0", digest=f"sha256:{'3' * 64}")
+
+
+def released(office: Office, *, opened: bool = True) -> Journal:
+    """The release REL-1 of shop 1.5.0 was promoted, and its review *opened*."""
+    found = Journal()
+    office.desk.clock = found.store.clock
+    found.ran("00000a", "promotion", OLDER, State.SUCCEEDED)
+    scope = {"packages": (ScopePackage.model_validate({**dict(SHOP)}),)}
+    made = {"number": 1, "created_at": NOON, "created_by": "ann", "state": ReleaseState.RELEASED, **scope}
+    office.desk.write(PLANNED_RELEASES, PlannedRelease.model_validate({**dict(planned_draft("production")), **made}))
+    found.ran("00000b", "promotion", SHOP, State.SUCCEEDED)
+    if opened:
+        assert open_due_reviews(office.acting, found.sources) == ("the review of REL-1 was opened",)
+    return found
+
+
+@pytest.mark.parametrize("closed", [False, True], ids=["open", "closed"])
+def test_a_later_rollback_is_in_the_review_of_its_release(office: Office, closed: bool) -> None:
+    """A rollback by hand after the review was opened is in its facts, once, and the lead is notified; a closed review is only added to."""
+    found = released(office)
+    if closed:
+        close_review(office.acting, "REL-1")
+    before = show_review(office.acting, "REL-1").review
+    run = found.ran("00000c", "rollback", OLDER, State.ROLLED_BACK)
+    texts = (f"the review of {run} was opened: rollback", f"{run} was added to the review of REL-1")
+    assert open_due_reviews(office.acting, found.sources) == texts
+    assert open_due_reviews(office.acting, found.sources) == ()
+    review = show_review(office.acting, "REL-1").review
+    if closed:
+        assert review.model_copy(update={"feedback": ()}) == before
+        assert [each.text for each in review.feedback] == [f"{run}: rolled back, after this review was closed"]
+    else:
+        assert review.facts.runs == ("00000b-production: succeeded", f"{run}: rolled back")
+        assert review.facts.incidents != ()
+        assert review.feedback == ()
+    assert [each.to for each in office.messages() if each.text == f"the review of REL-1 has a new run: {run}"] == [
+        "root"
+    ]
+
+
+def test_a_rollback_before_the_review_is_opened_is_in_it(office: Office) -> None:
+    """A review that a user opens after a rollback by hand has the promotion and the rollback, and nothing is added later."""
+    found = released(office, opened=False)
+    run = found.ran("00000c", "rollback", OLDER, State.ROLLED_BACK)
+    found.ran("00000d", "promotion", NEWER, State.SUCCEEDED)
+    opened = open_review(office.acting, "REL-1", found.sources)
+    assert opened.facts.runs == ("00000b-production: succeeded", f"{run}: rolled back")
+    assert open_due_reviews(office.acting, found.sources) == (f"the review of {run} was opened: rollback",)
+
+
+def test_a_rollback_of_another_release_is_not_in_a_review(office: Office) -> None:
+    """A rollback of the release that came after it, and one to it, is not in its review; the next rollback, which takes it out, is."""
+    found = released(office)
+    found.ran("00000c", "promotion", NEWER, State.SUCCEEDED)
+    run = found.ran("00000d", "rollback", SHOP, State.ROLLED_BACK)
+    assert open_due_reviews(office.acting, found.sources) == (f"the review of {run} was opened: rollback",)
+    assert show_review(office.acting, "REL-1").review.facts.runs == ("00000b-production: succeeded",)
+    second = found.ran("00000e", "rollback", OLDER, State.ROLLED_BACK)
+    assert f"{second} was added to the review of REL-1" in open_due_reviews(office.acting, found.sources)

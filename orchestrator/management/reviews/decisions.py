@@ -18,7 +18,7 @@ from orchestrator.management.reviews.model import CloseCode, Feedback, Review, R
 from orchestrator.management.reviews.ports import ReviewSources, RunKind
 from orchestrator.management.reviews.state import ActionEvent, ReviewEvent
 from orchestrator.management.reviews.store import RELEASE_REVIEWS, REVIEW_ACTIONS
-from orchestrator.management.reviews.subjects import release_review_facts, run_review_facts
+from orchestrator.management.reviews.subjects import merged_facts, release_review_facts, run_review_facts
 
 DUE_AFTER = timedelta(days=7)
 """A review is due this long after it was opened."""
@@ -165,6 +165,28 @@ def _opened(task: Change, subject: str, kind: str, environment: str, title: str,
         opened = Subject(NOUN, subject, "opened", f"/reviews/{subject}", review.state.value, environment)
         task.put(OUTBOX, message_to(task, lead, opened, f"the review of {title} is open: {subject}"))
     return review
+
+
+def add_late_run(task: Change, release: PlannedRelease, run: Run, sources: ReviewSources) -> Review:
+    """Add *run*, which undid a package of *release* after its review was opened, and notify the lead.
+
+    The facts of an open review are read again. A closed one gets feedback, as nothing else of it changes.
+    """
+    review = task.existing(RELEASE_REVIEWS, release.id)
+    if review.has_ended:
+        text = f"{run.id}: {run.state}, after this review was closed"
+        added = Feedback(by=str(task.acting.actor), at=task.now.earliest, text=text)
+        changed = review.model_copy(update={"feedback": (*review.feedback, added)})
+    else:
+        facts = release_review_facts(task, release, sources)
+        if not review.model_copy(update={"facts": facts}).names_run(run.id):  # of an earlier promotion
+            facts = merged_facts((facts, run_review_facts(task, run, sources)))
+        changed = review.model_copy(update={"facts": facts})
+    _put(task, changed, "add run", run=run.id)
+    if review.lead and review.lead != str(task.acting.actor):
+        subject = Subject(NOUN, review.id, run.id, f"/reviews/{review.id}", review.state.value, review.environment)
+        task.put(OUTBOX, message_to(task, review.lead, subject, f"the review of {review.id} has a new run: {run.id}"))
+    return changed
 
 
 def remind_action_owner(task: Change, action: ReviewAction) -> str:

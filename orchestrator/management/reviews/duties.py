@@ -14,6 +14,7 @@ from orchestrator.management.planned_releases.model import PlannedRelease
 from orchestrator.management.planned_releases.state import ReleaseState
 from orchestrator.management.planned_releases.store import PLANNED_RELEASES
 from orchestrator.management.reviews.decisions import (
+    add_late_run,
     has_message,
     opened_for_release,
     opened_for_run,
@@ -51,6 +52,8 @@ def _due_work(view: View, sources: ReviewSources) -> dict[str, Work]:
     """What is to be done, by what it is about."""
     work: dict[str, Work] = {each.run.id: partial(_open_for_run, sources, each) for each in _due_runs(view, sources)}
     work |= {each.id: partial(_open_for_release, sources, each) for each in _due_releases(view)}
+    for release, found in _late_runs(view, sources):
+        work[f"{found.run.id} of {release.id}"] = partial(_add_late_run, sources, release, found)
     return work | {each.id: partial(_remind, each) for each in _unnoticed(view)}
 
 
@@ -66,6 +69,13 @@ def _open_for_release(sources: ReviewSources, release: PlannedRelease, task: Cha
         yield f"the review of {release.id} was opened"
 
 
+def _add_late_run(sources: ReviewSources, release: PlannedRelease, found: ReviewedRun, task: Change) -> Iterator[str]:
+    review = task.existing(RELEASE_REVIEWS, release.id)
+    if not review.names_run(found.run.id):
+        add_late_run(task, task.existing(PLANNED_RELEASES, release.id), found.run, sources)
+        yield f"{found.run.id} was added to the review of {release.id}"
+
+
 def _remind(action: ReviewAction, task: Change) -> Iterator[str]:
     current = task.existing(REVIEW_ACTIONS, action.id)
     if current.is_overdue(task.now.earliest) and not has_message(task, current.owner, overdue_message(current)):
@@ -73,12 +83,34 @@ def _remind(action: ReviewAction, task: Change) -> Iterator[str]:
 
 
 def _due_runs(view: View, sources: ReviewSources) -> list[ReviewedRun]:
+    found = _reviewed_runs(view, sources)
+    return [each for each in found if view.records.get(RELEASE_REVIEWS, each.run.id) is None]
+
+
+def _reviewed_runs(view: View, sources: ReviewSources) -> tuple[ReviewedRun, ...]:
     since = view.now.earliest - OPENED_WITHIN
     start = moment_text(since - OPENED_WITHIN)
     found_requests = (view.records.get(REQUESTS, each.run) for each in each_record(view.records, REVIEWS, start=start))
     emergencies = frozenset(request.root for request in found_requests if request is not None and request.root)
-    found = sources.reviewed_runs(since, emergencies)
-    return [each for each in found if view.records.get(RELEASE_REVIEWS, each.run.id) is None]
+    return sources.reviewed_runs(since, emergencies)
+
+
+def _late_runs(view: View, sources: ReviewSources) -> list[tuple[PlannedRelease, ReviewedRun]]:
+    """What undid a package of a release whose review was open or closed by then, and does not have it."""
+    undoing: dict[tuple[str, str], list[ReviewedRun]] = {}
+    for found in _reviewed_runs(view, sources):
+        if found.undone:
+            undoing.setdefault((found.run.environment, found.undone), []).append(found)
+    if not undoing:
+        return []
+    late: list[tuple[PlannedRelease, ReviewedRun]] = []
+    for release in each_record(view.records, PLANNED_RELEASES):
+        places = {(release.environment, package.digest) for package in release.packages}
+        runs = [found for place in places for found in undoing.get(place, [])]
+        review = view.records.get(RELEASE_REVIEWS, release.id) if runs else None
+        if review is not None:
+            late += [(release, found) for found in runs if not review.names_run(found.run.id)]
+    return late
 
 
 def _due_releases(view: View) -> list[PlannedRelease]:
@@ -110,7 +142,13 @@ class OpenReviews:
         """Whether a review is to be opened, or an owner reminded."""
         del now
         return read_own(
-            self.acting, lambda view: bool(_due_runs(view, self.sources) or _due_releases(view) or _unnoticed(view))
+            self.acting,
+            lambda view: bool(
+                _due_runs(view, self.sources)
+                or _due_releases(view)
+                or _late_runs(view, self.sources)
+                or _unnoticed(view)
+            ),
         )
 
     def do(self, acting: Acting, now: Now) -> Iterable[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Literal
 
 from orchestrator.domain.journal import PROMOTION_KINDS, Record, Run
@@ -11,7 +12,7 @@ from orchestrator.domain.promotion import State
 from orchestrator.domain.run_reason import ending_reason
 from orchestrator.domain.story import RunView, seconds_between
 from orchestrator.management.reviews.model import ReviewFacts, Wait
-from orchestrator.management.reviews.ports import ReviewedRun
+from orchestrator.management.reviews.ports import ReviewedRun, RunKind
 from orchestrator.ports.lists import each_run, runs_of_request
 from orchestrator.services import Services
 
@@ -44,18 +45,42 @@ def _bad(services: Services, since: datetime) -> Iterator[ReviewedRun]:
             if run.requested_at < first:
                 break
             if run.ended_at is not None and run.ended_at >= ended and run.state is not State.FAILED:
-                yield ReviewedRun(run, "intervention" if run.state is State.NEEDS_INTERVENTION else "rollback")
+                kind: RunKind = "intervention" if run.state is State.NEEDS_INTERVENTION else "rollback"
+                yield ReviewedRun(run, kind, _undone(services, run))
 
 
-def runs_of_package(services: Services, environment: str, digest: str, since: datetime) -> tuple[Run, ...]:
-    """The promotions and rollbacks of a package in *environment* that were requested after *since*, oldest first."""
-    chosen = RunFilter(environment=environment, digest=digest, kinds=(*PROMOTIONS, "rollback"))
+def runs_of_package(services: Services, environment: str, name: str, digest: str, since: datetime) -> tuple[Run, ...]:
+    """The promotions of a package to *environment*, and its rollbacks, requested after *since*, oldest first.
+
+    A rollback is recorded with the package that it restores: one from this package to another of its *name* counts.
+    """
+    chosen = RunFilter(environment=environment, name=name, kinds=(*PROMOTIONS, "rollback"))
+    newest_first = takewhile(lambda run: run.requested_at >= moment_text(since), each_run(services.store, chosen))
     found: list[Run] = []
-    for run in each_run(services.store, chosen):
-        if run.requested_at < moment_text(since):
-            break
-        found.append(run)
-    return tuple(reversed(found))
+    is_there = False
+    for run in reversed(list(newest_first)):
+        is_of_it = run.release is not None and run.release.digest == digest
+        if is_of_it or (is_there and run.kind == "rollback"):
+            found.append(run)
+        is_there = is_of_it if _has_left(run) else is_there
+    return tuple(found)
+
+
+def _has_left(run: Run) -> bool:
+    """Whether the environment has the package of *run* since its end."""
+    return run.state is State.SUCCEEDED or (run.kind == "rollback" and run.state is State.ROLLED_BACK)
+
+
+def _undone(services: Services, run: Run) -> str:
+    """The digest of what *run* took out of its environment: its own package, or that which a rollback replaced."""
+    if run.kind != "rollback":
+        return run.release.digest if run.release is not None else ""
+    name = run.release.name if run.release is not None else None
+    kinds = (*PROMOTIONS, "rollback")
+    chosen = RunFilter(environment=run.environment, name=name, kinds=kinds, before=run.requested_at)
+    earlier = (each.release for each in each_run(services.store, chosen) if _has_left(each))
+    release = next(earlier, None)
+    return release.digest if release is not None else ""
 
 
 def facts_of_run(services: Services, run: str) -> ReviewFacts:

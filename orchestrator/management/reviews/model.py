@@ -107,6 +107,11 @@ class Review(Model):
         """Whether it does not change any more."""
         return self.state in REVIEW_TABLE.ends
 
+    def names_run(self, run: str) -> bool:
+        """Whether the facts have the *run*, or it was added after the review was closed."""
+        lines = (*self.facts.runs, *(each.text for each in self.feedback))
+        return any(line.startswith(f"{run}:") for line in lines)
+
     @property
     def suggested_code(self) -> CloseCode:
         """The close code that its kind and its facts suggest."""

@@ -12,10 +12,11 @@ RunKind = Literal["rollback", "intervention", "emergency", "other"]
 
 @dataclass(frozen=True)
 class ReviewedRun:
-    """A *run* that is reviewed, and why."""
+    """A *run* that is reviewed, and why. *undone* is the digest of the package that it took out of its environment."""
 
     run: Run
     kind: RunKind
+    undone: str = ""
 
 
 class ReviewSources(Protocol):
@@ -30,8 +31,11 @@ class ReviewSources(Protocol):
     def run_facts(self, run: str) -> ReviewFacts:
         """What the journal has of one run. Raises R101."""
 
-    def runs_of(self, environment: str, digest: str, since: datetime) -> tuple[Run, ...]:
-        """The promotions and rollbacks of a package in *environment*, requested after *since*, oldest first."""
+    def runs_of(self, environment: str, name: str, digest: str, since: datetime) -> tuple[Run, ...]:
+        """The promotions of a package to *environment*, and its rollbacks, requested after *since*, oldest first.
+
+        A rollback from it to another package of that *name* is one of them.
+        """
 
     def run(self, run: str) -> Run:
         """One run. Raises R101."""

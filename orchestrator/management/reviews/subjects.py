@@ -28,7 +28,7 @@ def release_review_facts(view: View, release: PlannedRelease, sources: ReviewSou
         run
         for each in release.packages
         if each.digest
-        for run in sources.runs_of(release.environment, each.digest, release.created_at)
+        for run in sources.runs_of(release.environment, each.name, each.digest, release.created_at)
     ]
     facts = merged_facts(run_review_facts(view, run, sources) for run in runs)
     return facts.model_copy(update={"planned": (*(_phase(phase) for phase in release.phases), *facts.planned)})
