@@ -1,5 +1,6 @@
 """A register with users in every role, and actors at it."""
 
+import copy
 from datetime import UTC, datetime
 
 from orchestrator.adapters.memory.register import MemoryRegister
@@ -34,6 +35,12 @@ class Desk:
             changes.record(record_by(Actor(name="test"), **entry))
 
         self.register.changing("test", work)
+
+    def copied(self) -> "Desk":
+        """Another desk with what is kept at this one, which stays as it is: a change replaces the tables in memory."""
+        made = copy.copy(self)
+        made.register, made.clock = copy.copy(self.register), copy.copy(self.clock)
+        return made
 
     def acting(self, name: str) -> Acting:
         """The user *name* at the register."""

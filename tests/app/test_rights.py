@@ -6,6 +6,7 @@ import inspect
 import pkgutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from importlib import import_module
 from itertools import product
 from pathlib import Path
@@ -372,6 +373,11 @@ def management_use_cases() -> set[str]:
 
 
 def laid() -> Desk:
+    return _laid().copied()  # the same each time, and dearer to lay than all calls of a role
+
+
+@cache
+def _laid() -> Desk:
     desk = Desk()
     desk.write(USERS, User(name="bob"))
     desk.write(GROUPS, Group(name="ops", members=("bob",)))

@@ -16,7 +16,16 @@ AHEAD = timedelta(days=400)
 def departures(line: LineDraft, after: datetime, limit: int = 1) -> tuple[datetime, ...]:
     """The next departures of *line* after *after*, at most *limit*, in order. None is later than 400 days."""
     found = (moment for moment in _moments(line, after) if after < moment <= after + AHEAD)
-    return tuple(islice(dict.fromkeys(found), limit))
+    return tuple(islice(_each_once(found), limit))
+
+
+def _each_once(moments: Iterator[datetime]) -> Iterator[datetime]:
+    """Each of *moments* once, and none computed before it is needed: a line may depart each hour."""
+    seen: set[datetime] = set()
+    for moment in moments:
+        if moment not in seen:
+            seen.add(moment)
+            yield moment
 
 
 def _moments(line: LineDraft, after: datetime) -> Iterator[datetime]:
