@@ -12,14 +12,15 @@ from orchestrator.domain.audit.chain import AuditEntry, AuditHead, Fault, Findin
 from orchestrator.domain.audit.export import AuditExport, AuditFilter, describe, population
 from orchestrator.domain.audit.restores import RecordedRestore, explanation, recorded_restores
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.listing import MOST_ROWS
 from orchestrator.register_ports import AT_ONCE, AuditKeys, Records
 
 
 @forwarded
 def list_entries(
-    acting: Acting, chosen: AuditFilter, limit: int | None = None, before: int | None = None
+    acting: Acting, chosen: AuditFilter, limit: int = MOST_ROWS, before: int | None = None
 ) -> tuple[AuditEntry, ...]:
-    """The entries that fit *chosen*, in order; with *limit* only the newest ones, of those *before* an index."""
+    """The newest entries that fit *chosen*, at most *limit*, of those *before* an index; the oldest of them first."""
 
     def work(view: View) -> tuple[AuditEntry, ...]:
         newest_first = (entry for entry in _newest_first(view.records, before) if chosen.fits(entry))

@@ -64,7 +64,7 @@ def page_options(items: str, limit: int = 50) -> Callable[[F], F]:
         cursor = click.option("--cursor", help="Continue after the page that printed this cursor.")
         help_ = f"Maximum number of {items}."
         maximum = click.option(
-            "-n", "--limit", type=click.IntRange(1), metavar="N", default=limit, show_default=True, help=help_
+            "-n", "--limit", type=click.IntRange(1, 1000), metavar="N", default=limit, show_default=True, help=help_
         )
         return maximum(cursor(function))
 

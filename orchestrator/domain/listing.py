@@ -17,6 +17,8 @@ from orchestrator.domain.step import Outcome
 
 PAGE_SIZE = 50
 """The number of rows of a page when none is given."""
+MOST_ROWS = 1000
+"""How many rows a client gets at once at most."""
 
 
 class RunFilter(Model):

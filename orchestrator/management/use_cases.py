@@ -17,6 +17,7 @@ from orchestrator.app.notification_rules import NotificationSources
 from orchestrator.app.request_facts import RequestRules
 from orchestrator.app.sign_in_links import SignInPlace
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.listing import MOST_ROWS
 from orchestrator.domain.model import first_fault
 from orchestrator.management.bookings.ports import BookingSources
 from orchestrator.management.change_requests.ports import ChangeSources
@@ -109,7 +110,9 @@ class UseCase:
 
     def _argument(self, app: "ManagedApplication", actor: "Actor", name: str, data: Any) -> Any:
         try:
-            return argument_of(app, actor, self.parameters[name].annotation, data)
+            value = argument_of(app, actor, self.parameters[name].annotation, data)
+            _require_within(name, value)
+            return value
         except ValidationError as error:
             raise _invalid(error, name) from error
 
@@ -135,6 +138,26 @@ class UseCase:
     def result_type(self) -> Any:
         """The type of the result."""
         return get_type_hints(self.function)["return"]
+
+
+NUMBERS: dict[str, tuple[float, float]] = {
+    "limit": (1, MOST_ROWS),
+    "after": (0, 10**15),
+    "before": (0, 10**15),
+    "index": (0, 10**15),
+    "hours": (0, 10**6),
+    "rank": (-(10**6), 10**6),
+    "rating": (1, 5),
+}
+"""The numbers that clients can send as arguments, by their names. Others are checked by their use cases."""
+
+
+def _require_within(name: str, value: Any) -> None:
+    """Return if *value* is not a number, or one that the argument *name* can have. Raises N110."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and name in NUMBERS:
+        first, last = NUMBERS[name]
+        if not first <= value <= last:
+            raise OrchestratorError("N110", f"{name}: from {first} to {last} is possible")
 
 
 def _invalid(error: ValidationError, *names: str) -> OrchestratorError:

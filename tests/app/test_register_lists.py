@@ -115,10 +115,10 @@ def test_audit_entries_are_listed_from_the_newest(desk: Desk, monkeypatch: pytes
     """The newest entries that fit are listed in the order of the stream, all or before an index, however many are read at once."""
     acting = desk.acting("root")
 
-    def indexes(limit: int | None, before: int | None = None, of: AuditFilter = WHOLE) -> list[int]:
+    def indexes(limit: int, before: int | None = None, of: AuditFilter = WHOLE) -> list[int]:
         return [entry.index for entry in list_entries(acting, of, limit, before)]
 
     for at_once in (1, 2, 500):
         monkeypatch.setattr(audit, "AT_ONCE", at_once)
-        assert (indexes(None), indexes(2), indexes(2, 4), indexes(None, 2)) == ([1, 2, 3, 4], [3, 4], [2, 3], [1])
+        assert (indexes(9), indexes(2), indexes(2, 4), indexes(9, 2)) == ([1, 2, 3, 4], [3, 4], [2, 3], [1])
         assert indexes(9, of=WHOLE.model_copy(update={"actor": "nobody"})) == []

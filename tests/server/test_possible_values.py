@@ -1,13 +1,14 @@
 """Values of clients that no person enters: times of other ages, and numbers for which a server would work for minutes."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.listing import MOST_ROWS
 from orchestrator.domain.moments import span
-from orchestrator.management.use_cases import use_case_called
+from orchestrator.management.use_cases import NUMBERS, UseCase, use_case_called, use_cases
 from tests.cli.request_project import PLACE, RequestProject, office
 from tests.server.site import HTML, Browser, Site
 
@@ -42,12 +43,12 @@ def test_a_recorded_time_can_be_shown_in_every_zone(site: Site, zone: str) -> No
 
 
 def test_measures_are_of_possible_times(site: Site) -> None:
-    """A period with a time of another age is refused, and the longest one that is possible is measured."""
+    """A period with a time of another age is refused, as one that is too long, and ten years are measured."""
     ann = site.signed_in("ann")
-    for query in (f"since={EARLY}", f"until={EARLY}", f"until={LATE}"):
+    for query in (f"since={EARLY}", f"until={EARLY}", f"until={LATE}", f"since={EDGES[0]}&until={EDGES[1]}"):
         refused = ann.get(f"/api/v1/measures?{query}")
         assert (query, refused.status_code, refused.json()["code"]) == (query, 422, "N110")
-    assert ann.get(f"/api/v1/measures?since={EDGES[0]}&until={EDGES[1]}").status_code == 200
+    assert ann.get("/api/v1/measures?since=1970-01-02T00:00:00Z&until=1980-01-02T00:00:00Z").status_code == 200
 
 
 def test_locks_slots_and_weeks_have_limits(office: RequestProject, site: Site) -> None:
@@ -116,3 +117,43 @@ def test_a_plan_is_for_a_promotion_or_a_rollback(office: RequestProject, site: S
     else:
         with pytest.raises(OrchestratorError, match="action"):
             plan.call(site.app, site.root.actor, arguments)
+
+
+BY_THEMSELVES = {"duration", "weeks", "most"}
+"""The numbers that use cases check themselves, also for callers in this process."""
+
+
+def numbers_of(case: UseCase) -> set[str]:
+    """The parameters of *case* that are numbers."""
+    kinds = {name: {each.annotation, *get_args(each.annotation)} for name, each in case.parameters.items()}
+    return {name for name, each in kinds.items() if each & {int, float}}
+
+
+def test_every_number_of_clients_has_limits() -> None:
+    """Each number that a client can send to a use case is one of the table, or is checked by the use case itself."""
+    found = {name for case in use_cases().values() for name in numbers_of(case)}
+    assert found == NUMBERS.keys() | BY_THEMSELVES
+
+
+@pytest.mark.parametrize("case", sorted(name for name, each in use_cases().items() if "limit" in each.parameters))
+def test_a_client_gets_at_most_a_thousand_rows(site: Site, case: str) -> None:
+    """A limit below 1, above 1,000 or without a value is refused by every list before anything is read."""
+    found = use_cases()[case]
+    for limit in (-1, 0, MOST_ROWS + 1, 10**12, 10**30, None):
+        with pytest.raises(OrchestratorError) as refused:
+            found._argument(site.app, site.root.actor, "limit", limit)
+        assert (refused.value.code, "limit" in refused.value.message) == ("N110", True)
+    assert found._argument(site.app, site.root.actor, "limit", MOST_ROWS) == MOST_ROWS
+
+
+def test_numbers_that_no_database_has_are_refused(site: Site) -> None:
+    """An index or a place that is larger than any number of a database is refused, and not an internal error."""
+    root, ann = site.signed_in("root"), site.signed_in("ann")
+    chosen = {"start": EDGES[0], "end": EDGES[1]}
+    for number in (10**30, -1, 2**63):
+        assert called(root, "audit.show_entry", index=number) == "N110"
+        assert called(root, "audit.list_entries", chosen=chosen, before=number) == "N110"
+        assert called(ann, "queries.records", run="x", after=number) == "N110"
+    for hours in (-1, 1e300):
+        assert called(ann, "bookings.set_quota", team="x", environment=PLACE, hours=hours) == "N110"
+    assert called(root, "audit.list_entries", chosen=chosen, limit=3, before=9) == "done"

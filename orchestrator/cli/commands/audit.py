@@ -44,7 +44,7 @@ def _filter(start: datetime | None, end: datetime | None, environment: str | Non
 @click.option("--action", metavar="ACTION", help="Only this action.")
 @click.option(
     "--limit",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 1000),
     metavar="N",
     default=50,
     help="Show the newest N entries (default: 50).",

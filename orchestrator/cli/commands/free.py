@@ -14,7 +14,13 @@ from orchestrator.cli.output import environment_argument, json_option, out, prin
 @click.option("--for", "length", required=True, type=DURATION, metavar="TIME", help="How long: 30m, 4h, 2d.")
 @click.option("--within", type=DURATION, default="30d", metavar="TIME", help="How far ahead (default: 30d).")
 @click.option(
-    "-n", "--limit", type=click.IntRange(1), metavar="N", default=5, show_default=True, help="Maximum number of slots."
+    "-n",
+    "--limit",
+    type=click.IntRange(1, 1000),
+    metavar="N",
+    default=5,
+    show_default=True,
+    help="Maximum number of slots.",
 )
 @json_option
 def command(environment: str, length: float, within: float, limit: int, as_json: bool) -> None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from orchestrator.app.acting import Acting, View, read_register, unknown
 from orchestrator.app.forwarding import forwarded
 from orchestrator.domain.access.actions import Action
+from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run
 from orchestrator.domain.moments import Moment, moment_text, require_possible_times
 from orchestrator.domain.promotion import State
@@ -17,7 +18,7 @@ from orchestrator.management.measures.model import Measures, MeasureSpan
 from orchestrator.management.measures.ports import MeasureSources
 from orchestrator.register_ports import each_record
 
-DEFAULT_PERIOD = timedelta(days=90)
+DEFAULT_PERIOD, LONGEST_PERIOD = timedelta(days=90), timedelta(days=3660)
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ def show_measures(acting: Acting, sources: MeasureSources, chosen: MeasureFilter
     def work(view: View) -> tuple[MeasureSpan, frozenset[str]]:
         until = wanted.until or view.now.latest
         span = MeasureSpan(since=wanted.since or until - DEFAULT_PERIOD, until=until)
+        if span.until - span.since > LONGEST_PERIOD:
+            raise OrchestratorError("N110", f"since: measures are of at most {LONGEST_PERIOD.days} days")
         start = moment_text(span.since - 2 * REWORK_TIME - LONGEST_WAIT)
         return span, frozenset(review.run for review in each_record(view.records, REVIEWS, start=start))
 

@@ -247,7 +247,7 @@ def get_measures(
     until: Time | None = None,
     environment: Annotated[tuple[str, ...], Query()] = (),
 ) -> Response:
-    """The five DORA measures of the last 90 days or another period, each with the runs behind it."""
+    """The five DORA measures of the last 90 days or another period of at most 3,660 days, each with its runs."""
     app = managed_application(request)
     chosen = MeasureFilter(since, until, environment)
     found = show_measures(app.acting_as(who.actor), app.measure_sources, chosen)
