@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial, reduce
-from itertools import islice
 
 from orchestrator.app.acting import OBJECTS, Acting, Change, View, read_own, unknown
 from orchestrator.app.admission import Promotion, facts_at
@@ -20,7 +19,7 @@ from orchestrator.domain.approval.votes import ApprovalVerdict, approval_everywh
 from orchestrator.domain.calendar.fit import Estimate
 from orchestrator.domain.calendar.rules import CalendarRule
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import QueueEntry
+from orchestrator.domain.journal import QueueEntry, Run
 from orchestrator.domain.notifications import Fact
 from orchestrator.domain.register import ENDED, OPEN, OUTBOX, REQUESTS, Message
 from orchestrator.domain.risk.kinds import ChangeKind
@@ -29,10 +28,11 @@ from orchestrator.planning.admission import approval_rules
 from orchestrator.planning.durations import estimated_by_ref
 from orchestrator.planning.path_facts import path_facts_of_record
 from orchestrator.ports.lists import queue_of
-from orchestrator.register_ports import Records, each_record
+from orchestrator.register_ports import Records
 from orchestrator.services import Services
 
-MOST_NAMES = 200  # requests from which the nearest name is chosen
+MOST_NAMES = 200  # requests from which the nearest name is chosen, and those that are compared with a run
+LAST_KEY = "~"  # after the id of every request
 OF_WAVE = frozenset(ConditionKind) - {
     ConditionKind.RIGHT,
     ConditionKind.APPROVAL,
@@ -155,17 +155,22 @@ def find_request(records: Records, wanted: str) -> RunRequest:
 def _named(records: Records, wanted: str) -> list[RunRequest]:
     """The requests whose ids start with *wanted*, or that the run *wanted* executes.
 
-    A run that a request got later has another id. Those that have ended are read page by page if no other one is found.
+    A run that a request got later has another id. Of the requests that have ended only the newest are compared with it:
+    for an unknown id the whole history would be read.
     """
     found = {request.id: request for request in records.page(REQUESTS, prefix=wanted, limit=MOST_NAMES).items}
     found |= {request.id: request for request in records.all(REQUESTS, OPEN) if request.run == wanted}
-    ended = (request for request in each_record(records, REQUESTS, [ENDED]) if request.run == wanted)
-    return list(found.values()) or list(islice(ended, 1))
+    renamed = {} if found else renamed_requests(records)
+    return list(found.values()) or [renamed[each] for each in (wanted,) if each in renamed]
 
 
-def renamed_requests(records: Records) -> dict[str, RunRequest]:
-    """The newest requests by their runs: the run of a request that got a new plan has a name of its own."""
-    newest = records.page(REQUESTS, [OPEN, ENDED], newest_first=True, limit=MOST_NAMES).items
+def renamed_requests(records: Records, until: str = "") -> dict[str, RunRequest]:
+    """The newest requests by their runs: the run of a request that got a new plan has a name of its own.
+
+    With a moment *until*, as `moment_text` has it, these are the newest of the requests that were made until then.
+    """
+    cursor = f"{until} {LAST_KEY}" if until else None
+    newest = records.page(REQUESTS, [OPEN, ENDED], newest_first=True, cursor=cursor, limit=MOST_NAMES).items
     return {request.run: request for request in reversed(newest) if request.run}
 
 
@@ -181,6 +186,24 @@ def request_of_run(
         if found is not None:
             return found
     return (renamed_requests(records) if renamed is None else renamed).get(run)
+
+
+def request_id_of(acting: Acting, run: Run) -> str | None:
+    """The id of the request that *run* executes itself; None without one. Few requests are read.
+
+    A request is older than its run. So the run that a request got later is compared with the requests before the run.
+    """
+
+    def work(records: Records) -> RunRequest | None:
+        started = (request for request in records.all(REQUESTS, OPEN) if request.run == run.id)
+        return (
+            records.get(REQUESTS, run.id)
+            or next(started, None)
+            or renamed_requests(records, run.requested_at).get(run.id)
+        )
+
+    found = acting.register.reading(work)
+    return found.id if found is not None else None
 
 
 def request_of(acting: Acting, wanted: str) -> RunRequest:

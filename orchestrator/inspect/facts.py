@@ -22,6 +22,7 @@ from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Lease, QueueEntry, Run
 from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.plan import SILENT, HostState
+from orchestrator.domain.promotion import State
 from orchestrator.domain.run_reason import ending_reason
 from orchestrator.domain.step_payloads import SETTLING_STEPS
 from orchestrator.domain.story import RunView
@@ -40,6 +41,9 @@ OUTLINES = tuple(f"{step}:finished" for step in SETTLING_STEPS[::-1])
 ABOUT_HOSTS = (GONE, *OUTLINES)
 AT_ONCE = 100
 """The runs whose entries are read at once where the newest one has none: many may have failed before their hosts."""
+MOST_FAILED = 50
+"""The newest runs that are read whether they have failed or not. Of those before them failed ones are omitted."""
+NOT_FAILED = tuple(state for state in State if state is not State.FAILED)
 PAGE = 5
 """The newest runs that are read first: the newest one has mostly left nothing open."""
 
@@ -114,14 +118,20 @@ def _holder(store: Store, lease: Lease | None) -> Run | None:
 def recent(store: FactsStore, environment: str) -> list[Run]:
     """The newest runs of *environment*, newest first: all that a current fact may depend on.
 
-    They reach back to the last run that left nothing open; the rest of a long history is not read.
+    They reach back to the last run that left nothing open; the rest of a long history is not read. A failed run
+    changed nothing. So of a long series of failed runs only the newest are read.
     """
-    limit = PAGE
-    while True:
+    for limit in (PAGE, MOST_FAILED):
         runs = store.runs(environment, limit=limit)
         if len(runs) < limit or any(is_settled(run) for run in runs):
             return runs
-        limit *= 10
+    known = {run.id for run in runs}
+    for run in each_run(store, RunFilter(environment=environment, states=NOT_FAILED)):
+        if run.id not in known:
+            runs.append(run)
+        if is_settled(run):
+            break
+    return runs
 
 
 def activity(store: FactsStore, run: Run, waiting: Iterable[QueueEntry], working: Working) -> Activity:

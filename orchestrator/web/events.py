@@ -159,10 +159,10 @@ class Broadcast:
             events = self._after(cursor)
             if events is None:
                 events = [self._encode(entry) for entry in await asyncio.to_thread(self._page, cursor)]
-            for event in events:
-                cursor = event.entry.cursor
-                if shown(event.entry):
-                    yield event.data
+            found = b"".join(event.data for event in events if shown(event.entry))
+            cursor = events[-1].entry.cursor if events else cursor
+            if found:
+                yield found  # at once: each piece is written by a call of its own, of which a backlog would need many
             if not events and cursor != self._cursor:
                 await asyncio.sleep(self._pause)  # the reader is behind, or the feed ends before the cursor
             elif not events and not await self._wait(cursor):

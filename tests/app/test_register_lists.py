@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from orchestrator.adapters.memory.register import MemoryChanges
 from orchestrator.app import audit
 from orchestrator.app.audit import list_entries
-from orchestrator.app.request_facts import RequestRules, find_request
+from orchestrator.app.request_facts import MOST_NAMES, RequestRules, find_request, request_id_of
 from orchestrator.app.run_requests import RequestFilter, list_requests
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.admission.may_start import PathFacts
@@ -16,6 +17,8 @@ from orchestrator.domain.approval.request_state import RequestState
 from orchestrator.domain.approval.requests import RunRequest
 from orchestrator.domain.audit.export import AuditFilter
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.journal import Run
+from orchestrator.domain.moments import moment_text
 from orchestrator.domain.register import REQUESTS
 from tests.app.desk import NOON, Desk
 
@@ -109,6 +112,40 @@ def test_a_request_is_found_by_its_id_and_its_run(desk: Desk) -> None:
         with pytest.raises(OrchestratorError) as refused:
             found(wanted)
         assert refused.value.code == code
+
+
+@pytest.fixture
+def pages(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many records each page had that was read."""
+    found, read = list[int](), MemoryChanges.page
+
+    def counted(self: MemoryChanges, *given: Any, **more: Any) -> Any:
+        page = read(self, *given, **more)
+        found.append(len(page.items))
+        return page
+
+    monkeypatch.setattr(MemoryChanges, "page", counted)
+    return found
+
+
+def test_few_requests_are_read_for_an_unknown_one(desk: Desk, pages: list[int]) -> None:
+    """However many requests have ended, few are read for an id that none has, and for a run that has no request."""
+    desk.write(REQUESTS, *(request(number, RequestState.FINISHED) for number in range(5, 3 * MOST_NAMES)))
+    at = moment_text(NOON)
+    run = Run(id="f1f1f1-staging", root="f1f1f1", kind="promotion", environment="staging", requested_at=at)
+    with pytest.raises(OrchestratorError):
+        desk.register.reading(lambda records: find_request(records, run.id))
+    assert request_id_of(desk.acting("root"), run) is None
+    assert sum(pages) <= 4 * MOST_NAMES
+
+
+def test_the_request_of_an_old_run_is_found(desk: Desk) -> None:
+    """A run that its request got later leads to its request, however many requests were made after the run."""
+    desk.write(REQUESTS, *(request(number, RequestState.FINISHED) for number in range(5, 3 * MOST_NAMES)))
+    old = request(3 * MOST_NAMES - 1, RequestState.FINISHED)
+    at = moment_text(old.requested_at + timedelta(minutes=5))
+    run = Run(id=old.run, root=old.run, kind="promotion", environment="staging", requested_at=at)
+    assert request_id_of(desk.acting("root"), run) == old.id
 
 
 def test_audit_entries_are_listed_from_the_newest(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -190,6 +190,13 @@ def promoting(folder: Path, url: str, pause: float) -> Iterator[None]:
             process.wait(30)
 
 
+def promotion_faults(log: str) -> list[str]:
+    """What is wrong with the promotions of the *log*: one that fails at once has few of the events of a promotion."""
+    states = Counter(line.partition(" ")[2] for line in log.splitlines())
+    print(f"\npromotions: {dict(states)}")
+    return [] if set(states) <= {"succeeded"} else [f"promotions: {dict(states)}"]
+
+
 @dataclass
 class Phase:
     """What came of one phase: the *answers*, the milliseconds of processor time a request, and that of the generator."""
@@ -380,6 +387,7 @@ def measure(given: argparse.Namespace) -> list[str]:
             return written_after(app.store, start)
 
         busy, written = asyncio.run(ask_busy(server, size, given, listeners, end))
+        faults += promotion_faults((folder / "promotions.log").read_text())
         return faults + _judge(given, server, busy, listeners, written)
 
 

@@ -17,6 +17,8 @@ from orchestrator.flow.run_context import RunContext
 from orchestrator.wiring import App, open_app
 from tests.flow.test_promotion import Stage, release
 
+ENVIRONMENT = "staging"
+
 
 def promote(app: App, stage: Stage, number: int, pause: float) -> Run:
     """Promote the release with this *number* into staging, with a *pause* in seconds before and after each step."""
@@ -28,7 +30,13 @@ def promote(app: App, stage: Stage, number: int, pause: float) -> Run:
     root = secrets.token_hex(4)  # the folder may have the promotions of an earlier measurement
     at = app.services.clock.now()
     run = Run(
-        id=f"{root}-staging", root=root, kind="promotion", environment="staging", release=ref, by="ann", requested_at=at
+        id=f"{root}-{ENVIRONMENT}",
+        root=root,
+        kind="promotion",
+        environment=ENVIRONMENT,
+        release=ref,
+        by="ann",
+        requested_at=at,
     )
     asked = {
         "root": root,
@@ -50,6 +58,9 @@ def main() -> None:
     folder, pause = Path(sys.argv[1]), float(sys.argv[2])
     app = open_app(folder, environ=dict(os.environ))
     (folder / "memory").mkdir(exist_ok=True)
+    left = app.store.lease(ENVIRONMENT)
+    if left is not None:  # by an earlier measurement that was killed: each promotion would fail at once
+        app.store.release(ENVIRONMENT, left.holder)
     stage, number = Stage(folder / "memory"), 0
     while True:
         number += 1

@@ -26,6 +26,7 @@ from orchestrator.domain.access.principals import Actor, Binding, User
 from orchestrator.domain.audit.chain import record_by
 from orchestrator.domain.calendar.verdict import LineStop
 from orchestrator.domain.journal import Entry, Run
+from orchestrator.domain.listing import Page
 from orchestrator.domain.register import BINDINGS, LINE_STOPS, OPEN, USERS
 from orchestrator.register_ports import Changes, Records
 
@@ -178,6 +179,31 @@ def test_few_records_are_kept(registers: Registers, monkeypatch: pytest.MonkeyPa
     with statements() as found:
         register.reading(lambda records: records.all(USERS))
     assert sum("users" in statement for statement in found) == 1
+
+
+def test_a_transaction_that_reads_everything_keeps_few_records(
+    registers: Registers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One transaction that reads a long list page by page keeps no more records than may be kept, and gets all of them."""
+    cache = ReadCache(most=2)
+    monkeypatch.setattr(databases, "ReadCache", lambda: cache)
+    register = registers.open()
+    numbers = [f"n{number:03}" for number in range(50)]
+    for name in numbers:
+        register.changing("ann", partial(added, name))
+    kept: list[int] = []
+
+    def read_all(records: Records) -> list[str]:
+        found, cursor = list[str](), None
+        while True:
+            page = records.page(USERS, cursor=cursor, limit=1)
+            found += [user.name for user in page.items]
+            if (cursor := page.cursor) is None:
+                kept.append(sum(len(each.items) for each in vars(records)["_reads"].values() if isinstance(each, Page)))
+                return found
+
+    assert register.reading(read_all) == numbers
+    assert kept == [3]
 
 
 def user_of(name: str, records: Records) -> User | None:

@@ -11,8 +11,9 @@ from orchestrator.adapters.memory.store import MemoryStore
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.facts import EnvironmentFacts
 from orchestrator.domain.journal import Entry, Record, Run
+from orchestrator.domain.listing import Page
 from orchestrator.domain.promotion import State
-from orchestrator.inspect.facts import facts_of, facts_of_all
+from orchestrator.inspect.facts import MOST_FAILED, facts_of, facts_of_all
 from orchestrator.inspect.kept_facts import KeptFacts
 from orchestrator.services import Services
 from tests.flow.test_promotion import Stage, release
@@ -164,6 +165,17 @@ class CountingStore(MemoryStore):
     """A journal that counts how often entries are read."""
 
     reads = 0
+    runs_read = 0
+
+    def runs(self, environment: str | None = None, limit: int | None = None) -> list[Run]:
+        found = super().runs(environment, limit)
+        self.runs_read += len(found)
+        return found
+
+    def list_runs(self, *given: Any, **more: Any) -> Page[Run]:
+        found = super().list_runs(*given, **more)
+        self.runs_read += len(found.items)
+        return found
 
     def entry(self, run: str, key: str) -> Record | None:
         self.reads += 1
@@ -175,7 +187,7 @@ class CountingStore(MemoryStore):
 
 
 def test_many_failed_runs_are_read_together(tmp_path: Path) -> None:
-    """The hosts of an environment in which many runs have failed before they had hosts are read in few queries."""
+    """The hosts of an environment are read in few queries of few runs, when many have failed before they had hosts."""
     store = CountingStore()
     stage = Stage(tmp_path, store=store)
     stage.promote("1.0.0", "staging")
@@ -189,8 +201,9 @@ def test_many_failed_runs_are_read_together(tmp_path: Path) -> None:
         "all": lambda services: facts_of_all(services, NAMES, idle)[0],
     }
     for read in reads.values():
-        store.reads = 0
+        store.reads = store.runs_read = 0
         found = read(stage.services())
         assert (found.hosts, found.last_run is not None and found.last_run.state) == (known, State.FAILED)
         assert known
         assert store.reads <= 10
+        assert store.runs_read <= 2 * MOST_FAILED

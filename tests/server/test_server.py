@@ -31,6 +31,12 @@ PATHS = (
 EVIL = "<script>alert(1)</script>"
 
 
+def heard_events(data: bytes) -> list[tuple[str, int]]:
+    """The events in one piece of a stream, as the cursor and the number of the entry; none in what precedes them."""
+    blocks = [block.splitlines() for block in data.decode().split("\n\n") if block.startswith("id: ")]
+    return [(lines[0][4:], json.loads(lines[2][6:])["seq"]) for lines in blocks]
+
+
 @pytest.fixture
 def site(project: MemoryProject) -> Site:  # noqa: F811
     """A server whose project has one verified release in staging."""
@@ -223,10 +229,8 @@ def test_events_continue_where_a_listener_was(site: Site, project: MemoryProject
         if more:
             project.go("staging", "1.2.0")
         async for data in listener:
-            if data.startswith(b"id:"):
-                lines = data.decode().splitlines()
-                found.append((lines[0][4:], json.loads(lines[2][6:])["seq"]))
-            if len(found) == count:
+            found += heard_events(data)
+            if len(found) >= count:
                 break
         reading.cancel()
         return found
@@ -234,7 +238,7 @@ def test_events_continue_where_a_listener_was(site: Site, project: MemoryProject
     middle = len(cursors) // 2
     rest = asyncio.run(listened(cursors[middle], len(cursors) - middle - 1, more=False))
     assert [cursor for cursor, _ in rest] == cursors[middle + 1 :]
-    live = asyncio.run(listened(cursors[-1], 5, more=True))
+    live = asyncio.run(listened(cursors[-1], 5, more=True))[:5]
     assert [cursor for cursor, _ in live] == [entry.cursor for entry in store.feed(cursor=cursors[-1], limit=5)]
     assert all(one[1] < two[1] for one, two in pairwise(live))
 
@@ -254,16 +258,17 @@ def test_a_listener_from_before_a_restore_begins_again(site: Site, project: Memo
         found: list[tuple[str, str]] = []
         changed = False
         async for data in broadcast.listen(start, lambda entry: entry.environment == "staging"):
-            fields = dict(line.split(": ", 1) for line in data.decode().splitlines() if line[:1] not in {"", ":"})
-            found.append((fields.get("event", ""), fields["id"]))
+            for block in data.decode().split("\n\n"):
+                fields = dict(line.split(": ", 1) for line in block.splitlines() if line[:1] != ":")
+                found += [(fields.get("event", ""), fields["id"])] if fields else []
             if not changed:
                 project.go("staging", "1.3.0")
                 changed = True
-            if len(found) == count:
+            if len(found) >= count:
                 break
         if task is not None:
             task.cancel()
-        return found
+        return found[:count]
 
     async def within(start: str, count: int, *, reading: bool) -> list[tuple[str, str]]:
         async with asyncio.timeout(10):
@@ -275,6 +280,25 @@ def test_a_listener_from_before_a_restore_begins_again(site: Site, project: Memo
     newest = store.feed_end()
     assert newest is not None
     assert asyncio.run(within(newest, 1, reading=False)) == [("", newest)]
+
+
+def test_a_backlog_is_written_in_few_pieces(site: Site, project: MemoryProject) -> None:  # noqa: F811
+    """A listener that is far behind gets all that a page of the feed has for it in one piece, in order."""
+    del site
+    store, pieces = project.store, list[bytes]()
+    cursors = [entry.cursor for entry in store.feed(limit=500)]
+    assert len(cursors) > 20
+
+    async def work() -> None:
+        broadcast = Broadcast(SimpleNamespace(feed=store), 0.01)
+        async for data in broadcast.listen(cursors[0], lambda entry: entry.cursor != cursors[5]):
+            pieces.append(data)
+            if data.startswith(b"id:"):
+                break
+
+    asyncio.run(work())
+    assert len(pieces) == 2
+    assert [cursor for cursor, _ in heard_events(pieces[1])] == [*cursors[1:5], *cursors[6:]]
 
 
 def test_listeners_of_the_newest_events_do_not_read_the_feed(
@@ -296,7 +320,7 @@ def test_listeners_of_the_newest_events_do_not_read_the_feed(
     async def heard(broadcast: Broadcast, cursor: str, count: int) -> list[str]:
         found: list[str] = []
         async for data in broadcast.listen(cursor, lambda _: True):
-            found += [data.decode().splitlines()[0][4:]] if data.startswith(b"id:") else []
+            found += [cursor for cursor, _ in heard_events(data)]
             if len(found) == count:
                 break
         return found
@@ -326,7 +350,7 @@ def test_listeners_that_leave_disturb_nobody(site: Site, project: MemoryProject)
 
     async def heard(listener: AsyncIterator[bytes], found: list[str]) -> None:
         async for data in listener:
-            found += [data.decode().splitlines()[0][4:]] if data.startswith(b"id:") else []
+            found += [cursor for cursor, _ in heard_events(data)]
 
     async def work() -> tuple[list[object], list[list[str]]]:
         broadcast = Broadcast(SimpleNamespace(feed=store), 0.01)

@@ -22,10 +22,17 @@ from orchestrator.register_ports import AuditKeys
 
 T = TypeVar("T", bound=Model)
 R = TypeVar("R")
-Reads = dict[tuple[Any, ...], Any]
+
+
+class Reads(dict[tuple[Any, ...], Any]):
+    """The results for one audit entry, and how many *records* they have."""
+
+    records = 0
+
 
 MOST_RECORDS = 10_000
-"""How many records are kept; with more, all are forgotten. Results without records count as one."""
+"""How many records are kept. The result that exceeds it is the last one that is kept, and the next transaction forgets
+all. Results without records count as one."""
 MOST_SINGLE = 300
 """How many records that were read by their keys are kept; with more, the first of them are forgotten."""
 MISSING = object()
@@ -36,26 +43,25 @@ class ReadCache:
 
     def __init__(self, most: int = MOST_RECORDS) -> None:
         self._most = most
-        self._newest: tuple[str | None, Reads] = (None, {})
-        self._records = 0
+        self._newest: tuple[str | None, Reads] = (None, Reads())
         self._single: deque[tuple[Any, ...]] = deque()
 
     def at(self, newest: str) -> Reads:
         """The results for the audit entry with the text *newest*; a transaction keeps using them to its end."""
         kept, reads = self._newest
-        if kept != newest or self._records > self._most:
-            reads = {}
-            self._newest, self._records = (newest, reads), 0
+        if kept != newest or self.is_full(reads):
+            reads = Reads()
+            self._newest = (newest, reads)
             self._single = deque()
         return reads
 
     def forget(self) -> None:
         """Forget all results."""
-        self._newest, self._records, self._single = (None, {}), 0, deque()
+        self._newest, self._single = (None, Reads()), deque()
 
-    def add(self, records: int) -> None:
-        """Count a result with so many *records*."""
-        self._records += max(1, records)
+    def is_full(self, reads: Reads) -> bool:
+        """Whether *reads* have more records than are kept: a transaction that reads on keeps no more of them."""
+        return reads.records > self._most
 
     def add_single(self, key: tuple[Any, ...], reads: Reads) -> None:
         """Count a record that *reads* keep at *key*: many records that are read one by one leave the lists."""
@@ -71,7 +77,7 @@ class KeptRecords(DatabaseChanges):
         super().__init__(db, project, keys)
         self._cache = cache
         self._entry = self._newest_entry()
-        self._reads: Reads = cache.at(str(self._entry)) if self._entry is not None else {}
+        self._reads = cache.at(str(self._entry)) if self._entry is not None else Reads()
 
     def _newest_entry(self) -> str | None:
         return cast("str | None", self._db.execute(NEWEST, {"project": self._project}).scalar())
@@ -137,8 +143,10 @@ class KeptRecords(DatabaseChanges):
     def _once(self, key: tuple[Any, ...], read: Callable[[], R], records: Callable[[R], int]) -> R:
         found = self._reads.get(key, MISSING)
         if found is MISSING:
-            found = self._reads[key] = read()
-            self._cache.add(records(found))
+            found = read()
+            if not self._cache.is_full(self._reads):
+                self._reads[key] = found
+                self._reads.records += max(1, records(found))
         return cast("R", found)
 
 

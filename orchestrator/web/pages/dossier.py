@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, Response, StreamingResponse
 
 from orchestrator.app.acting import Acting
 from orchestrator.app.audit import export_stream
-from orchestrator.app.request_facts import RequestRules
+from orchestrator.app.request_facts import RequestRules, request_id_of
 from orchestrator.app.run_requests import RequestView, show_request
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.audit.chain import AuditEntry
@@ -31,7 +31,7 @@ from orchestrator.web.run_audit import entries_about
 router = APIRouter(include_in_schema=False)
 LATER = timedelta(days=1)
 """For how long after its end entries about a run are expected."""
-UNKNOWN_REQUEST, UNKNOWN_PLAN = "A110", "R121"
+UNKNOWN_PLAN = "R121"
 FORMS = ("csv", "json")
 LARGEST_SAMPLE = 10_000
 PIECE = 256 * 1024
@@ -43,7 +43,7 @@ def dossier_page(request: Request, who: Who, run: str) -> HTMLResponse:
     app = application(request)
     acting = app.acting_as(who.actor)
     story = app.queries.story(who.actor, run)
-    seen, text = request_behind(acting, story.run.id, app.request_rules())
+    seen, text = request_behind(acting, story.run, app.request_rules())
     plan, parts = None, []
     if story.run.plan:
         try:
@@ -70,14 +70,12 @@ def dossier_page(request: Request, who: Who, run: str) -> HTMLResponse:
     return rendered(request, "dossier", who, **about)
 
 
-def request_behind(acting: Acting, run: str, rules: RequestRules) -> tuple[RequestView | None, str]:
+def request_behind(acting: Acting, run: Run, rules: RequestRules) -> tuple[RequestView | None, str]:
     """The request that a run was started by, with the plan as approvers saw it; None without one."""
-    try:
-        seen, text = show_request(acting, run, rules)
-    except OrchestratorError as error:
-        if error.code != UNKNOWN_REQUEST:
-            raise
+    found = request_id_of(acting, run)
+    if found is None:
         return None, ""
+    seen, text = show_request(acting, found, rules)
     return seen, text.text if text is not None else ""
 
 

@@ -60,7 +60,7 @@ def story_page(request: Request, who: Who, run: str, part: Part = None) -> Respo
 def _around(app: "Application", who: SignedIn, story: RunView) -> dict[str, Any]:
     """What does not change while a run is read: its request with the votes, and the rollback of its release."""
     acting, run = app.acting_as(who.actor), story.run
-    seen, _ = request_behind(acting, run.id, app.request_rules())
+    seen, _ = request_behind(acting, run, app.request_rules())
     return {
         "seen": seen,
         "target": story.planned.get("rollback_target") if run.kind in PROMOTION_KINDS else None,
