@@ -32,6 +32,7 @@ from orchestrator.register_ports import Records
 from orchestrator.services import Services
 
 MOST_NAMES = 200  # requests from which the nearest name is chosen, and those that are compared with a run
+NEAR = 50  # requests just before a run that are compared with it; a page of each run reads others
 LAST_KEY = "~"  # after the id of every request
 OF_WAVE = frozenset(ConditionKind) - {
     ConditionKind.RIGHT,
@@ -167,10 +168,12 @@ def _named(records: Records, wanted: str) -> list[RunRequest]:
 def renamed_requests(records: Records, until: str = "") -> dict[str, RunRequest]:
     """The newest requests by their runs: the run of a request that got a new plan has a name of its own.
 
-    With a moment *until*, as `moment_text` has it, these are the newest of the requests that were made until then.
+    With a moment *until*, as `moment_text` has it, these are the `NEAR` requests that were made last until then.
     """
     cursor = f"{until} {LAST_KEY}" if until else None
-    newest = records.page(REQUESTS, [OPEN, ENDED], newest_first=True, cursor=cursor, limit=MOST_NAMES).items
+    newest = records.page(
+        REQUESTS, [OPEN, ENDED], newest_first=True, cursor=cursor, limit=NEAR if until else MOST_NAMES
+    ).items
     return {request.run: request for request in reversed(newest) if request.run}
 
 
