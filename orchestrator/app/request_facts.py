@@ -168,7 +168,7 @@ def _named(records: Records, wanted: str) -> list[RunRequest]:
 def renamed_requests(records: Records, until: str = "") -> dict[str, RunRequest]:
     """The newest requests by their runs: the run of a request that got a new plan has a name of its own.
 
-    With a moment *until*, as `moment_text` has it, these are the `NEAR` requests that were made last until then.
+    With a moment *until*, as `moment_text` has it, these are the last `NEAR` requests that are not newer.
     """
     cursor = f"{until} {LAST_KEY}" if until else None
     newest = records.page(
