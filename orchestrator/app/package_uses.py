@@ -1,13 +1,14 @@
 """The port through which packages know of release management: what still has a package that no environment has seen."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from orchestrator.app.acting import Acting
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.register import OPEN, REQUESTS
 from orchestrator.domain.release import PackageRef
-from orchestrator.register_ports import Records, Register
+from orchestrator.register_ports import Records
 
 SHOWN = 5  # uses that a message names
 
@@ -27,12 +28,35 @@ class PackageUses(Protocol):
         """What has not ended and has exactly the package *ref*."""
 
 
-def refuse_used(register: Register, uses: PackageUses, ref: PackageRef, remedy: str = "") -> None:
-    """Raise P123 if a train, planned release or run request that has not ended has the package *ref*.
+def remove_unused(
+    acting: Acting,
+    uses: PackageUses,
+    refs: Iterable[PackageRef],
+    remove: Callable[[PackageRef], object],
+    remedy: str = "",
+) -> None:
+    """Call *remove* for each of *refs*, unless one of them is in use: see `refuse_used`.
+
+    It happens in a transaction that changes the register, of which there is one at a time: what refers to a package
+    looks in its own transaction whether the package is kept. *remove* can be called more than once for a package.
+    """
+    wanted = tuple(refs)
+
+    def work(records: Records) -> None:
+        for ref in wanted:
+            refuse_used(records, uses, ref, remedy)
+        for ref in wanted:
+            remove(ref)
+
+    acting.register.changing(str(acting.actor), work)
+
+
+def refuse_used(records: Records, uses: PackageUses, ref: PackageRef, remedy: str = "") -> None:
+    """Raise P123 if a train, planned release, task or run request that has not ended has the package *ref*.
 
     *remedy* is another one, which comes first.
     """
-    found = register.reading(lambda records: (*_requested(records, ref), *uses.uses(records, ref)))
+    found = (*_requested(records, ref), *uses.uses(records, ref))
     if found:
         shown = found[:SHOWN]
         text = f"{ref} ({ref.digest[:19]}) is {', '.join(use.place for use in shown)}"

@@ -12,6 +12,7 @@ from orchestrator.app.run_requests import request_promotion
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.approval.policy import Requirement, stricter
 from orchestrator.domain.approval.requests import Rollout, RunRequest
+from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import DEFAULT_QUEUE, run_id
 from orchestrator.domain.moments import parse_moment
 from orchestrator.domain.plan import Plan
@@ -49,7 +50,7 @@ def request_planned(
     """Record the request of *actor* for *plan*, which approvers see as *shows* writes it.
 
     Of a promotion in waves the request is for the plan over all of its environments. Raises the reason why a plan
-    cannot be executed, R203, and what `request_promotion` raises.
+    cannot be executed, R203, P301 if its package was removed meanwhile, and what `request_promotion` raises.
     """
     for part in _parts(plan):
         app.plans.require_executable(actor, part)
@@ -58,7 +59,14 @@ def request_planned(
     shown = shown_plan(shows, plan)
     drafted = _draft(app, actor, plan, shown.digest, how)
     supersede = app.require_environment(drafted.first[0])[0].queue.supersede
-    return request_promotion(app.acting_as(actor), drafted, shown, app.request_rules(), supersede=supersede)
+
+    def require_package() -> None:
+        if app.packages.ref(plan.release.digest) is None:
+            raise OrchestratorError("P301", f"the package of the plan, {plan.release}, is not kept any more")
+
+    return request_promotion(
+        app.acting_as(actor), drafted, shown, app.request_rules(), supersede=supersede, require_package=require_package
+    )
 
 
 def _parts(plan: Plan | WavePlan) -> list[Plan]:

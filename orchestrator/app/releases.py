@@ -8,7 +8,7 @@ from pathlib import Path
 import orchestrator.config as files
 from orchestrator.app.acting import Right
 from orchestrator.app.authorize import UseCases, use_case
-from orchestrator.app.package_uses import refuse_used
+from orchestrator.app.package_uses import refuse_used, remove_unused
 from orchestrator.app.parts import Parts, Warn
 from orchestrator.app.run_requests import record_builder
 from orchestrator.domain.access.actions import Action
@@ -137,7 +137,7 @@ class Releases(UseCases):
 
     def _fitting(self, wanted: str) -> PackageRef | None:
         """The kept package that *wanted* means; None if there is none. Raises R107 if there are several."""
-        found = [ref for ref in self._parts.packages.refs() if _means(wanted, ref)]
+        found = [ref for ref in self._parts.packages.refs() if ref.is_meant_by(wanted)]
         if len(found) > 1:
             names = ", ".join(f"{ref} ({ref.digest[:19]})" for ref in found)
             raise OrchestratorError("R107", f"{wanted!r} fits several packages: {names}")
@@ -201,12 +201,17 @@ class Releases(UseCases):
             self._parts.packages,
             self._parts.store,
             release,
-            lambda ref: refuse_used(acting.register, uses, ref, raised),
+            lambda ref: acting.register.reading(lambda records: refuse_used(records, uses, ref, raised)),
+            lambda refs: remove_unused(acting, uses, refs, self._parts.packages.remove, raised),
         )
         built = self._parts.packages.build(
             root or self._parts.root, source, release, file, admit=versions.admit, warn=warn
         )
-        versions.supersede(built.digest)
+        try:
+            versions.supersede(built.digest)
+        except OrchestratorError:  # somebody has used another package of the version since `admit`: that one stays
+            file.unlink(missing_ok=True)
+            raise
         record_builder(acting, built.digest)
         return built
 
@@ -218,15 +223,15 @@ class Releases(UseCases):
     def remove(self, actor: Actor, wanted: str) -> tuple[PackageRef, bool]:
         """Remove a package that no environment has seen; whether its file in `dist/` is removed too.
 
-        Raises P123 for one in use, also by a train, planned release or run request that has not ended.
+        Raises P123 for one in use, also by a train, planned release, task or run request that has not ended.
         """
         ref = self._reference(wanted)
         found = uses(self._parts.store, ref.digest)
         if found:
             hint = "raise the version of the next release; packages that an environment has had are kept"
             raise OrchestratorError("P123", f"{ref} is used by {', '.join(found[:5])}", hint=hint)
-        refuse_used(self._parts.acting_as(actor).register, self._parts.package_uses, ref)
-        self._parts.packages.remove(ref)
+        acting, known = self._parts.acting_as(actor), self._parts.package_uses
+        remove_unused(acting, known, (ref,), self._parts.packages.remove)
         file = self._published(ref.name, ref.version)
         with contextlib.suppress(OrchestratorError):
             if self._parts.packages.read(file).digest == ref.digest:
@@ -273,11 +278,3 @@ class Releases(UseCases):
         with contextlib.suppress(OrchestratorError):  # a rollback does not wait for it: this machine has the package
             self._share(package)
         return package
-
-
-def _means(wanted: str, ref: PackageRef) -> bool:
-    """Whether the user's text *wanted* can mean *ref*."""
-    plain = wanted.removeprefix("sha256:")
-    return wanted in {ref.version, f"{ref.name}-{ref.version}", f"{ref.name} {ref.version}"} or (
-        len(plain) >= 8 and ref.digest.removeprefix("sha256:").startswith(plain)
-    )

@@ -1,6 +1,6 @@
 """Run requests: recording one, withdrawing it, and raising its risk."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from orchestrator.app.acting import Acting, Change, Denied, View, change, read_own, read_register
@@ -121,17 +121,20 @@ def require_everywhere(view: View, action: Action, request: RunRequest) -> None:
 
 
 def request_promotion(
-    acting: Acting, request: RunRequest, shown: PlanText, rules: RequestRules, *, supersede: bool = True
-) -> RunRequest:
+    acting: Acting, request: RunRequest, shown: PlanText, rules: RequestRules, *, supersede: bool = True,
+    require_package: Callable[[], object] = lambda: None,
+) -> RunRequest:  # fmt: skip
     """Record *request*, whose plan was shown as *shown*. The same promotion again replans the request that is open.
 
-    With *supersede* an open request for another package of this name in the environment ends. Raises A203 if the
+    With *supersede* an open request for another package of this name in the environment ends. *require_package* raises
+    an error if the package is not kept any more: none is removed while the request is recorded. Raises A203 if the
     review of an emergency is overdue, A202 if the builder of the package has to be known and is not, and A206 if the
     promotion has started.
     """
 
     def work(task: Change) -> RunRequest:
         require_everywhere(task, action, request)
+        require_package()
         reviews = task.records.all(REVIEWS, OPEN)
         late = [each for name in request.environments for each in overdue(reviews, name, task.now)]
         if late and request.kind is not ChangeKind.EMERGENCY:

@@ -246,6 +246,13 @@ class PackageRef(Model):
     version: Version
     digest: Digest
 
+    def is_meant_by(self, wanted: str) -> bool:
+        """Whether the user's text *wanted* can mean it: a version, with the name or alone, or the start of a digest."""
+        plain = wanted.removeprefix("sha256:")
+        return wanted in {self.version, f"{self.name}-{self.version}", f"{self.name} {self.version}"} or (
+            len(plain) >= 8 and self.digest.removeprefix("sha256:").startswith(plain)
+        )
+
     def __str__(self) -> str:
         return f"{self.name} {self.version}"
 

@@ -46,13 +46,19 @@ def _counts(run: Run) -> bool:
 class Versions:
     """The kept *packages* of one version of a *release*, of which the journal *store* knows the use.
 
-    *keep* raises an error for one that is needed although no environment has seen it.
+    *keep* raises an error for one that is needed although no environment has seen it; *remove* removes those that are
+    not, and raises the same error.
     """
 
     def __init__(
-        self, packages: Packages, store: Store, release: Release, keep: Callable[[PackageRef], object]
+        self,
+        packages: Packages,
+        store: Store,
+        release: Release,
+        keep: Callable[[PackageRef], object],
+        remove: Callable[[tuple[PackageRef, ...]], object],
     ) -> None:
-        self._packages, self._store, self._keep = packages, store, keep
+        self._packages, self._store, self._keep, self._remove = packages, store, keep, remove
         refs = packages.refs()
         self._others = [ref for ref in refs if (ref.name, ref.version) == (release.name, release.version)]
 
@@ -70,9 +76,9 @@ class Versions:
 
     def supersede(self, digest: str) -> None:
         """Remove the other packages of the version, now that *digest* is built."""
-        for ref in self._others:
-            if ref.digest != digest:
-                self._packages.remove(ref)
+        others = tuple(ref for ref in self._others if ref.digest != digest)
+        if others:
+            self._remove(others)
 
 
 def _taken(ref: PackageRef, old: Manifest, new: Manifest, named: frozenset[str]) -> OrchestratorError:

@@ -31,7 +31,10 @@ class Packages(Protocol):
         """As :meth:`keep`, on this machine alone: other machines do not get it."""
 
     def remove(self, ref: PackageRef) -> None:
-        """Remove a kept package, here and where it is shared. The caller has checked that nothing uses it."""
+        """Remove a kept package, here and where it is shared; doing it again is harmless.
+
+        The caller has checked that nothing uses it.
+        """
 
     def refs(self) -> list[PackageRef]:
         """Every package that is kept, here or in the shared store. Raises S-codes if that cannot be read."""

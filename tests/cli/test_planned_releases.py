@@ -93,6 +93,25 @@ def test_a_package_is_not_promoted_before_the_time_of_its_release(project: Memor
     assert "the customer needs it today" in project.say("why", name, "--to", "production", code=None)
 
 
+def test_packages_of_a_release_whose_booking_waits_are_not_promoted_before_it(project: MemoryProject) -> None:
+    """A release that was confirmed with --wait keeps its package out until its time; others are kept out by the holder alone."""
+    packages = [project.packages.put(project.release(version)) for version in ("1.0.0", "1.1.0")]
+    names = [f"{package.ref.name}-{package.ref.version}" for package in packages]
+    project.say("people", "add", "bob")
+    taken = ("--from", at(1.9), "--for", "26h", "--purpose", "load test", "--holder", "user:bob")
+    project.say("book", "production", *taken)
+    project.say(*PLAN, "--package", names[0])
+    project.say("release", "confirm", "REL-1", "--wait")
+    bookings = [each["booking"] for each in project.json("bookings")["bookings"]]
+    assert {each["number"]: each["state"] for each in bookings} == {1: "confirmed", 2: "waiting"}
+    assert "planned for" in project.say("why", names[0], "--to", "production", code=None)
+    assert "planned for" not in project.say("why", names[1], "--to", "production", code=None)
+    error = project.json("promote", names[0], "--to", "production", code=3)["errors"][0]
+    assert (error["code"], "REL-1 deploy: Advent" in error["message"]) == ("A301", True)
+    project.say("release", "cancel", "REL-1", "-m", "no")
+    assert "planned for" not in project.say("why", names[0], "--to", "production", code=None)
+
+
 def test_a_completion_driven_release_waits_for_its_frozen_scope(project: MemoryProject) -> None:
     """A package of a completion-driven release may be promoted as soon as the scope is frozen."""
     package = project.packages.put(project.release("1.0.0"))

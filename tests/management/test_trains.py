@@ -23,6 +23,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Entry, Run
 from orchestrator.domain.moments import moment_text, parse_moment
 from orchestrator.domain.register import OUTBOX, REQUESTS
+from orchestrator.domain.release import PackageRef
 from orchestrator.management.bookings import decisions as bookings
 from orchestrator.management.bookings.admission import RegisterBookings
 from orchestrator.management.bookings.duties import advance_bookings
@@ -116,19 +117,22 @@ def test_a_package_aboard_is_kept_until_the_end() -> None:
     """A package aboard is not removed, and the error has how it leaves: by a command before the departure, then by the end of the train."""
     found = Station()
 
+    def refuse(package: PackageRef) -> None:
+        found.desk.register.reading(lambda records: refuse_used(records, RegisterPackageUses(), package))
+
     def hint() -> str | None:
         with pytest.raises(OrchestratorError, match="is aboard T-1") as error:
-            refuse_used(found.desk.register, RegisterPackageUses(), ref("shop"))
+            refuse(ref("shop"))
         return error.value.hint
 
     assert hint() == "orchestrator train leave T-1 shop"
-    refuse_used(found.desk.register, RegisterPackageUses(), ref("shop", "3.0.0"))
+    refuse(ref("shop", "3.0.0"))
     found.desk.clock.jump(4 * 3600)
     departure.depart(found.acting(), "T-1", found.facts)
     assert hint() == "wait for the end of T-1: orchestrator train show T-1"
     found.tick()
     assert found.train.has_ended
-    refuse_used(found.desk.register, RegisterPackageUses(), ref("shop"))
+    refuse(ref("shop"))
 
 
 def test_the_scheduler_makes_the_next_train_of_a_line() -> None:

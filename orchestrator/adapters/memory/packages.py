@@ -54,8 +54,8 @@ class MemoryPackages:
         return [(ref, self.fetch(ref.digest).manifest) for ref in self.refs()]
 
     def remove(self, ref: PackageRef) -> None:
-        """Forget a package, as on a machine that never had it."""
-        del self._kept[ref.digest]
+        """Forget a package, as on a machine that never had it; doing it again is harmless."""
+        self._kept.pop(ref.digest, None)
 
     def refs(self) -> list[PackageRef]:
         """Every package."""

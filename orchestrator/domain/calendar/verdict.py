@@ -57,6 +57,7 @@ class Booking(Model):
 
     *members* may use it too, and so may each user who promotes one of *packages* (digests), which the holder carries.
     *awaited* are packages (digests) that the holder has planned for this time: they are not promoted before it.
+    One that *waits* for its time keeps nobody out: it closes the environment for *awaited* packages alone.
     """
 
     id: str
@@ -68,6 +69,7 @@ class Booking(Model):
     members: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     awaited: tuple[str, ...] = ()
+    waits: bool = False
 
 
 class Calendar(Model):
@@ -276,7 +278,7 @@ def _freezes(rules: Iterable[CalendarRule], question: CalendarQuestion, horizon:
 
 
 def _booked(bookings: Iterable[Booking], question: CalendarQuestion, horizon: Interval) -> Iterator[Closing]:
-    for booking in bookings:
+    for booking in (each for each in bookings if not each.waits):
         lasts = Interval(booking.start, booking.end)
         mine = question.actor in {booking.holder, *booking.members} or question.package in booking.packages
         if booking.environment == question.environment and not mine and lasts.overlaps(horizon):

@@ -153,7 +153,7 @@ CODES: tuple[ErrorCode, ...] = (
     ErrorCode(
         "P123",
         "package in use",
-        "A host uses the package, or a run with it had an effect or has not ended. It can be a rollback target. Or a run request, train or planned release that has not ended has it. A rebuild of its version with another content is refused as well.",
+        "A host uses the package, or a run with it had an effect or has not ended. It can be a rollback target. Or a run request, train, planned release or task that has not ended has it. A rebuild of its version with another content is refused as well.",
         "Raise the version of the next release, or take the package out of what the message names.",
         Exit.NOT_ALLOWED,
     ),

@@ -25,7 +25,7 @@ class RegisterBookings:
         self._depends_on = depends_on
 
     def booked(self, records: Records, now: Now, environments: Sequence[str] | None = None) -> tuple[Booking, ...]:
-        """What keeps others out of each environment, or of *environments*."""
+        """What keeps others, or packages that wait for it, out of each environment, or of *environments*."""
         return tuple(booking for _, booking in self._keeping_out(records, now, environments))
 
     def use(self, acting: Acting, run: Run) -> None:
@@ -58,7 +58,7 @@ class RegisterBookings:
         self, records: Records, now: Now, environments: Sequence[str] | None
     ) -> Iterator[tuple[EnvironmentBooking, Booking]]:
         closed = closed_by(self._depends_on())
-        found = [each for each in open_bookings(records, closed, environments) if each.keeps_out(now)]
+        found = [each for each in open_bookings(records, closed, environments) if _counts(each, now)]
         if not found:
             return
         users = access_of(records).users
@@ -66,10 +66,19 @@ class RegisterBookings:
             kind, _, name = each.holder.partition(":")
             members = tuple(user.name for user in users if user.team == name) if kind == "team" else ()
             carried = CARRIERS[kind](records, name, each) if kind in CARRIERS else NOTHING_CARRIED
-            for environment in closed.get(each.environment, ()):
+            closing = closed.get(each.environment, ())
+            if each.state is BookingState.WAITING:  # it keeps nobody out, but its packages wait for their time
+                closing, carried = (each.environment,) if carried.awaited else (), Carried(awaited=carried.awaited)
+            for environment in closing:
                 if environments is not None and environment not in environments:
                     continue
                 yield each, each.as_closing(environment, members, carried)
+
+
+def _counts(booking: EnvironmentBooking, now: Now) -> bool:
+    """Whether *booking* keeps others out, or waits for its time."""
+    waits = booking.state is BookingState.WAITING and not now.may_have_reached(booking.end)
+    return waits or booking.keeps_out(now)
 
 
 def _aboard(records: Records, name: str, _: EnvironmentBooking) -> Carried:

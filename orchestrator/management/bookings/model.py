@@ -125,6 +125,7 @@ class EnvironmentBooking(Model):
             members=members,
             packages=carried.packages,
             awaited=carried.awaited if environment == self.environment else (),
+            waits=self.state is BookingState.WAITING,
         )
 
     def __str__(self) -> str:

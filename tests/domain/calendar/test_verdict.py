@@ -249,6 +249,21 @@ def test_a_package_that_a_booking_awaits_is_closed_until_its_start() -> None:
     assert reason("sha256:b", 4).startswith("booked by release:REL-1")
 
 
+def test_a_booking_that_waits_closes_the_environment_for_its_packages_alone() -> None:
+    """Until its start a package that awaits it is closed, another one is open; in its time nobody is kept out by it."""
+    booking = Booking(
+        id="B-1", environment="prod", start=START + timedelta(hours=4), end=START + timedelta(hours=8), holder="release:REL-1",
+        awaited=("sha256:a",), waits=True,
+    )  # fmt: skip
+    open_at = {
+        package: [
+            hour for hour in (0, 4, 6, 9) if ask(Calendar(bookings=(booking,)), at(hour), package=package).is_open
+        ]
+        for package in ("sha256:a", "sha256:b")
+    }
+    assert open_at == {"sha256:a": [4, 6, 9], "sha256:b": [0, 4, 6, 9]}
+
+
 def test_an_earlier_booking_of_the_holder_opens_for_an_awaited_package() -> None:
     """A package is open in each booking that carries it, and closed in the times between them until the one that it awaits."""
     times = {"B-1": (2, 3), "B-2": (5, 8)}
