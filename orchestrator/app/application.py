@@ -3,6 +3,8 @@
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from orchestrator.domain.errors import OrchestratorError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from orchestrator.domain.approval.requests import RunRequest
     from orchestrator.domain.environment import Environment
     from orchestrator.domain.plan import Plan
+    from orchestrator.domain.release import PackageRef
     from orchestrator.domain.wave_plan import WavePlan
 
     Base = FrontEndParts
@@ -63,6 +66,11 @@ class Application(Base):
     def require_environment(self, name: str) -> "tuple[Environment, Path]":
         """The environment *name* and its folder. Raises R103 if the project has none of that name."""
         return self._parts.services.environment(name)
+
+    def require_package(self, ref: "PackageRef") -> None:
+        """Return if the package *ref* is kept. Raises P301."""
+        if self._parts.services.packages.ref(ref.digest) is None:
+            raise OrchestratorError("P301", f"the package {ref} ({ref.digest}) is not kept any more")
 
     def upload(self, file: "Path", digest: str) -> None:
         """Bring the sealed *file* of the package *digest* to where this application is. It is here."""

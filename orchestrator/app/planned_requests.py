@@ -3,7 +3,7 @@
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
-from functools import reduce
+from functools import partial, reduce
 from typing import TYPE_CHECKING, TypedDict
 
 from orchestrator import tracing
@@ -12,7 +12,6 @@ from orchestrator.app.run_requests import request_promotion
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.approval.policy import Requirement, stricter
 from orchestrator.domain.approval.requests import Rollout, RunRequest
-from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import DEFAULT_QUEUE, run_id
 from orchestrator.domain.moments import parse_moment
 from orchestrator.domain.plan import Plan
@@ -59,14 +58,8 @@ def request_planned(
     shown = shown_plan(shows, plan)
     drafted = _draft(app, actor, plan, shown.digest, how)
     supersede = app.require_environment(drafted.first[0])[0].queue.supersede
-
-    def require_package() -> None:
-        if app.packages.ref(plan.release.digest) is None:
-            raise OrchestratorError("P301", f"the package of the plan, {plan.release}, is not kept any more")
-
-    return request_promotion(
-        app.acting_as(actor), drafted, shown, app.request_rules(), supersede=supersede, require_package=require_package
-    )
+    kept, rules = partial(app.require_package, plan.release), app.request_rules()
+    return request_promotion(app.acting_as(actor), drafted, shown, rules, supersede=supersede, require_package=kept)
 
 
 def _parts(plan: Plan | WavePlan) -> list[Plan]:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from orchestrator.domain.credentials import MissingCredential
 from tests.cli.request_project import RequestProject, office
 
 __all__ = ["office"]  # the fixture
@@ -132,3 +133,32 @@ def test_a_promotion_has_the_rights_of_its_user(planned: RequestProject) -> None
     request = planned.by("ann", "implementation", "status", "IP-2")["plan"]["tasks"][0]["followed"]
     planned.by("bob", "reject", request, "-m", "not today")
     assert any(text.startswith("IP-2:promote is failed") for text in planned.duties())
+
+
+def test_a_promotion_without_a_credential_fails_its_task_until_it_is_there(planned: RequestProject) -> None:
+    """A task whose machine lacks a credential fails before any request or effect with the reason, which its page has, and is done after a retry with it."""
+    name = f"{planned.packages.put(planned.release('1.0.0')).ref.name}-1.0.0"
+    place = "/srv/shop/token.txt"
+    about = {
+        "what": "token.txt does not exist",
+        "place": place,
+        "why": "a setting names it",
+        "remedy": f"copy it to {place}",
+    }
+    planned.world.missing = (MissingCredential(**about, needed_for="plan"),)
+    before = list(planned.world.ledger)
+    planned.by("ann", "implementation", "start", "launch", "--parameter", f"version={name}")
+    assert any("IP-1:promote is failed" in text and "E170" in text for text in planned.duties())
+    task = planned.by("vic", "implementation", "status", "IP-1")["plan"]["tasks"][0]
+    assert (task["state"], task["followed"]) == ("failed", "")
+    assert ("E170" in task["note"], "token.txt does not exist" in task["note"]) == (True, True)
+    assert (planned.by("vic", "approvals")["requests"], planned.world.ledger) == ([], before)
+    assert states(planned) == ["failed", "pending", "pending"]
+    planned.world.missing = ()
+    planned.by("ann", "implementation", "retry", "IP-1", "promote", "-m", "the token is there")
+    assert any("IP-1:promote is in-progress" in text for text in planned.duties())
+    request = planned.by("ann", "implementation", "status", "IP-1")["plan"]["tasks"][0]["followed"]
+    planned.by("bob", "approve", request)
+    planned.duties()
+    planned.execute(request)
+    assert any(text.startswith("IP-1:promote is done") for text in planned.duties())

@@ -24,6 +24,26 @@ def at(moment: datetime) -> str:
     return moment.isoformat()
 
 
+def test_a_change_request_that_is_assessed_is_made_a_draft_again(office: RequestProject, site: Site) -> None:
+    """Its reporter makes it a draft again, with a reason, corrects it, and has it assessed again; others have no such button."""
+    olga, vic = site.signed_in("olga"), site.signed_in("vic")
+    page, button = "/change-requests/R-1", "Make it a draft again"
+    assert olga.form("/change-requests", title="Sell gift crads").status_code == 303
+    assert button not in olga.get(page).text
+    assert olga.form(f"{page}/submit").status_code == 303
+    assert (button in olga.get(page).text, button in vic.get(page).text) == (True, False)
+    assert "A101" in vic.form(f"{page}/revise").text
+    revised = olga.form(f"{page}/revise", reason="a typing error")
+    assert (revised.status_code, revised.headers["location"]) == (303, page), revised.text
+    text, shown = olga.get(page).text, office.by("vic", "request", "show", "R-1")["request"]
+    assert (button in text, "Have it assessed" in text) == (False, True)
+    assert (shown["state"], shown["note"]) == ("draft", "a typing error")
+    assert olga.form(f"{page}/edit", title="Sell gift cards").status_code == 303
+    assert olga.form(f"{page}/submit").status_code == 303
+    shown = office.by("vic", "request", "show", "R-1")["request"]
+    assert (shown["state"], shown["title"]) == ("assessing", "Sell gift cards")
+
+
 def test_a_change_request_goes_from_a_form_to_its_decision(office: RequestProject, site: Site) -> None:
     """A user adds a change request by a form, and a release manager rejects it: the command line shows the same."""
     office.packages.put(office.release("1.0.0"))

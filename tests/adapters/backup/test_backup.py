@@ -9,7 +9,8 @@ import shutil
 import sqlite3
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
@@ -19,6 +20,7 @@ from click.testing import CliRunner
 from dbos._migration import ensure_dbos_schema, run_dbos_migrations, sqlite_migrations
 
 from orchestrator.adapters.ansible.kept_files import KeptFiles, Writer
+from orchestrator.adapters.audit_head import HeadFile
 from orchestrator.adapters.backup import restore as restoring
 from orchestrator.adapters.backup.archive import BackupManifest, write_backup
 from orchestrator.adapters.backup.content import BackupPaths
@@ -26,12 +28,22 @@ from orchestrator.adapters.backup.restore import inspect, restore_backup, undo_r
 from orchestrator.adapters.backup.take import take
 from orchestrator.adapters.clock import SystemClock
 from orchestrator.adapters.database.engine import SCHEMA, engine_url, sqlite_path
+from orchestrator.adapters.database.register import DatabaseRegister
 from orchestrator.adapters.database.store import DatabaseStore
+from orchestrator.adapters.memory.keys import MemoryKeys
+from orchestrator.app.environment_reports import keep_drift, keep_parity
 from orchestrator.cli import cli, main
 from orchestrator.domain.context import Context
+from orchestrator.domain.drift import Drift
+from orchestrator.domain.environment_reports import DriftReport, ParityReport, drift_report, parity_reports
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Entry, Run
-from orchestrator.domain.release import PackageFile
+from orchestrator.domain.moments import parse_moment
+from orchestrator.domain.parity import Parity
+from orchestrator.domain.register import DRIFT_REPORTS, PARITY_REPORTS
+from orchestrator.domain.release import PackageFile, PackageRef
+from orchestrator.register_ports import Register
+from tests.app.desk import Desk
 from tests.passphrase import passphrase
 from tests.postgres import Server
 
@@ -183,6 +195,47 @@ def test_what_was_there_comes_back(either: BackupPaths, tmp_path: Path) -> None:
     assert (kept / ("journal.db" if either.kind == "sqlite" else "database.dump")).is_file()
     assert not (either.state / "restoring").exists()
     assert remembered(either) == ["one"]
+
+
+@contextlib.contextmanager
+def register_of(places: BackupPaths) -> Iterator[Register]:
+    """The register of the project, open for the block."""
+    keys = MemoryKeys()
+    found = DatabaseRegister(places.store, SystemClock(), places.project, keys, HeadFile(places.state / "audit-head"))
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+def test_reports_of_environments_come_back(either: BackupPaths, tmp_path: Path) -> None:
+    """After a restore on each store the newest reports of drift and parity are those of the backup, and not the later ones."""
+    ref = PackageRef(name="shop", version="1.0.0", digest=f"sha256:{'1' * 64}")
+    known = Drift(environment="staging", release=ref, run="r1-staging", since=AT)
+    alike = Parity(left="staging", right="production")
+    at = parse_moment(AT)
+    drift = drift_report(known.model_copy(update={"unknown": ("web1: unreachable",)}), at, "ann", request="R-1")
+    parity = parity_reports(alike.model_copy(update={"unknown": ("web2: unreachable",)}), at, "ann")[0]
+
+    def keep(*reports: DriftReport | ParityReport) -> None:
+        with register_of(either) as register:
+            desk = Desk(register)
+            for report in reports:
+                kept = keep_drift if isinstance(report, DriftReport) else keep_parity
+                kept(desk.acting("operator"), report)  # type: ignore[arg-type]
+
+    def found() -> tuple[object, ...]:
+        with register_of(either) as register:
+            return register.reading(lambda records: (*records.all(DRIFT_REPORTS), *records.all(PARITY_REPORTS)))
+
+    keep(drift, parity)
+    file = tmp_path / "a.backup"
+    backup(either, file)
+    later = at + timedelta(hours=1)
+    keep(drift_report(known, later, "bob"), parity_reports(alike, later, "bob")[0])
+    assert [report.by for report in found()] == ["bob", "bob"]  # type: ignore[attr-defined]
+    restore_backup(either, file, "now", SECRET)
+    assert found() == (drift, parity)
 
 
 def test_controller_files_come_back(places: BackupPaths, tmp_path: Path) -> None:
