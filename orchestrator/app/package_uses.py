@@ -4,11 +4,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from orchestrator.app.acting import Acting
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.register import OPEN, REQUESTS
 from orchestrator.domain.release import PackageRef
-from orchestrator.register_ports import Records
+from orchestrator.register_ports import Records, Register
 
 SHOWN = 5  # uses that a message names
 
@@ -29,13 +28,14 @@ class PackageUses(Protocol):
 
 
 def remove_unused(
-    acting: Acting,
+    register: Register,
+    by: str,
     uses: PackageUses,
     refs: Iterable[PackageRef],
     remove: Callable[[PackageRef], object],
     remedy: str = "",
 ) -> None:
-    """Call *remove* for each of *refs*, unless one of them is in use: see `refuse_used`.
+    """Call *remove* for each of *refs*, for the actor *by*, unless one of them is in use: see `refuse_used`.
 
     It happens in a transaction that changes the register, of which there is one at a time: what refers to a package
     looks in its own transaction whether the package is kept. *remove* can be called more than once for a package.
@@ -48,7 +48,7 @@ def remove_unused(
         for ref in wanted:
             remove(ref)
 
-    acting.register.changing(str(acting.actor), work)
+    register.changing(by, work)
 
 
 def refuse_used(records: Records, uses: PackageUses, ref: PackageRef, remedy: str = "") -> None:

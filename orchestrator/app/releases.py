@@ -202,7 +202,7 @@ class Releases(UseCases):
             self._parts.store,
             release,
             lambda ref: acting.register.reading(lambda records: refuse_used(records, uses, ref, raised)),
-            lambda refs: remove_unused(acting, uses, refs, self._parts.packages.remove, raised),
+            lambda refs: remove_unused(acting.register, str(actor), uses, refs, self._parts.packages.remove, raised),
         )
         built = self._parts.packages.build(
             root or self._parts.root, source, release, file, admit=versions.admit, warn=warn
@@ -231,7 +231,7 @@ class Releases(UseCases):
             hint = "raise the version of the next release; packages that an environment has had are kept"
             raise OrchestratorError("P123", f"{ref} is used by {', '.join(found[:5])}", hint=hint)
         acting, known = self._parts.acting_as(actor), self._parts.package_uses
-        remove_unused(acting, known, (ref,), self._parts.packages.remove)
+        remove_unused(acting.register, str(actor), known, (ref,), self._parts.packages.remove)
         file = self._published(ref.name, ref.version)
         with contextlib.suppress(OrchestratorError):
             if self._parts.packages.read(file).digest == ref.digest:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -84,8 +84,7 @@ class Scene:
             look()
             self.shelf.packages.remove(ref)
 
-        acting = replace(self.desk.acting("release-manager"), register=self.other)
-        remove_unused(acting, RegisterPackageUses(), (self.package,), work)
+        remove_unused(self.other, "ann", RegisterPackageUses(), (self.package,), work)
 
     def try_to(self, work: Callable[[], object]) -> None:
         """Do *work*, and remember its error."""
