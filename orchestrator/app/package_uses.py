@@ -37,8 +37,8 @@ def remove_unused(
 ) -> None:
     """Call *remove* for each of *refs*, for the actor *by*, unless one of them is in use: see `refuse_used`.
 
-    It happens in a transaction that changes the register, of which there is one at a time: what refers to a package
-    looks in its own transaction whether the package is kept. *remove* can be called more than once for a package.
+    It happens in a transaction that changes the register, of which there is one at a time. What refers to a package
+    requires in its own transaction that it is kept. *remove* can be called more than once for a package.
     """
     wanted = tuple(refs)
 

@@ -209,7 +209,7 @@ class Releases(UseCases):
         )
         try:
             versions.supersede(built.digest)
-        except OrchestratorError:  # somebody has used another package of the version since `admit`: that one stays
+        except OrchestratorError:  # another package of the version was used since `admit`: it stays
             file.unlink(missing_ok=True)
             raise
         record_builder(acting, built.digest)

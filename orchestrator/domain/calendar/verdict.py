@@ -57,7 +57,7 @@ class Booking(Model):
 
     *members* may use it too, and so may each user who promotes one of *packages* (digests), which the holder carries.
     *awaited* are packages (digests) that the holder has planned for this time: they are not promoted before it.
-    One that *waits* for its time keeps nobody out: it closes the environment for *awaited* packages alone.
+    One that *waits* closes the environment for *awaited* packages alone.
     """
 
     id: str

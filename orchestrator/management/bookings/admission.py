@@ -67,7 +67,7 @@ class RegisterBookings:
             members = tuple(user.name for user in users if user.team == name) if kind == "team" else ()
             carried = CARRIERS[kind](records, name, each) if kind in CARRIERS else NOTHING_CARRIED
             closing = closed.get(each.environment, ())
-            if each.state is BookingState.WAITING:  # it keeps nobody out, but its packages wait for their time
+            if each.state is BookingState.WAITING:  # it keeps no other packages out, but its own wait for their time
                 closing, carried = (each.environment,) if carried.awaited else (), Carried(awaited=carried.awaited)
             for environment in closing:
                 if environments is not None and environment not in environments:
