@@ -209,7 +209,7 @@ def test_home_and_search_know_planned_releases(office: RequestProject, site: Sit
     office.by("ann", "release", "confirm", "REL-1")
     assert "the phase build is due: start it" in bob.get("/").text
     hits = bob.get("/api/v1/search?q=advent").json()["hits"]
-    assert [(hit["kind"], hit["path"]) for hit in hits] == [("planned release", PATH)]
+    assert [(hit["kind"], hit["path"]) for hit in hits] == [("planned release", PATH), ("booking", "/bookings/B-1")]
     assert {hit["kind"] for hit in bob.get("/api/v1/search?q=R-1").json()["hits"]} >= {"change request"}
     assert 'aria-current="page">Planned releases' in bob.get(PATH).text
 
