@@ -53,15 +53,25 @@ def promote(app: App, stage: Stage, number: int, pause: float) -> Run:
     return app.store.run(run.id)
 
 
+def continue_in(app: App, stage: Stage) -> None:
+    """Give *stage* what an earlier measurement in the same folder left: without it each promotion would fail at once.
+
+    These are the packages, which a plan compares, and the lease if the measurement was killed.
+    """
+    left = app.store.lease(ENVIRONMENT)
+    if left is not None:
+        app.store.release(ENVIRONMENT, left.holder)
+    for verified in app.store.verified(ENVIRONMENT):
+        stage.packages.put(release(verified.release.version))
+
+
 def main() -> None:
     """Promote one release after another."""
     folder, pause = Path(sys.argv[1]), float(sys.argv[2])
     app = open_app(folder, environ=dict(os.environ))
     (folder / "memory").mkdir(exist_ok=True)
-    left = app.store.lease(ENVIRONMENT)
-    if left is not None:  # by an earlier measurement that was killed: each promotion would fail at once
-        app.store.release(ENVIRONMENT, left.holder)
     stage, number = Stage(folder / "memory"), 0
+    continue_in(app, stage)
     while True:
         number += 1
         run = promote(app, stage, number, pause)
