@@ -7,7 +7,7 @@ import orchestrator.config as files
 from orchestrator.app.acting import Change, change, unknown
 from orchestrator.app.authorize import UseCases, use_case
 from orchestrator.app.parts import Parts
-from orchestrator.app.uploads import judging
+from orchestrator.app.uploads import add_part, judging
 from orchestrator.config.implementation import implementation_files, load_implementation
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor
@@ -67,7 +67,7 @@ class Definitions(UseCases):
     @use_case(Action.PUSH_DEFINITION, recorded=False)
     def definition_offset(self, actor: Actor, digest: str) -> tuple[int, bool]:
         """The number of bytes of the definition *digest* that have arrived, and whether it is kept."""
-        return self._parts.uploads.offset(digest), self._is_kept(actor, digest)
+        return self._parts.uploads.offset(digest), self._kept_as(actor, digest) is not None
 
     @use_case(Action.PUSH_DEFINITION, recorded=False)
     def definition_part(self, actor: Actor, digest: str, part: UploadPart, data: bytes) -> ProjectDefinition | None:
@@ -82,13 +82,13 @@ class Definitions(UseCases):
             text = f"the definition has {part.total} bytes, and {LARGEST_ARCHIVE} are possible"
             raise OrchestratorError("N142", text)
         uploads = self._parts.uploads
-        uploads.append(digest, part, data, parse_moment(self._parts.services.clock.now()))
-        if not part.is_last:
-            return None
-        with judging(uploads, digest):
-            kept = self._keep(actor, digest, uploads.file(digest).read_bytes())
-        uploads.discard(digest)
-        return kept
+        upload = (digest, part, data, parse_moment(self._parts.services.clock.now()))
+
+        def end(file: Path) -> ProjectDefinition:
+            with judging(uploads, digest):
+                return self._keep(actor, digest, file.read_bytes())
+
+        return add_part(uploads, upload, end, lambda: self._kept_as(actor, digest))
 
     @use_case(Action.PUSH_DEFINITION, recorded=False)
     def keep(self, actor: Actor, digest: str, file: Path) -> ProjectDefinition:
@@ -131,9 +131,8 @@ class Definitions(UseCases):
         found = self._parts.acting_as(actor).register.reading(lambda it: it.all(PROJECT_DEFINITIONS, CURRENT))
         return next(iter(found), None)
 
-    def _is_kept(self, actor: Actor, digest: str) -> bool:
-        register = self._parts.acting_as(actor).register
-        return register.reading(lambda it: it.get(PROJECT_DEFINITIONS, digest)) is not None
+    def _kept_as(self, actor: Actor, digest: str) -> ProjectDefinition | None:
+        return self._parts.acting_as(actor).register.reading(lambda it: it.get(PROJECT_DEFINITIONS, digest))
 
     def _found(self, actor: Actor, wanted: str) -> ProjectDefinition:
         """The definition whose digest starts with *wanted*. Raises A110."""

@@ -1,9 +1,11 @@
 """Packages that clients upload: parts are kept until the package is whole, and its digest is checked."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 from orchestrator.app.acting import Acting
 from orchestrator.app.authorize import UseCases, use_case
@@ -11,11 +13,14 @@ from orchestrator.app.parts import Parts
 from orchestrator.app.run_requests import record_builder
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor
+from orchestrator.domain.error_codes import UPLOAD_OFFSET
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
 from orchestrator.domain.moments import Now, parse_moment
 from orchestrator.domain.release import Package
-from orchestrator.domain.uploads import UPLOAD_KEPT_FOR, UploadPart, judges_content
+from orchestrator.domain.uploads import UPLOAD_KEPT_FOR, UploadPart, judges_content, wrong_offset
 from orchestrator.ports import Uploads
+
+Kept = TypeVar("Kept")
 
 
 @contextmanager
@@ -27,6 +32,38 @@ def judging(uploads: Uploads, digest: str) -> Iterator[None]:
         if isinstance(error, OrchestratorErrors) or judges_content(error):
             uploads.discard(digest)
         raise
+
+
+def add_part(
+    uploads: Uploads,
+    upload: tuple[str, UploadPart, bytes, datetime],
+    end: Callable[[Path], Kept],
+    kept: Callable[[], Kept | None],
+) -> Kept | None:
+    """Add the part of an *upload*: its digest, its place, its bytes and when it arrived. Returns None before the last.
+
+    Then it is what *end* makes of the whole file, or what is *kept*, if another client has ended the upload. Raises
+    N141 if the upload does not continue at the part, and what *end* and *kept* raise.
+    """
+    digest, part, data, at = upload
+    try:
+        uploads.append(digest, part, data, at)
+    except OrchestratorError as error:
+        found = kept() if part.is_last and error.code == UPLOAD_OFFSET else None
+        if found is None:
+            raise
+        return found
+    if not part.is_last:
+        return None
+    with uploads.ending(digest) as file:
+        if file is None:
+            found = kept()
+            if found is None:  # its content was refused
+                raise wrong_offset(0, part.start)
+            return found
+        made = end(file)
+        uploads.discard(digest)
+        return made
 
 
 class PackageUploads(UseCases):
@@ -49,18 +86,19 @@ class PackageUploads(UseCases):
         name and version are those of another package, P-codes, and S-codes. After N143, N144 and P-codes the upload
         starts again; after S-codes its last part can be repeated.
         """
-        at = parse_moment(self._parts.services.clock.now())
-        self._parts.uploads.append(digest, part, data, at)
-        return self._kept(actor, digest) if part.is_last else None
+        upload = (digest, part, data, parse_moment(self._parts.services.clock.now()))
+        return add_part(self._parts.uploads, upload, lambda file: self._keep(actor, file, digest), self._known(digest))
 
-    def _kept(self, actor: Actor, digest: str) -> Package:
-        """The package *digest*, which is whole."""
+    def _keep(self, actor: Actor, file: Path, digest: str) -> Package:
+        """Keep the package *digest* in *file*, which is whole."""
         with judging(self._parts.uploads, digest):
-            package = self._verified(self._parts.uploads.file(digest), digest)
+            package = self._verified(file, digest)
         record_builder(self._parts.acting_as(actor), digest)
-        kept = self._parts.packages.keep(self._parts.uploads.file(digest))
-        self._parts.uploads.discard(digest)
+        kept = self._parts.packages.keep(file)
         return kept if package.digest == kept.digest else package
+
+    def _known(self, digest: str) -> Callable[[], Package | None]:
+        return lambda: self._parts.packages.fetch(digest) if self._is_kept(digest) else None
 
     def _verified(self, file: Path, digest: str) -> Package:
         package = self._parts.packages.read(file)

@@ -1,5 +1,6 @@
 """Files by digest: release packages, what several machines share, and what jobs have printed."""
 
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -55,11 +56,14 @@ class Uploads(Protocol):
     def append(self, digest: str, part: UploadPart, data: bytes, at: datetime) -> int:
         """Write the *data* of a *part*, which arrived *at* a time; the next offset. A repeated part changes nothing.
 
-        Raises N141 if the upload does not continue at the part, or if another client writes at the same time.
+        Raises N141 if the upload does not continue at the part. Waits while another client adds a part or ends it.
         """
 
-    def file(self, digest: str) -> Path:
-        """The file with the bytes that have arrived."""
+    def ending(self, digest: str) -> AbstractContextManager[Path | None]:
+        """The file of a whole upload, which no other client changes, ends or discards within the block.
+
+        None if another client has ended it. Waits while one does.
+        """
 
     def discard(self, digest: str) -> None:
         """Remove an upload."""

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from orchestrator.domain.uploads import UploadPart
 from orchestrator.machine_wiring import RealDefinitionSealer
 from orchestrator.trees import discard
 from orchestrator.wiring import App, open_app
-from tests.server.test_uploads import write
+from tests.server.test_uploads import end_together, write
 
 PROJECT = "apiVersion: orchestrator/v1\nkind: Project\nname: shop\n"
 ENVIRONMENT = """apiVersion: orchestrator/v1
@@ -236,6 +237,22 @@ def test_a_push_needs_its_right_and_is_recorded(home: Path, tmp_path: Path) -> N
         ("pat", f"project-definition:{digest}", "push", ""),
         ("pat", f"project-definition:{digest}", "use", "the first"),
     ]
+
+
+def test_clients_that_end_one_upload_get_the_same_definition(home: Path, tmp_path: Path) -> None:
+    """Of three clients that send the last part at once each gets the definition, and no file of the upload stays."""
+    digest, data = sealed(sources(tmp_path / "mine"), tmp_path)
+    app = open_app(home)
+    half = len(data) // 2
+    app.definitions.definition_part(app.actor, digest, UploadPart(0, half, len(data)), data[:half])
+    last = UploadPart(half, len(data), len(data))
+    others = [open_app(home) for _ in range(3)]
+    made = end_together(
+        *(partial(each.definitions.definition_part, each.actor, digest, last, data[half:]) for each in others)
+    )
+    assert [getattr(each, "digest", each) for each in made] == [digest] * 3
+    assert [each.digest for each in app.definitions.kept(app.actor).items] == [digest]
+    assert list((app.state / "uploads").iterdir()) == []
 
 
 def changed(data: bytes, place: int) -> bytes:

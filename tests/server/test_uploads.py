@@ -5,10 +5,13 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -104,6 +107,53 @@ def test_an_upload_continues_where_it_ended(there: App, sealed: tuple[Path, str,
     assert upload(there, file, digest, PART_BYTES) is not None
     assert there.uploading.upload_offset(there.actor, digest) == (0, True)
     assert [ref.digest for ref in there.packages.refs()] == [digest]
+
+
+def end_together(*ends: Callable[[], object]) -> list[object]:
+    """What each of *ends*, which start at the same moment, returns or raises."""
+    start = threading.Barrier(len(ends))
+
+    def run(end: Callable[[], object]) -> object:
+        start.wait(60)
+        try:
+            return end()
+        except OrchestratorError as error:
+            return error.code
+
+    with ThreadPoolExecutor(len(ends)) as pool:
+        return list(pool.map(run, ends))
+
+
+def test_clients_that_end_one_upload_get_the_same_package(there: App, sealed: tuple[Path, str, Path]) -> None:
+    """Of four clients that send the last part at once each gets the package, which is kept once, and no file of the upload stays."""
+    _, digest, file = sealed
+    data = file.read_bytes()
+    last = (len(data) - 1) // PART_BYTES * PART_BYTES
+    part = UploadPart(last, len(data), len(data))
+    for place in range(0, last, PART_BYTES):
+        piece = data[place : place + PART_BYTES]
+        there.uploading.upload_part(there.actor, digest, UploadPart(place, place + len(piece), len(data)), piece)
+    others = [open_app(there.root) for _ in range(4)]
+    made = end_together(*(partial(app.uploading.upload_part, app.actor, digest, part, data[last:]) for app in others))
+    assert [getattr(each, "digest", each) for each in made] == [digest] * 4
+    assert [ref.digest for ref in there.packages.refs()] == [digest]
+    assert list((there.state / "uploads").iterdir()) == []
+    later = there.uploading.upload_part(there.actor, digest, part, data[last:])  # the first response was lost
+    assert later is not None
+    assert later.digest == digest
+    assert list((there.state / "uploads").iterdir()) == []
+
+
+def test_clients_that_end_a_wrong_upload_are_both_refused(there: App, sealed: tuple[Path, str, Path]) -> None:
+    """Of two clients that end an upload with another content, each is refused, by its content or its offset, and nothing stays."""
+    _, digest, file = sealed
+    data = file.read_bytes()[:1000]
+    first, last = UploadPart(0, 500, 1000), UploadPart(500, 1000, 1000)
+    there.uploading.upload_part(there.actor, digest, first, data[:500])
+    others = [open_app(there.root) for _ in range(2)]
+    made = end_together(*(partial(app.uploading.upload_part, app.actor, digest, last, data[500:]) for app in others))
+    assert sorted(str(each)[0] for each in made) in (["N", "P"], ["P", "P"])
+    assert (there.packages.refs(), list((there.state / "uploads").iterdir())) == ([], [])
 
 
 def test_a_wrong_upload_is_removed(there: App, sealed: tuple[Path, str, Path], tmp_path: Path) -> None:

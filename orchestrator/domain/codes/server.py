@@ -205,7 +205,7 @@ CODES: tuple[ErrorCode, ...] = (
     ErrorCode(
         "N141",
         "upload continues at another byte",
-        "Parts of an upload follow each other, and one client sends them at a time.",
+        "Parts of an upload follow each other, also if several clients send them.",
         "HEAD of the same address gives the place to continue in `Upload-Offset`. `orchestrator build` does this automatically.",
         Exit.BUSY,
     ),
