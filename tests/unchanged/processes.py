@@ -14,7 +14,7 @@ from tests.unchanged.project import Project
 
 BIN = Path(sys.executable).parent
 PACKAGES = Path(sysconfig.get_paths()["purelib"])
-LEAVE = 60  # seconds that an interrupted comparison has to remove its hosts and its folder
+LEAVE = 150  # seconds that an interrupted comparison has to remove its hosts and its folder
 _RUNNING = set["subprocess.Popen[str]"]()
 
 

@@ -64,7 +64,7 @@ def test_an_interrupted_comparison_leaves_nothing(place: Path, script: str) -> N
             assert time.monotonic() < deadline, "no host, or no promotion"
             time.sleep(0.1)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(90) != 0
+        assert process.wait(180) != 0
     assert [f"{each} {command_line(each)}" for each in _about(place)] == []
     assert [each.name for each in place.glob("unchanged-*")] == []
 
