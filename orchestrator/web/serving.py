@@ -38,6 +38,10 @@ SWITCH_S = 0.0005
 THREADS = 20
 """How many requests are handled at the same time. They share one interpreter, so that more threads make each of them
 slower, and each thread takes about a megabyte with its connections to SQLite."""
+HEAPS = 2
+"""How many heaps of the C library the threads share. Usual are up to eight for each processor. Each keeps what its
+threads have freed, so that the memory of a server grew for several minutes."""
+MOST_HEAPS = -8  # M_ARENA_MAX of malloc.h
 IDLE_S = 30
 CHECK_CERTIFICATE_S = 30.0
 
@@ -84,8 +88,17 @@ def bound_socket(options: ServerOptions) -> socket.socket:
     return made
 
 
+def limit_heaps(most: int = HEAPS) -> bool:
+    """Let the threads that start from now on share *most* heaps. Whether the C library has such a limit: glibc has."""
+    import ctypes  # here, since only a server needs it
+
+    limit = getattr(ctypes.CDLL(None), "mallopt", None)
+    return limit is not None and bool(limit(MOST_HEAPS, most))
+
+
 def run_server(applications: Sequence["Application"], options: ServerOptions, shows: Shows) -> None:
     """Serve *applications* until a signal stops it; users sign in at the first one. Raises N102 to N105, and N150."""
+    limit_heaps()
     check_options(options)
     applications[0].single_sign_on.check()
     server, stopping = _server(applications, shows, LOOPBACK | {options.host, *options.names})

@@ -22,10 +22,49 @@ from orchestrator.app.opening import ServerOptions
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.processes import command_line, family
 from orchestrator.web.own_worker import OwnWorker
-from orchestrator.web.serving import THREADS, bound_socket, check_options
+from orchestrator.web.serving import HEAPS, THREADS, bound_socket, check_options
 
+HEAPS_OF_THREADS = """
+import ctypes, sys, threading
+from pathlib import Path
+from orchestrator.web.serving import limit_heaps
+
+most, file = int(sys.argv[1]), Path(sys.argv[2])
+assert not most or limit_heaps(most)
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.fopen.restype = ctypes.c_void_p, ctypes.c_void_p
+everyone = threading.Barrier(40)
+
+def work():
+    everyone.wait()
+    libc.malloc(ctypes.c_size_t(1000))
+    everyone.wait()
+
+threads = [threading.Thread(target=work) for _ in range(40)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+stream = ctypes.c_void_p(libc.fopen(bytes(file), b"w"))
+libc.malloc_info(0, stream)
+libc.fclose(stream)
+print(file.read_text().count("<heap "))
+"""
+"""A process of 40 threads that allocate at the same time: it prints how many heaps its C library has made."""
 PROJECT = "apiVersion: orchestrator/v1\nkind: Project\nname: demo\n"
 ENVIRONMENT = "apiVersion: orchestrator/v1\nkind: Environment\nname: staging\nprogram: null\n"
+
+
+def test_threads_of_a_server_share_heaps(tmp_path: Path) -> None:
+    """The threads of a process with the limit of a server share so many heaps of the C library; without it they have more."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
+
+    def heaps(most: int) -> int:
+        words = [sys.executable, "-c", HEAPS_OF_THREADS, str(most), str(tmp_path / "heaps.xml")]
+        return int(subprocess.run(words, env=environ, capture_output=True, text=True, check=True).stdout)
+
+    assert heaps(HEAPS) == HEAPS
+    assert heaps(0) > HEAPS
 
 
 def free_port() -> int:
