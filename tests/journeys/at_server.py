@@ -26,12 +26,17 @@ from tests.server.test_process import free_port
 
 PATIENCE_S = 120.0
 FOLDER = re.compile(r"releases/[^/]+")
+TOKEN = "ORCHESTRATOR_TOKEN"
 DEFINITIONS = ("orchestrator.yaml", "environments/*/environment.yaml", "environments/*/gates.yaml")
 """What a server reads when it starts."""
 
 
 IN_THE_FOLDER = {
     "test_the_database_stays": "the process of a command dies in the middle of its promotion",
+    "test_what_changes_after_the_approval_is_refused_before_any_effect": "it changes files between an approval and the start, and the worker of a server starts at once",
+    "test_kill_9_in_every_state_of_a_request_that_is_held": "it kills each worker of the project, and a server starts another one",
+    "test_an_aborted_plan_rolls_back_and_is_undone_by_a_plan": "its commands end because there is no worker, and a server has one",
+    "test_the_tutorial_can_be_typed": "the page is typed as it is, which begins with `init` and has no server",
     "test_an_interrupted_run_goes_on_by_itself": "the next command of the folder resumes it, and a command at a server acts in no folder",
 }
 """The journeys that are told in the folder also with `SERVER=1`, with the reason."""
@@ -63,14 +68,18 @@ class JourneyServer:
     names: dict[str, str] = field(default_factory=dict)
 
     def environ(self, plain: Mapping[str, str]) -> dict[str, str]:
-        """The variables for a command at the server, which runs after this. *plain* are those of commands in the folder."""
+        """The variables for a command at the server, which runs after this. *plain* are those of commands in the folder.
+
+        A command without a token of its own acts as the user of this machine.
+        """
         found = self._definitions()
         if self.process is not None and found != self.known:
             self.stop()
         if self.process is None:
-            self._start(plain)
+            self._start({name: value for name, value in plain.items() if name != TOKEN})
             self.known = found
-        return {**plain, "ORCHESTRATOR_SERVER": f"http://127.0.0.1:{self.port}", "ORCHESTRATOR_TOKEN": self.token}
+        address = f"http://127.0.0.1:{self.port}"
+        return {TOKEN: self.token, **plain, "ORCHESTRATOR_SERVER": address}
 
     def named(self, words: tuple[str, ...], plain: Mapping[str, str]) -> tuple[str, ...]:
         """*words* with the names of packages in the place of folders, which are built and uploaded for that.

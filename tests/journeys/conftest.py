@@ -19,7 +19,9 @@ import pytest
 
 from orchestrator.cli.commands.show import run_document
 from orchestrator.cli.commands.status import environment_status
+from orchestrator.domain.journal import DEFAULT_QUEUE
 from orchestrator.hosts import loopback
+from orchestrator.ports.lists import each_request, each_takeable
 from orchestrator.processes import kill_tree
 from orchestrator.wiring import App, open_app
 from tests.inside import Said, reads, say
@@ -29,6 +31,7 @@ from tests.postgres import Server
 ROOT = Path(__file__).resolve().parents[2]
 SHOP = ROOT / "examples" / "shop"
 PROGRAM = (sys.executable, "-m", "orchestrator")
+PATIENCE_S = 240.0
 AGAIN = ("--allow-rolled-back", "-m", "another test has gone back from it")
 
 
@@ -60,7 +63,7 @@ class Project:
 
     def run(self, *words: str, code: int | None = 0) -> Said:
         """Run a command; it must end with *code* (None: with any). Our own that only read run in this process."""
-        if self.is_served and self.program == PROGRAM and is_remote(words):
+        if self.acts_at_server(*words):
             said = self._run_at_server(*words)
         elif reads(*words) and (self.program == PROGRAM if self.inside is None else self.inside):
             said = say(self.root, self.environ(), *words)
@@ -69,14 +72,29 @@ class Project:
         assert code is None or said.code == code, f"{' '.join(words)} ended with {said.code}\n{said.out}\n{said.err}"
         return said
 
+    def acts_at_server(self, *words: str) -> bool:
+        """Whether the command of *words* acts at a server of this folder."""
+        return self.is_served and self.program == PROGRAM and is_remote(words)
+
     def _run_at_server(self, *words: str) -> Said:
-        plain = self.environ()
-        self.server = self.server or JourneyServer(self.root)
         try:
-            named = self.server.named(words, plain)
+            named, environ = self._at_server(*words)
         except BuildRefused as refused:
             return refused.said
-        return self._start_and_end(*named, environ=self.server.environ(plain))
+        return self._start_and_end(*named, environ=environ)
+
+    def _at_server(self, *words: str) -> tuple[tuple[str, ...], dict[str, str]]:
+        """The words and the variables for a command at the server. Raises `BuildRefused`."""
+        self.server = self.server or JourneyServer(self.root)
+        named = self.server.named(words, self.environ())
+        return named, self.environ_of(*words)
+
+    def environ_of(self, *words: str) -> dict[str, str]:
+        """The variables for the command of *words*, also those of the server, if it acts there."""
+        if not self.acts_at_server(*words):
+            return self.environ()
+        self.server = self.server or JourneyServer(self.root)
+        return self.server.environ(self.environ())
 
     def _start_and_end(self, *words: str, environ: dict[str, str] | None = None) -> Said:
         done = subprocess.run(
@@ -91,7 +109,7 @@ class Project:
         return Said(done.returncode, done.stdout, done.stderr)
 
     def start(self, *words: str, environ: dict[str, str] | None = None) -> "subprocess.Popen[str]":
-        """Start a command in a process group of its own, with the variables *environ* in place of the usual ones."""
+        """Start a command of the folder in a process group of its own. *environ* replaces the usual variables."""
         return subprocess.Popen(
             [*self.program, *words],
             cwd=self.root,
@@ -101,6 +119,29 @@ class Project:
             text=True,
             start_new_session=True,
         )
+
+    def begin(self, *words: str) -> "subprocess.Popen[str]":
+        """Start a command where `run` runs it: at the server, if there is one. What kills its process takes `start`."""
+        if not self.acts_at_server(*words):
+            return self.start(*words)
+        named, environ = self._at_server(*words)
+        return self.start(*named, environ=environ)
+
+    def rest(self) -> None:
+        """Wait until the worker of the server has done what is due, and has nothing to do. Without a server it returns."""
+        if self.server is None:
+            return
+        deadline = time.monotonic() + PATIENCE_S
+        idle: set[object] = set()
+        with self.opened() as app:
+            while len(idle) < 3:  # it did what is due once from beginning to end, and nothing came of it
+                assert time.monotonic() < deadline, [work.root for work in each_request(app.store)]
+                is_busy = any(work.is_claimed(app.clock.now()) for work in each_request(app.store))
+                if is_busy or [*each_takeable(app.store, DEFAULT_QUEUE, _unread)]:
+                    idle.clear()
+                elif (lease := app.register.scheduler()) is not None:
+                    idle.add(lease.until)
+                time.sleep(0.2)
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[App]:
@@ -196,6 +237,10 @@ class Project:
         shutil.rmtree(self.root, ignore_errors=True)
 
 
+def _unread(root: str, why: str) -> None:
+    raise AssertionError(f"{root}: {why}")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Call the journeys long, but for those that are marked as `core`."""
     here = Path(__file__).parent
@@ -221,8 +266,9 @@ def _place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
     """Tell a journey of `IN_THE_FOLDER` there."""
     if is_chosen() and request.node.originalname in IN_THE_FOLDER:
         monkeypatch.setenv("SERVER", "0")
-        if "running" in request.fixturenames:
-            monkeypatch.setattr(request.getfixturevalue("running"), "is_served", False)
+        for name in request.fixturenames:  # a project that the tests of a file share was made before
+            if isinstance(shared := request.getfixturevalue(name), Project):
+                monkeypatch.setattr(shared, "is_served", False)
 
 
 @pytest.fixture

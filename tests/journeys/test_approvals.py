@@ -16,8 +16,10 @@ class Office:
 
     def __init__(self, shop: Project, approvers: tuple[str, ...] = ("bob",)) -> None:
         self.shop, self.tokens = shop, dict[str, str]()
+        there = {each["name"] for each in shop.run("people", "list", "--json").json["users"]}
         for name in ("root", "ann", *approvers):
-            shop.run("people", "add", name)
+            if name not in there:  # the user of this machine is, where a server is
+                shop.run("people", "add", name)
             self.tokens[name] = shop.run("token", "create", "--for", name, "--json").json["token"]
         shop.run("access", "grant", "administrator", "user:root")
         mine = (("release-manager", "ann"), ("approver", "ann"), ("operator", "root"), ("platform-engineer", "root"))
@@ -36,7 +38,7 @@ class Office:
             self.shop.env.update(before)
 
     def started(self, name: str, *words: str) -> "subprocess.Popen[str]":
-        """A command of *name* in a process group of its own."""
+        """A command of the folder, of *name*, in a process group of its own."""
         self.shop.env["ORCHESTRATOR_TOKEN"] = self.tokens[name]
         try:
             return self.shop.start(*words)
@@ -49,8 +51,9 @@ class Office:
         return str(asked["request"]["id"])
 
     def work(self) -> None:
-        """A worker starts, does what it can, and ends."""
+        """A worker starts, does what it can, and ends. Another one at a server does all that it has taken."""
         self.by("root", "worker", "--once")
+        self.shop.rest()
 
     def refused(self, run: str, change: str) -> dict[str, Any]:
         """Bob approves, then *change* is made, and a worker starts it: nothing of it happens. The request after that."""

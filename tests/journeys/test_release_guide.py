@@ -12,6 +12,11 @@ from tests.journeys.test_approvals import Office
 from tests.journeys.test_freeze import small
 
 PAGE = ROOT / "docs" / "guides" / "release-management.md"
+PROGRAM = """#!/bin/sh
+[ "$1" = worker ] && unset ORCHESTRATOR_SERVER
+exec {python} -m orchestrator "$@"
+"""
+"""A worker acts in the folder, also where the other commands act at a server."""
 
 
 def blocks() -> list[tuple[str, str]]:
@@ -29,9 +34,9 @@ class Desk:
         programs = project.root.parent / "bin"
         programs.mkdir()
         program = programs / "orchestrator"
-        program.write_text(f'#!/bin/sh\nexec {sys.executable} -m orchestrator "$@"\n')
+        program.write_text(PROGRAM.format(python=sys.executable))
         program.chmod(0o755)
-        environ = project.environ()
+        environ = project.environ_of("status")
         self.env = {**environ, "PATH": f"{programs}{os.pathsep}{environ.get('PATH', os.defpath)}"}
 
     def type(self, user: str, block: str) -> str:
@@ -50,6 +55,8 @@ class Desk:
             check=False,
         )
         assert done.returncode == 0, f"{block} ended with {done.returncode}\n{done.stdout}"
+        if "orchestrator worker" in block:
+            self.project.rest()
         return done.stdout
 
 

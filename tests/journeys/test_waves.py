@@ -233,5 +233,5 @@ def test_a_worker_does_a_walk(regions: Project) -> None:
     said = regions.run("promote", where, "--to", "at-once", "--queue", "default", "--json").json
     assert said["run"] == said["root"]
     regions.run("worker", "--once", "--concurrency", "1")
-    assert answers(regions) == dict.fromkeys(NAMES, "1.1.3")
     assert regions.run("watch", said["root"]).code == 0
+    assert answers(regions) == dict.fromkeys(NAMES, "1.1.3")
