@@ -63,6 +63,8 @@ class Project:
 
     def run(self, *words: str, code: int | None = 0) -> Said:
         """Run a command; it must end with *code* (None: with any). Our own that only read run in this process."""
+        if self.server is not None and words[0] == "restore":
+            self.server.stop()  # it has the database open that is replaced; the next command starts one
         if self.acts_at_server(*words):
             said = self._run_at_server(*words)
         elif reads(*words) and (self.program == PROGRAM if self.inside is None else self.inside):
