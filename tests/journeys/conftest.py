@@ -122,7 +122,7 @@ class Project:
             start_new_session=True,
         )
 
-    def begin(self, *words: str) -> "subprocess.Popen[str]":
+    def launch(self, *words: str) -> "subprocess.Popen[str]":
         """Start a command where `run` runs it: at the server, if there is one. What kills its process takes `start`."""
         if not self.acts_at_server(*words):
             return self.start(*words)

@@ -125,7 +125,7 @@ def test_all_of_it_goes_back_in_order(book: Project) -> None:
     """A release that adds a host, changes a table and the application, and fails in its watch goes back by the plan that was shown beforehand: data, application, infrastructure, in that order, each once, and only where something was touched."""
     stack, before = _stack(book), ledgers(book, "staging")
     book.replace("environments/staging/__main__.py", "COUNT = 2", "COUNT = 3")
-    process = book.begin("promote", "releases/1.1.0", "--to", "staging")
+    process = book.launch("promote", "releases/1.1.0", "--to", "staging")
     run = book.reaches(process, "staging", "gate.late.watch.2")
     assert book.releases("staging") == dict.fromkeys(NEW, "1.1.0")
     assert (_stack(book)["hosts"], set(book.variables("staging"))) == (3, {*NEW, "beside1"})

@@ -182,7 +182,7 @@ def test_unreachable_host(
 
         running.write("playbooks/deploy.yml", plain + wait)
         third = release("1.1.8", own)
-        process = running.begin("promote", third, "--to", "edge")
+        process = running.launch("promote", third, "--to", "edge")
         deadline = time.monotonic() + 120
         while not reached.exists() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.1)

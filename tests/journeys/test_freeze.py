@@ -75,7 +75,7 @@ def test_a_line_stop_during_a_run_holds_it_before_its_first_change_only(shop: Pr
     assert any(text.startswith("held before") and "incident 4711" in text for text in notices)
     assert shop.releases("production") == {"web1": "1.1.0"}
 
-    running = shop.begin("rollback", "production", "--yes")
+    running = shop.launch("rollback", "production", "--yes")
     shop.run("line", "stop", "--all", "-m", "incident 4712")
     assert running.wait(timeout=180) == 0, running.communicate()
     running.communicate()

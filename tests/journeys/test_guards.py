@@ -17,7 +17,7 @@ def test_it_does_not_come_again_by_itself(shop: Project) -> None:
     shop.run("promote", "releases/1.0.0")
     shop.run("promote", "releases/1.2.0", "--to", "staging")
 
-    first = shop.begin("promote", "releases/1.2.0", "--to", "production")
+    first = shop.launch("promote", "releases/1.2.0", "--to", "production")
     deadline = time.monotonic() + 60
     while shop.status("production")["lease"] is None:
         assert time.monotonic() < deadline

@@ -121,7 +121,7 @@ def test_sigterm_stops_before_the_next_step(running: Project) -> None:
 def test_an_abort_stops_what_goes_on_at_once(running: Project) -> None:
     """`abort` ends the engine that works now with all that it has started, and what it touched is rolled back."""
     _ready(running)
-    process = running.begin("promote", "releases/1.1.0", "--to", "production")
+    process = running.launch("promote", "releases/1.1.0", "--to", "production")
     run = until(running, process, "deploy.1")
     running.run("abort", run, "--yes", "-m", "wrong release", code=4)
     process.communicate(timeout=60)
@@ -136,7 +136,7 @@ def test_an_abort_stops_what_goes_on_at_once(running: Project) -> None:
 def test_a_paused_run_stands_still_until_it_is_resumed(running: Project) -> None:
     """`pause` stops a run before its next step, keeps the environment held, and `resume` finishes it."""
     _ready(running)
-    process = running.begin("promote", "releases/1.1.0", "--to", "production")
+    process = running.launch("promote", "releases/1.1.0", "--to", "production")
     run = until(running, process, "deploy.1")
     assert "is paused" in running.run("pause", run).out
     process.communicate(timeout=60)
@@ -171,7 +171,7 @@ def test_an_interrupted_run_goes_on_by_itself(running: Project) -> None:
 def test_a_promotion_outlasts_its_reader(running: Project) -> None:
     """A promotion whose output nobody reads any more is completed, and ends as it would have done."""
     _ready(running)
-    process = running.begin("promote", "releases/1.1.0", "--to", "production")
+    process = running.launch("promote", "releases/1.1.0", "--to", "production")
     run = until(running, process, "deploy.1")
     assert process.stdout is not None
     assert process.stderr is not None
@@ -185,10 +185,10 @@ def test_a_promotion_outlasts_its_reader(running: Project) -> None:
 def test_two_at_once(running: Project) -> None:
     """Of two promotions to one environment at the same moment one runs; the other ends with exit 8 and names it, or waits its turn."""
     _ready(running)
-    first = running.begin("promote", "releases/1.1.0", "--to", "production")
+    first = running.launch("promote", "releases/1.1.0", "--to", "production")
     run = until(running, first, "deploy.1")
     assert run in running.run("promote", "releases/1.0.0", "--to", "production", code=8).err
-    second = running.begin("promote", "releases/1.0.0", "--to", "production", "--wait", "2m")
+    second = running.launch("promote", "releases/1.0.0", "--to", "production", "--wait", "2m")
     deadline = time.monotonic() + 20
     while not running.run("queue", "production", "--json").json["environments"][0]["waiting"]:
         assert time.monotonic() < deadline
@@ -213,9 +213,9 @@ def test_a_lock_keeps_everybody_out(running: Project) -> None:
 def test_watch_and_logs_follow_a_run_of_another_process(running: Project) -> None:
     """`watch` follows a run to its end and ends as it does; `logs --follow` prints each task and test."""
     _ready(running)
-    process = running.begin("promote", "releases/1.1.0", "--to", "production")
+    process = running.launch("promote", "releases/1.1.0", "--to", "production")
     run = until(running, process, "deploy.1")
-    logs = running.begin("logs", run, "--follow", "--host", "web1")
+    logs = running.launch("logs", run, "--follow", "--host", "web1")
     watched = running.run("watch", run)
     assert "succeeded: shop 1.1.0 runs in production" in watched.err
     process.communicate(timeout=60)

@@ -54,7 +54,7 @@ def test_a_late_failure(running: Project) -> None:
     """A service that stops while the release is watched takes the release back, and it never counted as verified."""
     running.put_in_production("1.0.0")
     where = watched(running, "1.1.3", **{"for": "15s", "gates": [HEALTH]})
-    process = running.begin("promote", where, "--to", "production")
+    process = running.launch("promote", where, "--to", "production")
     running.reaches(process, "production", "gate.health.watch.1")
     stop_service(running, "web2")
     out, err = process.communicate(timeout=120)
