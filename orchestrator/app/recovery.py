@@ -39,13 +39,16 @@ class Recovery(UseCases):
     def reap(self, actor: Actor, environment: str, made_by: str, *, queue: str = "") -> Request:
         """Request that what the run *made_by* left in *environment* is destroyed.
 
-        This is done by a run of its own, or by *made_by*, cancelled, if it has not ended. A request that is not done is
-        not repeated. Raises R101 without such a leftover, R103, and S101 when the environment is busy.
+        This is done by a run of its own, or by *made_by*, cancelled, if it has not ended. Workers of *queue* execute
+        it, or the caller if that is empty. A request that is not done is not repeated. Raises R101 without such a
+        leftover, R103, and S101 when the environment is busy.
         """
         run = self._left_by(environment, made_by)
         if not run.ended:
             if run.control != "cancel":
                 record_control(self._parts.store, str(actor), run, "cancel", "what it created has expired")
+            if queue:
+                self._parts.store.transfer(run.root, queue)
             return recorded_request(self._parts.store, run.root)
         for work in each_request(self._parts.store):
             if work.request["kind"] == "reap" and request_parameters(work.request).get("run") == run.id:

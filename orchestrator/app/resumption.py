@@ -64,7 +64,8 @@ class Resumption:
         """
         recovery = Recovery(self._parts)
         for left in recovery.leftovers(SYSTEM_ACTOR):
-            request = recovery.reap(SYSTEM_ACTOR, left.run.environment, left.run.id, queue=queue)
+            by = queue if left.run.ended else ""  # only this machine may have the files of a run that has not ended
+            request = recovery.reap(SYSTEM_ACTOR, left.run.environment, left.run.id, queue=by)
             if not left.run.ended and not self._parts.store.work(request.root).queue:
                 self._parts.run_in_background(request.root)
 

@@ -36,6 +36,7 @@ IN_THE_FOLDER = {
     "test_what_changes_after_the_approval_is_refused_before_any_effect": "it changes files between an approval and the start, and the worker of a server starts at once",
     "test_kill_9_in_every_state_of_a_request_that_is_held": "it kills each worker of the project, and a server starts another one",
     "test_an_aborted_plan_rolls_back_and_is_undone_by_a_plan": "its commands end because there is no worker, and a server has one",
+    "test_each_release_has_its_own_and_a_worker_reaps_it": "it looks at what has expired, and the worker of a server may have destroyed it before",
     "test_the_tutorial_can_be_typed": "the page is typed as it is, which begins with `init` and has no server",
     "test_an_interrupted_run_goes_on_by_itself": "the next command of the folder resumes it, and a command at a server acts in no folder",
 }

@@ -268,7 +268,7 @@ def _place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
     """Tell a journey of `IN_THE_FOLDER` there."""
     if is_chosen() and request.node.originalname in IN_THE_FOLDER:
         monkeypatch.setenv("SERVER", "0")
-        for name in request.fixturenames:  # a project that the tests of a file share was made before
+        for name in {*request.fixturenames} - {request.fixturename}:  # a file's own project was made before
             if isinstance(shared := request.getfixturevalue(name), Project):
                 monkeypatch.setattr(shared, "is_served", False)
 

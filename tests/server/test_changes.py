@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
+from orchestrator.app.requests import Promote
 from orchestrator.domain.access.actions import BUILT_IN
-from orchestrator.domain.journal import QueuedRequest, Run
+from orchestrator.domain.journal import Entry, QueuedRequest, Run
+from orchestrator.inspect.leftovers import KIND, MADE
 from orchestrator.web.api import (
     definitions,
     hook_rules,
@@ -185,12 +187,7 @@ def test_promotions_and_rollbacks_are_queued(office: RequestProject, site: Site)
 @pytest.mark.parametrize("way", ["page", "api", "command"])
 def test_a_run_whose_process_has_ended_is_left_to_workers(office: RequestProject, site: Site, way: str) -> None:
     """A run that a command executed, and whose process was killed, is continued by a worker once a user requests that at the server."""
-    run = Run(id="0000a1-staging", root="0000a1", kind="promotion", environment="staging", by="ann")
-    asked = {"root": run.root, "kind": run.kind, "targets": [run.environment]}
-    office.store.submit(QueuedRequest(root=run.root, request=asked), run)
-    office.store.claim(run.root, "dead", "here", 0.0)
-    office.store.acquire(run.environment, run.id, "ann", run.kind, worker="dead")
-    office.store.release_claim(run.root, "dead", done=False)
+    run = interrupted_run(office)
     ann = site.signed_in("ann")
     assert ann.get(f"/api/v1/runs/{run.id}").json()["interrupted"]
     assert offered(ann, run.id) == ["continue", "cancel", "abort"]
@@ -202,6 +199,31 @@ def test_a_run_whose_process_has_ended_is_left_to_workers(office: RequestProject
         order = {"arguments": {"run": run.id}}
         assert ann.post("/api/v1/use-cases/control.transfer", order).status_code == 200
     assert office.store.work(run.root).queue == "default"
+
+
+def test_a_reaped_run_whose_process_has_ended_is_left_to_workers(office: RequestProject, site: Site) -> None:
+    """A run that a command executed, and whose process was killed, is ended by a worker once a user requests at the server that what it made is destroyed."""
+    run = interrupted_run(office)
+    made = Entry(kind=KIND, data={"stack": "demo-staging", "until": "2026-01-01T00:00:00Z"}, key=MADE)
+    office.store.append(run.id, [made])
+    office.by("root", "access", "grant", "platform-engineer", "user:olga")
+    order = {"arguments": {"environment": run.environment, "made_by": run.id, "queue": "default"}}
+    asked = site.signed_in("olga").post("/api/v1/use-cases/recovery.reap", order)
+    assert asked.status_code == 200, asked.text
+    assert office.store.run(run.id).control == "cancel"
+    assert office.store.work(run.root).queue == "default"
+
+
+def interrupted_run(office: RequestProject) -> Run:
+    """A promotion into staging that a command executed, and whose process was killed."""
+    run = Run(id="0000a1-staging", root="0000a1", kind="promotion", environment="staging", by="ann")
+    ref = office.packages.put(office.release("1.0.0")).ref
+    asked = Promote(root=run.root, package=ref, targets=(run.environment,), by=run.by)
+    office.store.submit(QueuedRequest(root=run.root, request=asked.to_json()), run)
+    office.store.claim(run.root, "dead", "here", 0.0)
+    office.store.acquire(run.environment, run.id, "ann", run.kind, worker="dead")
+    office.store.release_claim(run.root, "dead", done=False)
+    return run
 
 
 def offered(browser: Browser, run: str) -> list[str]:
