@@ -5,14 +5,15 @@ fencing token of the lease, so that a process that woke up too late changes noth
 """
 
 import contextlib
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Protocol, TypeVar
 
 from orchestrator.app.acting import Acting
+from orchestrator.background import repeated
 from orchestrator.domain.error_codes import TAKEN_OVER
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import STORE_FAILURES
@@ -103,31 +104,23 @@ class Scheduler:
         until = parse_moment(self.acting.clock.now()) + self.lasts
         return self.acting.register.take_scheduler(self.holder, until)
 
-    @contextlib.contextmanager
-    def _extended(self, lease: SchedulerLease) -> Iterator[None]:
+    def _extended(self, lease: SchedulerLease) -> AbstractContextManager[None]:
         """Extend *lease* until the end of the context, three times in its length. A process that dies does not."""
-        ended, latest = threading.Event(), time.monotonic() + LONGEST_DUTY.total_seconds()
+        latest = time.monotonic() + LONGEST_DUTY.total_seconds()
 
-        def extend() -> None:
-            while not ended.wait(self.lasts.total_seconds() / 3) and time.monotonic() < latest:
-                with contextlib.suppress(OrchestratorError):  # the database is away for a moment
-                    taken = self._take()
-                    if taken is None or taken.fence != lease.fence:  # this process woke up too late
-                        self._give_back(taken)
-                        return
+        def extend() -> bool:
+            if time.monotonic() >= latest:
+                return False
+            with contextlib.suppress(OrchestratorError):  # the database is away for a moment
+                taken = self._take()
+                if taken is None:
+                    return False
+                if taken.fence != lease.fence:  # another process had it: what is in progress has the fence of before
+                    self.release_lease()
+                    return False
+            return True
 
-        thread = threading.Thread(target=extend, name="lease of the scheduler", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join()  # no other thread is here when processes are forked from this one
-
-    def _give_back(self, taken: SchedulerLease | None) -> None:
-        """End a lease that was taken again after another process had it: what is under way has the fence of before."""
-        if taken is not None:
-            self.release_lease()
+        return repeated(extend, self.lasts.total_seconds() / 3)
 
     def release_lease(self) -> None:
         """Let another process take the lease at once."""
