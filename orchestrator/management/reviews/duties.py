@@ -50,9 +50,10 @@ Work = Callable[[Change], Iterator[str]]
 
 def _due_work(view: View, sources: ReviewSources) -> dict[str, Work]:
     """What is to be done, by what it is about."""
-    work: dict[str, Work] = {each.run.id: partial(_open_for_run, sources, each) for each in _due_runs(view, sources)}
+    reviewed = _reviewed_runs(view, sources)
+    work: dict[str, Work] = {each.run.id: partial(_open_for_run, sources, each) for each in _due_runs(view, reviewed)}
     work |= {each.id: partial(_open_for_release, sources, each) for each in _due_releases(view)}
-    for release, found in _late_runs(view, sources):
+    for release, found in _late_runs(view, reviewed):
         work[f"{found.run.id} of {release.id}"] = partial(_add_late_run, sources, release, found)
     return work | {each.id: partial(_remind, each) for each in _unnoticed(view)}
 
@@ -82,9 +83,13 @@ def _remind(action: ReviewAction, task: Change) -> Iterator[str]:
         yield remind_action_owner(task, current)
 
 
-def _due_runs(view: View, sources: ReviewSources) -> list[ReviewedRun]:
-    found = _reviewed_runs(view, sources)
-    return [each for each in found if view.records.get(RELEASE_REVIEWS, each.run.id) is None]
+def _due_runs(view: View, reviewed: Iterable[ReviewedRun]) -> list[ReviewedRun]:
+    return [each for each in reviewed if view.records.get(RELEASE_REVIEWS, each.run.id) is None]
+
+
+def _is_due(view: View, sources: ReviewSources) -> bool:
+    reviewed = _reviewed_runs(view, sources)
+    return bool(_due_runs(view, reviewed) or _due_releases(view) or _late_runs(view, reviewed) or _unnoticed(view))
 
 
 def _reviewed_runs(view: View, sources: ReviewSources) -> tuple[ReviewedRun, ...]:
@@ -95,10 +100,10 @@ def _reviewed_runs(view: View, sources: ReviewSources) -> tuple[ReviewedRun, ...
     return sources.reviewed_runs(since, emergencies)
 
 
-def _late_runs(view: View, sources: ReviewSources) -> list[tuple[PlannedRelease, ReviewedRun]]:
+def _late_runs(view: View, reviewed: Iterable[ReviewedRun]) -> list[tuple[PlannedRelease, ReviewedRun]]:
     """What undid a package of a release whose review was open or closed by then, and does not have it."""
     undoing: dict[tuple[str, str], list[ReviewedRun]] = {}
-    for found in _reviewed_runs(view, sources):
+    for found in reviewed:
         if found.undone:
             undoing.setdefault((found.run.environment, found.undone), []).append(found)
     if not undoing:
@@ -141,15 +146,7 @@ class OpenReviews:
     def due(self, now: Now) -> bool:
         """Whether a review is to be opened, or an owner reminded."""
         del now
-        return read_own(
-            self.acting,
-            lambda view: bool(
-                _due_runs(view, self.sources)
-                or _due_releases(view)
-                or _late_runs(view, self.sources)
-                or _unnoticed(view)
-            ),
-        )
+        return read_own(self.acting, lambda view: _is_due(view, self.sources))
 
     def do(self, acting: Acting, now: Now) -> Iterable[str]:
         """Do it."""

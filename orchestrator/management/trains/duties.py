@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from itertools import takewhile
 
 from orchestrator.app.acting import Acting, Change, View, change, read_own, read_register
 from orchestrator.app.forwarding import forwarded
@@ -58,7 +59,8 @@ def _trains_of(view: View, line: TrainLine, coming: datetime) -> Iterator[Train]
     """
     yield from each_record(view.records, TRAINS, [OPEN], about=line.name)
     yield from each_record(view.records, TRAINS, [ENDED], about=line.name, start=moment_text(coming))
-    yield from each_record(view.records, TRAINS, [ENDED], about=line.name, start=moment_text(coming - AHEAD))
+    earlier = each_record(view.records, TRAINS, [ENDED], about=line.name, start=moment_text(coming - AHEAD))
+    yield from takewhile(lambda train: train.departs_at < coming, earlier)
 
 
 def _is_of(train: Train, coming: tuple[datetime, ...]) -> bool:
