@@ -61,7 +61,7 @@ def _new(task: Change, user: str | None) -> NewLink:
     for other in task.records.all(SIGN_IN_LINKS, user or ""):
         task.remove(SIGN_IN_LINKS, other)
     text = secret_value(secrets.token_bytes(VALUE_BYTES))
-    at, own_end = task.now.earliest, task.acting.actor.ends_at
-    end = at + LINK_LIFETIME if own_end is None else min(at + LINK_LIFETIME, own_end)
+    at = task.now.earliest
+    end = task.acting.actor.end_of_credential(at + LINK_LIFETIME)
     link = SignInLink(sha256=value_hash(text), user=user, created_at=at, expires_at=end)
     return NewLink(task.put(SIGN_IN_LINKS, link), text)

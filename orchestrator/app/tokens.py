@@ -3,7 +3,7 @@
 import secrets
 import string
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from orchestrator.app.acting import Acting, Change, View, change, read_register, unknown
 from orchestrator.app.forwarding import forwarded
@@ -63,7 +63,7 @@ def create_token(
             name=name,
             scopes=scopes,
             created_at=task.now.earliest,
-            expires_at=_end(acting.actor, task.now.earliest + lifetime),
+            expires_at=acting.actor.end_of_credential(task.now.earliest + lifetime),
         )
         return NewToken(task.put(TOKENS, token), text)
 
@@ -108,7 +108,7 @@ def rotate_token(acting: Acting, prefix: str, grace: timedelta = GRACE) -> NewTo
             "prefix": text.split("_")[1],
             "sha256": token_hash(text),
             "created_at": task.now.earliest,
-            "expires_at": end if is_itself else _end(acting.actor, end),
+            "expires_at": end if is_itself else acting.actor.end_of_credential(end),
             "grace_until": None,
             "last_used_at": None,
         }
@@ -167,11 +167,6 @@ def _require_giving(task: Change, owner: Actor, scopes: tuple[Scope, ...] | None
     if owner.principal != acting.actor.principal:
         powers |= powers_of_credential(owner, scopes, acting.project, task.directory, task.now)
     task.require_giving(powers)
-
-
-def _end(actor: Actor, end: datetime) -> datetime:
-    """When a token ends that *actor* creates: at *end*, at the latest with the token of the actor."""
-    return end if actor.ends_at is None else min(end, actor.ends_at)
 
 
 def _about(trust: Trust) -> object:

@@ -1,6 +1,7 @@
 """Who acts: users, groups, service accounts and the system; and how an actor was authenticated."""
 
 import re
+from datetime import datetime
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Annotated, Self
@@ -216,6 +217,10 @@ class Actor(Model):
     def principal(self) -> str:
         """The actor as bindings name it."""
         return f"{self.kind.value}:{self.name}"
+
+    def end_of_credential(self, end: datetime) -> datetime:
+        """When a credential ends that the actor makes until *end*: with the token of the actor at the latest."""
+        return end if self.ends_at is None else min(end, self.ends_at)
 
     def __str__(self) -> str:
         return self.name if self.kind is ActorKind.USER else self.principal
