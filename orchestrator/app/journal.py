@@ -3,7 +3,16 @@
 from orchestrator.app.parts import Parts
 from orchestrator.app.requests import Request, parse_request
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import LOCK_KINDS, QueuedRequest, Run, add_seconds, busy, is_past, queued
+from orchestrator.domain.journal import (
+    LOCK_KINDS,
+    QueuedRequest,
+    Run,
+    add_seconds,
+    busy,
+    is_past,
+    queued,
+    run_not_found,
+)
 from orchestrator.domain.listing import RunFilter
 from orchestrator.ports import Store
 from orchestrator.ports.lists import each_run, queue_of
@@ -26,7 +35,7 @@ def current_run(store: Store, root: str) -> Run:
     """The run of *root* that continues, or its last one; of a rollout in waves the run of all of it. Raises R101."""
     runs = list(each_run(store, RunFilter(request_id=root)))
     if not runs:
-        raise OrchestratorError("R101", f"there is no run {root!r}")
+        raise run_not_found(root)
     whole = next((run for run in runs if run.kind == "waves"), None)
     return whole or next((run for run in runs if not run.ended), runs[0])
 

@@ -231,12 +231,17 @@ def verified_key(release: PackageRef) -> str:
     return f"verified:{release.digest}"
 
 
+def run_not_found(run: str, hint: str | None = None) -> OrchestratorError:
+    """The error for a *run* or a request that the journal does not have."""
+    return OrchestratorError("R101", f"the run {run!r} does not exist", hint=hint)
+
+
 def find_run(wanted: str, exact: Run | None, beginning: list[Run]) -> Run:
     """The run that *wanted* means: the *exact* one, or the only one in *beginning*. Raises R101 or R102."""
     if exact is not None:
         return exact
     if not beginning:
-        raise OrchestratorError("R101", f"there is no run {wanted!r}", hint="orchestrator history lists the runs")
+        raise run_not_found(wanted, hint="orchestrator history lists the runs")
     if len(beginning) > 1:
         found = [f"{run.id} ({run.kind} of {run.release or run.environment}, {run.state.value})" for run in beginning]
         text = f"{wanted!r} is the start of {len(found)} runs: {'; '.join(sorted(found)[:6])}"

@@ -25,7 +25,7 @@ from orchestrator.domain.approval.votes import Decision
 from orchestrator.domain.audit.chain import AuditHead, record_by
 from orchestrator.domain.audit.restores import RestoreNote
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import QueuedRequest, Run, run_id
+from orchestrator.domain.journal import QueuedRequest, Run, run_id, run_not_found
 from orchestrator.domain.moments import Now, parse_moment
 from orchestrator.domain.register import (
     BINDINGS,
@@ -64,7 +64,7 @@ class Runs(MemoryStore):
     def work(self, root: str) -> QueuedRequest:
         """What was recorded under *root*."""
         if root not in self.works:
-            raise OrchestratorError("R101", f"there is no run {root}")
+            raise run_not_found(root)
         return self.works[root]
 
     def submit(self, work: QueuedRequest, run: Run) -> bool:

@@ -21,7 +21,6 @@ from orchestrator.adapters.database.tables import fences, hosts, queued_requests
 from orchestrator.adapters.database.takeable import FeedNews, Pulse
 from orchestrator.adapters.database.thread_connections import ThreadConnections
 from orchestrator.adapters.database.values import decode
-from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import (
     LOCK_KINDS,
     Entry,
@@ -33,6 +32,7 @@ from orchestrator.domain.journal import (
     add_seconds,
     after_entry,
     find_run,
+    run_not_found,
     stale,
     taken,
 )
@@ -197,7 +197,7 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
         """The request with this *root*."""
         found = self._read(WORK, {"root": root})
         if not found:
-            raise OrchestratorError("R101", f"there is no run {root!r}")
+            raise run_not_found(root)
         return decode(QueuedRequest, found[0])
 
     @retry_on_disconnect
@@ -296,7 +296,7 @@ def _locked_request(db: sa.Connection, root: str) -> QueuedRequest:
     query = sa.select(queued_requests.c.data).where(queued_requests.c.root == root)
     row = db.execute(query.with_for_update()).first()
     if row is None:
-        raise OrchestratorError("R101", f"there is no run {root!r}")
+        raise run_not_found(root)
     return decode(QueuedRequest, row.data)
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from orchestrator.adapters.memory.lists import MemoryLists, page_of
-from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.fencing import HIGHEST
 from orchestrator.domain.journal import (
     LOCK_KINDS,
@@ -23,6 +22,7 @@ from orchestrator.domain.journal import (
     is_past,
     queued,
     replaced,
+    run_not_found,
     stale,
     taken,
 )
@@ -263,7 +263,7 @@ class MemoryStore(MemoryLists):
     def work(self, root: str) -> QueuedRequest:
         """The request with this *root*."""
         if root not in self._works:
-            raise OrchestratorError("R101", f"there is no run {root!r}")
+            raise run_not_found(root)
         return self._works[root]
 
     def takeable(
