@@ -161,8 +161,10 @@ def _named(records: Records, wanted: str) -> list[RunRequest]:
     """
     found = {request.id: request for request in records.page(REQUESTS, prefix=wanted, limit=MOST_NAMES).items}
     found |= {request.id: request for request in records.all(REQUESTS, OPEN) if request.run == wanted}
-    renamed = {} if found else renamed_requests(records)
-    return list(found.values()) or [renamed[each] for each in (wanted,) if each in renamed]
+    if found:
+        return list(found.values())
+    renamed = renamed_requests(records).get(wanted)
+    return [] if renamed is None else [renamed]
 
 
 def renamed_requests(records: Records, until: str = "") -> dict[str, RunRequest]:

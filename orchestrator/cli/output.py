@@ -57,15 +57,17 @@ def log_format_option(function: F) -> F:
     )(function)
 
 
+ROWS = click.IntRange(1, 1000)
+"""How many rows a list can have: at most `MOST_ROWS`, whose module `--help` does not import."""
+
+
 def page_options(items: str, limit: int = 50) -> Callable[[F], F]:
     """The options `--limit` and `--cursor` of a list of *items*, which arrive as *limit* and *cursor*."""
 
     def decorate(function: F) -> F:
         cursor = click.option("--cursor", help="Continue after the page that printed this cursor.")
         help_ = f"Maximum number of {items}."
-        maximum = click.option(
-            "-n", "--limit", type=click.IntRange(1, 1000), metavar="N", default=limit, show_default=True, help=help_
-        )
+        maximum = click.option("-n", "--limit", type=ROWS, metavar="N", default=limit, show_default=True, help=help_)
         return maximum(cursor(function))
 
     return decorate

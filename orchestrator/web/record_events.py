@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from orchestrator.domain.listing import PAGE_SIZE, FeedEntry
 from orchestrator.domain.model import canonical_json
 from orchestrator.domain.moments import moment_text
-from orchestrator.web.events import Event
+from orchestrator.web.events import FIRST, Event, place_of
 
 if TYPE_CHECKING:
     from orchestrator.app.application import Application
@@ -35,7 +35,7 @@ class AuditFeed:
 
     def feed(self, *, cursor: str | None = None, limit: int = PAGE_SIZE) -> list[FeedEntry]:
         """The entries after *cursor*."""
-        after = int((cursor or "0").partition(".")[0])
+        after = place_of(cursor or FIRST)[0]
         found = self._project.register.reading(lambda records: records.audit(after, limit))
         return [
             FeedEntry(

@@ -9,15 +9,13 @@ import click
 
 from orchestrator.cli import completing
 from orchestrator.cli.groups import SubcommandGroup
-from orchestrator.cli.output import Cell, json_option, note, out, print_json, table
+from orchestrator.cli.output import ROWS, Cell, json_option, note, out, print_json, table
 from orchestrator.cli.register_options import MOMENT, open_project
 
 if TYPE_CHECKING:
     from orchestrator.app.audit import Exported
     from orchestrator.domain.audit.chain import AuditEntry, AuditHead
     from orchestrator.domain.audit.export import AuditFilter
-
-FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2999, 12, 31, tzinfo=UTC)  # the years of recorded times
 
 
 @click.group("audit", cls=SubcommandGroup)
@@ -32,8 +30,10 @@ def command() -> None:
 
 def _filter(start: datetime | None, end: datetime | None, environment: str | None, **more: str | None) -> "AuditFilter":
     from orchestrator.domain.audit.export import AuditFilter
+    from orchestrator.domain.moments import EARLIEST_YEAR, LATEST_YEAR
 
-    return AuditFilter(start=start or FIRST, end=end or LAST, environment=environment, **more)
+    first, last = datetime(EARLIEST_YEAR, 1, 1, tzinfo=UTC), datetime(LATEST_YEAR, 12, 31, tzinfo=UTC)
+    return AuditFilter(start=start or first, end=end or last, environment=environment, **more)
 
 
 @command.command("list")
@@ -44,7 +44,7 @@ def _filter(start: datetime | None, end: datetime | None, environment: str | Non
 @click.option("--action", metavar="ACTION", help="Only this action.")
 @click.option(
     "--limit",
-    type=click.IntRange(1, 1000),
+    type=ROWS,
     metavar="N",
     default=50,
     help="Show the newest N entries (default: 50).",

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from orchestrator.cli.durations import DURATION
-from orchestrator.cli.output import environment_argument, json_option, out, print_json, table
+from orchestrator.cli.output import ROWS, environment_argument, json_option, out, print_json, table
 
 
 @click.command("free")
@@ -16,7 +16,7 @@ from orchestrator.cli.output import environment_argument, json_option, out, prin
 @click.option(
     "-n",
     "--limit",
-    type=click.IntRange(1, 1000),
+    type=ROWS,
     metavar="N",
     default=5,
     show_default=True,
