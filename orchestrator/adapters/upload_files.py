@@ -53,7 +53,7 @@ class UploadFiles:
 
     @contextmanager
     def ending(self, digest: str) -> Iterator[Path | None]:
-        """The file of an upload, alone; None if there is none."""
+        """The file of an upload, locked for the block; None if the file does not exist."""
         handle = self._locked(digest)
         if handle is None:
             yield None

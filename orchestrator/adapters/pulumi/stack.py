@@ -64,7 +64,10 @@ class Stack:
             return None
 
     def _stored(self) -> bytes | None:
-        """The stack's file in the backend's folder; empty if there is no such stack, None if only the engine knows."""
+        """The content of the stack's file in the backend's folder.
+
+        Empty if the stack does not exist, None if only the engine can read it.
+        """
         if self._folder is None:
             return None
         file = self._folder / "stacks" / f"{self._place}.json"
